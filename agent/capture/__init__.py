@@ -1,0 +1,1 @@
+"""Cameras, files and streams as sources of frames."""

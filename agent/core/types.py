@@ -1,0 +1,182 @@
+"""The things that flow from camera to rule.
+
+Coordinates are pixels of the full frame, x to the right and y down, unless a name ends in
+`_share`, which is a fraction of the frame's width or height. Times (`at`) are monotonic seconds
+stamped at capture. Angles are radians, clockwise as seen in the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Image: TypeAlias = npt.NDArray[np.uint8]
+
+Hand = Literal["left", "right"]
+HANDS: tuple[Hand, Hand] = ("left", "right")
+
+BUILT_IN_GESTURES = ("thumbs_up", "fist", "stop", "ok", "two")
+NO_GESTURE = "random"  # GestureNet's sixth class: a hand, but none of the gestures
+LABELS = (*BUILT_IN_GESTURES, NO_GESTURE)  # the order of GestureNet's outputs (NVIDIA model card)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera.
+
+    `image` is uint8 (height, width, 3), BGR. `seq` counts frames of this camera from 0, dropped
+    ones too. `at` is the monotonic time of capture in seconds (for files: the file's own time).
+    """
+
+    camera: str
+    seq: int
+    at: float
+    image: Image
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """One person's joints.
+
+    `keypoints` is float32 (K, 3): x px, y px, score 0..1, in full-frame pixels; `joints` names its
+    rows in the order of the model's manifest ("right_wrist", "left_elbow", ...).
+    """
+
+    keypoints: Floats
+    joints: tuple[str, ...]
+    score: float
+
+    def joint(self, name: str) -> tuple[float, float, float] | None:
+        """(x px, y px, score) of a joint, None where the model has no such joint."""
+        try:
+            x, y, score = self.keypoints[self.joints.index(name)]
+        except ValueError:
+            return None
+        return float(x), float(y), float(score)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A square in full-frame pixels, perhaps turned.
+
+    `angle` is clockwise in the picture; 0 means that the box's own "up" is the picture's up. For
+    hands the box's up runs from the wrist to the fingers where the finder knows it.
+    """
+
+    cx: float
+    cy: float
+    side: float
+    angle: float = 0.0
+
+    def scaled(self, factor: float) -> Box:
+        """The same box with its side multiplied."""
+        return Box(self.cx, self.cy, self.side * factor, self.angle)
+
+    def upright(self) -> Box:
+        """The same square, not turned."""
+        return Box(self.cx, self.cy, self.side)
+
+    def corners(self) -> Floats:
+        """float32 (4, 2): top left, top right, bottom right, bottom left in the box's own frame."""
+        half = self.side / 2
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        own = np.array([(-half, -half), (half, -half), (half, half), (-half, half)], np.float32)
+        turn = np.array([(cos, sin), (-sin, cos)], np.float32)  # row vectors: p @ turn
+        return np.asarray(own @ turn + np.array([self.cx, self.cy], np.float32), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class HandBox:
+    """Where one hand of one person is; `person` stays the same from frame to frame."""
+
+    person: int
+    hand: Hand
+    box: Box
+    score: float  # of the finder, 0..1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HandCrop:
+    """A hand as the classifier sees it.
+
+    `image` is uint8 (side, side, 3), RGB, cut along `box` (turned by `box.angle`), which already
+    contains the margin of the classifier's manifest. Beyond the frame the picture is black.
+    """
+
+    camera: str
+    person: int
+    hand: Hand
+    box: Box
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a hand is, as shares of the frame: 0 is left or top, 1 is right or bottom."""
+
+    x_share: float
+    y_share: float
+    height_share: float  # hand height / frame height: a measure of distance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the classifier says of one tracked hand at one moment.
+
+    One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
+    `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
+    """
+
+    at: float
+    camera: str
+    person: int
+    hand: Hand
+    scores: Floats | None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gesture:
+    """Shared part of the three events; the only thing that rules see."""
+
+    at: float
+    camera: str
+    person: int
+    hand: Hand
+    gesture: str
+    score: float  # smoothed probability, 0..1
+    held_s: float  # since the smoothed gesture first passed the threshold
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GestureStarted(Gesture):
+    """A gesture was held for `hold` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class GestureHeld(Gesture):
+    """A started gesture goes on; one for every reading until it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class GestureEnded(Gesture):
+    """A started gesture was away for `release` seconds."""
+
+
+GestureEvent: TypeAlias = GestureStarted | GestureHeld | GestureEnded

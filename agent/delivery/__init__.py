@@ -1,0 +1,1 @@
+"""What leaves the agent: MQTT, and the places where other targets join."""

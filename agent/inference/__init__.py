@@ -1,0 +1,1 @@
+"""Networks and what is made of their outputs: poses, hands, gestures."""
