@@ -8,7 +8,7 @@ stamped at capture. Angles are radians, clockwise as seen in the picture.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -180,3 +180,54 @@ class GestureEnded(Gesture):
 
 
 GestureEvent: TypeAlias = GestureStarted | GestureHeld | GestureEnded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenHand:
+    """A hand that was found and classified in one frame.
+
+    `box` is the hand itself, without the classifier's margin. `landmarks` is float32 (21, 2) in
+    full-frame pixels where the classifier gives them.
+    """
+
+    person: int
+    hand: Hand
+    box: Box
+    scores: Floats
+    landmarks: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """All that was recognised in one frame of one camera."""
+
+    camera: str
+    at: float
+    width: int
+    height: int
+    people: int
+    hands: tuple[SeenHand, ...] = ()
+    poses: tuple[Pose, ...] = ()
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+
+ActionKind = Literal["publish", "webhook", "command", "key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a rule wants done.
+
+    `at` is the monotonic time of the gesture that caused it; `max_age_s` seconds later it is worth
+    nothing and must not be done. `payload` is the text to send, templates already filled in.
+    """
+
+    kind: ActionKind
+    rule: str
+    at: float
+    max_age_s: float
+    target: str  # topic, URL, program, key name
+    payload: str = ""
+    retain: bool = False
+    options: tuple[tuple[str, str], ...] = ()  # headers of a webhook, arguments of a command
+    event: GestureEvent | None = None

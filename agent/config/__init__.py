@@ -1,0 +1,1 @@
+"""Settings and rule files: from text to frozen models, with every problem named and placed."""

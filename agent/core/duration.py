@@ -1,0 +1,29 @@
+"""Durations as people write them: "300ms", "1.5s", "2min", "1h"."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)\s*")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds. Raises `ValueError` that says what was seen and what is expected."""
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f'{text!r} is not a duration; write a number and a unit, as in "300ms", "1.5s", "2min"'
+        )
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest text that `parse_duration` reads back as the same number of milliseconds."""
+    if seconds and seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    if seconds >= 3600 and seconds % 3600 == 0:
+        return f"{seconds / 3600:g}h"
+    if seconds >= 60 and seconds % 60 == 0:
+        return f"{seconds / 60:g}min"
+    return f"{seconds:g}s"
