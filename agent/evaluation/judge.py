@@ -1,0 +1,94 @@
+"""Each photograph through the product's own code, one verdict a photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+
+from agent.core.types import NO_GESTURE, Box, Image, SeenHand
+from agent.evaluation.metrics import Figures, figures
+from agent.evaluation.photographs import Photograph
+
+Stage = Literal["crop", "pipeline"]
+Corners = tuple[float, float, float, float]
+
+
+class Eyes(Protocol):
+    """What an evaluation needs of the perception."""
+
+    labels: tuple[str, ...]
+
+    def see_still(self, image: Image) -> Sequence[SeenHand]:
+        """Every hand of a photograph (BGR), found as the daemon finds them."""
+
+    def hands_in(self, image: Image, box: Corners | None) -> Sequence[SeenHand]:
+        """The hand inside a given box; None means that the whole picture is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the product says of one photograph."""
+
+    photograph: Photograph
+    predicted: str  # `random` also where no hand was found: both are "no gesture"
+    probability: float  # of the predicted class; 0 where no hand was found
+    box: Box | None  # of the hand that decided; None where no hand was found
+    readable: bool = True
+
+    @property
+    def right(self) -> bool:
+        """Whether the label was met."""
+        return self.predicted == self.photograph.label
+
+
+def best_hand(hands: Sequence[SeenHand], labels: Sequence[str]) -> tuple[SeenHand, str] | None:
+    """The hand that makes a gesture with the highest probability, else the surest `random` one."""
+
+    def rank(hand: SeenHand) -> tuple[bool, float]:
+        best = int(hand.scores.argmax())
+        return labels[best] != NO_GESTURE, float(hand.scores[best])
+
+    if not hands:
+        return None
+    hand = max(hands, key=rank)
+    return hand, labels[int(hand.scores.argmax())]
+
+
+def judge(photograph: Photograph, eyes: Eyes, stage: Stage) -> Verdict:
+    """One photograph through one stage of the product."""
+    read = cv2.imread(str(photograph.path), cv2.IMREAD_COLOR)
+    if read is None:
+        return Verdict(photograph, NO_GESTURE, 0.0, None, readable=False)
+    image = np.asarray(read, np.uint8)
+    seen = eyes.hands_in(image, photograph.box) if stage == "crop" else eyes.see_still(image)
+    best = best_hand(seen, eyes.labels)
+    if best is None:
+        return Verdict(photograph, NO_GESTURE, 0.0, None)
+    hand, label = best
+    return Verdict(photograph, label, float(hand.scores.max()), hand.box)
+
+
+def evaluate(
+    photographs: Sequence[Photograph], eyes: Eyes, stage: Stage, progress: Callable[[], None] = lambda: None
+) -> Iterator[Verdict]:
+    """Verdicts in the order of the list; `progress` is called after each."""
+    for photograph in photographs:
+        yield judge(photograph, eyes, stage)
+        progress()
+
+
+def sum_up(verdicts: Sequence[Verdict], labels: Sequence[str]) -> Figures:
+    """The figures of a set of verdicts; unreadable files are left out."""
+    readable = [v for v in verdicts if v.readable]
+    pairs = [(v.photograph.label, v.predicted) for v in readable]
+    return figures(labels, pairs, found=sum(v.box is not None for v in readable))
+
+
+def by_source(verdicts: Sequence[Verdict], labels: Sequence[str]) -> dict[str, Figures]:
+    """The figures of each source, in name order."""
+    sources = sorted({v.photograph.source for v in verdicts})
+    return {s: sum_up([v for v in verdicts if v.photograph.source == s], labels) for s in sources}

@@ -1,0 +1,119 @@
+"""One page to look at: figures, the confusion matrix as a picture, the worst mistakes as thumbnails."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agent.core.types import Image
+from agent.evaluation.judge import Verdict
+from agent.evaluation.metrics import Figures
+
+CELL_PX = 64
+THUMB_PX = 168
+WORST = 120  # thumbnails on the page
+
+STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .8rem; text-align: right }
+th:first-child { text-align: left } tr + tr { border-top: 1px solid #8884 }
+.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(168px, 1fr)); gap: .6rem }
+figure { margin: 0 } figure img { width: 100% } figcaption { font-size: .8rem }
+svg text { font: 13px system-ui, sans-serif; fill: currentColor }
+"""
+
+
+def confusion_svg(figures: Figures) -> str:
+    """The confusion matrix: a row a true class, shaded by the share of that row."""
+    labels = [label for label in figures.confusion if any(figures.confusion[label].values())]
+    columns = list(figures.confusion)
+    left, top = 110, 40
+    width, height = left + CELL_PX * len(columns), top + CELL_PX * len(labels)
+    head = f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="confusion matrix">'
+    parts = [head]
+    for x, column in enumerate(columns):
+        parts.append(
+            f'<text x="{left + (x + 0.5) * CELL_PX}" y="28" text-anchor="middle">{escape(column)}</text>'
+        )
+    for y, label in enumerate(labels):
+        row = figures.confusion[label]
+        middle = top + (y + 0.5) * CELL_PX
+        parts.append(f'<text x="{left - 8}" y="{middle + 5}" text-anchor="end">{escape(label)}</text>')
+        for x, column in enumerate(columns):
+            share = row[column] / sum(row.values())
+            colour = "37, 126, 61" if label == column else "190, 50, 40"
+            parts.append(
+                f'<rect x="{left + x * CELL_PX}" y="{top + y * CELL_PX}" width="{CELL_PX - 2}" '
+                f'height="{CELL_PX - 2}" fill="rgba({colour}, {0.06 + 0.84 * share:.2f})"/>'
+                f'<text x="{left + (x + 0.5) * CELL_PX}" y="{middle + 5}" text-anchor="middle">'
+                f"{row[column]}</text>"
+            )
+    return "".join([*parts, "</svg>"])
+
+
+def thumbnail(verdict: Verdict) -> bytes:
+    """A JPEG of the photograph with the deciding box drawn."""
+    image: Image = np.ascontiguousarray(cv2.imread(str(verdict.photograph.path), cv2.IMREAD_COLOR))
+    if verdict.box is not None:
+        thickness = max(2, image.shape[1] // 200)
+        cv2.polylines(image, [verdict.box.corners().astype(np.int32)], True, (60, 60, 230), thickness)
+    scale = THUMB_PX / max(image.shape[:2])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+
+
+def _figure(verdict: Verdict) -> str:
+    data = base64.b64encode(thumbnail(verdict)).decode()
+    said = verdict.predicted if verdict.box is not None else "no hand found"
+    caption = f"{verdict.photograph.label} taken for <b>{said}</b> {verdict.probability:.2f}"
+    name = escape(verdict.photograph.path.name)
+    image = f'<img alt="{name}" src="data:image/jpeg;base64,{data}">'
+    return f"<figure>{image}<figcaption>{caption}<br>{name}</figcaption></figure>"
+
+
+def _class_rows(figures: Figures) -> str:
+    return "".join(
+        f"<tr><th>{escape(label)}</th><td>{c.precision:.3f}</td><td>{c.recall:.3f}</td>"
+        f"<td>{c.f1:.3f}</td><td>{c.support}</td></tr>"
+        for label, c in figures.per_class.items()
+    )
+
+
+def _source_rows(sources: Mapping[str, Figures]) -> str:
+    return "".join(
+        f"<tr><th>{escape(name or '(none)')}</th><td>{f.images}</td><td>{f.found / max(1, f.images):.1%}</td>"
+        f"<td>{f.accuracy:.3f}</td><td>{f.macro_f1:.3f}</td></tr>"
+        for name, f in sources.items()
+    )
+
+
+def write_report(
+    folder: Path, title: str, figures: Figures, sources: Mapping[str, Figures], verdicts: Sequence[Verdict]
+) -> Path:
+    """Writes `index.html`, complete in itself, into `folder` and returns its path.
+
+    The page holds small copies of the photographs: keep it as private as they are.
+    """
+    wrong = sorted((v for v in verdicts if v.readable and not v.right), key=lambda v: -v.probability)
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{escape(title)}</h1>'
+        f"<p>{figures.images} photographs, a hand found in {figures.found / max(1, figures.images):.1%}, "
+        f"macro-F1 <b>{figures.macro_f1:.3f}</b>, accuracy {figures.accuracy:.3f}.</p>"
+        "<table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>support</th></tr>"
+        f"{_class_rows(figures)}</table><h2>Confusion</h2><p>Rows: the truth. Columns: the answer.</p>"
+        f"{confusion_svg(figures)}<h2>By source</h2>"
+        "<table><tr><th>source</th><th>images</th><th>found</th><th>accuracy</th><th>macro-F1</th></tr>"
+        f"{_source_rows(sources)}</table><h2>The surest mistakes ({len(wrong)} in all)</h2>"
+        f'<div class="sheet">{"".join(_figure(v) for v in wrong[:WORST])}</div>'
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "index.html"
+    path.write_text(page, encoding="utf-8")
+    return path

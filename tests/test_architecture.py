@@ -1,0 +1,113 @@
+"""The house keeps its shape: one direction of imports, a pure core, nothing heavy by accident."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "agent"
+
+# A part may import itself, what stands to its left, and nothing else of the agent.
+EVERYWHERE = {"errors"}
+MAY_IMPORT = {
+    "errors": set(),
+    "core": set(),
+    "config": {"core"},
+    "capture": {"core", "config"},
+    "inference": {"core", "config"},
+    "delivery": {"core", "config"},
+    "service": {"core", "config"},
+    "loop": {"core", "config", "capture", "inference", "delivery", "service"},
+}
+TOP = {"app", "cli", "commands", "check", "evaluation", "__main__"}  # above the loop: may import everything
+HEAVY = {
+    "cv2",
+    "onnxruntime",
+    "onnx",
+    "tflite",
+    "paho",
+    "amqtt",
+    "systemd",
+    "tensorrt",
+    "pycuda",
+    "tree_sitter",
+}
+PURE_CORE_FORBIDS = HEAVY | {
+    "asyncio", "io", "logging", "os", "pathlib", "pydantic", "random", "socket", "sqlite3", "structlog",
+    "subprocess", "threading", "time",
+}  # fmt: skip
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """Absolute names of all that a module imports, those inside functions and TYPE_CHECKING too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def part_of(dotted: str) -> str:
+    """`agent.core.types` -> `core`; `agent` itself -> ``."""
+    return dotted.split(".")[1] if "." in dotted else ""
+
+
+def own_part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path):
+    part = own_part(path)
+    if part in TOP or part == "__init__":
+        return
+    allowed = MAY_IMPORT[part] | EVERYWHERE | {part, "", "__version__"}
+    seen = {part_of(name) for name in imports_of(path) if name.split(".")[0] == "agent"}
+    assert seen <= allowed, f"{path.relative_to(ROOT)} ({part}) must not import {sorted(seen - allowed)}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").rglob("*.py")), ids=lambda p: p.name)
+def test_the_core_is_pure(path: Path):
+    roots = {name.split(".")[0] for name in imports_of(path)}
+    assert not roots & PURE_CORE_FORBIDS
+
+
+@pytest.mark.parametrize("package", ["core", "config", "capture", "inference", "delivery", "service"])
+def test_importing_a_package_loads_nothing_heavy(package: str):
+    code = f"import sys, agent.{package}; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_command_line_starts_light():
+    code = f"import sys, agent.cli; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_there_is_one_composition_root():
+    builders = {"CameraWatch", "RuleEngine", "Delivery", "build_perception"}
+    for path in modules():
+        if own_part(path) in TOP or own_part(path) == "__init__":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        assert not (calls & builders) - defined, f"{path.relative_to(ROOT)} builds a part; only app.py does"
