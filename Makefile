@@ -1,0 +1,62 @@
+# The two commands of the README are `make demo` and `make test`; `make help` lists the rest.
+SHELL  := /bin/bash
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+AGENT  := $(BIN)/gesture-agent
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+APT_RUN  := python3 python3-venv ca-certificates
+APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
+            gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+            gstreamer1.0-libav ffmpeg systemd
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit bench train chaos install-deps clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# $(call apt,PACKAGES): installs what is missing, and says what is wanted where it cannot.
+define apt
+	@missing=; for p in $(1); do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "No apt-get here; please install the like of:$$missing"; exit 0; fi; \
+	echo "Installing from the distribution:$$missing"; \
+	$(SUDO) apt-get update -qq && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+endef
+
+$(VENV)/.run: pyproject.toml
+	$(call apt,$(APT_RUN))
+	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing gesture-agent and what it needs (a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.run
+	$(call apt,$(APT_TEST))
+	@echo "Installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,systemd,test]'
+	@touch $@
+
+install-deps: $(VENV)/.test ## everything that running and testing need
+
+demo: $(VENV)/.run ## sets all up, then: camera (or the clip) -> gestures -> MQTT, printed as they happen
+	@$(AGENT) demo
+
+test: $(VENV)/.test check unit ## sets all up, then: linters, types, every test, the shipped rules
+
+check: $(VENV)/.test ## ruff, mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/mypy
+
+unit: $(VENV)/.test ## pytest, with the models at hand, and the cases of the shipped rules
+	@$(AGENT) models fetch
+	@$(BIN)/pytest
+	@$(AGENT) rules test
+
+clean: ## removes the virtual environment and the caches of the tools
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
