@@ -1,0 +1,128 @@
+"""Boxes, turns and overlaps, in full-frame pixels. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from agent.core.types import Box, Floats, Hand, Pose
+
+MIN_JOINT = 0.5  # visibility under which a joint is a guess (BlazePose draws joints beyond the frame too)
+
+PALM_SIDE, PALM_SHIFT = 2.6, 0.5  # MediaPipe: hand box = 2.6 x palm box, moved half a palm to the fingers
+LANDMARK_SIDE, LANDMARK_SHIFT = (
+    2.0,
+    0.1,
+)  # MediaPipe: hand box = 2 x the box of `PALM_AND_KNUCKLES`, moved 0.1
+PALM_AND_KNUCKLES = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # they stay put when fingers bend
+WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # rows of the 21 hand landmarks; the fingers' knuckles (MCP)
+
+
+def turn_up(x0: float, y0: float, x1: float, y1: float) -> float:
+    """The angle of a box whose own "up" runs from (x0, y0) to (x1, y1); within -pi..pi."""
+    return math.atan2(x1 - x0, y0 - y1)
+
+
+def shifted(box: Box, up: float) -> Box:
+    """The box moved along its own "up" by `up` of its side."""
+    step = box.side * up
+    return Box(box.cx + step * math.sin(box.angle), box.cy - step * math.cos(box.angle), box.side, box.angle)
+
+
+def box_of_palm(palm: Floats) -> Box:
+    """The hand box of a detected palm.
+
+    `palm` is float32 (9, 2): centre, (width, height), then the seven keypoints, wrist first, middle knuckle
+    third. MediaPipe's palm_detection_detection_to_roi.
+    """
+    centre, size, wrist, middle = palm[0], palm[1], palm[2], palm[4]
+    angle = turn_up(float(wrist[0]), float(wrist[1]), float(middle[0]), float(middle[1]))
+    palm_box = Box(float(centre[0]), float(centre[1]), float(size.max()), angle)
+    return shifted(palm_box, PALM_SHIFT).scaled(PALM_SIDE)
+
+
+def box_of_landmarks(landmarks: Floats) -> Box:
+    """The hand box that 21 landmarks (float32 (21, 2 or more)) ask for next time.
+
+    MediaPipe's hand_landmark_landmarks_to_roi.
+    """
+    points = landmarks[:, :2]
+    knuckles = (points[INDEX] + points[RING]) / 2 * 0.5 + points[MIDDLE] * 0.5
+    angle = turn_up(*map(float, points[WRIST]), *map(float, knuckles))
+    around = box_around(points[list(PALM_AND_KNUCKLES)], angle)
+    return shifted(around, LANDMARK_SHIFT).scaled(LANDMARK_SIDE)
+
+
+def box_around(points: Floats, angle: float = 0.0) -> Box:
+    """The smallest square at `angle` that holds all points."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    own = points[:, :2] @ np.array([(cos, -sin), (sin, cos)], np.float32)
+    low, high = own.min(axis=0), own.max(axis=0)
+    x, y = (low + high) / 2
+    return Box(float(x * cos - y * sin), float(x * sin + y * cos), float((high - low).max()), angle)
+
+
+def box_of_arm(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> Box | None:
+    """A rough hand box from the body's joints; its up runs along the forearm or to the knuckles.
+
+    With knuckles (BlazePose): centre a third past the middle of the knuckles, as MediaPipe Holistic does; the
+    side is bounded from below by the forearm, because a hand seen from its edge has knuckles close together.
+    Without (BodyPoseNet): centre = wrist + 0.33 x forearm, side = 1.5 x the longer of forearm and 0.9 x upper
+    arm (OpenPose, handDetector). None when wrist or elbow scores under `min_joint`.
+    """
+    wrist, elbow = pose.joint(f"{hand}_wrist"), pose.joint(f"{hand}_elbow")
+    if wrist is None or elbow is None or min(wrist[2], elbow[2]) < min_joint:
+        return None
+    forearm = math.dist(wrist[:2], elbow[:2])
+    shoulder = pose.joint(f"{hand}_shoulder")
+    upper = math.dist(shoulder[:2], elbow[:2]) if shoulder and shoulder[2] >= min_joint else 0.0
+    arm = max(forearm, 0.9 * upper)
+    index, pinky = pose.joint(f"{hand}_index"), pose.joint(f"{hand}_pinky")
+    if index is None or pinky is None:
+        x, y = (w + 0.33 * (w - e) for w, e in zip(wrist[:2], elbow[:2], strict=True))
+        return Box(x, y, 1.5 * arm, turn_up(*elbow[:2], *wrist[:2]))
+    x, y = ((i + p) / 2 for i, p in zip(index[:2], pinky[:2], strict=True))
+    palm = math.dist(wrist[:2], (x, y))
+    angle = turn_up(*wrist[:2], x, y) if palm > 0.1 * arm else turn_up(*elbow[:2], *wrist[:2])
+    return Box(x, y, max(2.7 * palm, 1.1 * arm), angle)
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, their turns ignored."""
+    wide = min(a.cx + a.side / 2, b.cx + b.side / 2) - max(a.cx - a.side / 2, b.cx - b.side / 2)
+    high = min(a.cy + a.side / 2, b.cy + b.side / 2) - max(a.cy - a.side / 2, b.cy - b.side / 2)
+    if wide <= 0 or high <= 0:
+        return 0.0
+    shared = wide * high
+    return shared / (a.side**2 + b.side**2 - shared)
+
+
+def share_in_frame(box: Box, width: int, height: int) -> float:
+    """How much of a box, its turn ignored, lies inside a frame: 0..1."""
+    half = box.side / 2
+    wide = min(box.cx + half, width) - max(box.cx - half, 0.0)
+    high = min(box.cy + half, height) - max(box.cy - half, 0.0)
+    return max(wide, 0.0) * max(high, 0.0) / box.side**2 if box.side > 0 else 0.0
+
+
+def nearest_angle(angle: float) -> float:
+    """The same direction within -pi..pi."""
+    return math.remainder(angle, 2 * math.pi)
+
+
+def matches(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) with the lowest costs first, each row and column once, none above `limit`."""
+    ranked = sorted(
+        (cost, r, c) for r, row in enumerate(costs) for c, cost in enumerate(row) if cost <= limit
+    )
+    rows: set[int] = set()
+    columns: set[int] = set()
+    pairs = []
+    for _, r, c in ranked:
+        if r not in rows and c not in columns:
+            rows.add(r)
+            columns.add(c)
+            pairs.append((r, c))
+    return pairs

@@ -1,0 +1,94 @@
+"""Cut turned squares out of pictures and make a network's input of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from agent.core.types import Box, Floats, Image
+from agent.inference.manifest import Input
+
+SHRINK_LIMIT = 2.0  # from this many source pixels per pixel on, bilinear sampling skips some: average first
+
+
+def cut(image: Image, box: Box, size: tuple[int, int]) -> Image:
+    """uint8 (*size, 3) in the colours of `image`: `box` scaled to fit (height, width), else black.
+
+    Where the target is not square, the box lies in its middle and the picture goes on at its sides.
+    """
+    matrix = to_picture(box, size)
+    scale = box.side / min(size)
+    if scale >= SHRINK_LIMIT:
+        image, matrix = _shrunk(image, matrix, size, int(scale))
+    done = cv2.warpAffine(
+        image, matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0),
+    )  # fmt: skip
+    return np.asarray(done, np.uint8)
+
+
+def to_picture(box: Box, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """(2, 3): pixel centres of the cut -> pixel centres of the picture."""
+    height, width = size
+    scale = box.side / min(size)
+    cos, sin = scale * math.cos(box.angle), scale * math.sin(box.angle)
+    mid_x, mid_y = (width - 1) / 2, (height - 1) / 2
+    x0 = box.cx - 0.5 - (cos * mid_x - sin * mid_y)
+    y0 = box.cy - 0.5 - (sin * mid_x + cos * mid_y)
+    return np.array([[cos, -sin, x0], [sin, cos, y0]])
+
+
+def points_in_picture(points: Floats, box: Box, size: tuple[int, int]) -> Floats:
+    """float32 (..., 2 or more): columns x and y from a cut to the picture; a third is scaled alike.
+
+    Points are places, not pixel numbers: the first pixel reaches from 0 to 1.
+    """
+    scale = box.side / min(size)
+    cos, sin = scale * math.cos(box.angle), scale * math.sin(box.angle)
+    turn = np.array([(cos, sin), (-sin, cos)], np.float32)  # row vectors: p @ turn
+    placed = np.array(points, np.float32)
+    middle = np.array([size[1] / 2, size[0] / 2], np.float32)
+    placed[..., :2] = (placed[..., :2] - middle) @ turn + np.array([box.cx, box.cy], np.float32)
+    placed[..., 2:3] *= scale
+    return placed
+
+
+def letterbox(image: Image) -> Box:
+    """The upright square around a whole picture."""
+    height, width = image.shape[:2]
+    return Box(width / 2, height / 2, float(max(height, width)))
+
+
+def fill_batch(cuts: Sequence[Image], spec: Input) -> Floats:
+    """float32 (N, ...) from BGR cuts: the layout, colours and range that a manifest asks for."""
+    height, width = spec.size
+    planes = np.empty((len(cuts), 3, height, width), np.float32)
+    table = (np.arange(256, dtype=np.float32) - np.float32(spec.offset)) * np.float32(spec.scale)
+    order = (2, 1, 0) if spec.color == "RGB" else (0, 1, 2)
+    for number, picture in enumerate(cuts):
+        channels = cv2.split(picture)
+        for place, channel in enumerate(order):
+            cv2.LUT(channels[channel], table, dst=planes[number, place])
+    return planes if spec.layout == "NCHW" else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
+def _shrunk(
+    image: Image, matrix: npt.NDArray[np.float64], size: tuple[int, int], factor: int
+) -> tuple[Image, npt.NDArray[Any]]:
+    """The part of the picture that a cut needs, averaged over `factor` pixels, and its own matrix."""
+    height, width = image.shape[:2]
+    corners = np.array([(x, y, 1) for x in (0, size[1] - 1) for y in (0, size[0] - 1)]) @ matrix.T
+    left, top = (max(int(low) - factor, 0) for low in corners.min(axis=0))
+    right, bottom = (int(high) + 2 * factor for high in corners.max(axis=0))
+    part = image[top : min(bottom, height), left : min(right, width)]
+    wide, high = part.shape[1] // factor, part.shape[0] // factor
+    if not wide or not high:
+        return image, matrix  # wholly beyond the frame: black either way
+    small = cv2.resize(part[: high * factor, : wide * factor], (wide, high), interpolation=cv2.INTER_AREA)
+    shift = np.array([[0, 0, left + (factor - 1) / 2], [0, 0, top + (factor - 1) / 2]])
+    return np.asarray(small, np.uint8), (matrix - shift) / factor

@@ -1,0 +1,124 @@
+"""From crops to gesture probabilities, whatever the classifier's manifest asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.core.types import Box, Floats, Image
+from agent.errors import EngineError, ModelError
+from agent.inference.crops import cut, fill_batch, points_in_picture
+from agent.inference.engine import Engine
+from agent.inference.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """What a network says of one hand; None where it has no such output.
+
+    `landmarks` is float32 (21, 3): x and y in pixels of the picture, z to the same scale. `right` is the
+    probability of a right hand, `presence` that there is a hand at all.
+    """
+
+    box: Box  # what was cut, the margin included
+    scores: Floats | None = None
+    landmarks: Floats | None = None
+    world: Floats | None = None
+    presence: float | None = None
+    right: float | None = None
+    embedding: Floats | None = None
+
+
+class HandReader:
+    """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only)."""
+
+    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+        self.manifest, self._engine = manifest, engine
+        _check(engine, manifest)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the scores, in their order."""
+        return self.manifest.labels
+
+    def crop_box(self, hand: Box) -> Box:
+        """What to cut for a hand box: the manifest's margin, and upright where it says so."""
+        crop = self.manifest.crop
+        return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
+
+    def cut(self, image: Image, hand: Box) -> Image:
+        """uint8 (height, width, 3), the colours of `image`."""
+        return cut(image, self.crop_box(hand), self.manifest.input.size)
+
+    def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
+        """All hands of one picture (BGR) in one batch."""
+        return self.read_cuts(
+            [self.cut(image, hand) for hand in hands], [self.crop_box(hand) for hand in hands]
+        )
+
+    def read_cuts(self, cuts: Sequence[Image], boxes: Sequence[Box]) -> list[Readout]:
+        """Pictures already cut (BGR) and where each was cut; they may come from several cameras.
+
+        Raises `EngineError` when the network fails or gives something else than its manifest says.
+        """
+        if not cuts:
+            return []
+        spec, out = self.manifest.input, self.manifest.output
+        feed = {spec.name: fill_batch(cuts, spec)}
+        if spec.angle:
+            feed[spec.angle] = np.array([[box.angle] for box in boxes], np.float32)
+        results = self._engine.run(feed)
+        names = {key: name for key, name in out.model_dump().items() if name}
+        if short := [n for n in names.values() if n not in results or len(results[n]) != len(cuts)]:
+            raise EngineError(
+                f"{self.manifest.name}: {len(cuts)} crops in, outputs {short} do not have as many"
+            )
+        return [
+            self._readout(box, {key: results[name][row] for key, name in names.items()})
+            for row, box in enumerate(boxes)
+        ]
+
+    def _readout(self, box: Box, row: dict[str, Floats]) -> Readout:
+        landmarks = row.get("landmarks")
+        if landmarks is not None:
+            landmarks = points_in_picture(landmarks.reshape(21, 3), box, self.manifest.input.size)
+        presence, right = row.get("presence"), row.get("handedness")
+        return Readout(
+            box=box,
+            scores=row.get("scores"),
+            landmarks=landmarks,
+            world=row.get("world"),
+            presence=None if presence is None else float(presence.reshape(-1)[0]),
+            right=None if right is None else float(right.reshape(-1)[0]),
+            embedding=row.get("embedding"),
+        )
+
+
+def _check(engine: Engine, manifest: Manifest) -> None:
+    """Raises `ModelError` when the network is not what its manifest says."""
+    spec = manifest.input
+    for name, want in [(spec.name, spec.shape), *([(spec.angle, ("N", 1))] if spec.angle else [])]:
+        have = engine.inputs.get(name)
+        if have is None:
+            raise ModelError(
+                f'{manifest.name}: has no input "{name}", it has {list(engine.inputs)}; fix its manifest'
+            )
+        if len(have) != len(want) or any(
+            isinstance(h, int) and isinstance(w, int) and h != w for h, w in zip(have, want, strict=True)
+        ):
+            raise ModelError(
+                f'{manifest.name}: input "{name}" is {have}, the manifest says {want}; '
+                f"re-export it or fix engines/{manifest.name}/manifest.toml"
+            )
+    for name in filter(None, manifest.output.model_dump().values()):
+        if name not in engine.outputs:
+            raise ModelError(
+                f'{manifest.name}: has no output "{name}", it has {list(engine.outputs)}; fix its manifest'
+            )
+    scores = engine.outputs.get(manifest.output.scores or "", ())
+    if manifest.labels and scores and isinstance(scores[-1], int) and scores[-1] != len(manifest.labels):
+        raise ModelError(
+            f"{manifest.name}: gives {scores[-1]} scores, the manifest has {len(manifest.labels)} labels"
+        )
