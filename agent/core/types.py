@@ -132,6 +132,7 @@ class Place:
     x_share: float
     y_share: float
     height_share: float  # hand height / frame height: a measure of distance
+    aspect: float = 4 / 3  # frame width / frame height: makes the two shares comparable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +141,8 @@ class Reading:
 
     One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
+    `track` is the same number as long as it is the same hand, also when its person or side is
+    mistaken for a moment; None: person and side are all that is known.
     """
 
     at: float
@@ -148,6 +151,14 @@ class Reading:
     hand: Hand
     scores: Floats | None
     place: Place | None = None
+    track: int | None = None
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What tells this hand from every other."""
+        if self.track is not None:
+            return self.camera, self.track, "track"
+        return self.camera, self.person, self.hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +182,7 @@ class GestureStarted(Gesture):
 
 @dataclass(frozen=True, slots=True)
 class GestureHeld(Gesture):
-    """A started gesture goes on; one for every reading until it ends."""
+    """A started gesture goes on; one for every reading that shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +220,15 @@ class Sight:
     hands: tuple[SeenHand, ...] = ()
     poses: tuple[Pose, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """How a camera is; `reason` says why it is not online, and is empty while it is."""
+
+    camera: str
+    state: Literal["online", "offline", "disabled"]
+    reason: str = ""
 
 
 ActionKind = Literal["publish", "webhook", "command", "key"]

@@ -1,0 +1,207 @@
+"""From smoothed probabilities to gestures that start, go on and end.
+
+Each hand has one gesture that is *on* at most, and one that is *forming* at most:
+
+    nothing   --score >= confidence-->                         forming
+    forming   --score < keep-->                                nothing
+    forming   --hold seconds, and score >= confidence-->       on         GestureStarted
+    on        --score >= keep-->                               on         GestureHeld
+    on        --score < keep-->                                releasing
+    releasing --score >= keep-->                               on         GestureHeld
+    releasing --release seconds-->                             nothing    GestureEnded
+
+Another gesture may form while one is on or releasing; once it is formed it ends the one before, so an
+end always stands between two starts of a hand. A gesture that has just ended may form, but does not
+start again before `cooldown` seconds have passed. Time comes from the readings alone; after a gap of
+more than `GAP_S` nothing is known to have gone on: what was on ends, what was forming forms anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from agent.core.smoothing import GAP_S
+from agent.core.types import (
+    NO_GESTURE,
+    GestureEnded,
+    GestureEvent,
+    GestureHeld,
+    GestureStarted,
+    Hand,
+    Place,
+    Reading,
+)
+
+EPSILON_S = 1e-6  # 0.1 + 0.2 is not 0.3: durations are compared with this much mercy
+IDLE_S = 10.0  # a hand that is idle for longer is dropped from memory
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a gesture counts; defaults are for a webcam of 15 frames/s or more."""
+
+    confidence: float = 0.75
+    keep: float = 0.5
+    hold_s: float = 0.3
+    release_s: float = 0.4
+    cooldown_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Forming:
+    """A gesture on its way; `progress` is 0..1 of the hold, for dwell rings."""
+
+    camera: str
+    person: int
+    hand: Hand
+    gesture: str
+    progress: float
+    place: Place | None
+
+
+@dataclass(slots=True)
+class _Span:
+    """One gesture of one hand, forming or on."""
+
+    label: int  # index
+    since: float
+    person: int
+    hand: Hand
+    score: float = 0.0
+    seen_at: float = 0.0
+    away_since: float | None = None
+
+
+@dataclass(slots=True)
+class _HandState:
+    camera: str
+    at: float
+    on: _Span | None = None
+    forming: _Span | None = None
+    ended: dict[int, float] = field(default_factory=dict)  # label: when it last ended
+    place: Place | None = None
+
+
+class Debouncer:
+    """Feed smoothed readings; get events."""
+
+    def __init__(self, thresholds: Thresholds, labels: Sequence[str]) -> None:
+        self.thresholds = thresholds
+        self._labels = tuple(labels)
+        self._gestures = [i for i, label in enumerate(self._labels) if label != NO_GESTURE]
+        self._hands: dict[tuple[str, int, str], _HandState] = {}
+
+    def feed(self, reading: Reading) -> list[GestureEvent]:
+        """Events of one hand, in order. A reading that is not newer than the last one is ignored."""
+        state = self._hands.get(reading.key) or self._new(reading)
+        if abs(reading.at - state.at) > GAP_S:
+            state.ended = {label: at for label, at in state.ended.items() if at <= reading.at}
+            return [*self._reset(state, reading.at), *self._step(state, reading)]
+        return list(self._step(state, reading)) if reading.at > state.at else []
+
+    def end(self, camera: str, at: float) -> list[GestureEvent]:
+        """End all that is on in a camera's view, at once: it was paused or closed."""
+        states = [(key, state) for key, state in self._hands.items() if state.camera == camera]
+        for key, _ in states:
+            del self._hands[key]
+        return [event for _, state in states for event in self._reset(state, at)]
+
+    def forming(self) -> list[Forming]:
+        """Every gesture that is forming, as of its hand's newest reading."""
+        return [
+            Forming(s.camera, f.person, f.hand, self._labels[f.label], self._progress(s, f), s.place)
+            for s in self._hands.values()
+            if (f := s.forming)
+        ]
+
+    def _new(self, reading: Reading) -> _HandState:
+        """A hand not heard of; those that are long idle are dropped from memory on the way."""
+        self._hands = {
+            key: state
+            for key, state in self._hands.items()
+            if state.on or self._cooling(state, reading.at) or abs(reading.at - state.at) < IDLE_S
+        }
+        self._hands[reading.key] = state = _HandState(reading.camera, -math.inf)
+        return state
+
+    def _step(self, state: _HandState, reading: Reading) -> Iterator[GestureEvent]:
+        scores = [0.0] * len(self._labels) if reading.scores is None else reading.scores.tolist()
+        state.at = at = reading.at
+        state.place = reading.place or state.place
+        self._form(state, reading, scores)
+        if state.on:
+            yield from self._carry_on(state, state.on, scores[state.on.label])
+        if (new := state.forming) and self._formed(state, new):
+            if state.on:
+                yield self._end(state, state.on, at)
+            new.person, new.hand = reading.person, reading.hand
+            state.on, state.forming = new, None
+            yield self._event(GestureStarted, state, new, at - new.since)
+
+    def _form(self, state: _HandState, reading: Reading, scores: list[float]) -> None:
+        limits, forming = self.thresholds, state.forming
+        if forming and scores[forming.label] < limits.keep:
+            forming = None
+        best = max(self._gestures, key=scores.__getitem__, default=None)
+        if best is not None and scores[best] >= limits.confidence:
+            if state.on and best == state.on.label:
+                forming = None
+            elif forming is None or best != forming.label:
+                forming = _Span(best, reading.at, reading.person, reading.hand)
+        if forming:
+            forming.score, forming.seen_at = scores[forming.label], reading.at
+        state.forming = forming
+
+    def _carry_on(self, state: _HandState, on: _Span, score: float) -> Iterator[GestureEvent]:
+        if score >= self.thresholds.keep:
+            on.away_since, on.score, on.seen_at = None, score, state.at
+            yield self._event(GestureHeld, state, on, state.at - on.since)
+            return
+        on.away_since = state.at if on.away_since is None else on.away_since
+        if state.at - on.away_since >= self.thresholds.release_s - EPSILON_S:
+            yield self._end(state, on, state.at)
+
+    def _formed(self, state: _HandState, new: _Span) -> bool:
+        limits = self.thresholds
+        held = state.at - new.since >= limits.hold_s - EPSILON_S
+        return held and new.score >= limits.confidence and self._cooldown_left(state, new.label) <= EPSILON_S
+
+    def _progress(self, state: _HandState, new: _Span) -> float:
+        limits = self.thresholds
+        held = (state.at - new.since) / limits.hold_s if limits.hold_s else 1.0
+        cooled = 1 - self._cooldown_left(state, new.label) / limits.cooldown_s if limits.cooldown_s else 1.0
+        return max(0.0, min(1.0, held, cooled))
+
+    def _cooldown_left(self, state: _HandState, label: int) -> float:
+        ended = state.ended.get(label)
+        return 0.0 if ended is None else ended + self.thresholds.cooldown_s - state.at
+
+    def _cooling(self, state: _HandState, at: float) -> bool:
+        return any(0 <= at - ended < self.thresholds.cooldown_s for ended in state.ended.values())
+
+    def _reset(self, state: _HandState, at: float) -> Iterator[GestureEvent]:
+        state.forming = None
+        if state.on:
+            yield self._end(state, state.on, at)
+
+    def _end(self, state: _HandState, on: _Span, at: float) -> GestureEvent:
+        """`held_s` counts until the gesture was last seen: the release is not part of it."""
+        state.on = None
+        state.ended[on.label] = at
+        return self._event(GestureEnded, state, on, on.seen_at - on.since, at)
+
+    def _event(
+        self, kind: type[GestureEvent], state: _HandState, span: _Span, held_s: float, at: float | None = None
+    ) -> GestureEvent:
+        return kind(
+            at=state.at if at is None else at,
+            camera=state.camera,
+            person=span.person,
+            hand=span.hand,
+            gesture=self._labels[span.label],
+            score=span.score,
+            held_s=held_s,
+            place=state.place,
+        )

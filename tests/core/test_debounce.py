@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timelines import brief, events, readings, scores, starts_and_ends
+
+from agent.core.debounce import Debouncer, Thresholds
+from agent.core.smoothing import GAP_S
+from agent.core.types import (
+    LABELS,
+    GestureEnded,
+    GestureEvent,
+    GestureHeld,
+    GestureStarted,
+    Place,
+    Reading,
+)
+
+NO_COOLDOWN = Thresholds(cooldown_s=0)
+
+
+def test_a_gesture_starts_when_it_was_held() -> None:
+    assert starts_and_ends("..SSS") == []
+    assert starts_and_ends("..SSSS") == [(0.5, "started", "stop")]
+
+
+def test_a_gesture_ends_when_it_was_away_for_the_release() -> None:
+    assert starts_and_ends("SSSS.....") == [(0.3, "started", "stop"), (0.8, "ended", "stop")]
+
+
+def test_a_gap_shorter_than_the_release_does_not_end_it() -> None:
+    assert starts_and_ends("SSSS....SSSS") == [(0.3, "started", "stop")]
+
+
+def test_no_hand_and_a_hand_with_no_gesture_are_the_same() -> None:
+    assert starts_and_ends("SSSS?.?.?") == starts_and_ends("SSSS.....")
+
+
+def test_a_glimpse_of_another_gesture_changes_nothing() -> None:
+    assert starts_and_ends("SSSSSSFSSSS") == [(0.3, "started", "stop")]
+
+
+def test_a_direct_change_ends_the_first_before_the_second_starts() -> None:
+    assert starts_and_ends("SSSSFFFFF") == [
+        (0.3, "started", "stop"),
+        (0.7, "ended", "stop"),
+        (0.7, "started", "fist"),
+    ]
+
+
+def test_with_a_long_hold_the_release_ends_the_first_while_the_second_forms() -> None:
+    assert starts_and_ends("S" * 8 + "F" * 8, Thresholds(hold_s=0.6)) == [
+        (0.6, "started", "stop"),
+        (1.2, "ended", "stop"),
+        (1.4, "started", "fist"),
+    ]
+
+
+def test_the_same_gesture_starts_again_only_after_the_cooldown() -> None:
+    timeline = "SSSS" + "....." + "S" * 12
+    assert starts_and_ends(timeline, NO_COOLDOWN)[2:] == [(1.2, "started", "stop")]
+    assert starts_and_ends(timeline, Thresholds(cooldown_s=1.0))[2:] == [(1.8, "started", "stop")]
+
+
+def test_the_cooldown_does_not_hold_back_another_gesture() -> None:
+    assert starts_and_ends("SSSS.....FFFF", Thresholds(cooldown_s=9.0))[2:] == [(1.2, "started", "fist")]
+
+
+def test_between_keep_and_confidence_nothing_starts_but_what_is_on_stays_on() -> None:
+    def at(score: float, start: int, count: int) -> list[Reading]:
+        return [
+            Reading(i / 10, "front", 0, "right", scores("stop", score)) for i in range(start, start + count)
+        ]
+
+    assert brief(events(at(0.6, 0, 20))) == []
+    assert brief(events([*at(0.8, 0, 4), *at(0.6, 4, 20)])) == [(0.3, "started", "stop")]
+    assert brief(events([*at(0.8, 0, 4), *at(0.4, 4, 5)])) == [
+        (0.3, "started", "stop"),
+        (0.8, "ended", "stop"),
+    ]
+
+
+def test_a_dip_while_forming_delays_the_start_until_the_score_is_back() -> None:
+    marks = [0.8, 0.8, 0.8, 0.6, 0.6, 0.8]
+    steps = [Reading(i / 10, "front", 0, "right", scores("stop", mark)) for i, mark in enumerate(marks)]
+    assert brief(events(steps)) == [(0.5, "started", "stop")]
+
+
+def test_events_say_how_long_how_sure_and_where() -> None:
+    place = Place(0.1, 0.2, 0.3)
+    steps = [
+        dataclasses.replace(reading, place=place if reading.scores is not None else None)
+        for reading in readings("SSSSSS.....")
+    ]
+    started, held, *_, ended = events(steps)
+    assert started == GestureStarted(
+        pytest.approx(0.3), "front", 0, "right", "stop", 1.0, pytest.approx(0.3), place
+    )
+    assert held == GestureHeld(
+        pytest.approx(0.4), "front", 0, "right", "stop", 1.0, pytest.approx(0.4), place
+    )
+    assert isinstance(ended, GestureEnded)
+    assert ended.held_s == pytest.approx(0.5), "the release is no part of the gesture"
+    assert ended.place == place, "where it was seen last"
+
+
+def test_nothing_is_held_while_the_hand_is_away() -> None:
+    assert [e.at for e in events(readings("SSSSS..S")) if isinstance(e, GestureHeld)] == pytest.approx(
+        [0.4, 0.7]
+    )
+
+
+def test_hands_are_told_apart() -> None:
+    both = [r for pair in zip(readings("SSSS"), readings("TTTT", "left"), strict=True) for r in pair]
+    found = events(both)
+    assert [(e.hand, e.gesture) for e in found] == [("right", "stop"), ("left", "thumbs_up")]
+
+
+def test_a_hand_that_is_renamed_for_a_moment_neither_ends_nor_starts_again() -> None:
+    names = [(0, "right")] * 5 + [(3, "left")] * 6 + [(0, "right")] * 5
+    steps = [
+        dataclasses.replace(reading, person=person, hand=hand, track=7)
+        for reading, (person, hand) in zip(readings("S" * 16), names, strict=True)
+    ]
+    found = events([*steps, *[Reading(1.6 + i / 10, "front", 3, "left", None, track=7) for i in range(5)]])
+    assert brief(found) == [(0.3, "started", "stop"), (2.0, "ended", "stop")]
+    assert {(e.person, e.hand) for e in found} == {(0, "right")}, "a gesture keeps the name it started with"
+
+
+def test_a_late_reading_is_ignored() -> None:
+    steps = readings("SSSSSSSS")
+    assert brief(events([*steps[:3], steps[1], steps[0], *steps[3:]])) == [(0.3, "started", "stop")]
+
+
+def test_two_readings_around_a_long_gap_are_no_hold() -> None:
+    a, b = (Reading(at, "front", 0, "right", scores("stop")) for at in (0.0, GAP_S + 0.5))
+    assert events([a, b]) == []
+
+
+def test_a_gap_ends_what_was_on_although_it_is_still_there_afterwards() -> None:
+    later = [dataclasses.replace(r, at=r.at + 60) for r in readings("SSSSSS")]
+    assert brief(events([*readings("SSSS"), *later])) == [
+        (0.3, "started", "stop"),
+        (60.0, "ended", "stop"),
+        (60.5, "started", "stop"),
+    ]
+
+
+def test_a_clock_that_jumps_back_ends_what_was_on_and_goes_on_from_there() -> None:
+    first = [dataclasses.replace(r, at=r.at + 60) for r in readings("SSSS")]
+    assert brief(events([*first, *readings("SSSSSS")])) == [
+        (60.3, "started", "stop"),
+        (0.0, "ended", "stop"),
+        (0.5, "started", "stop"),
+    ]
+
+
+def test_pausing_a_camera_ends_what_is_on_in_its_view_only() -> None:
+    debouncer = Debouncer(Thresholds(), LABELS)
+    for reading in [*readings("SSSS"), *readings("TTTT", camera="door")]:
+        debouncer.feed(reading)
+    assert brief(debouncer.end("front", 0.35)) == [(0.35, "ended", "stop")]
+    assert brief(debouncer.end("front", 0.4)) == []
+    assert brief(debouncer.end("door", 0.4)) == [(0.4, "ended", "thumbs_up")]
+
+
+def test_the_ring_of_a_forming_gesture_fills_to_one() -> None:
+    debouncer = Debouncer(Thresholds(hold_s=0.4), LABELS)
+    rings = []
+    for reading in readings(".SSSSS"):
+        debouncer.feed(reading)
+        rings.append([(ring.gesture, round(ring.progress, 3)) for ring in debouncer.forming()])
+    assert rings == [[], [("stop", 0)], [("stop", 0.25)], [("stop", 0.5)], [("stop", 0.75)], []]
+
+
+def test_the_ring_waits_for_the_cooldown() -> None:
+    debouncer = Debouncer(Thresholds(cooldown_s=2.0), LABELS)
+    for reading in readings("SSSS.....SSSSSSSSSS"):
+        debouncer.feed(reading)
+    [ring] = debouncer.forming()
+    assert ring.progress == pytest.approx(0.5), "one of two seconds of cooldown"
+
+
+def test_hands_that_are_long_idle_take_no_memory() -> None:
+    debouncer = Debouncer(Thresholds(), LABELS)
+    for track in range(50):
+        for reading in readings("SSSS.........."):
+            debouncer.feed(dataclasses.replace(reading, at=reading.at + 2 * track, track=track))
+    assert len(debouncer._hands) < 10
+
+
+# properties
+
+
+@st.composite
+def _walks(draw: st.DrawFn) -> list[Reading]:
+    """Readings of two hands with any scores, frame rates, gaps and jumps of the clock."""
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from([0.02, 0.033, 0.05, 0.1, 0.1, 0.1, 0.27, 0.9, 3.0, 0.0, -0.05, -5.0]),
+                st.sampled_from(["left", "right"]),
+                st.none()
+                | st.tuples(st.sampled_from(LABELS), st.sampled_from([0.3, 0.5, 0.6, 0.75, 0.9, 1.0])),
+            ),
+            max_size=80,
+        )
+    )
+    at, walk = 100.0, []
+    for dt, hand, seen in steps:
+        at += dt
+        walk.append(Reading(at, "front", 0, hand, None if seen is None else scores(*seen)))
+    return walk
+
+
+_THRESHOLDS = st.builds(
+    lambda a, b, hold, release, cooldown: Thresholds(max(a, b), min(a, b), hold, release, cooldown),
+    st.sampled_from([0.4, 0.5, 0.75, 0.9]),
+    st.sampled_from([0.3, 0.5, 0.75]),
+    st.sampled_from([0.0, 0.1, 0.3, 1.0]),
+    st.sampled_from([0.0, 0.2, 0.4, 2.0]),
+    st.sampled_from([0.0, 0.5, 3.0]),
+)
+
+
+@settings(max_examples=300)
+@given(_walks(), _THRESHOLDS)
+def test_starts_and_ends_of_a_hand_take_turns(walk: list[Reading], thresholds: Thresholds) -> None:
+    on: dict[str, GestureEvent] = {}
+    for event in events(walk, thresholds):
+        if isinstance(event, GestureStarted):
+            assert event.hand not in on
+            on[event.hand] = event
+        else:
+            assert on[event.hand].gesture == event.gesture
+        if isinstance(event, GestureEnded):
+            del on[event.hand]
+        assert event.held_s >= 0
+
+
+@settings(max_examples=300)
+@given(_walks(), _THRESHOLDS)
+def test_nothing_starts_without_hold_seconds_of_evidence(walk: list[Reading], thresholds: Thresholds) -> None:
+    """Before a start, the hand's newer readings reach back `hold` without a score under `keep` or a gap."""
+    debouncer = Debouncer(thresholds, LABELS)
+    heard: dict[str, list[Reading]] = {"left": [], "right": []}
+    for reading in walk:
+        past = heard[reading.hand]
+        if past and abs(reading.at - past[-1].at) > GAP_S:
+            past.clear()
+        if not past or reading.at > past[-1].at:
+            past.append(reading)
+        for event in debouncer.feed(reading):
+            if isinstance(event, GestureStarted):
+                label = LABELS.index(event.gesture)
+                evidence = [r for r in past if r.at >= event.at - event.held_s - 1e-9]
+                assert all(r.scores is not None and r.scores[label] >= thresholds.keep for r in evidence)
+                assert evidence[0].scores is not None
+                assert evidence[0].scores[label] >= thresholds.confidence
+                assert evidence[-1].at - evidence[0].at >= thresholds.hold_s - 1e-5
+
+
+@settings(max_examples=100)
+@given(_walks(), _THRESHOLDS)
+def test_silence_ends_everything(walk: list[Reading], thresholds: Thresholds) -> None:
+    at = walk[-1].at if walk else 0.0
+    quiet = [Reading(at + i / 5, "front", 0, h, None) for i in range(60) for h in ("left", "right")]
+    found = events([*walk, *quiet], thresholds)
+    starts = sum(isinstance(event, GestureStarted) for event in found)
+    assert starts == sum(isinstance(event, GestureEnded) for event in found)
+
+
+@settings(max_examples=50)
+@given(_walks(), _THRESHOLDS)
+def test_the_same_readings_give_the_same_events(walk: list[Reading], thresholds: Thresholds) -> None:
+    assert events(walk, thresholds) == events(walk, thresholds)
