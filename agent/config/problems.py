@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 from pydantic import BaseModel, ValidationError
 from rapidfuzz import fuzz, process
 
+from agent.config.settings import AS_WRITTEN, FORMS
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 ALIKE = 60.0  # per cent of letters in common (Indel ratio); below it a suggestion misleads
 SEEN_CHARS = 60  # of a wrong value are shown
 _SECRET_WORDS = ("password", "passwd", "secret", "token")  # a value under such a key is never shown
+_LOGIN = re.compile(r"://[^/@\s]*@")  # user and password inside a URL
 
 _EXPECTED = {  # pydantic's error types by what people call the thing they wanted
     "int": "a whole number",
@@ -87,7 +90,7 @@ def unknown(what: str, word: str, choices: Iterable[str]) -> str:
 def validate(model: type[M], located: Located) -> M:
     """The data as a model. Raises `ConfigProblems` with everything that is wrong, all at once."""
     try:
-        return model.model_validate(located.data)
+        return model.model_validate(located.data, context={AS_WRITTEN: True})
     except ValidationError as exc:
         raise ConfigProblems(problems_of(exc, model, located)) from exc
 
@@ -105,7 +108,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], located: Located
             text = unknown("key", str(path[-1]), _known_keys(model, located.data, path[:-1]))
             problems.append(located.problem(path, text, key=True))
         elif detail["type"] == "missing":
-            problems.append(located.problem(path, f'"{rest}" is missing'))
+            where = f" in [camera.{path[1]}]" if path[:1] == ("camera",) else ""
+            problems.append(located.problem(path, f'"{rest}" is missing{where}'))
         elif rest == "[key]":
             text = f"name {_toml(path[-1])} must be {_expected(detail)}"
             problems.append(located.problem(path, text, key=True))
@@ -130,7 +134,7 @@ def _expected(detail: ErrorDetails) -> str:
     if kind in {"literal_error", "enum"}:
         return "one of " + str(ctx["expected"]).replace("'", '"').replace(" or ", ", ")
     if kind == "string_pattern_mismatch":
-        return f"text of the form {ctx['pattern']}"
+        return FORMS.get(ctx["pattern"], f"text of the form {ctx['pattern']}")
     if kind.startswith(("too_", "string_too_")):
         return detail["msg"].split(" should be ")[-1].split(" should have ")[-1]
     return _EXPECTED.get(kind.split("_")[0], detail["msg"])
@@ -171,7 +175,7 @@ def _seen(data: Any, path: KeyPath) -> str:
 
 def _toml(value: Any) -> str:
     """A value much as it was written, cut short."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = _LOGIN.sub("://***@", json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."
 
 

@@ -10,13 +10,28 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from agent.core.duration import format_duration, parse_duration
 
+AS_WRITTEN = "as written"  # validation context of files and environment: durations need a unit there
 
-def _duration(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
+
+def _duration(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if (info.context or {}).get(AS_WRITTEN) and type(value) in {int, float} and value:
+        raise ValueError(f'{value} has no unit; write "{value}s" or "{value}ms"')
+    return value
 
 
 Duration = Annotated[
@@ -27,7 +42,16 @@ Duration = Annotated[
 ]
 """Seconds; written as text with a unit ("300ms", "1.5s", "2min")."""
 
-Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+ID_PATTERN = r"^[a-z0-9_-]{1,64}$"
+URL_PATTERN = r"^(embedded|mqtts?://[^/\s]+)$"
+BASE_PATTERN = r"^[^#+\s]+$"
+FORMS = {  # the same for people
+    ID_PATTERN: "a name of 1 to 64 of the letters a-z 0-9 _ -",
+    URL_PATTERN: '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"',
+    BASE_PATTERN: "part of a topic: no space, no + and no #",
+}
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A name that is safe inside an MQTT topic."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -43,6 +67,16 @@ class Secret(Model):
     """A secret, always in a file of its own: never in the settings, the environment or a log."""
 
     file: Path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_not_written_here(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(  # noqa: TRY004 (pydantic reports ValueErrors, with the place)
+                "a secret is never written here: put it into a file of its own, readable by the agent only, "
+                'and write { file = "PATH" } instead'
+            )
+        return value
 
     def read(self) -> str:
         """The file's text without the line end. Raises `OSError`."""
@@ -125,13 +159,22 @@ class TlsSettings(Model):
 class MqttSettings(Model):
     """Where events go."""
 
-    url: Annotated[str, Field(pattern=r"^(embedded|mqtts?://[^/\s]+)$")] = "mqtt://localhost:1883"
-    base: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "gesture"
+    url: Annotated[str, Field(pattern=URL_PATTERN)] = "mqtt://localhost:1883"
+    base: Annotated[str, Field(pattern=BASE_PATTERN)] = "gesture"
     user: str | None = None
     password: Secret | None = None
     version: Literal["auto", "5", "3.1.1"] = "auto"
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 20
     tls: TlsSettings = TlsSettings()
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_login(cls, url: str) -> str:
+        if "@" in url:
+            raise ValueError(
+                'a URL holds no login here; write user = "NAME" and password = { file = "PATH" }'
+            )
+        return url
 
 
 class OutboxSettings(Model):

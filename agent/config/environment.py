@@ -1,0 +1,119 @@
+"""Settings from the environment: GESTURE_AGENT__MQTT__URL is `url` in `[mqtt]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from agent.config.located import Located
+from agent.config.problems import Problem, did_you_mean
+from agent.config.settings import Secret, Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "GESTURE_AGENT__"
+SEPARATOR = "__"
+
+
+class _WrongNameError(Exception):
+    """The variable leads to no setting; the text says why."""
+
+
+def overlay(located: Located, environ: Mapping[str, str]) -> tuple[Located, list[Problem]]:
+    """The settings with all variables laid over them, and the variables that lead nowhere.
+
+    Values are taken as the field's type; whether they hold is for the validation to say.
+    """
+    problems = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX):
+            continue
+        try:
+            path, kind = _find(name, located.data)
+            located = located.overlaid(path, _parsed(environ[name], kind), name)
+        except _WrongNameError as exc:
+            problems.append(Problem(name, 0, 0, str(exc)))
+    return located, problems
+
+
+def variables(kind: Any = Settings, prefix: str = PREFIX.removesuffix(SEPARATOR)) -> Iterator[str]:
+    """Names of all variables there are; NAME stands for the name of a camera."""
+    members = _members(kind)
+    if table := next((get_args(member)[1] for member in members if get_origin(member) is dict), None):
+        yield from variables(table, f"{prefix}{SEPARATOR}NAME")
+    elif model := _model(members):
+        for field, info in model.model_fields.items():
+            yield from variables(info.annotation, f"{prefix}{SEPARATOR}{field.upper()}")
+    else:
+        yield prefix
+
+
+def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
+    """Path and type of the setting that a variable names. Raises `_WrongNameError`."""
+    kind: Any = Settings
+    path: list[str] = []
+    for part in name.removeprefix(PREFIX).lower().split(SEPARATOR):
+        members = _members(kind)
+        if get_origin(members[0]) is dict:
+            part, kind = _entry(part, data.get(path[-1])), get_args(members[0])[1]  # noqa: PLW2901
+        elif (model := _model(members)) and part in model.model_fields:
+            kind = model.model_fields[part].annotation
+        else:
+            raise _WrongNameError(_unknown(name, path))
+        path.append(part)
+    if _model(_members(kind)) is Secret:
+        raise _WrongNameError(f"a secret is never written here: put it into a file and set {name}__FILE=PATH")
+    if len(path) < 2 or _model(_members(kind)):
+        raise _WrongNameError(f"is a section, not a setting; its settings begin with {name}{SEPARATOR}")
+    return tuple(path), kind
+
+
+def _entry(part: str, entries: Any) -> str:
+    """Key of a table of things named by the user: as the file writes it, where variables cannot have "-"."""
+    names = entries if isinstance(entries, dict) else {}
+    return next((name for name in names if name.replace("-", "_") == part), part)
+
+
+def _unknown(name: str, path: list[str]) -> str:
+    """What a variable that leads nowhere is told: the nearest that leads somewhere."""
+    camera = name.removeprefix(PREFIX).split(SEPARATOR)[1] if path[:1] == ["camera"] else "NAME"
+    known = [known.replace(f"CAMERA{SEPARATOR}NAME", f"CAMERA{SEPARATOR}{camera}") for known in variables()]
+    meant = did_you_mean(name, known)
+    return f"names no setting; did you mean {meant}?" if meant else "names no setting; see config.toml"
+
+
+def _parsed(text: str, kind: Any) -> Any:
+    members = _members(kind)
+    if not text and NoneType in members:
+        return None
+    numbers = [value for member in members if get_origin(member) is Literal for value in get_args(member)]
+    if text in map(str, numbers):
+        return next(value for value in numbers if str(value) == text)
+    if any(get_origin(member) in {list, tuple, dict, set, frozenset} for member in members):
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text  # the validation says what it should have been
+    return text
+
+
+def _members(kind: Any) -> list[Any]:
+    """A union's members, an annotation's type; anything else is itself."""
+    if get_origin(kind) in {Union, UnionType}:
+        return [inner for member in get_args(kind) for inner in _members(member)]
+    if get_origin(kind) is Annotated:
+        return _members(get_args(kind)[0])
+    return [kind]
+
+
+def _model(members: list[Any]) -> type[BaseModel] | None:
+    return next(
+        (member for member in members if isinstance(member, type) and issubclass(member, BaseModel)), None
+    )

@@ -1,0 +1,148 @@
+"""From files and environment to `Settings`, with every problem told at once.
+
+The first of these that exists is read: --config, $GESTURE_AGENT_CONFIG, ./config.toml,
+/etc/gesture-agent/config.toml. Without any of them the defaults hold.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from agent.config import environment
+from agent.config.located import KeyPath, Located, read
+from agent.config.problems import ConfigProblems, Problem, problems_of
+from agent.config.settings import AS_WRITTEN, Secret, Settings
+
+PATH_VARIABLE = "GESTURE_AGENT_CONFIG"
+SEARCHED = (Path("config.toml"), Path("/etc/gesture-agent/config.toml"))
+BUILT_IN = "built-in defaults"
+_HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.]*:")  # "v4l2:...", "rtsp://...", "gst:..."; anything else is a path
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings and where they come from."""
+
+    settings: Settings
+    file: Path | None  # None: there is no file, the defaults hold
+    written: Located  # place of every setting that is not a default
+    warnings: tuple[str, ...] = ()
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings alone. Raises `ConfigProblems`."""
+    return load(path, environ).settings
+
+
+def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = True) -> Loaded:
+    """Read, lay the environment over, validate, make paths absolute.
+
+    `need_files`: secrets and certificates must be there and readable; only what talks to a broker or
+    a camera needs them. Raises `ConfigProblems` with everything that is wrong.
+    """
+    file = find_file(path, environ)
+    written, problems = environment.overlay(read(file) if file else Located(BUILT_IN, {}), environ)
+    try:
+        settings = Settings.model_validate(written.data, context={AS_WRITTEN: True})
+    except ValidationError as exc:
+        raise ConfigProblems([*problems, *problems_of(exc, Settings, written)]) from exc
+    paths = _Paths(file.parent.absolute() if file else Path.cwd(), written, environ)
+    settings = paths.absolute(settings)
+    warnings: list[str] = []
+    if need_files:
+        problems += _unreadable(settings, written)
+        warnings = list(_open_to_all(settings))
+    if problems:
+        raise ConfigProblems(problems)
+    return Loaded(settings, file, written, tuple(warnings))
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file to read; a named one is returned whether it exists or not."""
+    if path or environ.get(PATH_VARIABLE):
+        return path or Path(environ[PATH_VARIABLE])
+    return next((found for found in SEARCHED if found.is_file()), None)
+
+
+class _Paths:
+    """Relative paths of the file start at its folder, those of the environment at the current one."""
+
+    def __init__(self, folder: Path, written: Located, environ: Mapping[str, str]) -> None:
+        self._folder, self._written = folder, written
+        credentials = environ.get("CREDENTIALS_DIRECTORY")
+        self._credentials = Path(credentials) if credentials else None
+
+    def absolute(self, model: M, at: KeyPath = ()) -> M:
+        """The same settings with no relative path in them."""
+        changed = {name: self._value(model, name, (*at, name)) for name in type(model).model_fields}
+        return model.model_copy(update=changed)
+
+    def _value(self, model: BaseModel, name: str, at: KeyPath) -> Any:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            return self.absolute(value, at)
+        if isinstance(value, dict):
+            return {
+                key: self.absolute(entry, (*at, key)) if isinstance(entry, BaseModel) else entry
+                for key, entry in value.items()
+            }
+        if isinstance(value, Path):
+            return (isinstance(model, Secret) and self._credential(value)) or self._folder_of(at) / value
+        if at[0] == "camera" and name == "source" and not _HAS_SCHEME.match(value):
+            return str(self._folder_of(at) / value)
+        return value
+
+    def _credential(self, path: Path) -> Path | None:
+        """The credential of this name that systemd holds for the service (LoadCredential=)."""
+        found = self._credentials / path if self._credentials and len(path.parts) == 1 else None
+        return found if found and found.exists() else None
+
+    def _folder_of(self, at: KeyPath) -> Path:
+        spot = self._written.spot(at)
+        return Path.cwd() if spot.file.startswith(environment.PREFIX) else self._folder
+
+
+def _needed_files(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath, Path, bool]]:
+    """Where it is written, its path, whether it is a secret: of every file that must be there."""
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Secret):
+            yield (*at, name, "file"), value.file, True
+        elif isinstance(value, Path) and at == ("mqtt", "tls"):
+            yield (*at, name), value, name == "key"
+        elif isinstance(value, BaseModel):
+            yield from _needed_files(value, (*at, name))
+        elif isinstance(value, dict):
+            for key, entry in value.items():
+                if isinstance(entry, BaseModel):
+                    yield from _needed_files(entry, (*at, name, key))
+
+
+def _unreadable(settings: Settings, written: Located) -> Iterator[Problem]:
+    for at, path, _ in _needed_files(settings):
+        if reason := _why_unreadable(path):
+            yield written.problem(at, f"{'.'.join(map(str, at))}: {path} cannot be read: {reason}")
+
+
+def _why_unreadable(path: Path) -> str | None:
+    try:
+        with path.open("rb"):
+            return None
+    except OSError as exc:
+        return exc.strerror
+
+
+def _open_to_all(settings: Settings) -> Iterator[str]:
+    for at, path, secret in _needed_files(settings):
+        if secret and path.exists() and path.stat().st_mode & stat.S_IROTH:
+            name = ".".join(map(str, at))
+            yield f"{name}: every user of this machine can read {path}; run: chmod o-r {path}"
