@@ -184,6 +184,23 @@ class OutboxSettings(Model):
     queue_bytes: Annotated[int, Field(ge=10_000)] = 16_000_000
 
 
+class ActionsSettings(Model):
+    """What rules may do besides MQTT, and for how long."""
+
+    keys: bool = False
+    command_timeout: Duration = 10.0
+    webhook_timeout: Duration = 5.0
+
+
+class HomeAssistantSettings(Model):
+    """How Home Assistant gets to know this agent."""
+
+    discovery: Literal["device", "component", "off"] = "device"
+    prefix: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "homeassistant"
+    name: str | None = None  # of the device; None: the agent's id
+    area: str | None = None
+
+
 class LogSettings(Model):
     """How the agent speaks."""
 
@@ -201,4 +218,6 @@ class Settings(Model):
     debounce: DebounceSettings = DebounceSettings()
     mqtt: MqttSettings = MqttSettings()
     outbox: OutboxSettings = OutboxSettings()
+    actions: ActionsSettings = ActionsSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     log: LogSettings = LogSettings()

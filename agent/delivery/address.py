@@ -1,0 +1,72 @@
+"""Where the broker is and how to prove who we are; what a person must mend is said at the start."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from agent.config.settings import MqttSettings, TlsSettings
+from agent.errors import CannotStart
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Host, port, and whether TLS is spoken there."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def address(url: str) -> Address:
+    """Takes `mqtt://host[:port]` or `mqtts://host[:port]`. Raises `CannotStart`."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or _PORTS[parts.scheme]
+    except (KeyError, ValueError) as exc:
+        raise CannotStart(
+            f'mqtt.url "{url}": expected mqtt://host:port or mqtts://host:port ({exc})'
+        ) from exc
+    if parts.username or parts.password:
+        raise CannotStart("mqtt.url carries a user or password; put them into mqtt.user and mqtt.password")
+    if not parts.hostname or parts.path not in ("", "/"):
+        raise CannotStart(f'mqtt.url "{url}": expected mqtt://host:port or mqtts://host:port')
+    return Address(parts.hostname, port, parts.scheme == "mqtts")
+
+
+def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Verifies the broker's certificate and name unless told not to. Raises `CannotStart`."""
+    try:
+        context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
+    except (OSError, ssl.SSLError) as exc:
+        raise CannotStart(
+            f"mqtt.tls.ca {settings.ca}: expected a PEM file with certificates ({exc})"
+        ) from exc
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.certificate is not None:
+        try:
+            context.load_cert_chain(settings.certificate, settings.key)
+        except (OSError, ssl.SSLError) as exc:
+            raise CannotStart(
+                f"mqtt.tls.certificate {settings.certificate} with mqtt.tls.key {settings.key}: "
+                f"expected PEM files that belong together ({exc})"
+            ) from exc
+    return context
+
+
+def password(settings: MqttSettings) -> str | None:
+    """Read anew for every connection, so that a changed file counts. Raises `CannotStart`."""
+    if settings.password is None:
+        return None
+    try:
+        return settings.password.read()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise CannotStart(f"mqtt.password {settings.password.file}: cannot be read ({exc})") from exc

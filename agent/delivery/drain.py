@@ -1,0 +1,183 @@
+"""The thread that owns the outbox: commits what comes in, sends it, forgets what has arrived.
+
+Everything reaches it through one inbox: new rows from the loop, acknowledgements and the comings and
+goings of the connection from the MQTT thread, answers from webhooks. It alone decides, so nothing
+needs a lock.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+import structlog
+
+from agent.delivery.clocks import Clocks
+from agent.delivery.flights import Flights, Link
+from agent.delivery.mqtt import LinkEvent
+from agent.delivery.outbox import Fill, Outbox, Row
+from agent.delivery.outcome import Outcome
+from agent.delivery.posts import Answered, Posts
+from agent.errors import CannotStart
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.25  # deadlines are looked at this often
+FILL_EVERY_S = 1.0
+BATCH = 500  # rows and events that share a commit
+INBOX = 20_000  # rows; a loop that outruns the disk by this much loses the newest
+
+OnPublished: TypeAlias = Callable[[str, bytes], None]
+_Item: TypeAlias = "Row | LinkEvent | Answered | None"
+
+
+class Drain:
+    """`add`, `report` and `flush` from any thread; the rest happens inside."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clocks: Clocks,
+        link: Link,
+        *,
+        webhook_timeout_s: float = 5.0,
+        on_published: OnPublished | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._clocks = clocks
+        self._on_published = on_published
+        self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._flights = Flights(outbox, clocks, link)
+        self._posts = Posts(outbox, clocks, webhook_timeout_s, self._inbox.put)
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._opened = threading.Event()
+        self._empty = threading.Event()
+        self._closing = False
+        self._failure: CannotStart | None = None
+        self._filled_s = 0.0
+        self.fill = Fill()
+        self.progress = 0  # moves at least every TICK_S while the thread is healthy
+        self.lost = 0  # rows that never got as far as the outbox
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Of the outbox, since its file was begun."""
+        return dict(self._outbox.counters)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why rows wait in memory instead of on disk, None when all is well."""
+        return self._outbox.trouble
+
+    def start(self) -> None:
+        """Open the outbox in its thread. Raises `CannotStart`."""
+        self._thread.start()
+        self._opened.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def add(self, row: Row) -> None:
+        """Never blocks."""
+        if self._inbox.qsize() >= INBOX:
+            self.lost += 1
+            return
+        self._empty.clear()
+        self._inbox.put(row)
+
+    def report(self, event: LinkEvent) -> None:
+        """From the MQTT thread; only enqueues, because paho holds its locks meanwhile."""
+        self._inbox.put(event)
+
+    def flush(self, limit_s: float) -> bool:
+        """Wait until nothing waits any more; False when `limit_s` was too short."""
+        return self._empty.wait(limit_s)
+
+    def close(self) -> None:
+        """End the thread; what was added before is committed, what waits stays on disk."""
+        self._closing = True
+        self._inbox.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            self._outbox.open()
+        except CannotStart as exc:
+            self._failure = exc
+            return
+        finally:
+            self._opened.set()
+        self._posts.start()
+        try:
+            while self._turn():
+                self.progress += 1
+        finally:
+            self._posts.close()
+            self._outbox.close()
+
+    def _turn(self) -> bool:
+        """One round: take what is there, commit, send, forget. False when it is time to end."""
+        rows, events = self._collect()
+        self._outbox.add(rows)
+        self._outbox.shrink()
+        outcomes = [outcome for event in events for outcome in self._handle(event)]
+        if not self._closing:
+            outcomes += self._flights.send()  # before forgetting: the wire need not wait for the disk
+            self._posts.send()
+        self._conclude(outcomes)
+        self._expire()
+        self._outbox.mend()
+        self._measure(quiet=not rows and not events)
+        return not (self._closing and self._inbox.empty())
+
+    def _collect(self) -> tuple[list[Row], list[LinkEvent | Answered]]:
+        rows: list[Row] = []
+        events: list[LinkEvent | Answered] = []
+        try:
+            item = self._inbox.get(timeout=TICK_S)
+            while True:
+                if isinstance(item, Row):
+                    rows.append(item)
+                elif item is not None:
+                    events.append(item)
+                if len(rows) + len(events) >= BATCH:
+                    break
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        return rows, events
+
+    def _handle(self, event: LinkEvent | Answered) -> list[Outcome]:
+        return self._posts.handle(event) if isinstance(event, Answered) else self._flights.handle(event)
+
+    def _conclude(self, outcomes: list[Outcome]) -> None:
+        delivered = [outcome for outcome in outcomes if outcome.delivered]
+        self._outbox.settle([o.row.id for o in delivered], sum(o.unheard for o in delivered))
+        for outcome in outcomes:
+            row = outcome.row
+            if not outcome.delivered:
+                log.error("event_refused", target=row.target, event_id=row.event_id, reason=outcome.reason)
+                self._outbox.bury(row, outcome.reason)
+            elif self._on_published is not None and row.kind == "publish":
+                self._on_published(row.target, row.payload)
+
+    def _expire(self) -> None:
+        late = self._outbox.expire(self._flights.busy | self._posts.busy)
+        for row in late:
+            self._flights.gone(row.id)
+            self._posts.gone(row.id)
+        if late:
+            first = late[0]
+            log.warning("event_expired", count=len(late), target=first.target, event_id=first.event_id)
+
+    def _measure(self, *, quiet: bool) -> None:
+        now = self._clocks.boot_s()
+        if quiet or now - self._filled_s >= FILL_EVERY_S:
+            self._filled_s = now
+            self.fill = self._outbox.fill()
+        if quiet and self.fill.depth == 0 and self._inbox.empty():
+            self._empty.set()

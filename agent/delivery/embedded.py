@@ -1,0 +1,103 @@
+"""A broker inside the agent, for demos and for kiosks that have none: amqtt, loopback only.
+
+It speaks MQTT 3.1.1, keeps nothing on disk and lets every program on this machine in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+
+import structlog
+
+from agent.errors import CannotStart
+
+try:
+    from amqtt.broker import Broker
+    from amqtt.errors import AMQTTError
+except ImportError as exc:
+    raise CannotStart(
+        f'mqtt.url = "embedded" needs the package amqtt ({exc}); '
+        "pip install 'gesture-agent[embedded]', or set mqtt.url to a broker"
+    ) from exc
+
+log = structlog.get_logger(__name__)
+
+HOST = "127.0.0.1"
+FIRST_PORT, PORTS = 1883, 50
+START_S = 10.0
+
+
+class EmbeddedBroker:
+    """Runs in a thread of its own with an event loop of its own."""
+
+    def __init__(self, first_port: int = FIRST_PORT) -> None:
+        self.port = _free_port(first_port)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._failure: Exception | None = None
+
+    @property
+    def url(self) -> str:
+        """What a client connects to."""
+        return f"mqtt://{HOST}:{self.port}"
+
+    def start(self) -> None:
+        """Returns when clients may connect. Raises `CannotStart`."""
+        for name in ("amqtt", "transitions"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of every client that leaves
+        self._thread.start()
+        if not self._ready.wait(START_S) or self._failure is not None:
+            raise CannotStart(f"the embedded broker did not start on port {self.port}: {self._failure}")
+        log.info("embedded_broker_started", url=self.url)
+
+    def close(self) -> None:
+        """Stop; clients are cut off."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        broker = Broker(
+            {
+                "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{self.port}"}},
+                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+            }
+        )
+        try:
+            await broker.start()
+        except (AMQTTError, OSError) as exc:
+            self._failure = exc
+            return
+        finally:
+            self._ready.set()
+        await self._stop.wait()
+        await broker.shutdown()
+
+
+def _free_port(first: int) -> int:
+    """The first port from `first` on that nobody uses."""
+    for port in range(first, first + PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if not _taken(probe, port):
+                return port
+    raise CannotStart(f"the embedded broker found no free port from {first} to {first + PORTS - 1}")
+
+
+def _taken(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind((HOST, port))
+    except OSError:
+        return True
+    return False

@@ -1,0 +1,194 @@
+"""Which rows are on their way to the broker: a window of them, each until acknowledged.
+
+A row is, at any moment, one of: waiting (id above `_sent_to`), in flight (by its mid), or refused and
+waiting for another try. When the connection breaks all of them wait again, from the oldest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.delivery.clocks import Clocks
+from agent.delivery.message import Message
+from agent.delivery.mqtt import Ack, Down, LinkEvent, Up
+from agent.delivery.outbox import Outbox, Row
+from agent.delivery.outcome import Backoff, Outcome
+
+ACK_PATIENCE_S = 1.0  # an acknowledgement later than this: the broker hangs, give it no more
+REFUSALS = 5  # tries before a refused row becomes a dead letter
+REFUSED_BACKOFF = Backoff(0.5, 60.0)
+STRIKES = 3  # connections that one row may cost before it becomes a dead letter
+STRIKE_S = 5.0  # a connection lost within this time after a lone row was sent counts against the row
+UNHEARD, REFUSED = 16, 128  # MQTT 5.0, 3.4.2.1
+OVERHEAD = 128  # bytes of headers and properties around a payload
+
+
+class Link(Protocol):
+    """What is needed of the MQTT connection."""
+
+    def publish(self, message: Message, generation: int | None = None) -> int | None:
+        """The mid, None when that connection is gone; `ValueError` for a topic that cannot be."""
+
+    def abort(self, generation: int, reason: str) -> None:
+        """Cut that connection and what lies in its buffers."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    row: Row
+    sent_s: float
+    alone: bool
+
+
+@dataclass(slots=True)
+class _Refusal:
+    row: Row
+    reason: str
+    tries: int
+    again_s: float
+
+
+class Flights:
+    """Used by the outbox thread only."""
+
+    def __init__(self, outbox: Outbox, clocks: Clocks, link: Link) -> None:
+        self._outbox = outbox
+        self._clocks = clocks
+        self._link = link
+        self._up: Up | None = None
+        self._sent_to = 0
+        self._flights: dict[int, _Flight] = {}  # by mid
+        self._refusals: dict[int, _Refusal] = {}  # by row id
+        self._strikes: dict[int, int] = {}  # by row id
+        self._suspects: set[int] = set()  # were in flight when a connection broke: go one by one
+
+    @property
+    def busy(self) -> set[int]:
+        """Rows whose end is not decided by their deadline alone."""
+        return {flight.row.id for flight in self._flights.values()} | set(self._refusals)
+
+    def handle(self, event: LinkEvent) -> list[Outcome]:
+        """Take note of what the connection reports."""
+        if isinstance(event, Up):
+            self._all_wait_again()
+            self._up = event
+        elif self._up is None or event.generation != self._up.generation:
+            return []
+        elif isinstance(event, Down):
+            return self._broke(event)
+        elif isinstance(event, Ack):
+            return self._acknowledged(event)
+        return []
+
+    def send(self) -> list[Outcome]:
+        """Fill the window; refusals whose time is up end here, and so do rows that cannot be sent."""
+        now = self._clocks.boot_s()
+        ended = self._end_of_patience()
+        if self._up is None or self._broker_hangs(now):
+            return ended
+        for row in self._due(now) + self._fresh(self._up.window - len(self._flights)):
+            careful = row.id <= max(self._suspects, default=0)
+            if len(self._flights) >= (1 if careful else self._up.window):
+                break
+            outcome = self._publish(row, now, self._up, alone=careful)
+            if outcome is not None:
+                ended.append(outcome)
+                self.gone(row.id)
+            self._sent_to = max(self._sent_to, row.id)
+        return ended
+
+    def gone(self, row_id: int) -> None:
+        """The row has left the outbox: forget what is known of it."""
+        self._refusals.pop(row_id, None)
+        self._strikes.pop(row_id, None)
+        self._suspects.discard(row_id)
+
+    def _due(self, now: float) -> list[Row]:
+        return [refusal.row for refusal in self._refusals.values() if refusal.again_s <= now]
+
+    def _fresh(self, room: int) -> list[Row]:
+        return self._outbox.next("publish", self._sent_to, room) if room > 0 else []
+
+    def _publish(self, row: Row, now: float, up: Up, *, alone: bool) -> Outcome | None:
+        """An outcome only for a row that can never be sent; one past its deadline is left to expire."""
+        left_s = self._clocks.left_s(row.deadline)
+        if left_s <= 0:
+            return None
+        if up.max_packet is not None and row.size + OVERHEAD > up.max_packet:
+            return Outcome(row, False, f"{row.size} bytes and headers exceed the broker's {up.max_packet}")
+        expiry_s = None if row.retain else left_s  # a state does not become wrong by age
+        message = Message(row.target, row.payload, 1, row.retain, row.content_type, row.event_id, expiry_s)
+        try:
+            mid = self._link.publish(message, up.generation)
+        except ValueError as exc:
+            return Outcome(row, False, f'topic "{row.target}": {exc}')
+        if mid is not None:
+            self._flights[mid] = _Flight(row, now, alone)
+            if row.id in self._refusals:
+                self._refusals[row.id].again_s = float("inf")
+        return None  # without a mid the connection has just gone: Down follows, and all wait again
+
+    def _acknowledged(self, ack: Ack) -> list[Outcome]:
+        flight = self._flights.pop(ack.mid, None)
+        if flight is None:
+            return []  # a state or a response: not ours
+        row = flight.row
+        self._suspects.discard(row.id)
+        if ack.code < REFUSED:
+            self.gone(row.id)
+            return [Outcome(row, True, unheard=ack.code == UNHEARD)]
+        before = self._refusals.get(row.id)
+        tries = before.tries + 1 if before else 1
+        if tries >= REFUSALS:
+            self.gone(row.id)
+            return [Outcome(row, False, f"the broker refused it: {ack.reason}")]
+        again_s = self._clocks.boot_s() + REFUSED_BACKOFF.after(tries)
+        self._refusals[row.id] = _Refusal(row, ack.reason, tries, again_s)
+        return []
+
+    def _end_of_patience(self) -> list[Outcome]:
+        """Refused rows past their deadline end; a flight past its deadline ends the connection."""
+        flying = {flight.row.id for flight in self._flights.values()}
+        ended = [
+            Outcome(refusal.row, False, f"the broker refused it: {refusal.reason}")
+            for refusal in self._refusals.values()
+            if refusal.row.id not in flying and self._late(refusal.row)
+        ]
+        for outcome in ended:
+            self.gone(outcome.row.id)
+        if self._up is not None and any(self._late(flight.row) for flight in self._flights.values()):
+            self._link.abort(
+                self._up.generation, "the broker did not acknowledge an event before its deadline"
+            )
+        return ended
+
+    def _late(self, row: Row) -> bool:
+        return self._clocks.left_s(row.deadline) <= 0
+
+    def _broker_hangs(self, now: float) -> bool:
+        return any(now - flight.sent_s > ACK_PATIENCE_S for flight in self._flights.values())
+
+    def _broke(self, down: Down) -> list[Outcome]:
+        """A row that was alone in flight just before may be what breaks connections."""
+        now = self._clocks.boot_s()
+        self._suspects |= {flight.row.id for flight in self._flights.values()}
+        convicted = []
+        for flight in self._flights.values():
+            if flight.alone and now - flight.sent_s < STRIKE_S:
+                row = flight.row
+                strikes = self._strikes[row.id] = self._strikes.get(row.id, 0) + 1
+                if strikes >= STRIKES:
+                    reason = f"the connection broke {strikes} times when it was sent alone ({down.reason})"
+                    convicted.append(Outcome(row, False, reason))
+        self._up = None
+        self._all_wait_again()
+        for outcome in convicted:
+            self.gone(outcome.row.id)
+        return convicted
+
+    def _all_wait_again(self) -> None:
+        self._flights.clear()
+        self._sent_to = 0
+        for refusal in self._refusals.values():
+            refusal.again_s = float("inf")  # its turn comes with the others

@@ -1,0 +1,50 @@
+"""Key presses for kiosks, through the kernel's uinput. Off unless `actions.keys` says otherwise."""
+
+from __future__ import annotations
+
+from agent.errors import CannotStart
+
+try:
+    from evdev import UInput, ecodes
+except ImportError as exc:
+    raise CannotStart(
+        f"actions.keys needs the package evdev ({exc}); pip install 'gesture-agent[keys]', or set it to false"
+    ) from exc
+
+
+class Keyboard:
+    """A virtual keyboard; close it and it is unplugged."""
+
+    def __init__(self) -> None:
+        """Raises `CannotStart` when /dev/uinput cannot be opened."""
+        codes = [
+            code for name, code in ecodes.ecodes.items() if name.startswith("KEY_") and code < ecodes.KEY_MAX
+        ]
+        try:
+            self._device = UInput({ecodes.EV_KEY: sorted(set(codes))}, name="gesture-agent")
+        except OSError as exc:
+            raise CannotStart(
+                f"actions.keys: /dev/uinput cannot be opened ({exc}); "
+                "load the module uinput and let this user write to the device (systemd/ has the udev rule)"
+            ) from exc
+
+    def press(self, keys: str) -> None:
+        """Press and release one key or a chord: `KEY_VOLUMEUP`, `KEY_LEFTCTRL+KEY_W`.
+
+        Raises `ValueError` for a name that the kernel does not know.
+        """
+        codes = [_code(name.strip()) for name in keys.split("+")]
+        for code, value in [(code, 1) for code in codes] + [(code, 0) for code in reversed(codes)]:
+            self._device.write(ecodes.EV_KEY, code, value)
+        self._device.syn()
+
+    def close(self) -> None:
+        """Unplug."""
+        self._device.close()
+
+
+def _code(name: str) -> int:
+    code = ecodes.ecodes.get(name)
+    if not name.startswith("KEY_") or not isinstance(code, int):
+        raise ValueError(f'no key is called "{name}"; names are those of input-event-codes.h, like KEY_ENTER')
+    return code

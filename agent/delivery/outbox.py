@@ -1,0 +1,462 @@
+"""What is to be delivered, on disk until it is: SQLite with a commit that reaches the platter.
+
+At least once, never after the deadline. A row leaves only as delivered, expired, refused (kept as a
+dead letter to look at) or dropped (the box was full), and every exit is counted in the same
+transaction, so that the counters survive whatever the rows survive.
+
+Not thread-safe: one thread owns it. `list_rows` and `purge` open the file on their own, for the
+command line, also while an agent runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+
+from agent.config.settings import OutboxSettings
+from agent.delivery.clocks import Clocks, Deadline, rfc3339
+from agent.errors import CannotStart
+
+log = structlog.get_logger(__name__)
+
+FILE = "outbox.db"
+MEND_EVERY_S = 10.0  # while the disk refuses, try it again this often
+COUNTERS = ("committed", "delivered", "expired", "refused", "unheard", "dropped")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rows (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL, target TEXT NOT NULL, payload BLOB NOT NULL, event_id TEXT NOT NULL,
+    retain INTEGER NOT NULL, content_type TEXT NOT NULL, options TEXT NOT NULL,
+    boot TEXT NOT NULL, boot_s REAL NOT NULL, wall_s REAL NOT NULL, created_wall_s REAL NOT NULL,
+    dead TEXT
+);
+CREATE INDEX IF NOT EXISTS by_deadline ON rows (boot, boot_s) WHERE dead IS NULL;
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+"""
+_COLUMNS = (
+    "id, kind, target, payload, event_id, retain, content_type, options, "
+    "boot, boot_s, wall_s, created_wall_s, dead"
+)
+_EXPIRED = (
+    "((boot = :boot AND boot_s <= :now) OR (boot <> :boot AND (wall_s <= :wall OR created_wall_s > :wall)))"
+)
+
+Kind = Literal["publish", "webhook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivery. `id` is 0 until it is added; `dead` says why it will not be tried again."""
+
+    kind: Kind
+    target: str
+    payload: bytes
+    deadline: Deadline
+    event_id: str
+    retain: bool = False
+    content_type: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    id: int = 0
+    dead: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that count against the limit."""
+        return len(self.payload) + len(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full the box is: waiting rows, their bytes, age of the oldest in seconds, dead letters."""
+
+    depth: int = 0
+    queue_bytes: int = 0
+    oldest_s: float = 0.0
+    dead: int = 0
+
+
+@dataclass
+class _Aside:
+    """What the disk would not take, kept in memory until it does."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)  # rows on disk that must not be sent again
+    since: float = 0.0
+    tried: float = 0.0
+
+
+class Outbox:
+    """The box of one agent. Open it in the thread that uses it."""
+
+    def __init__(self, folder: Path, settings: OutboxSettings, clocks: Clocks) -> None:
+        self._path = folder / FILE
+        self._settings = settings
+        self._clocks = clocks
+        self._db: sqlite3.Connection | None = None
+        self._lock: int | None = None
+        self._aside = _Aside()
+        self._next_id = 1
+        self._full = False
+        self._most_rows = self._most_bytes = 0  # never less than what is there: spares counting
+        self._unsaved: dict[str, int] = {}
+        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self.trouble: str | None = None
+
+    def open(self) -> None:
+        """Raises `CannotStart` when the folder cannot be written to or another agent uses it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _lock(self._path.with_suffix(".lock"))
+            self._db = self._connect_or_replace()
+            self._counted()
+        except (OSError, sqlite3.Error) as exc:
+            self.close()
+            raise CannotStart(
+                f"outbox {self._path}: cannot be written to ({exc}); "
+                "free some space, mend the permissions or set agent.state_dir to another folder"
+            ) from exc
+
+    def close(self) -> None:
+        """Give back the file; what is in it stays."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def add(self, rows: Sequence[Row]) -> list[Row]:
+        """Commit rows and return them with their ids; on a full disk they wait in memory instead."""
+        numbered = []
+        for row in rows:
+            numbered.append(replace(row, id=self._next_id))
+            self._next_id += 1
+        if not numbered:
+            return numbered
+        self._count(committed=len(numbered))
+        self._most_rows += len(numbered)
+        self._most_bytes += sum(row.size for row in numbered)
+        if not self._write("add rows", lambda db: db.executemany(_INSERT, map(_values, numbered))):
+            self._aside.rows |= {row.id: row for row in numbered}
+        return numbered
+
+    def next(self, kind: Kind, after: int, limit: int) -> list[Row]:
+        """The oldest waiting rows with an id above `after`, expired ones included."""
+        query = f"SELECT {_COLUMNS} FROM rows WHERE kind = ? AND id > ? AND dead IS NULL ORDER BY id LIMIT ?"  # noqa: S608
+        found = list(self._read(query, (kind, after, limit + len(self._aside.gone))))
+        rows = [row for row in found if row.id not in self._aside.gone]
+        rows += [row for row in self._aside.rows.values() if row.kind == kind and row.id > after]
+        return sorted(rows, key=lambda row: row.id)[:limit]
+
+    def get(self, row_id: int) -> Row | None:
+        """One waiting row, None when it has left."""
+        if row_id in self._aside.gone:
+            return None
+        if row_id in self._aside.rows:
+            return self._aside.rows[row_id]
+        return next(self._read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? AND dead IS NULL", (row_id,)), None)  # noqa: S608
+
+    def settle(self, delivered: Sequence[int], unheard: int = 0) -> None:
+        """These have arrived, `unheard` of them with nobody to hear."""
+        if delivered:
+            self._count(delivered=len(delivered), unheard=unheard)
+            self._remove(delivered)
+
+    def bury(self, row: Row, reason: str) -> None:
+        """Keep a row as a dead letter: never sent again, there to be looked at."""
+        self._count(refused=1)
+        self._aside.rows.pop(row.id, None)
+        dead = replace(row, dead=reason)
+        if not self._write("keep a dead letter", lambda db: db.execute(_REPLACE, _values(dead))):
+            self._aside.gone.add(row.id)
+
+    def expire(self, spare: Iterable[int] = ()) -> list[Row]:
+        """Remove and return the rows whose deadline has passed, except those in `spare`."""
+        now = {"boot": self._clocks.boot, "now": self._clocks.boot_s(), "wall": self._clocks.wall_s()}
+        spared = set(spare) | self._aside.gone
+        query = f"SELECT {_COLUMNS} FROM rows WHERE dead IS NULL AND {_EXPIRED} LIMIT 5000"  # noqa: S608
+        late = [row for row in self._read(query, now) if row.id not in spared]
+        late += [
+            row
+            for row in self._aside.rows.values()
+            if row.id not in spared and self._clocks.left_s(row.deadline) <= 0
+        ]
+        if late:
+            self._count(expired=len(late))
+            self._remove([row.id for row in late])
+        return late
+
+    def shrink(self) -> int:
+        """Drop the oldest rows, dead letters first, until the limits hold; how many were dropped."""
+        if self._most_rows <= self._settings.rows and self._most_bytes <= self._settings.queue_bytes:
+            return 0
+        dropped = 0
+        while (over := self._over()) > 0:
+            query = "SELECT id FROM rows ORDER BY dead IS NULL, id LIMIT ?"
+            ids = [row[0] for row in self._fetch(query, (over,)) if row[0] not in self._aside.gone]
+            ids = ids or sorted(self._aside.rows)[:over]
+            if not ids:
+                break
+            self._count(dropped=len(ids))
+            self._remove(ids)
+            dropped += len(ids)
+        if dropped and not self._full:
+            log.error(
+                "outbox_full", dropped=dropped, rows=self._settings.rows, bytes=self._settings.queue_bytes
+            )
+        self._full = dropped > 0
+        return dropped
+
+    def fill(self) -> Fill:
+        """Counted afresh, because the command line may purge at any time."""
+        aside = self._aside.rows.values()
+        query = (
+            "SELECT count(*) FILTER (WHERE dead IS NULL), "
+            "coalesce(sum(length(payload) + length(target)) FILTER (WHERE dead IS NULL), 0), "
+            "count(*) FILTER (WHERE dead IS NOT NULL) FROM rows"
+        )
+        depth, size, dead = next(iter(self._fetch(query)), (0, 0, 0))
+        oldest = next(iter(self._fetch("SELECT min(id) FROM rows WHERE dead IS NULL")), (None,))[0]
+        row = self.get(oldest) if oldest is not None else next(iter(aside), None)
+        age = self._age_s(row.deadline) if row is not None else 0.0
+        return Fill(depth - len(self._aside.gone) + len(aside), size + sum(r.size for r in aside), age, dead)
+
+    def mend(self) -> None:
+        """While the disk refuses: try again to bring it up to date. Call it now and then."""
+        now = time.monotonic()
+        if self.trouble is None or now - self._aside.tried < MEND_EVERY_S:
+            return
+        self._aside.tried = now
+        if self._db is None:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                self._db = self._connect_or_replace()
+        self._write("recover", lambda _db: None)
+
+    # Inside.
+
+    def _over(self) -> int:
+        """How many rows have to go at least."""
+        count, size = self._counted()
+        too_many = max(0, count - self._settings.rows)
+        if too_many or size <= self._settings.queue_bytes or count <= 0:
+            return int(too_many)
+        return max(1, int((size - self._settings.queue_bytes) * count / size / 2))
+
+    def _counted(self) -> tuple[int, int]:
+        """Rows and bytes, dead letters included."""
+        query = "SELECT count(*), coalesce(sum(length(payload) + length(target)), 0) FROM rows"
+        count, size = next(iter(self._fetch(query)), (0, 0))
+        count += len(self._aside.rows) - len(self._aside.gone)
+        size += sum(row.size for row in self._aside.rows.values())
+        self._most_rows, self._most_bytes = count, size
+        return count, size
+
+    def _age_s(self, deadline: Deadline) -> float:
+        since = deadline.boot_s - (deadline.wall_s - deadline.created_wall_s)
+        age = self._clocks.boot_s() - since
+        if deadline.boot != self._clocks.boot:
+            age = self._clocks.wall_s() - deadline.created_wall_s
+        return max(0.0, round(age, 1))
+
+    def _count(self, **more: int) -> None:
+        for name, n in more.items():
+            self.counters[name] += n
+            self._unsaved[name] = self._unsaved.get(name, 0) + n
+
+    def _remove(self, ids: Sequence[int]) -> None:
+        on_disk = [i for i in ids if self._aside.rows.pop(i, None) is None]
+        delete = "DELETE FROM rows WHERE id = ?"
+        if not self._write("remove rows", lambda db: db.executemany(delete, [(i,) for i in on_disk])):
+            self._aside.gone.update(on_disk)
+
+    def _write(self, what: str, change: Any) -> bool:
+        """One transaction with the change, the counters and what is still aside; False if it failed."""
+        if self._db is None:
+            return False
+        aside = self._aside
+        try:
+            with self._db as db:
+                db.execute("BEGIN IMMEDIATE")
+                change(db)
+                db.executemany(_REPLACE, map(_values, aside.rows.values()))
+                db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in aside.gone])
+                db.executemany(_ADD_UP, list(self._unsaved.items()))
+        except sqlite3.Error as exc:
+            self._fail(what, exc)
+            return False
+        self._unsaved.clear()
+        if self.trouble is not None:
+            log.info("outbox_back", rows=len(aside.rows), after_s=round(time.monotonic() - aside.since, 1))
+            self.trouble = None
+        aside.rows.clear()
+        aside.gone.clear()
+        return True
+
+    def _fetch(self, query: str, values: Any = ()) -> list[Any]:
+        if self._db is None:
+            return []
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as exc:
+            self._fail("read", exc)
+            return []
+
+    def _read(self, query: str, values: Any) -> Iterator[Row]:
+        return map(_row, self._fetch(query, values))
+
+    def _fail(self, what: str, exc: sqlite3.Error) -> None:
+        if self.trouble is None:
+            self._aside.since = self._aside.tried = time.monotonic()
+            log.error(
+                "outbox_failed", doing=what, reason=str(exc), file=str(self._path), rows_wait_in="memory"
+            )
+        self.trouble = f"cannot {what}: {exc}"
+        if _is_corrupt(exc) and self._db is not None:
+            self._db.close()
+            self._db = None
+            with contextlib.suppress(OSError, sqlite3.Error):
+                self._db = self._connect_or_replace(damaged=True)
+
+    def _connect_or_replace(self, damaged: bool = False) -> sqlite3.Connection:
+        """The database; a corrupt one is moved aside and a fresh one begun."""
+        if not damaged:
+            try:
+                return self._connect()
+            except sqlite3.DatabaseError as exc:
+                if not _is_corrupt(exc):
+                    raise
+        moved = _move_aside(self._path, self._clocks.wall_s())
+        log.error("outbox_corrupt", moved_to=str(moved), lost="what was in it", now="a fresh one")
+        return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
+        try:
+            self._path.chmod(0o600)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            _check(db)
+            db.executescript(_SCHEMA)
+            with db:  # a real write, so that a full disk shows now
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany("INSERT OR IGNORE INTO counters VALUES (?, 0)", [(n,) for n in COUNTERS])
+                db.execute(_ADD_UP, ("opened", 1))
+            stored = dict(db.execute("SELECT name, value FROM counters").fetchall())
+            highest = db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
+        except BaseException:
+            db.close()
+            raise
+        self.counters = {name: stored.get(name, 0) + self._unsaved.get(name, 0) for name in COUNTERS}
+        self._next_id = max(self._next_id, highest + 1)
+        return db
+
+
+_INSERT = f"INSERT INTO rows ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+_ADD_UP = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+_REPLACE = _INSERT.replace("INSERT", "INSERT OR REPLACE", 1)
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    d = row.deadline
+    return (
+        row.id, row.kind, row.target, row.payload, row.event_id, row.retain, row.content_type,
+        json.dumps(row.options), d.boot, d.boot_s, d.wall_s, d.created_wall_s, row.dead,
+    )  # fmt: skip
+
+
+def _row(values: Sequence[Any]) -> Row:
+    row_id, kind, target, payload, event_id, retain, content_type, options, *deadline, dead = values
+    pairs = tuple((str(k), str(v)) for k, v in json.loads(options))
+    return Row(
+        kind,
+        target,
+        bytes(payload),
+        Deadline(*deadline),
+        event_id,
+        bool(retain),
+        content_type,
+        pairs,
+        row_id,
+        dead,
+    )
+
+
+def _check(db: sqlite3.Connection) -> None:
+    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
+
+
+def _is_corrupt(exc: sqlite3.Error) -> bool:
+    text = str(exc)
+    return (
+        "malformed" in text or "not a database" in text or "no such table" in text or "no such column" in text
+    )
+
+
+def _move_aside(path: Path, wall_s: float) -> Path:
+    """Rename the database and its side files; the name says when."""
+    stamp = rfc3339(wall_s).replace(":", "").replace("-", "")
+    moved = path.with_name(f"{path.name}.corrupt-{stamp}")
+    for suffix in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(moved.with_name(moved.name + suffix))
+    return moved
+
+
+def _lock(path: Path) -> int:
+    """Hold the lock file as long as we live. Raises `CannotStart` when another agent holds it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        raise CannotStart(
+            f"outbox {path.parent}: another agent (process {owner}) uses this folder; "
+            "stop it or give this one its own agent.state_dir"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def list_rows(folder: Path, limit: int = 1000) -> list[Row]:
+    """What waits and what is dead, oldest first; for the command line. Raises `CannotStart`."""
+    with _visit(folder) as db:
+        query = f"SELECT {_COLUMNS} FROM rows ORDER BY id LIMIT ?"  # noqa: S608
+        return [] if db is None else [_row(values) for values in db.execute(query, (limit,))]
+
+
+def purge(folder: Path, *, dead_only: bool = False) -> int:
+    """Remove rows without sending them; how many. Raises `CannotStart`."""
+    with _visit(folder) as db:
+        if db is None:
+            return 0
+        return db.execute("DELETE FROM rows WHERE dead IS NOT NULL OR ?", (not dead_only,)).rowcount
+
+
+@contextlib.contextmanager
+def _visit(folder: Path) -> Iterator[sqlite3.Connection | None]:
+    """The database if there is one, beside an agent that may be using it."""
+    path = folder / FILE
+    if not path.exists():
+        yield None
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as db:
+            yield db
+    except sqlite3.Error as exc:
+        raise CannotStart(f"outbox {path}: cannot be read ({exc})") from exc

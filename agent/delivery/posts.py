@@ -1,0 +1,109 @@
+"""Which rows are on their way to webhooks: a few at a time, tried again until their deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agent.delivery.clocks import Clocks
+from agent.delivery.outbox import Outbox, Row
+from agent.delivery.outcome import Backoff, Outcome
+from agent.delivery.webhook import Answer, post
+from agent.delivery.workers import Workers
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 4
+BACKOFF = Backoff(0.5, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A worker is done with a row."""
+
+    row: Row
+    answer: Answer
+
+
+class Posts:
+    """Used by the outbox thread only; `answered` is called by the workers and only enqueues."""
+
+    def __init__(
+        self, outbox: Outbox, clocks: Clocks, timeout_s: float, answered: Callable[[Answered], None]
+    ) -> None:
+        self._outbox = outbox
+        self._clocks = clocks
+        self._timeout_s = timeout_s
+        self._answered = answered
+        self._workers = Workers("webhook", AT_ONCE, AT_ONCE)
+        self._sent_to = 0
+        self._away: set[int] = set()
+        self._again: dict[int, float] = {}  # row id -> when, in seconds since boot
+        self._tries: dict[int, int] = {}
+
+    @property
+    def busy(self) -> set[int]:
+        """Rows that a worker holds."""
+        return set(self._away)
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._workers.start()
+
+    def close(self) -> None:
+        """Running requests get a second; what did not arrive stays in the outbox."""
+        self._workers.close(1.0)
+
+    def handle(self, answered: Answered) -> list[Outcome]:
+        """Take note of what became of a request."""
+        row, answer = answered.row, answered.answer
+        self._away.discard(row.id)
+        if answer.delivered or not answer.again:
+            self.gone(row.id)
+            return [Outcome(row, answer.delivered, f"the webhook refused it: {answer.reason}")]
+        tries = self._tries[row.id] = self._tries.get(row.id, 0) + 1
+        self._again[row.id] = self._clocks.boot_s() + BACKOFF.after(tries)
+        if tries == 1:
+            log.warning("webhook_failed", target=row.target, event_id=row.event_id, reason=answer.reason)
+        return []
+
+    def send(self) -> None:
+        """Give waiting rows to idle workers."""
+        now = self._clocks.boot_s()
+        due = [self._outbox.get(row_id) for row_id, at in list(self._again.items()) if at <= now]
+        fresh = self._outbox.next("webhook", self._sent_to, AT_ONCE) if len(self._away) < AT_ONCE else []
+        for row in [row for row in due if row is not None] + fresh:
+            if len(self._away) >= AT_ONCE:
+                return
+            left_s = self._clocks.left_s(row.deadline)
+            if left_s > 0:
+                self._away.add(row.id)
+                self._workers.submit(_Request(row, min(left_s, self._timeout_s), self._answered))
+            self._again.pop(row.id, None)
+            self._sent_to = max(self._sent_to, row.id)
+
+    def gone(self, row_id: int) -> None:
+        """The row has left the outbox: forget what is known of it."""
+        self._again.pop(row_id, None)
+        self._tries.pop(row_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    row: Row
+    timeout_s: float
+    answered: Callable[[Answered], None]
+
+    def __call__(self) -> None:
+        row = self.row
+        answer = post(
+            row.target,
+            row.payload,
+            content_type=row.content_type,
+            event_id=row.event_id,
+            headers=dict(row.options),
+            timeout_s=self.timeout_s,
+        )
+        self.answered(Answered(row, answer))

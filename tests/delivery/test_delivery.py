@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import re
+import uuid
+
+from brokers import Mosquitto, until
+from conftest import ended, started
+
+
+def test_a_start_reaches_the_broker_as_event_action_and_state(mosquitto: Mosquitto, deliver, listen):
+    subscriber = listen(mosquitto.port)
+    delivery = deliver(mosquitto.url)
+    event_id = delivery.event(started("ok"), zone="sofa", rule="lamp-on", latency_ms=41.27)
+    until(
+        lambda: subscriber.on("/event") and subscriber.on("/action") and subscriber.on("/gesture"),
+        "three messages",
+    )
+
+    (event,) = subscriber.on("gesture/kitchen/camera/front/event")
+    payload = json.loads(event.payload)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", payload.pop("ts"))
+    assert str(uuid.UUID(payload["event_id"])) == event_id == payload.pop("event_id")
+    assert payload == {
+        "event_type": "ok",
+        "phase": "started",
+        "confidence": 0.931,
+        "hand": "right",
+        "person": 0,
+        "zone": "sofa",
+        "held_ms": 320,
+        "rule": "lamp-on",
+        "latency_ms": 41.3,
+    }
+    assert not event.retained
+    assert event.qos == 1
+    assert event.properties["ContentType"] == "application/json"
+    assert event.properties["UserProperty"] == [("event_id", event_id)]
+    assert 1 <= event.properties["MessageExpiryInterval"] <= 5
+    (action,) = subscriber.on("gesture/kitchen/camera/front/action")
+    assert action.payload == "ok"
+    assert json.loads(subscriber.on("/gesture")[-1].payload)["gesture"] == "ok"
+
+
+def test_an_end_is_an_event_but_no_action_and_clears_the_state(mosquitto: Mosquitto, deliver, listen):
+    subscriber = listen(mosquitto.port)
+    delivery = deliver(mosquitto.url)
+    delivery.event(started("fist"))
+    delivery.event(ended("fist"))
+    until(lambda: len(subscriber.on("/event")) == 2 and len(subscriber.on("/gesture")) == 2, "both")
+    assert [json.loads(h.payload)["phase"] for h in subscriber.on("/event")] == ["started", "ended"]
+    assert [h.payload for h in subscriber.on("/action")] == ["fist"]
+    assert json.loads(subscriber.on("/gesture")[-1].payload)["gesture"] == "none"
+
+
+def test_events_and_actions_are_never_retained_but_states_are(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url)
+    delivery.event(started())
+    delivery.camera_state("front", "online")
+    delivery.enabled(True)
+    delivery.info({"version": "1"})
+    delivery.health({"uptime_s": 3})
+    until(lambda: delivery.status().delivered == 2, "delivery")
+    late = listen(mosquitto.port)
+    until(lambda: len(late.heard) >= 6, "retained states")
+    assert sorted(h.topic.removeprefix("gesture/kitchen/") for h in late.heard) == [
+        "bridge/health",
+        "bridge/info",
+        "bridge/state",
+        "camera/front/gesture",
+        "camera/front/state",
+        "enabled/state",
+    ]
+
+
+def test_birth_and_a_clean_farewell(mosquitto: Mosquitto, deliver, listen):
+    subscriber = listen(mosquitto.port)
+    delivery = deliver(mosquitto.url)
+    delivery.close()
+    until(lambda: len(subscriber.on("bridge/state")) >= 2, "birth and farewell")
+    assert [h.payload for h in subscriber.on("bridge/state")] == ['{"state":"online"}', '{"state":"offline"}']
+
+
+def test_states_are_told_again_to_a_broker_that_forgot_them(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url)
+    delivery.camera_state("front", "offline", "gone")
+    mosquitto.kill()
+    until(lambda: not delivery.status().connected, "the loss is noticed")
+    mosquitto.start()
+    until(lambda: delivery.status().connected, "reconnection")
+    subscriber = listen(mosquitto.port)
+    until(lambda: subscriber.on("camera/front/state") and subscriber.on("bridge/state"), "states")
+    assert json.loads(subscriber.on("camera/front/state")[0].payload) == {
+        "state": "offline",
+        "reason": "gone",
+    }
+    assert delivery.status().reconnects == 1
+
+
+def test_on_published_tells_what_has_arrived(mosquitto: Mosquitto, deliver):
+    published: list[tuple[str, bytes]] = []
+    delivery = deliver(mosquitto.url, on_published=lambda topic, payload: published.append((topic, payload)))
+    delivery.event(started("two"))
+    until(lambda: len(published) == 2, "both messages")
+    assert published[1] == ("gesture/kitchen/camera/front/action", b"two")
+
+
+def test_the_newest_of_two_hands_is_the_current_gesture(mosquitto: Mosquitto, deliver, listen):
+    subscriber = listen(mosquitto.port, "gesture/kitchen/camera/+/gesture")
+    delivery = deliver(mosquitto.url)
+    first, second = started("fist"), started("stop")
+    object.__setattr__(second, "hand", "left")
+    delivery.event(first)
+    delivery.event(second)
+    closing = ended("stop")
+    object.__setattr__(closing, "hand", "left")
+    delivery.event(closing)
+    delivery.event(ended("fist"))
+    until(lambda: len(subscriber.heard) == 4, "four states")
+    assert [json.loads(h.payload)["gesture"] for h in subscriber.heard] == ["fist", "stop", "fist", "none"]
