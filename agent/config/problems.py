@@ -130,7 +130,8 @@ def _expected(detail: ErrorDetails) -> str:
     kind, ctx = detail["type"], detail.get("ctx", {})
     if kind in _LIMITS:
         name, word = _LIMITS[kind]
-        return f"{word} {ctx[name]}"
+        limit = ctx[name]
+        return f"{word} {int(limit) if limit == int(limit) else limit}"
     if kind in {"literal_error", "enum"}:
         return "one of " + str(ctx["expected"]).replace("'", '"').replace(" or ", ", ")
     if kind == "string_pattern_mismatch":

@@ -1,0 +1,105 @@
+"""The command `gesture-agent`. Heavy parts are imported by the functions that need them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+
+import typer
+
+from agent import __version__
+from agent.commands import models, outbox
+from agent.commands.options import AsJson
+from agent.commands.output import echo_json
+from agent.errors import CannotStart, GestureAgentError
+
+STOPPED, CRASHED, CANNOT_START = 0, 1, 3
+_OPTIONAL = (
+    "onnxruntime",
+    "opencv-python-headless",
+    "paho-mqtt",
+    "amqtt",
+    "systemd-python",
+    "tensorrt",
+    "pycuda",
+)
+
+app = typer.Typer(
+    name="gesture-agent",
+    help="""Watch cameras for hand gestures and tell an MQTT broker what was seen.
+
+    \b
+    The first steps:
+      gesture-agent models fetch    get the networks, once
+      gesture-agent check           is all that the settings name there and in order?
+      gesture-agent run             watch, until Ctrl-C
+    """,
+    epilog="""\b
+    More:
+      gesture-agent replay clip.mp4 --json      gestures of a video or a folder of images
+      gesture-agent rules try                   press keys as gestures, see which rules fire
+      gesture-agent COMMAND --help              options and examples of one command
+
+    \b
+    Exit codes: 0 stopped, 1 crashed, 2 wrong usage, 3 cannot start (the message says what to mend).
+    Settings: config.toml beside you or in /etc/gesture-agent; NO_COLOR=1 turns colours off.
+    """,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
+app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """Show the version of the agent and of what it stands on."""
+    parts = {name: found for name in _OPTIONAL if (found := _version_of(name))}
+    if as_json:
+        echo_json(
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+                "system": platform.system(),
+                "packages": parts,
+            }
+        )
+        return
+    typer.echo(f"gesture-agent {__version__}")
+    typer.echo(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    typer.echo(", ".join(f"{name} {found}" for name, found in parts.items()))
+
+
+def _version_of(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def main() -> None:
+    """Run the command line; every error on purpose becomes its message and its exit code."""
+    try:
+        app()
+    except CannotStart as exc:
+        _say(exc)
+        sys.exit(CANNOT_START)
+    except GestureAgentError as exc:
+        _say(exc)
+        sys.exit(CRASHED)
+    except BrokenPipeError:  # the reader has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(STOPPED)
+
+
+def _say(error: Exception) -> None:
+    typer.secho(str(error), fg="red", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Options that several commands share, and the settings they lead to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from agent.commands.output import warn
+from agent.config.load import Loaded, load
+
+ConfigFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Settings. Default: $GESTURE_AGENT_CONFIG, ./config.toml, /etc/gesture-agent/config.toml.",
+        show_default=False,
+    ),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")]
+RulesPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(metavar="PATH", help="A rule file or a folder of them.", show_default="agent.rules"),
+]
+
+
+def loaded(config: Path | None, *, need_files: bool = False) -> Loaded:
+    """The settings; warnings go to stderr. Raises `ConfigProblems`."""
+    found = load(config, os.environ, need_files=need_files)
+    for warning in found.warnings:
+        warn(warning)
+    return found
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: what one may type. The first line keeps click from wrapping the rest."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
