@@ -249,5 +249,5 @@ class Action:
     target: str  # topic, URL, program, key name
     payload: str = ""
     retain: bool = False
-    options: tuple[tuple[str, str], ...] = ()  # headers of a webhook, arguments of a command
+    options: tuple[tuple[str, str], ...] = ()  # headers of a webhook; ("arg", text) for each of a command
     event: GestureEvent | None = None

@@ -1,0 +1,122 @@
+"""A folder of numbered images, or one image, played as a clip."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import cv2
+import numpy as np
+import structlog
+
+from agent.capture.framing import Framing
+from agent.capture.pacing import Pacing
+from agent.capture.source import IMAGE_SUFFIXES, Clock, Granted
+from agent.errors import EndOfSource, SourceLost
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings
+    from agent.core.types import Frame, Image
+
+FOLDER_FPS = 15.0  # where the settings say nothing: recordings as images are seldom made at 30
+
+log = structlog.get_logger()
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts 2.jpg before 10.jpg."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+
+
+class ImageFolder:
+    """Images in natural order, at `fps` of the settings. Damaged ones are left out and counted.
+
+    A damaged image keeps its place in time: the others stay where they were.
+    """
+
+    live = False
+
+    def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
+        self.skipped = 0
+        self._path = Path(settings.source)
+        self._fps = settings.fps if "fps" in settings.model_fields_set else FOLDER_FPS
+        self._loop = settings.loop
+        self._framing = Framing(settings, camera)
+        self._pacing = Pacing(clock, pace=pace)
+        self._paths: list[Path] = []
+        self._next = 0
+
+    def open(self) -> Granted:
+        """As `FrameSource.open`; the size is that of the first good image."""
+        self.skipped = 0
+        self._next = 0
+        self._pacing.restart()
+        self._paths = self._find()
+        for path in self._paths:
+            image = _load(path)
+            if image is not None:
+                return Granted(image.shape[1], image.shape[0], self._fps)
+        raise SourceLost(
+            f"{self._path}: none of its {len(self._paths)} images can be read as one (first: "
+            f"{self._paths[0].name}); copy them again, or name another folder"
+        )
+
+    def _find(self) -> list[Path]:
+        path = self._path
+        if path.is_file():
+            return [path]
+        try:
+            images = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
+        except OSError as exc:
+            raise SourceLost(f"{path}: cannot be listed ({exc.strerror}); name a folder of images") from exc
+        if not images:
+            kinds = ", ".join(IMAGE_SUFFIXES)
+            raise SourceLost(f"{path}: holds no image; expected files like 0001.jpg (any of {kinds})")
+        return sorted(images, key=natural_key)
+
+    def read(self) -> Frame:
+        """As `FrameSource.read`."""
+        while True:
+            if self._next >= len(self._paths) and not self._loop:
+                raise EndOfSource(f"{self._path}: played to its end ({self._next - self.skipped} images)")
+            index, self._next = self._next, self._next + 1
+            path = self._paths[index % len(self._paths)]
+            image = _load(path)
+            if image is not None:
+                return self._framing.frame(image, self._pacing.due(index / self._fps))
+            self._skip(path, index)
+
+    def _skip(self, path: Path, index: int) -> None:
+        self.skipped += 1
+        log.warning("image_skipped", image=str(path), reason="damaged, empty or not an image")
+        if self.skipped > index and self.skipped >= len(self._paths):
+            raise SourceLost(f"{self._path}: none of its {len(self._paths)} images can be read any more")
+
+    def close(self) -> None:
+        """As `FrameSource.close`."""
+        self._paths = []
+
+    def interrupt(self) -> None:
+        """End the wait for the next image's time."""
+        self._pacing.interrupt()
+
+
+def _load(path: Path) -> Image | None:
+    """uint8 (H, W, 3) BGR, turned as its EXIF says; None where the file is damaged or cannot be read."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if not data or _is_cut_off(data):
+        return None
+    try:
+        return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    except cv2.error:  # sizes that no image has
+        return None
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """A JPEG without its end marker: OpenCV would fill the missing part with grey and say nothing."""
+    return data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-64:]

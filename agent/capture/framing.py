@@ -1,0 +1,37 @@
+"""From a picture as the device gives it to the agent's frame: upright, not mirrored, numbered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import cv2
+
+from agent.core.types import Frame, Image
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings
+
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+_LEFT_RIGHT = 1  # cv2.flip around the vertical axis
+
+
+def upright(image: Image, rotate: int, mirror: bool) -> Image:
+    """Turned by `rotate` degrees clockwise, then left and right swapped where `mirror` is set."""
+    turned = cv2.rotate(image, _TURNS[rotate]) if rotate else image
+    return cast("Image", cv2.flip(turned, _LEFT_RIGHT) if mirror else turned)
+
+
+class Framing:
+    """Makes the frames of one source; counts them from 0."""
+
+    def __init__(self, settings: CameraSettings, camera: str) -> None:
+        self._camera = camera
+        self._rotate = settings.rotate
+        self._mirror = settings.mirror
+        self._seq = 0
+
+    def frame(self, image: Image, at: float) -> Frame:
+        """The next frame."""
+        frame = Frame(self._camera, self._seq, at, upright(image, self._rotate, self._mirror))
+        self._seq += 1
+        return frame

@@ -1,0 +1,144 @@
+"""GStreamer pipelines, among them NVIDIA's CSI cameras, in a child process.
+
+`gst-launch-1.0` writes raw BGR frames to a pipe that the agent reads. A child rather than GStreamer
+inside the daemon, because a camera stack that hangs (nvargus does) can then be killed, its leaks end
+with it, OpenCV from PyPI has no GStreamer, and nothing but Debian's gstreamer1.0-tools is needed.
+The pipe carries no headers, so the size is fixed beforehand: `width` and `height` of the settings.
+Pictures of another shape get black borders, never another aspect. One copy through a pipe costs
+about 0.3 ms for 640 x 480.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from typing import TYPE_CHECKING
+
+from agent.capture.child import Child
+from agent.capture.framing import Framing
+from agent.capture.source import Clock, Granted, public_name
+from agent.errors import ConfigError, EndOfSource, SourceLost
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings
+    from agent.core.types import Frame
+
+LAUNCH = "gst-launch-1.0"
+START_S = 10.0  # for the first frame; a CSI camera takes 2 to 5 s
+
+
+class GstPipeline:
+    """`gst:PIPELINE`, the pipeline up to where raw video comes out, as in `gst-launch-1.0`."""
+
+    skipped = 0
+    advice = "try the pipeline with gst-launch-1.0"
+
+    def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
+        self.live = pace
+        self._name = public_name(settings.source)
+        self._settings = settings
+        self._clock = clock
+        self._framing = Framing(settings, camera)
+        self._command = [LAUNCH, "--quiet", *self._pipeline(), *_sink(settings, live=pace)]
+        self._child: Child | None = None
+        self._frames = 0
+
+    def _pipeline(self) -> list[str]:
+        text = self._settings.source.removeprefix("gst:")
+        try:
+            return shlex.split(text)
+        except ValueError as exc:
+            raise ConfigError(f"{self._name}: {exc}; every quote needs its partner") from exc
+
+    def open(self) -> Granted:
+        """As `FrameSource.open`; a pipeline that is wrong shows at the first `read`."""
+        self.close()
+        if shutil.which(LAUNCH) is None:
+            raise SourceLost(f"{self._name}: {LAUNCH} is not installed; apt install gstreamer1.0-tools")
+        self._frames = 0
+        self._child = Child(self._command)
+        return Granted(self._settings.width, self._settings.height, self._settings.fps)
+
+    def read(self) -> Frame:
+        """As `FrameSource.read`; waits at most `stall` seconds, `START_S` for the first frame."""
+        child = self._child
+        if child is None:
+            raise SourceLost(f"{self._name}: is not open")
+        patience_s = max(self._settings.stall, START_S if not self._frames else 0.0)
+        shape = (self._settings.height, self._settings.width, 3)
+        image = child.read(shape, patience_s)
+        if image is None:
+            raise self._ended(child, patience_s)
+        at = self._clock() if self.live else self._frames / self._settings.fps
+        self._frames += 1
+        return self._framing.frame(image, at)
+
+    def _ended(self, child: Child, patience_s: float) -> SourceLost | EndOfSource:
+        code = child.exit_code()
+        if code == 0 and not self.live:
+            return EndOfSource(f"{self._name}: played to its end ({self._frames} frames)")
+        if code is None:
+            seen = f"no picture for {patience_s:g} s"
+        elif code == 0:
+            seen = f"the stream ended after {self._frames} frames"
+        else:
+            seen = f"{LAUNCH} ended with {code} after {self._frames} frames"
+        said = child.last_error()
+        return SourceLost(f"{self._name}: {seen}{f' and said: {said}' if said else ''}; {self.advice}")
+
+    def close(self) -> None:
+        """As `FrameSource.close`; ends the child, by force if need be."""
+        if self._child is not None:
+            self._child.close()
+        self._child = None
+
+    def interrupt(self) -> None:
+        """Kill the child: the pipe ends, and with it a waiting `read`."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
+
+class CsiCamera(GstPipeline):
+    """`csi:0`: a camera at a Jetson's CSI port, through NVIDIA's Argus, scaled by the ISP."""
+
+    advice = "csi needs JetPack's nvarguscamerasrc; restart nvargus-daemon, check the ribbon cable"
+
+    def _pipeline(self) -> list[str]:
+        settings = self._settings
+        sensor = settings.source.removeprefix("csi:")
+        if not sensor.isdigit():
+            raise ConfigError(f'{settings.source}: "{sensor}" is no sensor number; expected csi:0 or csi:1')
+        caps = f"video/x-raw(memory:NVMM),width={settings.width},height={settings.height}"
+        caps += f",framerate={_fraction(settings.fps)}"
+        return [
+            *("nvarguscamerasrc", f"sensor-id={sensor}", "!", caps, "!"),
+            *("nvvidconv", "!", "video/x-raw,format=BGRx"),
+        ]
+
+
+def _fraction(fps: float) -> str:
+    return f"{round(fps * 1000)}/1000"
+
+
+def _sink(settings: CameraSettings, *, live: bool) -> list[str]:
+    """The pipeline's end: BGR of the wanted size to the pipe.
+
+    Live: by the clock, at most `fps`, and only the newest frame waits. Else: every frame, evenly
+    spaced, so that its number is its time.
+    """
+    caps = f"video/x-raw,format=BGR,width={settings.width},height={settings.height},pixel-aspect-ratio=1/1"
+    shape = ["!", "videoconvert", "!", "videoscale", "add-borders=true", "!", caps]
+    if live:
+        rate = ["!", "videorate", "drop-only=true", f"max-rate={max(round(settings.fps), 1)}"]
+        newest = [
+            "!",
+            "queue",
+            "leaky=downstream",
+            "max-size-buffers=1",
+            "max-size-bytes=0",
+            "max-size-time=0",
+        ]
+        return [*rate, *shape, *newest, "!", "fdsink", "sync=true"]
+    rate = ["!", "videorate", "!", f"video/x-raw,framerate={_fraction(settings.fps)}"]
+    return [*rate, *shape, "!", "fdsink", "sync=false"]

@@ -1,0 +1,65 @@
+"""Does a camera still show the world? Pure: fed with frames and times, asked for a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from agent.core.types import Frame, Image
+
+START_S = 12.0  # for opening and the first picture; sources give up by themselves at 10 s
+RETURN_S = 1.0  # a source ends a silent read by itself after `stall`; this much later it hangs
+COARSE = 16  # every 16th pixel is compared first: nearly always enough to see that something changed
+FPS_SMOOTHING = 0.1  # weight of the newest interval
+
+
+class Liveness:
+    """What came last and when, and since when it has been the same picture, bit by bit.
+
+    Real sensors are noisy: frames that are equal in every byte come from a camera, a driver or a
+    server that repeats itself. `frozen` is what the camera showed all the time before it was opened
+    again: it is believed at the first frame that differs.
+    """
+
+    def __init__(self, began_at: float, stall_s: float, frozen: Image | None = None) -> None:
+        self.image = frozen
+        self.trusted = frozen is None
+        self.fps = 0.0  # measured
+        self._stall_s = stall_s
+        self._began_at = began_at
+        self._came_at: float | None = None
+        self._changed_at = began_at
+
+    @property
+    def seeing(self) -> bool:
+        """It has shown something, and that was not just the frozen picture of before."""
+        return self._came_at is not None and self.trusted
+
+    def see(self, frame: Frame) -> None:
+        """Take the next frame."""
+        if self.image is None or not same(self.image, frame.image):
+            self._changed_at = frame.at
+            self.trusted = True
+        if self._came_at is not None and frame.at > self._came_at:
+            fps = 1 / (frame.at - self._came_at)
+            self.fps += (fps - self.fps) * (FPS_SMOOTHING if self.fps else 1.0)
+        self._came_at, self.image = frame.at, frame.image
+
+    def hangs(self, now: float) -> bool:
+        """No picture for so long that the source itself should have said something."""
+        if self._came_at is None:
+            return now - self._began_at > START_S
+        return now - self._came_at > self._stall_s + RETURN_S
+
+    def frozen(self, now: float, patience_s: float) -> bool:
+        """The same picture for longer than `patience_s`, and still coming."""
+        return self._came_at is not None and now - self._changed_at > patience_s
+
+
+def same(one: Image, other: Image) -> bool:
+    """Equal in every byte."""
+    if one.shape != other.shape or not np.array_equal(one[::COARSE, ::COARSE], other[::COARSE, ::COARSE]):
+        return False
+    return np.array_equal(one, other)

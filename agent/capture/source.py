@@ -1,0 +1,108 @@
+"""Where frames come from: one protocol, and a table from the scheme of `source` to what reads it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings
+    from agent.core.types import Frame
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
+
+SCHEMES = {
+    "v4l2": "agent.capture.v4l2:V4l2Camera",
+    "rtsp": "agent.capture.stream:NetworkStream",
+    "rtsps": "agent.capture.stream:NetworkStream",
+    "http": "agent.capture.stream:NetworkStream",
+    "https": "agent.capture.stream:NetworkStream",
+    "gst": "agent.capture.gstreamer:GstPipeline",
+    "csi": "agent.capture.gstreamer:CsiCamera",
+    "file": "agent.capture.video:VideoFile",
+    "folder": "agent.capture.folder:ImageFolder",
+}
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+_PASSWORD_IN_LOGIN = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
+_PASSWORD_ARGUMENT = re.compile(r"(?i)\b((?:password|passwd|pass|pwd|token|user-pw)=)[^&\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a source gives, which may differ from what was asked: pixels, and frames a second (0: unknown)."""
+
+    width: int
+    height: int
+    fps: float
+
+
+class FrameSource(Protocol):
+    """One camera, stream, file or folder. Used by one thread, but for `interrupt`."""
+
+    live: bool
+    """True: frames that nobody takes are gone; the time of a frame is the moment it arrived."""
+
+    @property
+    def skipped(self) -> int:
+        """Damaged pictures that were left out since `open`."""
+
+    def open(self) -> Granted:
+        """Start it. Raises `SourceLost` (text: what was seen, what to do)."""
+
+    def read(self) -> Frame:
+        """Wait for the next frame. Raises `SourceLost`, or `EndOfSource` at the end of a file."""
+
+    def close(self) -> None:
+        """Let go of the device; safe to call twice, or without `open`."""
+
+    def interrupt(self) -> None:
+        """Called from another thread: make a waiting `read` return soon, as far as the source can."""
+
+
+def scheme_of(source: str) -> str:
+    """Key of `SCHEMES` for a source as written in the settings; a path is "file" or "folder".
+
+    Raises `ConfigError` for a scheme that nobody knows.
+    """
+    scheme, colon, rest = source.partition(":")
+    if not colon or "/" in scheme or "." in scheme:
+        return "folder" if _holds_images(source) else "file"
+    if scheme in SCHEMES and rest:
+        return scheme
+    known = (
+        '"v4l2:/dev/video0", "csi:0", "rtsp://...", "http://...", "gst:PIPELINE", a video file or a folder'
+    )
+    raise ConfigError(f'source "{public_name(source)}": no such kind of source; expected one like {known}')
+
+
+def _holds_images(source: str) -> bool:
+    path = Path(source)
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def open_source(
+    settings: CameraSettings, camera: str, clock: Clock = time.monotonic, *, pace: bool = True
+) -> FrameSource:
+    """The source that the settings name, not opened yet.
+
+    `pace=False` is for replaying: a file, a folder or a pipeline gives all its frames as fast as they
+    are read, with times that start at 0; cameras and network streams know no such thing and ignore it.
+    Raises `ConfigError`.
+    """
+    module, _, name = SCHEMES[scheme_of(settings.source)].partition(":")
+    build = getattr(import_module(module), name)
+    return cast("FrameSource", build(settings, camera, clock, pace=pace))
+
+
+def public_name(source: str) -> str:
+    """The source without the password it may carry, for logs, states and error texts."""
+    return _PASSWORD_ARGUMENT.sub(r"\1***", _PASSWORD_IN_LOGIN.sub(r"\1:***@", source))
