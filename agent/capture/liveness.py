@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ START_S = 12.0  # for opening and the first picture; sources give up by themselv
 RETURN_S = 1.0  # a source ends a silent read by itself after `stall`; this much later it hangs
 COARSE = 16  # every 16th pixel is compared first: nearly always enough to see that something changed
 FPS_SMOOTHING = 0.1  # weight of the newest interval
+
+Fault: TypeAlias = Literal["hangs", "frozen"]
+"""No picture for so long that the source itself should have said something | always the same picture."""
 
 
 class Liveness:
@@ -47,15 +50,13 @@ class Liveness:
             self.fps += (fps - self.fps) * (FPS_SMOOTHING if self.fps else 1.0)
         self._came_at, self.image = frame.at, frame.image
 
-    def hangs(self, now: float) -> bool:
-        """No picture for so long that the source itself should have said something."""
+    def fault(self, now: float, patience_s: float) -> Fault | None:
+        """What is wrong, if anything; the same picture is borne for `patience_s`."""
         if self._came_at is None:
-            return now - self._began_at > START_S
-        return now - self._came_at > self._stall_s + RETURN_S
-
-    def frozen(self, now: float, patience_s: float) -> bool:
-        """The same picture for longer than `patience_s`, and still coming."""
-        return self._came_at is not None and now - self._changed_at > patience_s
+            return "hangs" if now - self._began_at > START_S else None
+        if now - self._came_at > self._stall_s + RETURN_S:
+            return "hangs"
+        return "frozen" if now - self._changed_at > patience_s else None
 
 
 def same(one: Image, other: Image) -> bool:

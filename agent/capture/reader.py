@@ -13,50 +13,52 @@ from agent.errors import LostForNow
 if TYPE_CHECKING:
     from agent.capture.liveness import Liveness
     from agent.capture.source import FrameSource, Granted
-    from agent.core.types import Frame
+    from agent.core.types import Frame, Image
 
 log = structlog.get_logger()
 
 
 class Reader:
-    """One life of a source: opened, read until it ends or is told to stop, closed; all in one thread.
+    """One life of a source: opened, read until it ends or is left, closed; all in one thread.
 
-    `deliver` is called with every frame; `notify` when `granted` or `done` has changed.
+    `accept` gets every frame while the camera shows the world (see `Liveness`); `notify` is called when
+    that begins, and when `done`.
     """
 
     def __init__(
         self,
+        camera: str,
         source: FrameSource,
         liveness: Liveness,
-        deliver: Callable[[Reader, Frame], None],
+        accept: Callable[[Frame], None],
         notify: Callable[[], None],
-        name: str,
     ) -> None:
         self.source = source
         self.liveness = liveness
         self.granted: Granted | None = None
-        self.error: Exception | None = None  # why it ended; None when it was told to
+        self.error: Exception | None = None  # why it ended; None when it was left
         self.done = False
-        self._deliver = deliver
+        self._camera = camera
+        self._accept = accept
         self._notify = notify
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._gate = threading.Lock()
+        self._left = False
+        self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
 
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
 
-    def stop(self, patience_s: float) -> bool:
-        """Ask it to end, and wait for it; False when it hangs. It then ends by itself when it returns."""
-        self._stopping.set()
+    def leave(self) -> None:
+        """Its frames do not count any more, from now on; it ends when it comes back from its device."""
+        with self._gate:
+            self._left = True
         self.source.interrupt()
+
+    def ended(self, patience_s: float = 0) -> bool:
+        """Wait until the device is closed; False when that takes longer."""
         self._thread.join(patience_s)
         return not self._thread.is_alive()
-
-    @property
-    def alive(self) -> bool:
-        """Still holding the device, perhaps hung."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -64,7 +66,7 @@ class Reader:
         except LostForNow as exc:
             self.error = exc
         except Exception as exc:
-            log.exception("camera_reader_failed")
+            log.exception("camera_reader_failed", camera=self._camera)
             self.error = exc
         finally:
             self.done = True
@@ -73,10 +75,24 @@ class Reader:
     def _play(self) -> None:
         try:
             self.granted = self.source.open()
-            self._notify()
-            while not self._stopping.is_set():
-                frame = self.source.read()
-                if not self._stopping.is_set():
-                    self._deliver(self, frame)
+            while not self._left:
+                self._take(self.source.read())
         finally:
             self.source.close()
+
+    def _take(self, frame: Frame) -> None:
+        with self._gate:
+            if self._left:
+                return
+            was, saw = self.liveness.image, self.liveness.seeing
+            self.liveness.see(frame)
+            if self.liveness.seeing:
+                self._accept(frame)
+        if was is not None and was.shape != frame.image.shape:
+            self._say_size(was, frame)
+        if self.liveness.seeing != saw:
+            self._notify()
+
+    def _say_size(self, was: Image, frame: Frame) -> None:
+        sizes = f"{was.shape[1]}x{was.shape[0]}", f"{frame.width}x{frame.height}"
+        log.warning("camera_size_changed", camera=self._camera, was=sizes[0], now=sizes[1])

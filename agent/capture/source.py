@@ -44,6 +44,9 @@ class Granted:
     height: int
     fps: float
 
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}" + (f" at {self.fps:g}/s" if self.fps else "")
+
 
 class FrameSource(Protocol):
     """One camera, stream, file or folder. Used by one thread, but for `interrupt`."""
