@@ -17,6 +17,7 @@ LANDMARK_SIDE, LANDMARK_SHIFT = (
     0.1,
 )  # MediaPipe: hand box = 2 x the box of `PALM_AND_KNUCKLES`, moved 0.1
 PALM_AND_KNUCKLES = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # they stay put when fingers bend
+HANGING = 35  # degrees from straight down
 WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # rows of the 21 hand landmarks; the fingers' knuckles (MCP)
 
 
@@ -65,28 +66,42 @@ def box_around(points: Floats, angle: float = 0.0) -> Box:
 
 
 def box_of_arm(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> Box | None:
-    """A rough hand box from the body's joints; its up runs along the forearm or to the knuckles.
+    """A rough hand box from the body's joints; its up runs from the wrist to the knuckles, or along the arm.
 
-    With knuckles (BlazePose): centre a third past the middle of the knuckles, as MediaPipe Holistic does; the
-    side is bounded from below by the forearm, because a hand seen from its edge has knuckles close together.
+    With knuckles (BlazePose): centre on the knuckles, side 2.7 x the palm, as MediaPipe Holistic does, but
+    never under 1.1 x the forearm, because a hand seen from its edge has its knuckles close together.
     Without (BodyPoseNet): centre = wrist + 0.33 x forearm, side = 1.5 x the longer of forearm and 0.9 x upper
-    arm (OpenPose, handDetector). None when wrist or elbow scores under `min_joint`.
+    arm (OpenPose, handDetector). None when the wrist, or what else is needed, scores under `min_joint`.
     """
-    wrist, elbow = pose.joint(f"{hand}_wrist"), pose.joint(f"{hand}_elbow")
-    if wrist is None or elbow is None or min(wrist[2], elbow[2]) < min_joint:
-        return None
-    forearm = math.dist(wrist[:2], elbow[:2])
-    shoulder = pose.joint(f"{hand}_shoulder")
-    upper = math.dist(shoulder[:2], elbow[:2]) if shoulder and shoulder[2] >= min_joint else 0.0
-    arm = max(forearm, 0.9 * upper)
+    wrist, elbow = _seen(pose, f"{hand}_wrist", min_joint), _seen(pose, f"{hand}_elbow", min_joint)
     index, pinky = pose.joint(f"{hand}_index"), pose.joint(f"{hand}_pinky")
+    if wrist is None:
+        return None
+    forearm = math.dist(wrist, elbow) if elbow else 0.0
+    shoulder = _seen(pose, f"{hand}_shoulder", min_joint)
+    arm = max(forearm, 0.9 * math.dist(shoulder, elbow)) if shoulder and elbow else forearm
     if index is None or pinky is None:
-        x, y = (w + 0.33 * (w - e) for w, e in zip(wrist[:2], elbow[:2], strict=True))
-        return Box(x, y, 1.5 * arm, turn_up(*elbow[:2], *wrist[:2]))
-    x, y = ((i + p) / 2 for i, p in zip(index[:2], pinky[:2], strict=True))
-    palm = math.dist(wrist[:2], (x, y))
-    angle = turn_up(*wrist[:2], x, y) if palm > 0.1 * arm else turn_up(*elbow[:2], *wrist[:2])
-    return Box(x, y, max(2.7 * palm, 1.1 * arm), angle)
+        if elbow is None:
+            return None
+        x, y = (w + 0.33 * (w - e) for w, e in zip(wrist, elbow, strict=True))
+        return Box(x, y, 1.5 * arm, turn_up(*elbow, *wrist))
+    x, y = (index[0] + pinky[0]) / 2, (index[1] + pinky[1]) / 2
+    palm = math.dist(wrist, (x, y))
+    along = elbow if elbow and palm < 0.1 * arm else wrist
+    return Box(x, y, max(2.7 * palm, 1.1 * arm, 1.0), turn_up(*along, x, y))
+
+
+def arm_hangs(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> bool:
+    """Whether the forearm points down: its hand makes no gesture, yet it looks like a fist."""
+    wrist, elbow = _seen(pose, f"{hand}_wrist", min_joint), _seen(pose, f"{hand}_elbow", min_joint)
+    if wrist is None or elbow is None:
+        return False
+    return wrist[1] - elbow[1] > math.cos(math.radians(HANGING)) * math.dist(wrist, elbow)
+
+
+def _seen(pose: Pose, name: str, min_joint: float) -> tuple[float, float] | None:
+    joint = pose.joint(name)
+    return joint[:2] if joint and joint[2] >= min_joint else None
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -1,0 +1,220 @@
+"""Pictures in, hands with gesture probabilities out: the networks and what leads from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.config.settings import RecognitionSettings
+from agent.core.geometry import box_of_landmarks
+from agent.core.types import Box, Floats, Frame, Image, SeenHand, Sight
+from agent.errors import ModelError
+from agent.inference.blazepose import Person, PoseNet, PoseTracker
+from agent.inference.detector import Detector
+from agent.inference.engine import Engine, load_engine
+from agent.inference.gestures import HandReader, Readout
+from agent.inference.hands import Candidate, HandFinder, hand_box
+from agent.inference.manifest import Manifest, load_manifest
+from agent.inference.models import locate
+from agent.inference.palm import PalmFinder
+from agent.inference.stopwatch import Stopwatch
+
+LOOK_AROUND_S = 1.0  # between two runs of the detector while there is room for one more person
+GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
+GIVEN_REGIONS = (1.4, 2.0)  # squares searched for the palm / the given box: the detector likes some air
+AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Eye:
+    """What is remembered of one camera."""
+
+    bodies: PoseTracker | None
+    hands: HandFinder
+
+
+class Perception:
+    """All that looks at pictures. Not for two threads at once."""
+
+    def __init__(
+        self,
+        settings: RecognitionSettings,
+        pose: PoseNet | None,
+        palms: PalmFinder | None,
+        reader: HandReader,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings, self._pose, self._palms, self._reader = settings, pose, palms, reader
+        self._close = close
+        self._eyes: dict[str, _Eye] = {}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the scores, in their order."""
+        return self._reader.labels
+
+    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+        """One sight a frame, in order. The hands of all frames go through the classifier in one batch.
+
+        Raises `EngineError`.
+        """
+        looks = [self._look(frame) for frame in frames]
+        together = Stopwatch()
+        with together.stage("crop"):
+            pairs = [
+                (frame.image, c.box)
+                for frame, (_, found, _) in zip(frames, looks, strict=True)
+                for c in found
+            ]
+            cuts = [self._reader.cut(image, box) for image, box in pairs]
+        with together.stage("classifier"):
+            readouts = iter(self._reader.read_cuts(cuts, [self._reader.crop_box(box) for _, box in pairs]))
+        return [
+            self._sight(frame, people, found, [next(readouts) for _ in found], {**watch.ms, **together.ms})
+            for frame, (people, found, watch) in zip(frames, looks, strict=True)
+        ]
+
+    def see_still(self, image: Image) -> list[SeenHand]:
+        """Every hand of one photograph (BGR). It has no past and no hurry: each hand is read twice.
+
+        The second reading is cut along the landmarks of the first, as while following a hand.
+        """
+        eye, watch = self._new_eye(), Stopwatch()
+        people = eye.bodies.see(image, 0.0, watch) if eye.bodies else []
+        found = eye.hands.propose(image, 0.0, people, watch)
+        found, readouts = self._read_twice(image, found)
+        return eye.hands.settle(0.0, found, readouts)
+
+    def hands_in(self, image: Image, box: tuple[float, float, float, float] | None) -> list[SeenHand]:
+        """The hand inside an upright box (left, top, right, bottom px), None: inside the whole picture.
+
+        The palm nearest to the middle of the box says how the hand is turned; where no palm is found the
+        hand is taken to point up.
+        """
+        left, top, right, bottom = box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
+        given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
+        candidates = [Candidate(given.scaled(GIVEN_TO_HAND), 1.0)]
+        if self._palms:
+            palms = [
+                palm
+                for found in self._palms.find(image, [given.scaled(s) for s in GIVEN_REGIONS])
+                for palm in found
+            ]
+            candidates += [Candidate(palm.box, palm.score) for palm in palms]
+        found, readouts = self._read_twice(image, candidates)
+        best = max(range(len(found)), key=lambda i: _worth(found[i], readouts[i], given))
+        scores = readouts[best].scores
+        if scores is None:
+            return []
+        return [SeenHand(0, "right", hand_box(found[best], readouts[best]), scores, _points(readouts[best]))]
+
+    def forget(self, camera: str) -> None:
+        """The camera was away: what was followed is not there any more."""
+        self._eyes.pop(camera, None)
+
+    def close(self) -> None:
+        """Close all networks."""
+        self._close()
+
+    def _look(self, frame: Frame) -> tuple[list[Person], list[Candidate], Stopwatch]:
+        eye = self._eyes.setdefault(frame.camera, self._new_eye())
+        watch = Stopwatch()
+        people = eye.bodies.see(frame.image, frame.at, watch) if eye.bodies else []
+        return people, eye.hands.propose(frame.image, frame.at, people, watch), watch
+
+    def _sight(
+        self,
+        frame: Frame,
+        people: list[Person],
+        found: list[Candidate],
+        readouts: list[Readout],
+        ms: dict[str, float],
+    ) -> Sight:
+        hands = self._eyes[frame.camera].hands.settle(frame.at, found, readouts)
+        return Sight(
+            camera=frame.camera,
+            at=frame.at,
+            width=frame.width,
+            height=frame.height,
+            people=max(len(people), len({hand.person for hand in hands})),
+            hands=tuple(hands),
+            poses=tuple(person.pose for person in people),
+            stage_ms=ms,
+        )
+
+    def _read_twice(self, image: Image, found: list[Candidate]) -> tuple[list[Candidate], list[Readout]]:
+        first = self._reader.read(image, [c.box for c in found])
+        if not first or first[0].landmarks is None:
+            return found, first
+        closer = [
+            Candidate(box_of_landmarks(r.landmarks), c.score, c.person, c.hand, c.followed)
+            for c, r in zip(found, first, strict=True)
+            if r.landmarks is not None
+        ]
+        second = self._reader.read(image, [c.box for c in closer])
+        better = [
+            (r2.presence or 0.0) >= (r1.presence or 0.0) * AS_GOOD
+            for r1, r2 in zip(first, second, strict=True)
+        ]
+        return (
+            [b if take else a for a, b, take in zip(found, closer, better, strict=True)],
+            [b if take else a for a, b, take in zip(first, second, better, strict=True)],
+        )
+
+    def _new_eye(self) -> _Eye:
+        s = self._settings
+        bodies = PoseTracker(self._pose, s.people, LOOK_AROUND_S) if self._pose else None
+        follows = self._reader.manifest.output.landmarks is not None
+        return _Eye(
+            bodies, HandFinder(self._palms, s.proposal, 2 * s.people, s.min_hand, has_landmarks=follows)
+        )
+
+
+def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:
+    apart = np.hypot(candidate.box.cx - given.cx, candidate.box.cy - given.cy) / given.side
+    return (candidate.score if readout.presence is None else readout.presence) - float(apart)
+
+
+def _points(readout: Readout) -> Floats | None:
+    return None if readout.landmarks is None else readout.landmarks[:, :2]
+
+
+def _gesture_reader(engine: Engine, manifest: Manifest) -> HandReader:
+    if manifest.task != "gesture":
+        raise ModelError(
+            f'recognition.gestures is "{manifest.name}", an engine of task {manifest.task}; '
+            "choose one of task gesture (`gesture-agent models list`)"
+        )
+    return HandReader(engine, manifest)
+
+
+def build_perception(
+    settings: RecognitionSettings, cache_dir: Path, engines: Path | None = None
+) -> Perception:
+    """All networks that the settings ask for, loaded. Raises `ModelError` that says what to do."""
+    if settings.pose != "blazepose":
+        raise ModelError(f'recognition.pose is "{settings.pose}"; this version has "blazepose"')
+    opened: list[Engine] = []
+
+    def load(name: str) -> tuple[Engine, Manifest]:
+        path = locate(name, cache_dir, engines)
+        opened.append(load_engine(name, path, backend=settings.backend, threads=settings.threads))
+        return opened[-1], load_manifest(name, engines)
+
+    def close() -> None:
+        for engine in reversed(opened):
+            engine.close()
+
+    try:
+        reader = _gesture_reader(*load(settings.gestures))
+        palms = PalmFinder(Detector(*load("palm-detector")))
+        pose = None
+        if settings.proposal != "palm":
+            pose = PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.min_person)
+    except BaseException:
+        close()
+        raise
+    return Perception(settings, pose, palms, reader, close)
