@@ -10,7 +10,7 @@ from importlib import metadata
 import typer
 
 from agent import __version__
-from agent.commands import models, outbox
+from agent.commands import check, models, outbox
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json
 from agent.errors import CannotStart, GestureAgentError
@@ -51,6 +51,7 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(epilog=check.EPILOG)(check.check)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
 app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")
 

@@ -49,3 +49,12 @@ def echo_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     for row in (titles, *rows):
         typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def quiet_logs() -> None:
+    """The command says itself what it finds; nothing that it calls shall log in between."""
+    import logging
+
+    import structlog
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -1,0 +1,176 @@
+"""Try each part of the agent as the settings describe it, with one verdict a line.
+
+`fail` is what keeps the daemon from starting; `warn` is what it starts with and keeps trying to mend.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agent.capture.source import open_source, public_name
+from agent.config.folders import cache_folder, state_folder
+from agent.config.settings import CameraSettings, MqttSettings, RecognitionSettings, Settings
+from agent.errors import CannotStart, EndOfSource, LostForNow, ModelError
+
+State = Literal["ok", "warn", "fail"]
+
+CAMERA_S = 10.0  # for the first picture: a network stream needs two or three
+BROKER_S = 6.0  # to connect and to acknowledge, on MQTT 5 and again on 3.1.1
+LOW_DISK_BYTES = 50_000_000  # three times the outbox at its default size
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of one thing."""
+
+    part: str
+    name: str
+    state: State
+    text: str
+
+
+def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
+    """Models, rules, folders, cameras and the broker, in this order; each verdict as it is known."""
+    cache = cache_folder(settings.agent, environ)
+    yield from check_models(settings.recognition, cache)
+    yield check_folder("state", state_folder(settings.agent, environ))
+    yield from check_cameras(settings.camera)
+    yield check_broker(settings.mqtt, settings.agent.id)
+
+
+def check_models(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Verdict]:
+    """Whether every network that the settings ask for is here, with the right sha256."""
+    for name in engines_of(recognition):
+        yield _check_model(name, cache_dir)
+
+
+def _check_model(name: str, cache_dir: Path) -> Verdict:
+    from agent.inference.models import locate
+
+    try:
+        return Verdict("model", name, "ok", str(locate(name, cache_dir)))
+    except ModelError as exc:
+        return Verdict("model", name, "fail", str(exc).removeprefix(f"{name}: "))
+
+
+def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
+    """Names of the networks that the settings ask for."""
+    bodies: tuple[str, ...] = ()
+    if recognition.proposal != "palm":
+        blazepose = recognition.pose == "blazepose"
+        bodies = ("pose-detector", "pose-landmark") if blazepose else (recognition.pose,)
+    return recognition.gestures, "palm-detector", *bodies
+
+
+def check_folder(name: str, folder: Path) -> Verdict:
+    """Whether the agent can write there, and how much room there is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+        free = shutil.disk_usage(folder).free
+    except OSError as exc:
+        how = "set agent.state_dir to a folder of yours"
+        return Verdict("folder", name, "fail", f"{folder} cannot be written ({exc.strerror}); {how}")
+    text = f"{folder}, {free / 1e6:,.0f} MB free"
+    return Verdict("folder", name, "warn" if free < LOW_DISK_BYTES else "ok", text)
+
+
+def check_cameras(cameras: Mapping[str, CameraSettings]) -> Iterator[Verdict]:
+    """Whether every camera opens and gives a picture."""
+    if not cameras:
+        text = 'none is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
+        yield Verdict("camera", "-", "fail", text)
+    for name, settings in cameras.items():
+        yield _check_camera(name, settings)
+
+
+def _check_camera(name: str, settings: CameraSettings) -> Verdict:
+    try:
+        return Verdict("camera", name, "ok", _first_picture(settings, name))
+    except CannotStart as exc:
+        return Verdict("camera", name, "fail", str(exc))
+    except LostForNow as exc:
+        return Verdict("camera", name, "warn", f"{exc} (the agent would start and keep trying)")
+
+
+def _first_picture(settings: CameraSettings, name: str) -> str:
+    """Its size and how long it took. Raises `LostForNow` and `CannotStart`."""
+    source = open_source(settings, name)
+    began = time.monotonic()
+    timer = threading.Timer(CAMERA_S, source.interrupt)
+    timer.start()
+    try:
+        source.open()
+        frame = source.read()
+    except EndOfSource as exc:
+        raise LostForNow(f"{public_name(settings.source)}: there is not a single picture in it") from exc
+    finally:
+        timer.cancel()
+        source.close()
+    took_s = time.monotonic() - began
+    return f"{public_name(settings.source)}, {frame.width} x {frame.height} pixels after {took_s:.1f} s"
+
+
+def check_broker(settings: MqttSettings, agent: str) -> Verdict:
+    """Whether the broker takes our login and acknowledges a message on `bridge/check`."""
+    if settings.url == "embedded":
+        if importlib.util.find_spec("amqtt"):
+            return Verdict("broker", "embedded", "ok", "starts with the agent, on this machine only")
+        text = "the package amqtt is missing; pip install 'gesture-agent[embedded]'"
+        return Verdict("broker", "embedded", "fail", text)
+    try:
+        return _greeting(settings, agent)
+    except CannotStart as exc:
+        return Verdict("broker", settings.url, "fail", str(exc))
+
+
+def _greeting(settings: MqttSettings, agent: str) -> Verdict:
+    """Connect as the agent would, under another client id, so that a running agent stays connected."""
+    from agent.delivery.message import Message
+    from agent.delivery.mqtt import Mqtt, Up
+
+    up = threading.Event()
+    hello = Message(f"{settings.base}/{agent}/bridge/check", b"")
+
+    def report(event: object) -> None:
+        if isinstance(event, Up):
+            up.set()
+
+    link = Mqtt(
+        settings,
+        f"{agent}-check",
+        birth=hello,
+        will=hello,
+        subscriptions=(),
+        report=report,
+        received=lambda _topic, _payload, _retained: None,
+    )
+    before = link.trouble
+    link.start()
+    try:
+        connected = _wait(up, lambda: link.trouble != before, BROKER_S)
+        if connected:
+            return Verdict("broker", settings.url, "ok", f"login and a message accepted, MQTT {link.version}")
+        reason = link.trouble if link.trouble != before else "no answer"
+        return Verdict("broker", settings.url, "warn", f"{reason} (the agent would start and keep trying)")
+    finally:
+        link.close(2.0)
+
+
+def _wait(up: threading.Event, given_up: Callable[[], bool], limit_s: float) -> bool:
+    """True once `up` is set; False when it was given up, or after the limit."""
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends and not up.wait(0.05):
+        if given_up():
+            break
+    return up.is_set()

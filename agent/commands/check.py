@@ -1,0 +1,117 @@
+"""`gesture-agent check`: the settings in force, then a verdict on each part."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.commands.options import AsJson, ConfigFile, examples, loaded
+from agent.commands.output import echo_json, is_fancy, quiet_logs, sign
+from agent.config.folders import cache_folder, state_folder
+from agent.config.problems import ConfigProblems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.check import Verdict
+    from agent.config.load import Loaded
+
+CANNOT_START = 3
+
+EPILOG = examples(
+    "gesture-agent check",
+    "gesture-agent check --config /etc/gesture-agent/config.toml",
+    "gesture-agent check --changed        only the settings that differ from the defaults",
+    "gesture-agent check --json | jq '.verdicts[] | select(.state != \"ok\")'",
+)
+
+
+def check(
+    config: ConfigFile = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Show only settings that were set.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the settings in force, then try models, rules, folders, cameras and broker.
+
+    Secrets are not shown. Exit code 3 when something is wrong that keeps the agent from starting; a
+    camera or broker that is away does not: the agent starts and keeps trying.
+    """
+    quiet_logs()
+    if as_json:
+        _as_json(config)
+        return
+    found = _resolved(loaded(config, need_files=True))
+    _show(found, changed)
+    failed = False
+    for verdict in _verdicts(found):
+        failed |= verdict.state == "fail"
+        typer.echo(f"{sign(verdict.state)} {verdict.part} {verdict.name}: {verdict.text}")
+    if failed:
+        raise typer.Exit(CANNOT_START)
+
+
+def _resolved(found: Loaded) -> Loaded:
+    """With the folders that hold where none are set."""
+    agent = found.settings.agent
+    folders = {"state_dir": state_folder(agent, os.environ), "cache_dir": cache_folder(agent, os.environ)}
+    settings = found.settings.model_copy(update={"agent": agent.model_copy(update=folders)})
+    return replace(found, settings=settings)
+
+
+def _verdicts(found: Loaded) -> Iterator[Verdict]:
+    from agent.check import check as check_parts
+
+    return check_parts(found.settings, os.environ)
+
+
+def _show(found: Loaded, only_changed: bool) -> None:
+    """TOML that could be read back; what was set stands out and says where."""
+    from agent.capture.source import public_name
+    from agent.config.show import Line, lines
+
+    head: Line | None = None
+    typer.secho(f"# {found.file or 'no config.toml: the defaults hold'}", dim=is_fancy())
+    for line in lines(found, public_name):
+        if "[" in line.text[:2]:
+            head = line
+            if only_changed:
+                continue
+        if only_changed and line.origin is None:
+            continue
+        if only_changed and head:
+            typer.echo(head.text)
+            head = None
+        if line.origin:
+            typer.echo(typer.style(line.text, bold=is_fancy()) + f"  # {line.origin}")
+        else:
+            typer.secho(line.text, dim=is_fancy() and "[" not in line.text[:2])
+    typer.echo()
+
+
+def _as_json(config: Path | None) -> None:
+    from agent.capture.source import public_name
+    from agent.config.show import masked, origins
+
+    try:
+        found = _resolved(loaded(config, need_files=True))
+    except ConfigProblems as exc:
+        echo_json({"ok": False, "problems": [asdict(problem) for problem in exc.problems]})
+        raise typer.Exit(CANNOT_START) from exc
+    verdicts: list[Verdict] = list(_verdicts(found))
+    ok = all(verdict.state != "fail" for verdict in verdicts)
+    echo_json(
+        {
+            "ok": ok,
+            "file": str(found.file) if found.file else None,
+            "settings": masked(found, public_name),
+            "set_in": origins(found),
+            "warnings": found.warnings,
+            "verdicts": [asdict(verdict) for verdict in verdicts],
+        }
+    )
+    if not ok:
+        raise typer.Exit(CANNOT_START)
