@@ -33,11 +33,20 @@ def address(url: str) -> Address:
         raise CannotStart(
             f'mqtt.url "{url}": expected mqtt://host:port or mqtts://host:port ({exc})'
         ) from exc
-    if parts.username or parts.password:
-        raise CannotStart("mqtt.url carries a user or password; put them into mqtt.user and mqtt.password")
     if not parts.hostname or parts.path not in ("", "/"):
         raise CannotStart(f'mqtt.url "{url}": expected mqtt://host:port or mqtts://host:port')
     return Address(parts.hostname, port, parts.scheme == "mqtts")
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho would leave it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -48,6 +57,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
         raise CannotStart(
             f"mqtt.tls.ca {settings.ca}: expected a PEM file with certificates ({exc})"
         ) from exc
+    context.sslsocket_class = _Socket
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -30,6 +30,18 @@ FIRST_PORT, PORTS = 1883, 50
 START_S = 10.0
 
 
+class _Broker(Broker):  # type: ignore[misc]  # amqtt has no types
+    """Closes every connection in the end; amqtt leaves open what does not speak MQTT 3.1.1."""
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            writer.close()
+
+
 class EmbeddedBroker:
     """Runs in a thread of its own with an event loop of its own."""
 
@@ -68,7 +80,7 @@ class EmbeddedBroker:
             self._loop.close()
 
     async def _serve(self) -> None:
-        broker = Broker(
+        broker = _Broker(
             {
                 "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{self.port}"}},
                 "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},

@@ -38,11 +38,14 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.25  # how long a request to close or abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # a gesture is worth little after 5 s, so ask often
+STABLE_S = 10.0  # a connection that lives longer is a good one
+RIVAL = 3  # short-lived connections in a row that smell of another client with our id
 REFUSED_RETRY_S = 30.0  # a wrong password stays wrong for a while
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
 _V5, _V3 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 _UNSUPPORTED_VERSION, _BAD_LOGIN, _TAKEN_OVER = 132, (134, 135), 142  # MQTT 5.0, 2.4
+_RIVAL = 'does another client use the id "{}"? give each agent its own agent.id'
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Mqtt:
         self._flushed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._was_up = False
+        self._thrown_out = 0
         self.reconnects = 0
         self.trouble: str | None = "not connected yet"
 
@@ -222,7 +226,9 @@ class Mqtt:
             if talk is not None and talk.falls_back:
                 continue
             if talk is not None and talk.alive:
-                said, lost_at, retry_s = "", time.monotonic(), FIRST_RETRY_S
+                said, lost_at = "", time.monotonic()
+                retry_s = FIRST_RETRY_S if lost_at - began > STABLE_S else retry_s
+                reason = self._suspect_a_rival(talk, reason, lost_at - began)
             if reason != said:
                 log.warning("broker_lost", reason=reason, broker=str(self._address))
                 said = reason
@@ -236,6 +242,14 @@ class Mqtt:
     def _retry_s(talk: _Talk | None, usual_s: float) -> float:
         refused = talk is not None and talk.refused in (*_BAD_LOGIN, _TAKEN_OVER)
         return REFUSED_RETRY_S if refused else usual_s
+
+    def _suspect_a_rival(self, talk: _Talk, reason: str, lived_s: float) -> str:
+        """Not every broker says who pushed us out; being thrown out again and again says it too."""
+        thrown_out = lived_s < STABLE_S and talk.refused is None
+        self._thrown_out = self._thrown_out + 1 if thrown_out else 0
+        if self._thrown_out < RIVAL:
+            return reason
+        return f"{reason}, {self._thrown_out} times in a row; {_RIVAL.format(self._client_id)}"
 
     def _dial(self) -> _Talk:
         """Connect and send CONNECT. Raises `BrokerLost` with the reason in words."""
@@ -258,6 +272,7 @@ class Mqtt:
         client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
         if self._tls is not None:
             client.tls_set_context(self._tls)
+            client.tls_insecure_set(not self._settings.tls.verify)
         try:
             if self._settings.user is not None:
                 client.username_pw_set(self._settings.user, password(self._settings))
@@ -419,7 +434,7 @@ def _on_disconnect(talk: _Talk, flags: paho.DisconnectFlags, code: ReasonCode) -
         talk.refused = code.value
         talk.reason = f"the broker ended the connection: {code}"
         if code.value == _TAKEN_OVER:
-            talk.reason = "another client with this agent's id has connected; give one a different agent.id"
+            talk.reason = "another client with this agent's id has connected; give it its own agent.id"
     elif code.getName() == "Keep alive timeout":
         talk.reason = "no sign of life from the broker within the keep-alive"
 
