@@ -48,7 +48,7 @@ class Readings:
 
     def __init__(self, forget_s: float = FORGET_S) -> None:
         """`forget_s` must be longer than any release, or a lost hand's gesture could not end."""
-        self._forget_s = forget_s
+        self.forget_s = forget_s
         self._tracks: dict[str, list[_Track]] = {}
         self._number = 0
 
@@ -77,7 +77,7 @@ class Readings:
     def _living(self, camera: str, at: float) -> tuple[list[_Track], list[_Track]]:
         """The tracks that go on, and those that are forgotten now."""
         tracks = self._tracks.get(camera, [])
-        living = [track for track in tracks if abs(at - track.seen_at) <= self._forget_s]
+        living = [track for track in tracks if abs(at - track.seen_at) <= self.forget_s]
         self._tracks[camera] = living
         return living, [track for track in tracks if track not in living]
 

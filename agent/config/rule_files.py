@@ -1,0 +1,154 @@
+"""Rule files on disk to the rules of the core; every problem of every file is told at once."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from agent.config.located import KeyPath, Located, Spot, read
+from agent.config.problems import ConfigProblems, Problem, problems_of
+from agent.config.rule_building import build_book
+from agent.config.rule_cases import Case
+from agent.config.rule_grammar import KNOWN, RuleFile
+from agent.config.rule_overlaps import overlaps
+from agent.config.settings import AS_WRITTEN, DebounceSettings
+from agent.core.rules import ANY, Book
+from agent.core.types import NO_GESTURE
+
+MAX_FILES = 100
+
+_Known: TypeAlias = Mapping[str, Collection[str] | None]
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """What the rule files say."""
+
+    book: Book = field(default_factory=Book)
+    cases: tuple[Case, ...] = ()
+    spots: Mapping[str, Spot] = field(default_factory=dict)  # rule id: where it is written
+    files: tuple[Path, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def read_rules(
+    source: Path, labels: Sequence[str], debounce: DebounceSettings, cameras: Collection[str] | None = None
+) -> RuleBook:
+    """All `*.toml` of a folder in name order, or one file.
+
+    `labels` are the classifier's, taught ones too. `cameras` are the configured ones; None: any name
+    will do. Zones, the wake gesture and rule ids are shared by all files. Raises `ConfigProblems`.
+    """
+    paths = _paths(source)
+    problems = [problem for path in (source, *paths) for problem in _open_to_all(path)]
+    written = list(_parse(paths, problems))
+    known: _Known = {
+        "gesture": [*(label for label in labels if label != NO_GESTURE), ANY],
+        "zone": None if len(written) < len(paths) else [name for one in written for name in _zones(one)],
+        "camera": cameras,
+    }
+    files = list(_validate(written, known, problems))
+    problems += _said_twice(written)
+    if problems:
+        raise ConfigProblems(problems)
+    return _bind(files, tuple(paths), debounce)
+
+
+def _paths(source: Path) -> list[Path]:
+    if not source.exists():
+        raise ConfigProblems(
+            [Problem(str(source), 0, 0, "is not there; make the folder, or set agent.rules")]
+        )
+    paths = sorted(source.glob("*.toml")) if source.is_dir() else [source]
+    if len(paths) > MAX_FILES:
+        text = f"holds {len(paths)} rule files; at most {MAX_FILES} are read"
+        raise ConfigProblems([Problem(str(source), 0, 0, text)])
+    return paths
+
+
+def _open_to_all(path: Path) -> Iterator[Problem]:
+    """A rule may start programs: what anyone may write, anyone could make the agent run."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # said when it is read
+    if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        yield Problem(
+            str(path), 0, 0, f"anyone may write here, and rules start programs; run: chmod o-w {path}"
+        )
+
+
+def _parse(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Located]:
+    for path in paths:
+        try:
+            yield read(path)
+        except ConfigProblems as exc:  # noqa: PERF203 (every file has its say)
+            problems += exc.problems
+
+
+def _validate(
+    written: Sequence[Located], known: _Known, problems: list[Problem]
+) -> Iterator[tuple[Located, RuleFile]]:
+    context = {AS_WRITTEN: True, KNOWN: {kind: names for kind, names in known.items() if names is not None}}
+    for located in written:
+        try:
+            yield located, RuleFile.model_validate(located.data, context=context)
+        except ValidationError as exc:  # noqa: PERF203
+            problems += problems_of(exc, RuleFile, located)
+
+
+def _said_twice(written: Sequence[Located]) -> Iterator[Problem]:
+    """Rule ids, zones and the wake gesture are one for all files."""
+    first: dict[tuple[str, str], Spot] = {}
+    for located in written:
+        for kind, name, path in _names(located):
+            spot = located.spot(path)
+            before = first.setdefault((kind, name), spot)
+            if before != spot:
+                yield located.problem(path, f'{kind} "{name}" is there already: {before.file}:{before.line}')
+
+
+def _names(located: Located) -> Iterator[tuple[str, str, KeyPath]]:
+    rules = located.data.get("rule")
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, dict) and isinstance(rule.get("id"), str):
+            yield "rule", rule["id"], ("rule", index, "id")
+    for zone in _zones(located):
+        yield "zone", zone, ("zone", zone)
+    if "wake" in located.data and located.data.get("enabled") is not False:
+        yield "table", "wake", ("wake",)
+
+
+def _zones(located: Located) -> list[Any]:
+    zones = located.data.get("zone")
+    return list(zones) if isinstance(zones, dict) else []
+
+
+def _bind(
+    files: Sequence[tuple[Located, RuleFile]], paths: tuple[Path, ...], debounce: DebounceSettings
+) -> RuleBook:
+    zones = {name: zone for _, file in files for name, zone in file.zone.items()}
+    wakes = [file.wake for _, file in files if file.wake and file.enabled]
+    wake = wakes[0] if wakes else None
+    rules = [rule for _, file in files if file.enabled for rule in file.rule]
+    book = build_book(rules, zones, wake, debounce)
+    spots = {
+        rule.id: located.spot(("rule", index, "id"))
+        for located, file in files
+        for index, rule in enumerate(file.rule)
+    }
+    cases = [
+        Case(case, build_book(file.rule, zones, file.wake or wake, debounce), located.spot(("case", index)))
+        for located, file in files
+        for index, case in enumerate(file.case)
+    ]
+    warnings = [
+        Problem(spots[late].file, spots[late].line, spots[late].column, text)
+        for late, text in overlaps(book, spots)
+    ]
+    return RuleBook(book, tuple(cases), spots, paths, tuple(warnings))

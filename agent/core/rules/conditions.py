@@ -1,0 +1,80 @@
+"""The conditions of a rule that need nothing but the event and the world; first refusal wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent.core.rules.book import ANY, When, World
+from agent.core.rules.verdict import Refusal
+from agent.core.types import Gesture
+
+_Condition = Callable[[When, Gesture, World], Refusal | None]
+
+
+def refusal(when: When, event: Gesture, world: World) -> Refusal | None:
+    """The first condition that does not hold, in the order in which people would ask."""
+    for condition in (_gesture, _camera, _hand, _person, _zone, _min_hand, _between, _values):
+        if refused := condition(when, event, world):
+            return refused
+    return None
+
+
+def place_refusal(when: When, event: Gesture) -> Refusal | None:
+    """The same for who and where alone: what a step of a sequence must fulfil."""
+    for condition in (_camera, _hand, _person, _zone, _min_hand):
+        if refused := condition(when, event, World()):
+            return refused
+    return None
+
+
+def _gesture(when: When, event: Gesture, _: World) -> Refusal | None:
+    wanted = when.gestures[-1:] if when.trigger == "sequence" else when.gestures
+    if event.gesture in wanted or ANY in wanted:
+        return None
+    return Refusal("gesture", event.gesture, " or ".join(wanted))
+
+
+def _camera(when: When, event: Gesture, _: World) -> Refusal | None:
+    wanted = when.camera or (when.zone.camera if when.zone else None)
+    return None if wanted in {None, event.camera} else Refusal("camera", event.camera, str(wanted))
+
+
+def _hand(when: When, event: Gesture, _: World) -> Refusal | None:
+    return None if when.hand in {None, event.hand} else Refusal("hand", event.hand, str(when.hand))
+
+
+def _person(when: When, event: Gesture, _: World) -> Refusal | None:
+    return (
+        None
+        if when.person in {None, event.person}
+        else Refusal("person", str(event.person), str(when.person))
+    )
+
+
+def _zone(when: When, event: Gesture, _: World) -> Refusal | None:
+    if when.zone is None or when.zone.contains(event.place):
+        return None
+    at = f"({event.place.x_share:.2f}, {event.place.y_share:.2f})" if event.place else "an unknown place"
+    return Refusal("zone", at, f"zone {when.zone.name} {list(when.zone.box)}")
+
+
+def _min_hand(when: When, event: Gesture, _: World) -> Refusal | None:
+    wanted = max(when.min_hand, when.zone.min_hand if when.zone else 0.0)
+    seen = event.place.height_share if event.place else 0.0
+    return None if seen >= wanted else Refusal("min_hand", f"{seen:.3f}", f"at least {wanted:g}")
+
+
+def _between(when: When, _: Gesture, world: World) -> Refusal | None:
+    if when.between is None or (world.time and when.between.contains(world.time)):
+        return None
+    seen = f"{world.time:%H:%M}" if world.time else "an unknown time"
+    return Refusal("between", seen, f"{when.between.start:%H:%M} to {when.between.end:%H:%M}")
+
+
+def _values(when: When, _: Gesture, world: World) -> Refusal | None:
+    for test in when.values:
+        payload = world.values.get(test.topic)
+        if not test.holds(payload):
+            seen = f"{test.topic} never heard" if payload is None else f"{test.topic} = {payload[:60]}"
+            return Refusal("if", seen, test.wanted)
+    return None

@@ -1,0 +1,260 @@
+"""From gesture events to actions.
+
+Rules are tried in order and the first that matches an event wins; a rule with `also` neither blocks
+nor is blocked. Most rules fire when a gesture starts. While it goes on, `repeat` fires again, and
+moves and dials follow the hand. A match inside a rule's cooldown is swallowed, not passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from agent.core.debounce import EPSILON_S, Thresholds
+from agent.core.rules.acting import actions
+from agent.core.rules.book import ANY, Book, Rule, World
+from agent.core.rules.conditions import refusal
+from agent.core.rules.dials import DialState
+from agent.core.rules.moves import Track
+from agent.core.rules.sequences import Sequences
+from agent.core.rules.verdict import Refusal, Verdict
+from agent.core.rules.waking import Armed, Waking
+from agent.core.types import Action, GestureEnded, GestureEvent, GestureHeld, GestureStarted
+
+HandKey: TypeAlias = tuple[str, int, str]  # camera, person, hand
+Heard: TypeAlias = Mapping[Thresholds, Sequence[GestureEvent]]
+Found: TypeAlias = Mapping[Thresholds, GestureEvent]
+Index: TypeAlias = Mapping[str, Sequence[Rule]]
+Why: TypeAlias = list[Verdict]
+
+QUIET = World()
+_FIRINGS = 1000  # last firings remembered; the oldest go first
+
+
+class RuleEngine:
+    """Holds what rules remember between events. Time comes from the events alone."""
+
+    def __init__(self, book: Book, mirrored: Iterable[str] = ()) -> None:
+        """`mirrored` names the cameras whose picture is mirrored."""
+        self.book = book
+        self._mirrored = frozenset(mirrored)
+        self._rank = {rule.id: rank for rank, rule in enumerate(book.rules)}
+        self._starts = _by_gesture(rule for rule in book.rules if rule.when.trigger != "move")
+        self._moves = _by_gesture(rule for rule in book.rules if rule.when.trigger == "move")
+        self._waking = Waking(book.wake)
+        self._sequences = Sequences(book.rules)
+        self._on: dict[Thresholds, dict[HandKey, str]] = {}  # gestures that are on
+        self._fired_at: dict[tuple[str, str, int], float] = {}  # (rule, camera, person): last firing
+        self._repeats: dict[tuple[str, HandKey], float] = {}  # when the next one is due
+        self._tracks: dict[tuple[Thresholds, HandKey], Track] = {}
+        self._dials: dict[str, DialState] = {}
+        self._grabs: dict[str, HandKey] = {}  # which hand holds a dial
+
+    def feed(self, event: GestureEvent, world: World = QUIET, why: Why | None = None) -> list[Action]:
+        """Actions for one event, as if every rule used the same thresholds."""
+        return self.hear(dict.fromkeys(self.book.profiles, (event,)), world, why)
+
+    def hear(self, heard: Heard, world: World = QUIET, why: Why | None = None) -> list[Action]:
+        """Actions for one hand's events at one moment, by the thresholds that gave them.
+
+        With `why`, every rule's verdict on every start (and on moves that were made) is added to it.
+        """
+        done: list[Action] = []
+        for kind, tell in (
+            (GestureEnded, self._ended),
+            (GestureHeld, self._held),
+            (GestureStarted, self._started),
+        ):
+            found = {by: event for by, events in heard.items() for event in events if isinstance(event, kind)}
+            if found:
+                done += tell(found, world, why)
+        return done
+
+    def armed(self, camera: str, at: float) -> Armed | None:
+        """Whether a camera's wake gesture counts now; None also where the rules have no wake gesture."""
+        return self._waking.armed(camera, at)
+
+    def last_fired(self) -> dict[str, float]:
+        """When each rule fired last."""
+        found: dict[str, float] = {}
+        for (rule, _, _), at in self._fired_at.items():
+            found[rule] = max(at, found.get(rule, at))
+        return found
+
+    def zone_of(self, event: GestureEvent) -> str | None:
+        """The first zone of the files that the hand is in."""
+        for zone in self.book.zones:
+            if zone.camera in {None, event.camera} and zone.contains(event.place):
+                return zone.name
+        return None
+
+    def adopt(self, other: RuleEngine) -> None:
+        """Take over cooldowns, wake state and what is on from the rules that ran before a reload."""
+        self._fired_at = {key: at for key, at in other._fired_at.items() if key[0] in self._rank}
+        self._on = {by: dict(other._on[by]) for by in self.book.profiles if by in other._on}
+        self._waking.adopt(other._waking)
+
+    # the three kinds of event
+
+    def _ended(self, found: Found, _: World, __: Why | None) -> Iterator[Action]:
+        for thresholds, event in found.items():
+            key = _key(event)
+            self._on.get(thresholds, {}).pop(key, None)
+            self._tracks.pop((thresholds, key), None)
+            for rule in self._grabbed(thresholds, key):
+                del self._grabs[rule.id]
+                yield from self._dialled(rule, event, self._dials[rule.id].let_go(event.at))
+            for rule in self._repeating(thresholds, key):
+                del self._repeats[rule.id, key]
+
+    def _held(self, found: Found, world: World, why: Why | None) -> Iterator[Action]:
+        for thresholds, event in found.items():
+            key = _key(event)
+            for rule in self._repeating(thresholds, key):
+                due = self._repeats[rule.id, key]
+                if event.at >= due - EPSILON_S:
+                    self._repeats[rule.id, key] = max(due + (rule.repeat_s or 0.0), event.at)
+                    yield from self._act(rule, event)
+            for rule in self._grabbed(thresholds, key):
+                if event.place:
+                    mirrored = event.camera in self._mirrored
+                    value = self._dials[rule.id].turn(event.at, event.place, mirrored=mirrored)
+                    yield from self._dialled(rule, event, value)
+        if self._moves:
+            yield from self._moved(found, world, why)
+
+    def _started(self, found: Found, world: World, why: Why | None) -> Iterator[Action]:
+        for thresholds, event in found.items():
+            self._on.setdefault(thresholds, {})[_key(event)] = event.gesture
+            self._sequences.note(thresholds, event)
+        self._waking.hear(found)
+        yield from self._first_match(self._starts, found, world, why)
+
+    def _moved(self, found: Found, world: World, why: Why | None) -> Iterator[Action]:
+        made: dict[str, dict[Thresholds, GestureEvent]] = {}
+        for thresholds, event in found.items():
+            if event.place and any(rule.thresholds == thresholds for rule in _named(self._moves, [event])):
+                key = thresholds, _key(event)
+                if key not in self._tracks:
+                    self._tracks[key] = Track(mirrored=event.camera in self._mirrored)
+                for move in self._tracks[key].add(event.at, event.place):
+                    made.setdefault(move, {})[thresholds] = event
+        for name, events in made.items():
+            yield from self._first_match(self._moves, events, world, why, name)
+
+    # matching
+
+    def _first_match(
+        self, index: Index, found: Found, world: World, why: Why | None, move: str = ""
+    ) -> Iterator[Action]:
+        """Fire the first rule that matches, and every `also`."""
+        winner: Rule | None = None
+        gestures = index if why is not None else None  # to explain, ask every rule
+        for rule in sorted(_named(index, found.values(), gestures), key=lambda rule: self._rank[rule.id]):
+            event = found.get(rule.thresholds)
+            if event is None:
+                continue
+            refused = self._refusal(rule, event, world, move)
+            if refused is None and not rule.also:
+                if winner:
+                    refused = Refusal("first_match", f"{winner.id} matched", "no rule before it that matches")
+                else:
+                    winner = rule
+            refused = refused or self._cooling(rule, event)
+            if why is not None:
+                why.append(Verdict.of(rule.id, event, refused))
+            if refused is None:
+                yield from self._fire(rule, event, world, move)
+
+    def _refusal(self, rule: Rule, event: GestureEvent, world: World, move: str) -> Refusal | None:
+        when = rule.when
+        refused = refusal(when, event, world) or (self._waking.refusal(event) if when.armed else None)
+        if refused:
+            return refused
+        if when.trigger == "both":
+            return self._one_hand_only(rule, event)
+        if when.trigger == "sequence":
+            return self._sequences.refusal(rule, event)
+        if when.trigger == "move" and move != when.move:
+            return Refusal("move", move, str(when.move))
+        return None
+
+    def _one_hand_only(self, rule: Rule, event: GestureEvent) -> Refusal | None:
+        other = "left" if event.hand == "right" else "right"
+        shown = self._on.get(rule.thresholds, {}).get((event.camera, event.person, other), "nothing")
+        if shown == event.gesture:
+            return None
+        return Refusal("both", f"{other} hand: {shown}", f"{event.gesture} with both hands of one person")
+
+    def _cooling(self, rule: Rule, event: GestureEvent) -> Refusal | None:
+        since_s = event.at - self._fired_at.get(_cooldown_key(rule, event), float("-inf"))
+        if 0 <= since_s < rule.cooldown_s - EPSILON_S:
+            seen = f"{since_s:.1f} s after the last firing"
+            return Refusal("cooldown", seen, f"at least {rule.cooldown_s:g} s")
+        return None
+
+    # acting
+
+    def _fire(self, rule: Rule, event: GestureEvent, world: World, move: str) -> Iterator[Action]:
+        self._note_firing(rule, event)
+        if rule.dial:
+            if event.place:
+                state = self._dials.setdefault(rule.id, DialState(rule.dial, rule.when.move == "vertical"))
+                state.grab(event.place, world)
+                self._grabs[rule.id] = _key(event)
+            return
+        if rule.repeat_s is not None:
+            self._repeats[rule.id, _key(event)] = event.at + rule.repeat_s
+        yield from self._act(rule, event, move=move)
+
+    def _note_firing(self, rule: Rule, event: GestureEvent) -> None:
+        key = _cooldown_key(rule, event)
+        self._fired_at.pop(key, None)
+        self._fired_at[key] = event.at
+        if len(self._fired_at) > _FIRINGS + len(self._rank):
+            del self._fired_at[next(iter(self._fired_at))]
+        self._sequences.clear(rule, event)
+        if rule.when.armed:
+            self._waking.renew(event)
+
+    def _dialled(self, rule: Rule, event: GestureEvent, value: float | None) -> Iterator[Action]:
+        if value is not None:
+            yield from self._act(rule, event, value=int(value) if value == int(value) else value)
+
+    def _act(
+        self, rule: Rule, event: GestureEvent, *, move: str = "", value: float | str = ""
+    ) -> Iterator[Action]:
+        zone = rule.when.zone.name if rule.when.zone else self.zone_of(event) or ""
+        yield from actions(rule, event, zone=zone, move=move, value=value)
+
+    def _repeating(self, thresholds: Thresholds, key: HandKey) -> list[Rule]:
+        rules = [self.book.rules[self._rank[name]] for name, hand in self._repeats if hand == key]
+        return [rule for rule in rules if rule.thresholds == thresholds]
+
+    def _grabbed(self, thresholds: Thresholds, key: HandKey) -> list[Rule]:
+        rules = [self.book.rules[self._rank[name]] for name, hand in self._grabs.items() if hand == key]
+        return [rule for rule in rules if rule.thresholds == thresholds]
+
+
+def _by_gesture(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    """Rules by the gesture whose start or hold can make them fire."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        gestures = rule.when.gestures
+        for gesture in gestures[-1:] if rule.when.trigger == "sequence" else gestures:
+            found.setdefault(gesture, []).append(rule)
+    return found
+
+
+def _named(index: Index, events: Iterable[GestureEvent], names: Iterable[str] | None = None) -> list[Rule]:
+    """Rules under the events' gestures (or under all `names`), each once."""
+    asked = {ANY, *(event.gesture for event in events)} if names is None else names
+    return list({rule.id: rule for name in asked for rule in index.get(name, ())}.values())
+
+
+def _key(event: GestureEvent) -> HandKey:
+    return event.camera, event.person, event.hand
+
+
+def _cooldown_key(rule: Rule, event: GestureEvent) -> tuple[str, str, int]:
+    return (rule.id, event.camera, event.person) if rule.per_person else (rule.id, "", 0)

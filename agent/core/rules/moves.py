@@ -1,0 +1,76 @@
+"""Swipes and waves, from where a hand was while a gesture was held.
+
+Directions are the person's own, who faces the camera: their right is the picture's left, unless the
+camera's picture is mirrored. Distances count in hand heights, so they mean the same near and far.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from agent.core.rules.book import Move
+from agent.core.types import Place
+
+SWIPE_S = 0.6  # a swipe is made within this time
+SWIPE = 2.0  # hand heights: some 35 cm
+STRAIGHT = 1.5  # a swipe is this many times longer along its axis than across
+PAUSE_S = 0.7  # after a swipe nothing counts for this long: the hand goes back
+WAVE_S = 2.0  # a wave is made within this time
+WAVE = 0.7  # hand heights of one stroke of a wave
+WAVE_STROKES = 3  # there, back, and there again
+
+
+class Track:
+    """Where one hand has been lately."""
+
+    def __init__(self, *, mirrored: bool) -> None:
+        self._right = 1.0 if mirrored else -1.0
+        self._path: deque[tuple[float, float, float]] = deque()  # at, x, y in hand heights; right and up
+        self._height: float | None = None
+        self._quiet_until = 0.0
+
+    def add(self, at: float, place: Place) -> tuple[Move, ...]:
+        """Note a place; the moves that it completes. The first hand height seen is the unit."""
+        self._height = self._height or max(place.height_share, 1e-3)
+        x = self._right * place.x_share * place.aspect / self._height
+        self._path.append((at, x, -place.y_share / self._height))
+        while at - self._path[0][0] > WAVE_S:
+            self._path.popleft()
+        if at < self._quiet_until:
+            return ()
+        moves: list[Move] = []
+        if strokes(x for _, x, _ in self._path) >= WAVE_STROKES:
+            moves.append("wave")
+        if swipe := self._swipe(at):
+            moves.append(swipe)
+            self._quiet_until = at + PAUSE_S
+        if "wave" in moves:
+            self._path.clear()
+        return tuple(moves)
+
+    def _swipe(self, at: float) -> Move | None:
+        _, x, y = self._path[-1]
+        for then, x0, y0 in self._path:
+            if at - then > SWIPE_S or then < self._quiet_until:
+                continue
+            right, up = x - x0, y - y0
+            if abs(right) >= SWIPE and abs(right) >= STRAIGHT * abs(up):
+                return "right" if right > 0 else "left"
+            if abs(up) >= SWIPE and abs(up) >= STRAIGHT * abs(right):
+                return "up" if up > 0 else "down"
+        return None
+
+
+def strokes(xs: Iterable[float]) -> int:
+    """How many times a path went `WAVE` one way, then `WAVE` the other way, and so on."""
+    count, way = 0, 0
+    low = high = None
+    for x in xs:
+        low = x if low is None else min(low, x)
+        high = x if high is None else max(high, x)
+        if way <= 0 and x - low >= WAVE:
+            count, way, low, high = count + 1, 1, x, x
+        elif way >= 0 and high - x >= WAVE:
+            count, way, low, high = count + 1, -1, x, x
+    return count

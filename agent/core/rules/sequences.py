@@ -1,0 +1,53 @@
+"""Gestures in a row: the last few starts of each person, against each rule's steps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from agent.core.debounce import EPSILON_S, Thresholds
+from agent.core.rules.book import Rule
+from agent.core.rules.conditions import place_refusal
+from agent.core.rules.verdict import Refusal
+from agent.core.types import Gesture
+
+_PEOPLE = 64  # remembered for each rule; the oldest go first
+
+
+class Sequences:
+    """Remembers, for every rule with a sequence, what each person started lately."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = [rule for rule in rules if rule.when.trigger == "sequence"]
+        self._steps: dict[str, dict[tuple[str, int], deque[tuple[str, float]]]] = {}
+
+    def note(self, thresholds: Thresholds, event: Gesture) -> None:
+        """A gesture started; any other gesture in between breaks a sequence."""
+        for rule in self._rules:
+            if rule.thresholds == thresholds and place_refusal(rule.when, event) is None:
+                people = self._steps.setdefault(rule.id, {})
+                steps = people.pop(_person(event), None) or deque(maxlen=len(rule.when.gestures))
+                steps.append((event.gesture, event.at))
+                people[_person(event)] = steps
+                if len(people) > _PEOPLE:
+                    del people[next(iter(people))]
+
+    def refusal(self, rule: Rule, event: Gesture) -> Refusal | None:
+        """None if the event completes the rule's sequence in time."""
+        steps = self._steps.get(rule.id, {}).get(_person(event), ())
+        seen = tuple(gesture for gesture, _ in steps)
+        wanted = f"{', '.join(rule.when.gestures)} within {rule.when.within_s:g} s"
+        if not steps or seen != rule.when.gestures:
+            return Refusal("sequence", ", ".join(seen) or "nothing", wanted)
+        took_s = steps[-1][1] - steps[0][1]
+        if took_s > rule.when.within_s + EPSILON_S:
+            return Refusal("sequence", f"took {took_s:.1f} s", wanted)
+        return None
+
+    def clear(self, rule: Rule, event: Gesture) -> None:
+        """The rule fired: its sequence begins anew."""
+        self._steps.get(rule.id, {}).pop(_person(event), None)
+
+
+def _person(event: Gesture) -> tuple[str, int]:
+    return event.camera, event.person
