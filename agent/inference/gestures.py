@@ -30,6 +30,11 @@ class Readout:
     right: float | None = None
     embedding: Floats | None = None
 
+    @property
+    def points(self) -> Floats | None:
+        """The landmarks in the picture: float32 (21, 2) px."""
+        return None if self.landmarks is None else self.landmarks[:, :2]
+
 
 class HandReader:
     """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only)."""

@@ -15,7 +15,7 @@ from typing import Literal
 
 from agent.core.geometry import arm_hangs, box_around, box_of_arm, box_of_landmarks, share_in_frame
 from agent.core.tracking import distance
-from agent.core.types import HANDS, Box, Floats, Hand, Image, SeenHand
+from agent.core.types import HANDS, Box, Hand, Image, SeenHand
 from agent.inference.blazepose import Person
 from agent.inference.gestures import Readout
 from agent.inference.palm import Palm, PalmFinder
@@ -29,6 +29,9 @@ TRACK_REGION = 1.6  # the same around a followed hand that has no landmarks
 NEAR = 0.75  # distance under which a hand belongs to a wrist, in sides
 SAME_HAND = 0.35  # distance under which two boxes hold one hand
 IN_FRAME = 0.4  # share of a box that must lie in the picture for a hand to be seen in it
+ARM_SAYS = 1.7  # log-odds (85 %) of a body's word on left and right: close to the camera it often errs
+READER_SAYS = 2.9  # the most (95 %) that one reading of the hand itself counts for the same question
+SIDE_FADE_S = 0.5  # time constant of what earlier frames said
 FORGET_S = 1.0  # a hand with no body is the same again if back within this time
 AROUND = 1.1  # the box shown to people / the tightest square around the landmarks
 BOX_TO_HAND = 0.7  # the same, where there are no landmarks: an open hand fills this much of its hand box
@@ -36,23 +39,24 @@ BOX_TO_HAND = 0.7  # the same, where there are no landmarks: an open hand fills 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A hand as it was last seen; `box` is where to look next."""
+    """A hand as it was last seen; `box` is where to look next, `right` the log-odds of a right hand."""
 
     person: int
     hand: Hand
     box: Box
     at: float
+    right: float
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A place where a hand may be. `hand` and `person` are None where only the classifier can tell."""
+    """A place where a hand may be; `person` and `arm` say whose, where a body shows it."""
 
     box: Box
     score: float
     person: int | None = None
-    hand: Hand | None = None
-    followed: bool = False
+    arm: Hand | None = None
+    followed: Track | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +107,20 @@ class HandFinder:
         """The hands that are really there, one each; remembers them for the next frame."""
         before, self._tracks = self._tracks, []
         seen: list[SeenHand] = []
-        ranked = sorted(zip(candidates, readouts, strict=True), key=lambda cr: not cr[0].followed)
+        ranked = sorted(
+            zip(candidates, readouts, strict=True),
+            key=lambda cr: (not cr[0].followed, -abs(_right(cr[0], cr[1], at))),  # the surest are named first
+        )
         for candidate, readout in ranked:
             presence = candidate.score if readout.presence is None else readout.presence
             following = next_box(candidate, readout)
             alike = any(distance(following, track.box) < SAME_HAND for track in self._tracks)
             if presence < self._min_hand or alike or readout.scores is None:
                 continue
-            person, hand = self._name(candidate, readout)
-            self._tracks.append(Track(person, hand, following, at))
-            seen.append(SeenHand(person, hand, hand_box(candidate, readout), readout.scores, _flat(readout)))
+            right = _right(candidate, readout, at)
+            person, hand = self._name(candidate, right)
+            self._tracks.append(Track(person, hand, following, at, right))
+            seen.append(SeenHand(person, hand, hand_box(candidate, readout), readout.scores, readout.points))
         self._remember(at, before)
         return seen
 
@@ -122,25 +130,25 @@ class HandFinder:
         for track in self._tracks:
             arm = _arm_of(track.box, arms)
             if arm is None:
-                named.append(track)
+                named.append(Candidate(track.box, 1.0, track.person, None, track))
             elif not arm.hangs:
-                named.append(replace(track, person=arm.person, hand=arm.hand))
+                named.append(Candidate(track.box, 1.0, arm.person, arm.hand, track))
         if self._has_landmarks or self._palms is None or not named:
-            return [Candidate(t.box, 1.0, t.person, t.hand, followed=True) for t in named]
-        palms = self._palms.find(image, [t.box.upright().scaled(TRACK_REGION) for t in named])
-        pairs = [(t, _nearest(found, t.box)) for t, found in zip(named, palms, strict=True)]
-        return [Candidate(p.box, p.score, t.person, t.hand, followed=True) for t, p in pairs if p]
+            return named
+        palms = self._palms.find(image, [c.box.upright().scaled(TRACK_REGION) for c in named])
+        pairs = [(c, _nearest(found, c.box)) for c, found in zip(named, palms, strict=True)]
+        return [replace(c, box=palm.box, score=palm.score) for c, palm in pairs if palm]
 
     def _search(
         self, image: Image, at: float, arms: Sequence[_Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
         """Hands of bodies that are not followed: each is searched for at most every `SEARCH_S`."""
-        taken = {(c.person, c.hand) for c in found}
+        claimed = [_arm_of(c.box, arms) for c in found]
         wanted = [
             arm
             for arm in arms
             if not arm.hangs
-            and (arm.person, arm.hand) not in taken
+            and arm not in claimed
             and at - self._searched.get((arm.person, arm.hand), -math.inf) >= SEARCH_S
         ]
         self._searched = {key: then for key, then in self._searched.items() if at - then < SEARCH_S}
@@ -175,18 +183,17 @@ class HandFinder:
                 candidates.append(Candidate(palm.box, palm.score, arm.person, arm.hand))
         return candidates
 
-    def _name(self, candidate: Candidate, readout: Readout) -> tuple[int, Hand]:
-        """Person and side. With no body: as when last seen here, else a new person's, by handedness."""
-        if candidate.person is not None and candidate.hand is not None:
-            return candidate.person, candidate.hand
-        for track in self._lost:
-            if distance(track.box, candidate.box) < NEAR:
-                return track.person, track.hand
-        right = readout.right is None or readout.right >= 0.5
-        hand: Hand = "right" if right else "left"
-        lonely = [t.person for t in self._tracks if t.person < 0 and t.hand != hand]
-        if lonely and (lonely[0], hand) not in {(t.person, t.hand) for t in self._tracks}:
-            return lonely[0], hand  # two hands, no body: the same person's
+    def _name(self, candidate: Candidate, right: float) -> tuple[int, Hand]:
+        """Person and side. With no body: as when last seen here, else a new person's."""
+        taken = {(t.person, t.hand) for t in self._tracks}
+        hand, other = HANDS if right < 0 else HANDS[::-1]
+        people = [candidate.person] if candidate.person is not None else []
+        people += [t.person for t in self._lost if distance(t.box, candidate.box) < NEAR]
+        people += [t.person for t in self._tracks if t.person < 0]  # two hands, no body: one person's
+        for side in (hand, other):
+            for person in people:
+                if (person, side) not in taken:
+                    return person, side
         self._bodiless += 1
         return -self._bodiless, hand
 
@@ -212,8 +219,17 @@ def hand_box(candidate: Candidate, readout: Readout) -> Box:
     return box_around(readout.landmarks[:, :2]).scaled(AROUND)
 
 
-def _flat(readout: Readout) -> Floats | None:
-    return None if readout.landmarks is None else readout.landmarks[:, :2]
+def _right(candidate: Candidate, readout: Readout, at: float) -> float:
+    """Log-odds that it is a right hand: what earlier frames, the body and the reading of the hand say."""
+    sum_ = 0.0
+    if candidate.followed:
+        sum_ = candidate.followed.right * math.exp((candidate.followed.at - at) / SIDE_FADE_S)
+    if candidate.arm:
+        sum_ += ARM_SAYS if candidate.arm == "right" else -ARM_SAYS
+    if readout.right is not None:
+        odds = math.log(max(readout.right, 1e-6) / max(1 - readout.right, 1e-6))
+        sum_ += max(-READER_SAYS, min(READER_SAYS, odds))
+    return sum_
 
 
 def _arms(people: Sequence[Person], image: Image) -> list[_Arm]:

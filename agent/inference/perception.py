@@ -10,7 +10,7 @@ import numpy as np
 
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
-from agent.core.types import Box, Floats, Frame, Image, SeenHand, Sight
+from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import ModelError
 from agent.inference.blazepose import Person, PoseNet, PoseTracker
 from agent.inference.detector import Detector
@@ -109,7 +109,7 @@ class Perception:
         scores = readouts[best].scores
         if scores is None:
             return []
-        return [SeenHand(0, "right", hand_box(found[best], readouts[best]), scores, _points(readouts[best]))]
+        return [SeenHand(0, "right", hand_box(found[best], readouts[best]), scores, readouts[best].points)]
 
     def forget(self, camera: str) -> None:
         """The camera was away: what was followed is not there any more."""
@@ -150,7 +150,7 @@ class Perception:
         if not first or first[0].landmarks is None:
             return found, first
         closer = [
-            Candidate(box_of_landmarks(r.landmarks), c.score, c.person, c.hand, c.followed)
+            Candidate(box_of_landmarks(r.landmarks), c.score, c.person, c.arm, c.followed)
             for c, r in zip(found, first, strict=True)
             if r.landmarks is not None
         ]
@@ -176,10 +176,6 @@ class Perception:
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:
     apart = np.hypot(candidate.box.cx - given.cx, candidate.box.cy - given.cy) / given.side
     return (candidate.score if readout.presence is None else readout.presence) - float(apart)
-
-
-def _points(readout: Readout) -> Floats | None:
-    return None if readout.landmarks is None else readout.landmarks[:, :2]
 
 
 def _gesture_reader(engine: Engine, manifest: Manifest) -> HandReader:

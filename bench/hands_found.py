@@ -1,0 +1,97 @@
+"""The share of photographs in which a raised right hand is found and cropped, and a sheet of the crops.
+
+    python bench/hands_found.py ../shared/data --source emrecandir --sheet /tmp/found.png
+
+ROOT holds photos.csv (path, source, label). Rows labelled `exclude` are left out: there the hand may be down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from agent.config.folders import cache_folder
+from agent.config.settings import AgentSettings, RecognitionSettings
+from agent.core.types import Image, SeenHand
+from agent.inference.perception import build_perception
+
+TILE = 96  # px of a crop on the sheet
+
+
+def photographs(root: Path, source: str) -> Iterator[tuple[Path, str]]:
+    """Path and label of every row of a source in which the hand is raised."""
+    with (root / "photos.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["source"] == source and row["label"] != "exclude":
+                yield root / row["path"], row["label"]
+
+
+def tile(image: Image, hands: list[SeenHand], right: SeenHand | None) -> Image:
+    """The crop of the right hand with its landmarks; without one, the whole picture with what was found."""
+    if right is None:
+        small = image.copy()
+        for hand in hands:
+            cv2.polylines(
+                small, [hand.box.corners().astype(int)], isClosed=True, color=(0, 0, 255), thickness=4
+            )
+        return np.asarray(cv2.resize(small, (TILE, TILE)), np.uint8)
+    points = np.array(right.box.scaled(1.6).corners()[:3], np.float32)
+    aim = np.array([(0, 0), (TILE, 0), (TILE, TILE)], np.float32)
+    matrix = cv2.getAffineTransform(points, aim)
+    crop = cv2.warpAffine(image, matrix, (TILE, TILE))
+    if right.landmarks is not None:
+        for x, y in right.landmarks @ matrix[:, :2].T + matrix[:, 2]:
+            cv2.circle(crop, (round(x), round(y)), 1, (0, 255, 255), -1)
+    return np.asarray(crop, np.uint8)
+
+
+def main() -> None:
+    """Run it."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("root", type=Path)
+    options.add_argument("--source", default="emrecandir")
+    options.add_argument("--sheet", type=Path, help="PNG to look at; it shows private people: do not publish")
+    options.add_argument("--misses", action="store_true", help="only what was missed on the sheet")
+    options.add_argument("--every", type=int, default=1, help="only every n-th photograph")
+    options.add_argument("--proposal", default="both")
+    options.add_argument("--gestures", default=RecognitionSettings().gestures)
+    options.add_argument("--cache", type=Path)
+    options.add_argument("--engines", type=Path)
+    given = options.parse_args()
+    settings = RecognitionSettings(proposal=given.proposal, gestures=given.gestures)
+    perception = build_perception(
+        settings, given.cache or cache_folder(AgentSettings(), os.environ), given.engines
+    )
+    tiles, found, several, start = [], 0, 0, time.perf_counter()
+    chosen = list(photographs(given.root, given.source))[:: given.every]
+    for path, label in track(chosen, console=None, disable=not sys.stderr.isatty()):
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        hands = perception.see_still(image)
+        right = next((hand for hand in hands if hand.hand == "right"), None)
+        found += right is not None
+        several += len(hands) > 1
+        if given.sheet and (right is None or not given.misses):
+            tiles.append(tile(image, hands, right))
+            if right is None:
+                print(f"missed: {path.name} ({label}), found {[(h.hand, round(h.box.side)) for h in hands]}")
+    each = (time.perf_counter() - start) / max(len(chosen), 1) * 1000
+    print(f"{given.source}: right hand found in {found} of {len(chosen)} ({found / len(chosen):.1%}),")
+    print(f"more than one hand in {several}; {each:.0f} ms a photograph, proposal {given.proposal}")
+    if given.sheet and tiles:
+        across = 20
+        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % across)
+        rows = [np.hstack(tiles[i : i + across]) for i in range(0, len(tiles), across)]
+        cv2.imwrite(str(given.sheet), np.vstack(rows))
+
+
+if __name__ == "__main__":
+    main()
