@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from agent.commands.output import warn
-from agent.config.load import Loaded, load
+
+if TYPE_CHECKING:
+    from agent.config.load import Loaded
 
 ConfigFile: TypeAlias = Annotated[
     Path | None,
@@ -30,6 +32,8 @@ RulesPath: TypeAlias = Annotated[
 
 def loaded(config: Path | None, *, need_files: bool = False) -> Loaded:
     """The settings; warnings go to stderr. Raises `ConfigProblems`."""
+    from agent.config.load import load
+
     found = load(config, os.environ, need_files=need_files)
     for warning in found.warnings:
         warn(warning)

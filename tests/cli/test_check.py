@@ -1,0 +1,213 @@
+"""`gesture-agent check` against real brokers, files and folders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from brokers import Mosquitto, free_port, mosquitto_program
+from command import Run
+
+from agent.config.load import load_settings
+from agent.config.located import parse
+
+SECRET = "hunter2-never-to-be-seen"
+
+
+@pytest.fixture
+def pictures(home: Path) -> Path:
+    """A camera for everyone: a folder of two numbered images."""
+    folder = home / "pictures"
+    folder.mkdir()
+    for number in (1, 2):
+        cv2.imwrite(str(folder / f"{number:03}.png"), np.full((120, 160, 3), 99, np.uint8))
+    return folder
+
+
+def write(home: Path, text: str) -> None:
+    (home / "config.toml").write_text(text)
+
+
+def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+    """State and text by part."""
+    document = json.loads(done.stdout)
+    return {verdict["part"]: (verdict["state"], verdict["text"]) for verdict in document["verdicts"]}
+
+
+def every_output(run: Run) -> str:
+    """All that the command ever says of these settings."""
+    runs = [run("check"), run("check", "--json"), run("check", "--changed")]
+    return "".join(done.stdout + done.stderr for done in runs)
+
+
+def test_it_prints_the_settings_in_force_so_that_they_can_be_read_back(run: Run, home: Path) -> None:
+    write(
+        home, '[mqtt]\nbase = "house"\n[debounce]\nhold = "0.5s"\n[camera.a]\nsource = "csi:0"\nfps = 12.5\n'
+    )
+    done = run("check", GESTURE_AGENT__LOG__LEVEL="debug")
+    shown = done.stdout.split("\n\n" + next(line for line in done.stdout.splitlines() if " model " in line))[
+        0
+    ]
+    (home / "shown.toml").write_text(shown)
+    again = load_settings(home / "shown.toml", {})
+    assert (again.mqtt.base, again.debounce.hold, again.camera["a"].fps) == ("house", 0.5, 12.5)
+    assert again.log.level == "debug"
+    assert again.agent.state_dir == home / ".local" / "state" / "gesture-agent"
+
+
+def test_what_was_set_is_marked_with_the_place_that_set_it(run: Run, home: Path) -> None:
+    write(home, '[mqtt]\nbase = "house"\n')
+    done = run("check", "--changed", GESTURE_AGENT__LOG__LEVEL="debug")
+    assert 'base = "house"  # config.toml:2' in done.stdout
+    assert 'level = "debug"  # GESTURE_AGENT__LOG__LEVEL' in done.stdout
+    assert "keepalive" not in done.stdout
+    parse(done.stdout.split("\n\nfail ")[0].split("\n\nok ")[0], "what --changed printed")
+
+
+def test_a_machine_reads_settings_places_and_verdicts_from_one_document(run: Run, home: Path) -> None:
+    write(home, '[mqtt]\nbase = "house"\n')
+    document: dict[str, Any] = json.loads(run("check", "--json").stdout)
+    assert document["settings"]["mqtt"]["base"] == "house"
+    assert document["set_in"] == {"mqtt.base": "config.toml:2"}
+    assert {verdict["state"] for verdict in document["verdicts"]} <= {"ok", "warn", "fail"}
+
+
+def test_a_machine_reads_what_is_wrong_with_the_settings_too(run: Run, home: Path) -> None:
+    write(home, '[mqtt]\nulr = "x"\n')
+    done = run("check", "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout) == {
+        "ok": False,
+        "problems": [
+            {"file": "config.toml", "line": 2, "column": 1, "text": 'unknown key "ulr"; did you mean "url"?'}
+        ],
+    }
+
+
+def test_without_models_and_cameras_the_agent_could_not_start(run: Run) -> None:
+    done = run("check", "--json")
+    assert done.returncode == 3
+    found = verdicts(done)
+    assert found["model"][0] == "fail"
+    assert found["camera"] == (
+        "fail",
+        'none is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml',
+    )
+
+
+def test_a_verdict_in_a_pipe_is_a_word_and_in_ascii(run: Run) -> None:
+    done = run("check")
+    assert "fail camera -: none is set" in done.stdout
+    assert done.stdout.isascii()
+
+
+# --- cameras ------------------------------------------------------------------------------------
+
+
+def test_a_camera_that_gives_a_picture_is_fine(run: Run, home: Path, pictures: Path) -> None:
+    write(home, '[camera.a]\nsource = "pictures"\n')
+    state, text = verdicts(run("check", "--json"))["camera"]
+    assert state == "ok"
+    assert "160 x 120 pixels" in text
+    assert str(pictures) in text
+
+
+def test_a_camera_that_is_not_there_is_a_warning_because_the_agent_keeps_trying(run: Run, home: Path) -> None:
+    write(home, '[camera.a]\nsource = "v4l2:/dev/video97"\n')
+    state, text = verdicts(run("check", "--json"))["camera"]
+    assert state == "warn"
+    assert "/dev/video97" in text
+    assert "keep trying" in text
+
+
+def test_a_kind_of_camera_that_nobody_knows_keeps_the_agent_from_starting(run: Run, home: Path) -> None:
+    write(home, '[camera.a]\nsource = "gopher:x"\n')
+    state, text = verdicts(run("check", "--json"))["camera"]
+    assert state == "fail"
+    assert "no such kind of source" in text
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+def test_a_state_folder_that_cannot_be_made_is_said_with_the_setting_that_names_it(
+    run: Run, home: Path
+) -> None:
+    (home / "file").write_text("in the way")
+    write(home, '[agent]\nstate_dir = "file/state"\n')
+    done = run("check", "--json")
+    assert done.returncode == 3
+    state, text = verdicts(done)["folder"]
+    assert state == "fail"
+    assert "agent.state_dir" in text
+
+
+# --- broker -------------------------------------------------------------------------------------
+
+
+def test_a_broker_that_takes_the_login_is_fine(run: Run, home: Path, tmp_path: Path) -> None:
+    broker = with_password(tmp_path)
+    try:
+        (home / "password").write_text(f"{SECRET}\n")
+        write(home, f'[mqtt]\nurl = "{broker.url}"\nuser = "joe"\npassword = {{ file = "password" }}\n')
+        assert verdicts(run("check", "--json"))["broker"] == ("ok", "login and a message accepted, MQTT 5")
+    finally:
+        broker.stop()
+
+
+def test_a_wrong_password_is_told_from_a_broker_that_is_away(run: Run, home: Path, tmp_path: Path) -> None:
+    (home / "password").write_text("wrong")
+    broker = with_password(tmp_path)
+    write(home, f'[mqtt]\nurl = "{broker.url}"\nuser = "joe"\npassword = {{ file = "password" }}\n')
+    try:
+        refused = verdicts(run("check", "--json"))["broker"]
+    finally:
+        broker.stop()
+    away = verdicts(run("check", "--json"))["broker"]
+    assert (refused[0], away[0]) == ("warn", "warn")
+    assert 'refused user "joe" and its password' in refused[1]
+    assert "nothing listens at" in away[1]
+
+
+def with_password(folder: Path) -> Mosquitto:
+    mosquitto_program()
+    passwords = folder / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "joe", SECRET], check=True)
+    passwords.chmod(0o600)
+    return Mosquitto(folder, "allow_anonymous false", f"password_file {passwords}").start()
+
+
+# --- secrets ------------------------------------------------------------------------------------
+
+
+def test_a_password_is_never_printed(run: Run, home: Path) -> None:
+    (home / "password").write_text(SECRET)
+    (home / "password").chmod(0o644)
+    url = f"mqtt://127.0.0.1:{free_port()}"
+    write(
+        home,
+        f'[mqtt]\nurl = "{url}"\nuser = "joe"\npassword = {{ file = "password" }}\n'
+        f'[camera.a]\nsource = "rtsp://joe:{SECRET}@127.0.0.1:{free_port()}/live"\n',
+    )
+    said = every_output(run)
+    assert SECRET not in said
+    assert "rtsp://joe:***@127.0.0.1" in said
+    assert f"chmod o-r {home / 'password'}" in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f'password = "{SECRET}"', f'url = "mqtt://joe:{SECRET}@broker"', f'url = "http://joe:{SECRET}@broker"'],
+)
+def test_a_password_written_at_the_wrong_place_is_refused_and_never_printed(
+    run: Run, home: Path, line: str
+) -> None:
+    write(home, f"[mqtt]\n{line}\n")
+    said = every_output(run)
+    assert SECRET not in said
+    assert "config.toml:2:" in said
