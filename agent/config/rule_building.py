@@ -15,18 +15,13 @@ from agent.config.rule_grammar import (
     ZoneTable,
 )
 from agent.config.settings import DebounceSettings
-from agent.core.debounce import Thresholds
 from agent.core.rules import Between, Book, Dial, Do, Rule, ValueIs, Wake, When, Zone
 from agent.core.rules.book import Trigger
+from agent.core.thresholds import Thresholds, thresholds_of
 from agent.core.types import Hand
 
 SEQUENCE_S = 2.0  # a sequence must be done within this time unless it says otherwise
 _JSON = ("Content-Type", "application/json")
-
-
-def thresholds_of(debounce: DebounceSettings) -> Thresholds:
-    """The general thresholds."""
-    return Thresholds(debounce.confidence, debounce.keep, debounce.hold, debounce.release, debounce.cooldown)
 
 
 def build_book(

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.config.located import Spot
-from agent.config.rule_building import thresholds_of
 from agent.config.rule_grammar import CaseTable, ExpectTable
 from agent.config.settings import DebounceSettings
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book, World
+from agent.core.thresholds import thresholds_of
 from agent.core.types import NO_GESTURE, Action, Floats, Hand, Place, Reading
 
 FRAME_S = 0.1

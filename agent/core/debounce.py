@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agent.core.smoothing import GAP_S
+from agent.core.thresholds import Thresholds
 from agent.core.types import (
     NO_GESTURE,
     GestureEnded,
@@ -36,17 +37,6 @@ from agent.core.types import (
 
 EPSILON_S = 1e-6  # 0.1 + 0.2 is not 0.3: durations are compared with this much mercy
 IDLE_S = 10.0  # a hand that is idle for longer is dropped from memory
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """When a gesture counts; defaults are for a webcam of 15 frames/s or more."""
-
-    confidence: float = 0.75
-    keep: float = 0.5
-    hold_s: float = 0.3
-    release_s: float = 0.4
-    cooldown_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.core.debounce import Debouncer, Forming, Thresholds
+from agent.core.debounce import Debouncer, Forming
 from agent.core.readings import FORGET_S, Readings
 from agent.core.rules import Armed, Book, RuleEngine, Verdict, World
 from agent.core.rules.engine import QUIET
 from agent.core.smoothing import Smoother
+from agent.core.thresholds import Thresholds
 from agent.core.types import Action, GestureEvent, Reading, Sight
 
 

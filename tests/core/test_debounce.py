@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timelines import brief, events, readings, scores, starts_and_ends
 
-from agent.core.debounce import Debouncer, Thresholds
+from agent.core.debounce import Debouncer
 from agent.core.smoothing import GAP_S
+from agent.core.thresholds import Thresholds
 from agent.core.types import (
     LABELS,
     GestureEnded,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.core.debounce import Debouncer, Thresholds
+from agent.core.debounce import Debouncer
+from agent.core.thresholds import Thresholds
 from agent.core.types import LABELS, GestureEvent, GestureHeld, Hand, Place, Reading
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from agent.core.debounce import Thresholds
+from agent.core.thresholds import Thresholds
 from agent.core.types import ActionKind, Hand, Place
 
 Move = Literal["left", "right", "up", "down", "wave"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from agent.core.debounce import EPSILON_S, Thresholds
+from agent.core.debounce import EPSILON_S
 from agent.core.rules.acting import actions
 from agent.core.rules.book import ANY, Book, Rule, World
 from agent.core.rules.conditions import refusal
@@ -19,6 +19,7 @@ from agent.core.rules.moves import Track
 from agent.core.rules.sequences import Sequences
 from agent.core.rules.verdict import Refusal, Verdict
 from agent.core.rules.waking import Armed, Waking
+from agent.core.thresholds import Thresholds
 from agent.core.types import Action, GestureEnded, GestureEvent, GestureHeld, GestureStarted
 
 HandKey: TypeAlias = tuple[str, int, str]  # camera, person, hand
@@ -80,6 +81,15 @@ class RuleEngine:
         for (rule, _, _), at in self._fired_at.items():
             found[rule] = max(at, found.get(rule, at))
         return found
+
+    def rehearse(self, rule: Rule, camera: str, at: float) -> list[Action]:
+        """What a rule would do, as if its gesture had just been held; nothing is remembered of it."""
+        gesture = next((g for g in reversed(rule.when.gestures) if g != ANY), "stop")
+        hand = rule.when.hand or "right"
+        thresholds = rule.thresholds
+        event = GestureStarted(at, rule.when.camera or camera, 0, hand, gesture, 1.0, thresholds.hold_s)
+        value = rule.dial.start if rule.dial else ""
+        return list(self._act(rule, event, move=rule.when.move or "", value=value))
 
     def zone_of(self, event: GestureEvent) -> str | None:
         """The first zone of the files that the hand is in."""
@@ -219,12 +229,14 @@ class RuleEngine:
 
     def _dialled(self, rule: Rule, event: GestureEvent, value: float | None) -> Iterator[Action]:
         if value is not None:
-            yield from self._act(rule, event, value=int(value) if value == int(value) else value)
+            yield from self._act(rule, event, value=value)
 
     def _act(
         self, rule: Rule, event: GestureEvent, *, move: str = "", value: float | str = ""
     ) -> Iterator[Action]:
         zone = rule.when.zone.name if rule.when.zone else self.zone_of(event) or ""
+        if isinstance(value, float) and value == int(value):
+            value = int(value)  # 128, not 128.0: what lamps understand
         yield from actions(rule, event, zone=zone, move=move, value=value)
 
     def _repeating(self, thresholds: Thresholds, key: HandKey) -> list[Rule]:

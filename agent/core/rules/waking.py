@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.core.debounce import EPSILON_S, Thresholds
+from agent.core.debounce import EPSILON_S
 from agent.core.rules.book import Wake
 from agent.core.rules.verdict import Refusal
+from agent.core.thresholds import Thresholds
 from agent.core.types import Gesture
 
 
