@@ -1,0 +1,223 @@
+"""Train, test by leave-one-source-out, calibrate and export the head of gesturenet-landmark."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .headnet import Head, describe
+from .photos import LABELS
+
+THUMBS = {("emrecandir", "up"), ("emrecandir", "left"), ("emrecandir", "right"), ("emrecandir", "down"),
+          ("tanishka", "GoodJob"), ("tanishka", "Dislike"), ("shimaazizi", "ThumbsUp"),
+          ("anton", "ThumbsUp"), ("anton", "ThumbsDown"), ("desk", "thumbs_up"), ("render", "thumb")}
+ANY_WAY_UP = {"shimaazizi", "drgfreeman_rps"}  # photographed from above: the picture's up means nothing
+UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a thumb steeper is up, flatter is random
+IGNORE = -1
+
+
+@dataclass
+class Samples:
+    """One source's crops as tensors, one row each."""
+
+    source: str
+    landmarks: Tensor
+    world: Tensor
+    presence: Tensor
+    handedness: Tensor
+    deep: Tensor
+    angle: Tensor
+    label: Tensor
+    thumb: Tensor  # bool: a thumb alone sticks out, so gravity decides the label
+    free: Tensor  # bool: the picture's up means nothing
+    group: np.ndarray
+    row: np.ndarray
+    copy: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, index: Tensor) -> tuple[Tensor, ...]:
+        return (self.landmarks[index], self.world[index], self.presence[index], self.handedness[index],
+                self.angle[index], self.deep[index].float())
+
+
+def load(path: Path, source: str) -> Samples:
+    z = np.load(path)
+    names = z["label"].astype(str)
+    original = z["original"].astype(str)
+    thumb = np.array([(source, o) in THUMBS for o in original])
+    label = np.array([LABELS.index(n) if n in LABELS else IGNORE for n in names])
+    label[names == "idle"] = LABELS.index("random")
+    label[(original == "no_class")] = LABELS.index("random")
+    n = len(label)
+
+    def tensor(a: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(a, np.float32)).reshape(n, -1)
+
+    return Samples(
+        source, tensor(z["landmarks"]), tensor(z["world"]), tensor(z["presence"]), tensor(z["handedness"]),
+        torch.from_numpy(z["embedding"]) if "embedding" in z else torch.zeros(n, 0), tensor(z["angle"]), torch.from_numpy(label),
+        torch.from_numpy(thumb), torch.full((n,), source in ANY_WAY_UP),
+        np.array([f"{source}/{o}" for o in original]), z["row"], z["copy"],
+    )
+
+
+def join(parts: list[Samples]) -> Samples:
+    def cat(name: str) -> Tensor:
+        return torch.cat([getattr(p, name) for p in parts])
+
+    return Samples("+".join(p.source for p in parts), *(cat(k) for k in (
+        "landmarks", "world", "presence", "handedness", "deep", "angle", "label", "thumb", "free")),
+        np.concatenate([p.group for p in parts]), np.concatenate([p.row for p in parts]),
+        np.concatenate([p.copy for p in parts]))
+
+
+def weights(samples: Samples, random_share: float = 0.3) -> Tensor:
+    """Chance of every row: groups (source x original label) by the root of their pictures, classes even."""
+    weight = np.zeros(len(samples))
+    pictures = {g: len(np.unique(samples.row[samples.group == g])) for g in np.unique(samples.group)}
+    for g, count in pictures.items():
+        mask = samples.group == g
+        weight[mask] = count**0.5 / mask.sum()
+    label = samples.label.numpy()
+    thumb = samples.thumb.numpy()
+    weight[(label == IGNORE) & ~thumb] = 0
+    kind = np.where(thumb, 0, label)
+    for k in range(6):
+        mask = kind == k
+        if weight[mask].sum() > 0:
+            weight[mask] *= (random_share if k == 5 else (1 - random_share) / 5) / weight[mask].sum()
+    return torch.from_numpy(weight)
+
+
+def regravitate(samples: Samples, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Angles and labels after turning the world around the hands.
+
+    A thumb is thumbs_up only while it points up; other gestures stay what they are within what an
+    arm can do.
+    """
+    angle = samples.angle[index].clone()
+    label = samples.label[index].clone()
+    thumb, free = samples.thumb[index], samples.free[index]
+    n = len(index)
+    r = torch.rand(n, generator=generator)
+    spin = torch.zeros(n)
+    spin = torch.where(r < 0.5, torch.randn(n, generator=generator) * 0.35, spin)
+    anywhere = (torch.rand(n, generator=generator) * 2 - 1) * torch.pi
+    spin = torch.where(thumb & (r < 0.6), anywhere, spin)
+    spin = torch.where(free & ~thumb, anywhere / 2 - angle[:, 0], spin)  # fingers up to sideways
+    spin = torch.where(free & thumb & (r >= 0.6), torch.randn(n, generator=generator) * 0.5, spin)
+    angle = angle + spin[:, None]
+    w = samples.world[index].reshape(n, 21, 3)
+    way = w[:, 4] - w[:, 2]
+    rise = -(torch.sin(angle[:, 0]) * way[:, 0] + torch.cos(angle[:, 0]) * way[:, 1]) / way.norm(dim=1)
+    by_thumb = torch.where(rise > UP, 0, torch.where(rise < DOWN, 5, IGNORE))
+    kept = (spin.abs() < 0.25) & (label != IGNORE) & ~free
+    label = torch.where(thumb & ~kept, by_thumb, label)
+    return angle, label
+
+
+def train(samples: Samples, *, deep: int = 0, steps: int = 3000, batch: int = 1024, rate: float = 2e-3,
+          seed: int = 0, quiet: bool = False, extra: list[tuple[Samples, float]] | None = None,
+          width: int = 256, dropout: float = 0.25, smooth: float = 0.05) -> Head:
+    """`extra`: further samples and the share of every batch that they make up."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    model = Head(deep=deep, width=width, dropout=dropout)
+    pools = [(samples, 1 - sum(s for _, s in extra or [])), *(extra or [])]
+    chances = [weights(p) for p, _ in pools]
+    probe = torch.multinomial(chances[0], 20000, True, generator=generator)
+    inputs = samples.take(probe)
+    features = describe(*inputs[:5])
+    model.mean.copy_(features.mean(0))
+    model.std.copy_(features.std(0).clamp_min(1e-3))
+    if deep:
+        model.deep_mean.copy_(inputs[5].mean(0))
+        model.deep_std.copy_(inputs[5].std(0).clamp_min(1e-3))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+    loss_of = nn.CrossEntropyLoss(ignore_index=IGNORE, label_smoothing=smooth)
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    picks = [torch.multinomial(c, steps * max(1, round(batch * share)), True, generator=generator)
+             if len(c) < 2**24 else None for c, (_, share) in zip(chances, pools, strict=True)]
+    bar = tqdm(range(steps), disable=quiet)
+    for step in bar:
+        xs, ys = [], []
+        for (pool, share), pick in zip(pools, picks, strict=True):
+            n = max(1, round(batch * share))
+            index = pick[step * n : (step + 1) * n]
+            angle, label = regravitate(pool, index, generator)
+            x = pool.take(index)
+            xs.append((*x[:4], angle, x[5]))
+            ys.append(label)
+        x = [torch.cat(c) for c in zip(*xs, strict=True)] if len(xs) > 1 else list(xs[0])
+        noise = torch.randn_like(x[0]) * (torch.rand(len(x[0]), 1) * 2.0)
+        x[0] = x[0] + noise
+        x[1] = x[1] + torch.randn_like(x[1]) * (torch.rand(len(x[1]), 1) * 0.002)
+        loss = loss_of(model.logits(*x), torch.cat(ys))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        with torch.no_grad():
+            keep = min(0.999, (1 + step) / (10 + step))
+            for k, v in model.state_dict().items():
+                average[k].mul_(keep).add_(v, alpha=1 - keep)
+        if step % 50 == 0:
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+    model.load_state_dict(average)
+    return model.eval()
+
+
+@torch.no_grad()
+def predict(model: Head, samples: Samples, index: Tensor | None = None) -> np.ndarray:
+    index = torch.arange(len(samples)) if index is None else index
+    out = []
+    for part in index.split(8192):
+        out.append(torch.softmax(model.logits(*samples.take(part)) / model.temperature, 1).numpy())
+    return np.concatenate(out)
+
+
+def scores(truth: np.ndarray, guess: np.ndarray) -> dict:
+    confusion = np.zeros((6, 6), int)
+    np.add.at(confusion, (truth, guess), 1)
+    hit = np.diag(confusion).astype(float)
+    precision = hit / np.maximum(confusion.sum(0), 1)
+    recall = hit / np.maximum(confusion.sum(1), 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+    there = confusion.sum(1) > 0
+    return {"macro_f1": float(f1[there].mean()), "f1": dict(zip(LABELS, f1.round(3).tolist())),
+            "recall": dict(zip(LABELS, recall.round(3).tolist())), "confusion": confusion.tolist()}
+
+
+def test_rows(samples: Samples, clean: bool = True) -> Tensor:
+    """Rows to be judged by: copy 0 (the refined box, the picture as it is) or all the jittered ones."""
+    ok = samples.label != IGNORE
+    if samples.source in ANY_WAY_UP:
+        ok &= ~samples.thumb
+    copy = torch.from_numpy(samples.copy)
+    ok &= (copy <= 1) if clean else (copy > 1)
+    return torch.nonzero(ok)[:, 0]
+
+
+def export(model: Head, path: Path) -> None:
+    import onnx
+
+    model = model.eval()
+    n = 2
+    inputs = [torch.rand(n, 63) * 224, torch.rand(n, 63) * 0.1, torch.rand(n, 1), torch.rand(n, 1), torch.rand(n, 1)]
+    names = ["landmarks", "world", "presence", "handedness", "crop_angle"]
+    if model.deep:
+        inputs.append(torch.rand(n, 1152))
+        names.append("embedding_1152")
+    torch.onnx.export(model, tuple(inputs), str(path), input_names=names, output_names=["activation_18", "embedding"],
+                      dynamic_axes={k: {0: "N"} for k in [*names, "activation_18", "embedding"]},
+                      opset_version=17, dynamo=False)
+    onnx.checker.check_model(onnx.load(str(path)))

@@ -1,0 +1,148 @@
+"""The head of gesturenet-landmark as a torch module: geometry inside, ONNX out.
+
+What the landmark net says about a crop is first brought into frames that do not depend on
+how the crop was cut: the palm's own frame (so that neither turn nor view matters), the picture's
+frame (so that up is up), and plain lengths and angles. A hand and its mirror image give the same
+answer, because both are classified and the answers are averaged.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+TIPS = (4, 8, 12, 16, 20)
+CHAINS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (0, 9, 10, 11, 12), (0, 13, 14, 15, 16), (0, 17, 18, 19, 20))
+PAIRS = (
+    *((a, 0) for a in TIPS), *((4, b) for b in (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)),
+    (8, 12), (12, 16), (16, 20), (8, 5), (12, 9), (16, 13), (20, 17), (6, 10), (10, 14), (14, 18), (8, 20),
+)
+
+
+def unit(v: Tensor) -> Tensor:
+    return v / (v * v).sum(-1, keepdim=True).clamp_min(1e-10).sqrt()
+
+
+def cross(a: Tensor, b: Tensor) -> Tensor:
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+
+
+def lengths(p: Tensor) -> Tensor:
+    a = p[:, [i for i, _ in PAIRS]]
+    b = p[:, [j for _, j in PAIRS]]
+    return ((a - b) ** 2).sum(-1).clamp_min(1e-10).sqrt()
+
+
+def bends(p: Tensor) -> Tensor:
+    """Cosine of the bend at every inner joint of every finger (N, 15)."""
+    out = []
+    for chain in CHAINS:
+        for i in range(1, 4):
+            u = unit(p[:, chain[i]] - p[:, chain[i - 1]])
+            v = unit(p[:, chain[i + 1]] - p[:, chain[i]])
+            out.append((u * v).sum(-1))
+    return torch.stack(out, -1)
+
+
+def turned(p: Tensor, c: Tensor, s: Tensor) -> Tensor:
+    """Points (N, K, 3) turned clockwise in the picture's plane; c and s are (N, 1)."""
+    x, y = p[..., 0], p[..., 1]
+    return torch.stack([c * x - s * y, s * x + c * y, p[..., 2]], -1)
+
+
+def describe(landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor) -> Tensor:
+    """All inputs of the perceptron; every argument as the landmark net gives it, angle (N, 1)."""
+    flat = landmarks.reshape(-1, 21, 3)
+    solid = world.reshape(-1, 21, 3)
+    flat = flat - flat[:, :1]
+    knuckles = [5, 9, 13, 17]
+    size = ((flat[:, [1, 2, *knuckles], :2] ** 2).sum(-1)).mean(1, keepdim=True).clamp_min(1.0).sqrt()
+    span = (flat[:, :, :2].flatten(1) ** 2).mean(1, keepdim=True).clamp_min(1.0).sqrt()
+    flat = flat / (0.5 * size + 0.7 * span)[..., None]
+    solid = solid - solid[:, :1]
+    palm = ((solid[:, knuckles] ** 2).sum(-1)).mean(1, keepdim=True).clamp_min(1e-6).sqrt()
+    solid = solid / palm[..., None]
+    # the picture's frame
+    c, s = torch.cos(angle), torch.sin(angle)
+    upright_solid = turned(solid, c, s)
+    upright_flat = turned(flat, c, s)
+    # the hand's frame in the picture: wrist to middle knuckle is up
+    aim = unit(flat[:, 9, :2] + 0.5 * (flat[:, 5, :2] + flat[:, 13, :2]))
+    hc, hs = -aim[:, 1:2], -aim[:, 0:1]
+    hand_flat = turned(flat, hc, hs)
+    # the palm's own frame in space
+    up = unit(solid[:, 9] + solid[:, 13])
+    side = solid[:, 5] - solid[:, 17]
+    normal = unit(cross(side, up))
+    across = cross(up, normal)
+    own = torch.stack([
+        (solid * across[:, None]).sum(-1), (solid * up[:, None]).sum(-1), (solid * normal[:, None]).sum(-1),
+    ], -1)
+    view = torch.stack([across[:, 2], up[:, 2], normal[:, 2]], -1)
+    fall_x, fall_y = s, c  # gravity in the crop: the picture's down, seen from the turned crop
+    fall = torch.cat([
+        fall_x * across[:, 0:1] + fall_y * across[:, 1:2],
+        fall_x * up[:, 0:1] + fall_y * up[:, 1:2],
+        fall_x * normal[:, 0:1] + fall_y * normal[:, 1:2],
+    ], -1)
+    thumb = unit(upright_solid[:, 4] - upright_solid[:, 2])
+    thumb_flat = upright_flat[:, 4, :2] - upright_flat[:, 2, :2]
+    fingers = unit(upright_solid[:, 9])
+    return torch.cat([
+        own.flatten(1), hand_flat.flatten(1), lengths(solid), lengths(flat[..., :2]),
+        bends(solid), bends(flat), view, fall, thumb, thumb_flat, fingers,
+        unit(upright_flat[:, 9, :2]), presence, handedness,
+    ], 1)
+
+
+def mirrored(landmarks: Tensor, world: Tensor, handedness: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    flip = torch.tensor([-1.0, 1.0, 1.0], device=landmarks.device).repeat(21)
+    return landmarks * flip, world * flip, 1 - handedness, -angle
+
+
+class Head(nn.Module):
+    def __init__(self, width: int = 256, embedding: int = 96, deep: int = 0, dropout: float = 0.25) -> None:
+        """`deep`: width of a branch that reads the net's own 1152 features; 0 leaves it out."""
+        super().__init__()
+        self.deep = deep
+        probe = describe(torch.rand(2, 63), torch.rand(2, 63), torch.rand(2, 1), torch.rand(2, 1), torch.rand(2, 1))
+        inputs = probe.shape[1]
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("std", torch.ones(inputs))
+        self.register_buffer("deep_mean", torch.zeros(1152))
+        self.register_buffer("deep_std", torch.ones(1152))
+        self.register_buffer("temperature", torch.ones(1))
+        self.body = nn.Sequential(
+            nn.Linear(inputs, width), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(width, embedding), nn.SiLU(),
+        )
+        if deep:
+            self.reader = nn.Sequential(
+                nn.Dropout(0.3), nn.Linear(1152, deep), nn.SiLU(), nn.Dropout(0.4),
+                nn.Linear(deep, embedding), nn.SiLU())
+        self.drop = nn.Dropout(dropout)
+        self.last = nn.Linear(embedding * (2 if deep else 1), 6)
+
+    def features(self, landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor) -> Tensor:
+        return (describe(landmarks, world, presence, handedness, angle) - self.mean) / self.std
+
+    def embed(self, landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor,
+              deep: Tensor | None = None) -> Tensor:
+        one = self.body(self.features(landmarks, world, presence, handedness, angle).clamp(-6, 6))
+        ml, mw, mh, ma = mirrored(landmarks, world, handedness, angle)
+        two = self.body(self.features(ml, mw, presence, mh, ma).clamp(-6, 6))
+        out = (one + two) / 2
+        if self.deep:
+            assert deep is not None
+            out = torch.cat([out, self.reader(((deep - self.deep_mean) / self.deep_std).clamp(-6, 6))], 1)
+        return out
+
+    def logits(self, *inputs: Tensor) -> Tensor:
+        return self.last(self.drop(self.embed(*inputs)))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = self.embed(*inputs)
+        return torch.softmax(self.last(embedding) / self.temperature, 1), embedding
