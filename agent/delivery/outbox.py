@@ -428,8 +428,12 @@ def _lock(path: Path) -> int:
             f"outbox {path.parent}: another agent (process {owner}) uses this folder; "
             "stop it or give this one its own agent.state_dir"
         ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+    except OSError:
+        os.close(handle)
+        raise
     return handle
 
 
