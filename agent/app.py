@@ -1,0 +1,243 @@
+"""The composition root: builds every part from the settings, runs them, closes them in reverse."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent import __version__
+from agent.capture.latest import Latest
+from agent.capture.watch import CameraWatch
+from agent.check import engines_of
+from agent.config.folders import cache_folder, state_folder
+from agent.config.rule_files import RuleBook, read_rules
+from agent.config.settings import Settings
+from agent.core.thresholds import thresholds_of
+from agent.core.interpreter import Interpreter
+from agent.core.rules import Book, World
+from agent.core.types import NO_GESTURE
+from agent.delivery.delivery import Delivery
+from agent.delivery.drain import OnPublished
+from agent.errors import ConfigError
+from agent.inference.engine import choose_backend
+from agent.inference.models import locate
+from agent.inference.perception import build_perception
+from agent.loop import Hooks, Loop
+
+PAUSED = "paused"  # a file in the state folder: the cameras stay closed over restarts
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where this agent keeps things; both exist."""
+
+    state: Path
+    cache: Path
+
+
+def make_folders(settings: Settings, environ: Mapping[str, str]) -> Folders:
+    """Create what is missing. Raises `ConfigError` that names the folder and the setting."""
+    folders = Folders(state_folder(settings.agent, environ), cache_folder(settings.agent, environ))
+    for folder, setting in ((folders.state, "agent.state_dir"), (folders.cache, "agent.cache_dir")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise ConfigError(f"{folder}: {exc.strerror}; make it writable or set {setting}") from exc
+    return folders
+
+
+def load_rules(settings: Settings, labels: tuple[str, ...]) -> RuleBook:
+    """The rules of the settings' folder. Raises `ConfigError` with every problem."""
+    rules = read_rules(settings.agent.rules, labels, settings.debounce, settings.camera)
+    for warning in rules.warnings:
+        log.warning("rule_doubtful", problem=str(warning))
+    return rules
+
+
+def build_interpreter(settings: Settings, labels: tuple[str, ...], book: Book) -> Interpreter:
+    """The core, as the settings want it."""
+    return Interpreter(
+        labels,
+        smoothing_s=settings.debounce.smoothing,
+        thresholds=thresholds_of(settings.debounce),
+        book=book,
+    )
+
+
+class Agent:
+    """All parts, built. `run` returns when it was stopped, or when every file was played to its end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str] = os.environ,
+        on_published: OnPublished | None = None,
+    ) -> None:
+        """Raises `CannotStart` for whatever a person must mend."""
+        if not settings.camera:
+            raise ConfigError(
+                'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
+            )
+        self.settings = settings
+        self._folders = make_folders(settings, environ)
+        self._started_at = time.monotonic()
+        self._perception = build_perception(settings.recognition, self._folders.cache)
+        self._models = {
+            name: hashlib.sha256(locate(name, self._folders.cache).read_bytes()).hexdigest()
+            for name in engines_of(settings.recognition)
+        }
+        labels = self._perception.labels
+        self._frames = Latest()
+        self.delivery = Delivery(
+            settings.agent.id,
+            settings.mqtt,
+            settings.outbox,
+            self._folders.state,
+            actions=settings.actions,
+            on_published=on_published,
+        )
+        book = load_rules(settings, labels).book
+        self._mind = build_interpreter(settings, labels, book)
+        self.loop = Loop(
+            frames=self._frames,
+            eyes=self._perception,
+            mind=self._mind,
+            out=self.delivery,
+            rest=settings.rest,
+            max_age_s=settings.debounce.max_age,
+            hooks=Hooks(
+                load_book=lambda: load_rules(settings, labels).book,
+                world=_world,
+                health=self._health,
+                enabled_changed=self._remember_enabled,
+                rules_changed=lambda _book: self.delivery.info(self._info()),
+                state_changed=lambda _line: None,
+            ),
+            clock=time.monotonic,
+        )
+        self.cameras = {
+            name: CameraWatch(name, camera, self._frames, self.loop.camera_changed)
+            for name, camera in settings.camera.items()
+        }
+
+    def run(self) -> bool:
+        """Until `loop.stop`, or until all files are played; True when a restart was asked for."""
+        try:
+            self.delivery.start()
+            self.delivery.info(self._info())
+            self.loop.watch(self.cameras, enabled=not self._paused.exists())
+            for camera in self.cameras.values():
+                camera.start()
+            log.info("agent_ready", cameras=list(self.cameras), broker=self.settings.mqtt.url)
+            self.loop.run(self._all_played)
+            return self.loop.restart_wanted
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close what was built, in reverse."""
+        for camera in self.cameras.values():
+            camera.close()
+        self._frames.close()
+        self.loop.finish()
+        self.delivery.close()
+        self._perception.close()
+        log.info("agent_stopped")
+
+    def _all_played(self) -> bool:
+        return all(camera.finished for camera in self.cameras.values())
+
+    @property
+    def _paused(self) -> Path:
+        return self._folders.state / PAUSED
+
+    def _remember_enabled(self, on: bool) -> None:
+        try:
+            if on:
+                self._paused.unlink(missing_ok=True)
+            else:
+                self._paused.touch()
+        except OSError as exc:
+            log.error("pause_not_remembered", file=str(self._paused), reason=exc.strerror)
+
+    def _info(self) -> dict[str, Any]:
+        """`bridge/info`: what this agent is made of."""
+        backend, _why = choose_backend(self.settings.recognition.backend)
+        return {
+            "version": __version__,
+            "config": _fingerprint(self.settings),
+            "backend": backend,
+            "models": self._models,
+            "gestures": [label for label in self._perception.labels if label != NO_GESTURE],
+            "rules": [rule.id for rule in self._mind.rules.book.rules],
+            "cameras": list(self.settings.camera),
+        }
+
+    def _health(self) -> dict[str, Any]:
+        """The agent's part of `bridge/health`."""
+        cameras = {}
+        for name, camera in self.cameras.items():
+            counters = camera.counters
+            cameras[name] = {
+                "state": camera.state.state,
+                "fps": round(counters.fps, 1),
+                "frames": counters.frames,
+                "dropped": counters.dropped,
+                "stalls": counters.stalls,
+            }
+        return {
+            "uptime_s": round(time.monotonic() - self._started_at),
+            "camera": cameras,
+            "rss_mb": round(_rss_bytes() / 1e6, 1),
+            "threads": threading.active_count(),
+        }
+
+
+def _world() -> World:
+    return World(time=dt.datetime.now().astimezone().time())
+
+
+def _fingerprint(settings: Settings) -> str:
+    """Tells two configurations apart without telling what is in them."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+
+
+def _rss_bytes() -> int:
+    """Memory in use now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+@contextmanager
+def signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reads the rules again; the old handlers come back at the end."""
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    before = {number: signal.signal(number, lambda *_, act=act: act()) for number, act in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_agent(
+    settings: Settings, environ: Mapping[str, str] = os.environ, on_published: OnPublished | None = None
+) -> bool:
+    """The daemon, until it is stopped by a signal; True when a restart was asked for over MQTT."""
+    agent = Agent(settings, environ, on_published)
+    with signals(agent.loop.stop, agent.loop.reload):
+        return agent.run()

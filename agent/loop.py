@@ -1,0 +1,334 @@
+"""The one thread that looks, decides and hands over.
+
+Everything slow or blocking is elsewhere: cameras in their threads, the outbox and the broker in theirs.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from agent.config.settings import RestSettings
+from agent.core.interpreter import Interpreter, Understood
+from agent.core.latency import LatencyWindow
+from agent.core.rest import Rest
+from agent.core.rules import Book, World
+from agent.core.types import (
+    Action,
+    CameraState,
+    Frame,
+    GestureEnded,
+    GestureEvent,
+    GestureHeld,
+    GestureStarted,
+    Sight,
+)
+from agent.errors import ConfigError
+
+TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
+SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
+HEALTH_S = 60.0
+SLOW_S = 1.0  # a step that takes longer is worth a line in the log
+
+log = structlog.get_logger(__name__)
+
+
+class Frames(Protocol):
+    """The mailbox of the cameras."""
+
+    def take(self, timeout_s: float) -> list[Frame]:
+        """The newest frame of every camera that has news."""
+
+
+class Eyes(Protocol):
+    """The perception."""
+
+    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+        """What is in the frames; at most one frame a camera."""
+
+
+class Camera(Protocol):
+    """What the loop needs of a camera's watch."""
+
+    def enable(self, on: bool) -> None:
+        """On or off; off closes the device."""
+
+
+class Out(Protocol):
+    """The way out: see `agent.delivery.delivery.Delivery`."""
+
+    def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> str | None:
+        """Tell of a gesture."""
+
+    def perform(self, action: Action) -> None:
+        """Do what a rule wants."""
+
+    def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
+        """Tell how a camera is."""
+
+    def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
+        """Tell the wake state."""
+
+    def enabled(self, on: bool) -> None:
+        """Tell whether cameras are in use."""
+
+    def health(self, health: Mapping[str, Any]) -> None:
+        """Tell how the agent fares."""
+
+    def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
+        """The same with delivery's own figures."""
+
+    def next_request(self) -> Any | None:
+        """A wish from outside."""
+
+    def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
+        """Answer it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the loop asks of its surroundings."""
+
+    load_book: Callable[[], Book]  # the rule files; raises ConfigError
+    world: Callable[[], World]
+    health: Callable[[], dict[str, Any]]  # the part of bridge/health that the loop does not know
+    enabled_changed: Callable[[bool], None]
+    rules_changed: Callable[[Book], None]
+    state_changed: Callable[[str], None]  # one line for STATUS=
+
+
+class Loop:
+    """Turns frames into events and actions until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        frames: Frames,
+        eyes: Eyes,
+        mind: Interpreter,
+        out: Out,
+        rest: RestSettings,
+        max_age_s: float,
+        hooks: Hooks,
+        clock: Callable[[], float],
+    ) -> None:
+        self.turns = 0  # progress, for the watchdog
+        self.enabled = True
+        self.restart_wanted = False
+        self._frames, self._eyes, self._mind, self._out = frames, eyes, mind, out
+        self._rest_settings, self._max_age_s = rest, max_age_s
+        self._hooks, self._clock = hooks, clock
+        self._cameras: dict[str, Camera] = {}
+        self._rests: dict[str, Rest] = {}
+        self._last_frame_at: dict[str, float] = {}
+        self._states: dict[str, CameraState] = {}
+        self._told_armed: dict[str, bool] = {}
+        self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
+        self._latency = LatencyWindow()
+        self._stages: dict[str, LatencyWindow] = {}
+        self._health_due = clock()
+        self._reload_wanted = False
+        self._stopping = False
+
+    # From other threads and from signal handlers.
+
+    def camera_changed(self, state: CameraState) -> None:
+        """A camera came, went or was switched off; told by its watching thread."""
+        self._news.put(state)
+
+    def stop(self) -> None:
+        """Leave `run` after the present turn."""
+        self._stopping = True
+
+    def reload(self) -> None:
+        """Read the rules again in the next turn."""
+        self._reload_wanted = True
+
+    # The loop's own thread.
+
+    def watch(self, cameras: Mapping[str, Camera], *, enabled: bool) -> None:
+        """The cameras whose frames will come, and whether they may be opened at all."""
+        self._cameras = dict(cameras)
+        self.set_enabled(enabled)
+
+    def run(self, finished: Callable[[], bool] = lambda: False) -> None:
+        """Turn until `stop`, or until `finished` says that no frame will ever come again."""
+        while not self._stopping:
+            frames = self._frames.take(TICK_S)
+            self.turn(frames)
+            if not frames and finished():
+                return
+
+    def finish(self) -> None:
+        """The cameras are closed: end what is still on, and tell it."""
+        self._hear_cameras()
+        for camera in self._cameras:
+            self._hand_over(self._mind.stop(camera, self._clock(), self._hooks.world()))
+
+    def turn(self, frames: Sequence[Frame]) -> None:
+        """One step: look, decide, hand over, then what else is due."""
+        self._hear_cameras()
+        awake = [frame for frame in frames if self._rest_of(frame.camera).wants(frame.at)]
+        if awake and self.enabled:
+            self._look(awake)
+        self._notice_silence()
+        self._answer()
+        if self._reload_wanted:
+            self._reload_wanted = False
+            self.reload_rules()
+        self._tell_armed()
+        self._tell_health()
+        self.turns += 1
+
+    def _rest_of(self, camera: str) -> Rest:
+        if camera not in self._rests:
+            self._rests[camera] = Rest(self._rest_settings.fps, self._rest_settings.after)
+        return self._rests[camera]
+
+    def _look(self, frames: Sequence[Frame]) -> None:
+        began = self._clock()
+        for sight in self._eyes.see(frames):
+            self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
+            self._last_frame_at[sight.camera] = sight.at
+            self._hand_over(self._mind.see(sight, self._hooks.world()))
+            self._latency.add((self._clock() - sight.at) * 1000)
+            for stage, ms in sight.stage_ms.items():
+                self._stages.setdefault(stage, LatencyWindow()).add(ms)
+        took = self._clock() - began
+        if took > SLOW_S:
+            log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
+
+    def _hand_over(self, understood: Understood) -> None:
+        for event in understood.events:
+            zone = self._mind.rules.zone_of(event)
+            self._out.event(event, max_age_s=self._max_age_s, zone=zone)
+            _log_event(event, zone)
+        for action in understood.actions:
+            self._out.perform(action)
+            log.info("rule_fired", rule=action.rule, kind=action.kind, target=action.target)
+
+    def _notice_silence(self) -> None:
+        now = self._clock()
+        for camera, at in self._last_frame_at.items():
+            if now - at > SILENCE_S:
+                self._hand_over(self._mind.silence(camera, now, self._hooks.world()))
+
+    def _hear_cameras(self) -> None:
+        while not self._news.empty():
+            state = self._news.get()
+            self._states[state.camera] = state
+            self._out.camera_state(state.camera, state.state, state.reason or None)
+            if state.state != "online":
+                self._hand_over(self._mind.stop(state.camera, self._clock(), self._hooks.world()))
+                self._last_frame_at.pop(state.camera, None)
+            self._hooks.state_changed(self.summary())
+
+    # What people ask for.
+
+    def set_enabled(self, on: bool) -> None:
+        """Use the cameras or close them. Remembered over restarts: off stays off."""
+        self.enabled = on
+        for camera in self._cameras.values():
+            camera.enable(on)
+        self._hooks.enabled_changed(on)
+        self._out.enabled(on)
+        self._hooks.state_changed(self.summary())
+        log.info("recognition_on" if on else "recognition_off")
+
+    def reload_rules(self) -> str:
+        """Read the rules again; what is wrong with them, empty when they are in force now."""
+        try:
+            book = self._hooks.load_book()
+        except ConfigError as exc:
+            log.error("rules_refused", problem=str(exc), kept="the rules that ran before")
+            return str(exc)
+        self._mind.reload(book)
+        self._hooks.rules_changed(book)
+        log.info("rules_loaded", rules=len(book.rules))
+        return ""
+
+    def _answer(self) -> None:
+        while (request := self._out.next_request()) is not None:
+            data, error = self._fulfil(request.name, request.data)
+            self._out.respond(request, data, error)
+
+    def _fulfil(self, name: str, data: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """Data and error of a response."""
+        if name == "enabled":
+            self.set_enabled(bool(data["on"]))
+        elif name == "reload":
+            error = self.reload_rules()
+            return {"rules": len(self._mind.rules.book.rules)}, error
+        elif name == "health":
+            return self._out.with_delivery(self.health()), ""
+        elif name == "test_rule":
+            return self._test_rule(str(data["rule"]))
+        elif name == "restart":
+            self.restart_wanted = True
+            self.stop()
+        return {}, ""
+
+    def _test_rule(self, rule: str) -> tuple[dict[str, Any], str]:
+        """Do a rule's actions now, as if its gesture had been seen."""
+        known = {r.id: r for r in self._mind.rules.book.rules}
+        if rule not in known:
+            return {}, f"no rule {rule!r}; there are {', '.join(known) or 'none'}"
+        camera = next(iter(self._cameras), "test")
+        actions = self._mind.rules.rehearse(known[rule], camera, self._clock())
+        self._hand_over(Understood(actions=tuple(actions)))
+        return {"actions": [f"{action.kind} {action.target}" for action in actions]}, ""
+
+    # How it fares.
+
+    def summary(self) -> str:
+        """One line for `systemctl status`."""
+        if not self.enabled:
+            return "switched off, cameras are closed"
+        online = sum(state.state == "online" for state in self._states.values())
+        return f"{online} of {len(self._cameras) or len(self._states)} cameras online"
+
+    def health(self) -> dict[str, Any]:
+        """The loop's part of `bridge/health`, with that of its surroundings."""
+        stages = {name: window.summary() for name, window in self._stages.items()}
+        return {**self._hooks.health(), "latency": self._latency.summary(), "stages": stages}
+
+    def _tell_health(self) -> None:
+        now = self._clock()
+        if now >= self._health_due:
+            self._health_due = now + HEALTH_S
+            self._out.health(self.health())
+
+    def _tell_armed(self) -> None:
+        if self._mind.rules.book.wake is None:
+            return
+        now = self._clock()
+        for camera in self._states:
+            armed = self._mind.armed(camera, now)
+            if self._told_armed.get(camera) != (armed is not None):
+                self._told_armed[camera] = armed is not None
+                self._out.armed(camera, armed is not None, armed.until - now if armed else None)
+
+
+def _log_event(event: GestureEvent, zone: str | None) -> None:
+    if isinstance(event, GestureHeld):
+        return
+    name = {GestureStarted: "gesture_started", GestureEnded: "gesture_ended"}[type(event)]
+    where: dict[str, Any] = {"zone": zone} if zone else {}
+    log.info(
+        name,
+        gesture=event.gesture,
+        camera=event.camera,
+        hand=event.hand,
+        person=event.person,
+        confidence=round(event.score, 2),
+        **where,
+    )
+
+
+def all_finished(cameras: Iterable[Any]) -> bool:
+    """Whether every camera was a file that has been played to its end."""
+    return all(camera.finished for camera in cameras)

@@ -1,0 +1,46 @@
+"""What many tests need: the photographs, the networks, a free port."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real photographs, which is never part of the repository."""
+    folder = Path(os.environ.get("GESTURE_AGENT_SHARED", ROOT.parent / "shared")) / "data"
+    if not (folder / "photos.csv").is_file():
+        pytest.skip("the photographs are not here (set GESTURE_AGENT_SHARED to the folder that holds data/)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """Folder of the fetched networks; `make test` fills it before the tests run."""
+    from agent.errors import ModelError
+    from agent.inference.models import fetch, locate
+
+    folder = Path(os.environ.get("CACHE_DIRECTORY", platformdirs.user_cache_path("gesture-agent")))
+    names = ("pose-detector", "pose-landmark", "palm-detector", "hand-landmark")
+    try:
+        for name in names:
+            locate(name, folder)
+    except ModelError:
+        fetch(names, folder)
+    return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
