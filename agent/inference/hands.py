@@ -9,7 +9,7 @@ whole picture where no body helps (`palm`, `both`). The classifier has the last 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +17,7 @@ from agent.core.geometry import arm_hangs, box_around, box_of_arm, box_of_landma
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image, SeenHand
 from agent.inference.blazepose import Person
+from agent.inference.crops import letterbox
 from agent.inference.gestures import Readout
 from agent.inference.palm import Palm, PalmFinder
 from agent.inference.stopwatch import Stopwatch
@@ -25,6 +26,9 @@ Proposal = Literal["pose", "palm", "both"]
 
 SEARCH_S = 0.2  # between two searches for the same unseen hand: a third of a core, not all of it
 ARM_REGION = 1.5  # side of the square that is searched / rough box of the arm: the wrist is off by as much
+SECOND_REGION = 2.2  # the second try, turned along the arm
+AFAR = 1.6  # side of the square / whole picture: a hand that fills the picture is too large for the detector
+PART = 0.6  # side of the parts / short side of the picture: palms down to 12 px of 480
 TRACK_REGION = 1.6  # the same around a followed hand that has no landmarks
 NEAR = 0.75  # distance under which a hand belongs to a wrist, in sides
 SAME_HAND = 0.35  # distance under which two boxes hold one hand
@@ -101,6 +105,34 @@ class HandFinder:
                 found += self._look(image, arms, found)
         return found[: self._hands]
 
+    def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
+        """Where to read in a photograph: one list after the other, until hands are seen.
+
+        First where the bodies show them, with a second chance for wrists where no palm was found, and in
+        the whole picture; then everywhere: from afar, sideways, and in parts of the picture for small hands.
+        """
+        arms = [arm for arm in _arms(people, image) if not arm.hangs] if self._proposal != "palm" else []
+        found = self._search(image, 0.0, arms, [])
+        missed = [arm for arm in arms if arm not in [_arm_of(c.box, arms) for c in found]]
+        if self._palms:
+            regions = [arm.box.scaled(SECOND_REGION) for arm in missed]
+            for arm, palms in zip(missed, self._palms.find(image, regions), strict=True):
+                best = _nearest(palms, arm.box)
+                found.append(
+                    Candidate(
+                        best.box if best else arm.box, best.score if best else 0.0, arm.person, arm.hand
+                    )
+                )
+        if self._proposal != "pose" and not found:
+            found = self._look(image, arms, [])
+        yield found
+        if self._proposal != "pose" and self._palms:
+            everywhere: list[Candidate] = []
+            for palms in self._palms.find(image, parts_of(image)):
+                everywhere += [Candidate(p.box, p.score) for p in palms if not _known(p.box, everywhere)]
+            hanging = [arm for arm in _arms(people, image) if arm.hangs]
+            yield [c for c in everywhere if _arm_of(c.box, hanging) is None]
+
     def settle(
         self, at: float, candidates: Sequence[Candidate], readouts: Sequence[Readout]
     ) -> list[SeenHand]:
@@ -109,14 +141,15 @@ class HandFinder:
         seen: list[SeenHand] = []
         ranked = sorted(
             zip(candidates, readouts, strict=True),
-            key=lambda cr: (not cr[0].followed, -abs(_right(cr[0], cr[1], at))),  # the surest are named first
+            key=lambda cr: (not cr[0].followed, -_presence(cr[0], cr[1])),
         )
         for candidate, readout in ranked:
-            presence = candidate.score if readout.presence is None else readout.presence
             following = next_box(candidate, readout)
             alike = any(distance(following, track.box) < SAME_HAND for track in self._tracks)
-            if presence < self._min_hand or alike or readout.scores is None:
+            if _presence(candidate, readout) < self._min_hand or alike or readout.scores is None:
                 continue
+            if len(seen) == self._hands:
+                break
             right = _right(candidate, readout, at)
             person, hand = self._name(candidate, right)
             self._tracks.append(Track(person, hand, following, at, right))
@@ -207,6 +240,27 @@ class HandFinder:
         self._lost = [t for t in self._lost if at - t.at < FORGET_S and (t.person, t.hand) not in now]
 
 
+def parts_of(image: Image) -> list[Box]:
+    """Squares to search when the whole picture shows no palm: from afar, turned both ways, and its parts."""
+    whole = letterbox(image)
+    height, width = image.shape[:2]
+    side = PART * min(height, width)
+    columns, rows = (math.ceil(1.5 * (n - side) / side) + 1 for n in (width, height))
+    centres = (
+        (
+            side / 2 + (width - side) * x / max(columns - 1, 1),
+            side / 2 + (height - side) * y / max(rows - 1, 1),
+        )
+        for y in range(rows)
+        for x in range(columns)
+    )
+    afar = [
+        whole.scaled(AFAR),
+        *(replace(whole.scaled(AFAR), angle=turn) for turn in (-math.pi / 2, math.pi / 2)),
+    ]
+    return afar + [Box(x, y, side) for x, y in centres]
+
+
 def next_box(candidate: Candidate, readout: Readout) -> Box:
     """Where the hand will be looked for next time."""
     return candidate.box if readout.landmarks is None else box_of_landmarks(readout.landmarks)
@@ -217,6 +271,10 @@ def hand_box(candidate: Candidate, readout: Readout) -> Box:
     if readout.landmarks is None:
         return candidate.box.upright().scaled(BOX_TO_HAND)
     return box_around(readout.landmarks[:, :2]).scaled(AROUND)
+
+
+def _presence(candidate: Candidate, readout: Readout) -> float:
+    return candidate.score if readout.presence is None else readout.presence
 
 
 def _right(candidate: Candidate, readout: Readout, at: float) -> float:

@@ -82,11 +82,13 @@ class Perception:
 
         The second reading is cut along the landmarks of the first, as while following a hand.
         """
-        eye, watch = self._new_eye(), Stopwatch()
-        people = eye.bodies.see(image, 0.0, watch) if eye.bodies else []
-        found = eye.hands.propose(image, 0.0, people, watch)
-        found, readouts = self._read_twice(image, found)
-        return eye.hands.settle(0.0, found, readouts)
+        eye = self._new_eye()
+        people = eye.bodies.see(image, 0.0, Stopwatch()) if eye.bodies else []
+        for candidates in eye.hands.propose_for_still(image, people):
+            found, readouts = self._read_twice(image, candidates)
+            if seen := eye.hands.settle(0.0, found, readouts):
+                return seen
+        return []
 
     def hands_in(self, image: Image, box: tuple[float, float, float, float] | None) -> list[SeenHand]:
         """The hand inside an upright box (left, top, right, bottom px), None: inside the whole picture.
