@@ -37,16 +37,13 @@ class Interpreter:
         smoothing_s: float = 0.15,
         thresholds: Thresholds | None = None,
         book: Book | None = None,
-        mirrored: Iterable[str] = (),
     ) -> None:
-        """`mirrored` names the cameras whose picture is mirrored, for rules about left and right."""
         self._labels = tuple(labels)
-        self._mirrored = frozenset(mirrored)
         self._smoother = Smoother(smoothing_s, labels)
         self._readings = Readings()
         self._events = Debouncer(thresholds or Thresholds(), labels)
         self._debouncers = {self._events.thresholds: self._events}
-        self.rules = RuleEngine(Book(), self._mirrored)
+        self.rules = RuleEngine(Book())
         self.reload(book or Book())
 
     def see(self, sight: Sight, world: World = QUIET, why: list[Verdict] | None = None) -> Understood:
@@ -83,7 +80,7 @@ class Interpreter:
 
     def reload(self, book: Book) -> None:
         """Go on with other rules. Gestures that are on stay on; cooldowns and wake state stay too."""
-        rules = RuleEngine(book, self._mirrored)
+        rules = RuleEngine(book)
         rules.adopt(self.rules)
         self.rules = rules
         kept = {**self._debouncers, self._events.thresholds: self._events}

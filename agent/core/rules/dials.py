@@ -35,11 +35,11 @@ class DialState:
         self._grab = _Grab(place, self._clamp(value))
         self._sent = self._round(value)
 
-    def turn(self, at: float, place: Place, *, mirrored: bool) -> float | None:
+    def turn(self, at: float, place: Place) -> float | None:
         """The value to send now, None if it moved too little or was sent too lately."""
         if self._grab is None:
             return None
-        value = self._value(self._grab, place, mirrored=mirrored)
+        value = self._value(self._grab, place)
         self._left_at = value
         due = at - self._sent_at >= self._dial.every_s - EPSILON_S
         return self._send(at, value) if due else None
@@ -58,12 +58,12 @@ class DialState:
         self._sent, self._sent_at = rounded, at
         return rounded
 
-    def _value(self, grab: _Grab, place: Place, *, mirrored: bool) -> float:
+    def _value(self, grab: _Grab, place: Place) -> float:
         height = max(grab.place.height_share, 1e-3)
         if self._vertical:
             moved = (grab.place.y_share - place.y_share) / height
-        else:
-            moved = (grab.place.x_share - place.x_share) * place.aspect / height * (-1 if mirrored else 1)
+        else:  # the person's right is the picture's left
+            moved = (grab.place.x_share - place.x_share) * place.aspect / height
         return self._clamp(grab.value + moved / self._dial.travel * (self._dial.high - self._dial.low))
 
     def _clamp(self, value: float) -> float:

@@ -35,10 +35,8 @@ _FIRINGS = 1000  # last firings remembered; the oldest go first
 class RuleEngine:
     """Holds what rules remember between events. Time comes from the events alone."""
 
-    def __init__(self, book: Book, mirrored: Iterable[str] = ()) -> None:
-        """`mirrored` names the cameras whose picture is mirrored."""
+    def __init__(self, book: Book) -> None:
         self.book = book
-        self._mirrored = frozenset(mirrored)
         self._rank = {rule.id: rank for rank, rule in enumerate(book.rules)}
         self._starts = _by_gesture(rule for rule in book.rules if rule.when.trigger != "move")
         self._moves = _by_gesture(rule for rule in book.rules if rule.when.trigger == "move")
@@ -127,9 +125,7 @@ class RuleEngine:
                     yield from self._act(rule, event)
             for rule in self._grabbed(thresholds, key):
                 if event.place:
-                    mirrored = event.camera in self._mirrored
-                    value = self._dials[rule.id].turn(event.at, event.place, mirrored=mirrored)
-                    yield from self._dialled(rule, event, value)
+                    yield from self._dialled(rule, event, self._dials[rule.id].turn(event.at, event.place))
         if self._moves:
             yield from self._moved(found, world, why)
 
@@ -145,9 +141,7 @@ class RuleEngine:
         for thresholds, event in found.items():
             if event.place and any(rule.thresholds == thresholds for rule in _named(self._moves, [event])):
                 key = thresholds, _key(event)
-                if key not in self._tracks:
-                    self._tracks[key] = Track(mirrored=event.camera in self._mirrored)
-                for move in self._tracks[key].add(event.at, event.place):
+                for move in self._tracks.setdefault(key, Track()).add(event.at, event.place):
                     made.setdefault(move, {})[thresholds] = event
         for name, events in made.items():
             yield from self._first_match(self._moves, events, world, why, name)

@@ -1,7 +1,8 @@
 """Swipes and waves, from where a hand was while a gesture was held.
 
-Directions are the person's own, who faces the camera: their right is the picture's left, unless the
-camera's picture is mirrored. Distances count in hand heights, so they mean the same near and far.
+Directions are the person's own, who faces the camera: their right is the picture's left. (Capture has
+turned back a picture that arrives mirrored.) Distances count in hand heights, so they mean the same near
+and far.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ WAVE_STROKES = 3  # there, back, and there again
 class Track:
     """Where one hand has been lately."""
 
-    def __init__(self, *, mirrored: bool) -> None:
-        self._right = 1.0 if mirrored else -1.0
+    def __init__(self) -> None:
         self._path: deque[tuple[float, float, float]] = deque()  # at, x, y in hand heights; right and up
         self._height: float | None = None
         self._quiet_until = 0.0
@@ -33,7 +33,7 @@ class Track:
     def add(self, at: float, place: Place) -> tuple[Move, ...]:
         """Note a place; the moves that it completes. The first hand height seen is the unit."""
         self._height = self._height or max(place.height_share, 1e-3)
-        x = self._right * place.x_share * place.aspect / self._height
+        x = -place.x_share * place.aspect / self._height
         self._path.append((at, x, -place.y_share / self._height))
         while at - self._path[0][0] > WAVE_S:
             self._path.popleft()
