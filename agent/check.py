@@ -17,7 +17,9 @@ from typing import Literal
 
 from agent.capture.source import open_source, public_name
 from agent.config.folders import cache_folder, state_folder
+from agent.config.problems import ConfigProblems
 from agent.config.settings import CameraSettings, MqttSettings, RecognitionSettings, Settings
+from agent.core.types import LABELS
 from agent.errors import CannotStart, EndOfSource, LostForNow, ModelError
 
 State = Literal["ok", "warn", "fail"]
@@ -41,6 +43,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
     """Models, rules, folders, cameras and the broker, in this order; each verdict as it is known."""
     cache = cache_folder(settings.agent, environ)
     yield from check_models(settings.recognition, cache)
+    yield check_rules(settings)
     yield check_folder("state", state_folder(settings.agent, environ))
     yield from check_cameras(settings.camera)
     yield check_broker(settings.mqtt, settings.agent.id)
@@ -68,6 +71,32 @@ def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
         blazepose = recognition.pose == "blazepose"
         bodies = ("pose-detector", "pose-landmark") if blazepose else (recognition.pose,)
     return recognition.gestures, "palm-detector", *bodies
+
+
+def labels_of(recognition: RecognitionSettings) -> tuple[str, ...]:
+    """The classifier's labels; the built-in ones where its manifest is not there to ask."""
+    from agent.inference.manifest import load_manifest
+
+    try:
+        return load_manifest(recognition.gestures).labels or LABELS
+    except ModelError:
+        return LABELS
+
+
+def check_rules(settings: Settings) -> Verdict:
+    """Whether the rules can be read, and do what their cases say."""
+    from agent.config.rule_cases import run_cases
+    from agent.config.rule_files import read_rules
+
+    labels, source = labels_of(settings.recognition), settings.agent.rules
+    try:
+        rules = read_rules(source, labels, settings.debounce, settings.camera or None)
+    except ConfigProblems as exc:
+        return Verdict("rules", str(source), "fail", "\n".join(map(str, exc.problems)))
+    failed = [result for result in run_cases(rules.cases, labels, settings.debounce) if not result.passed]
+    text = f"{len(rules.book.rules)} rules, {len(rules.cases) - len(failed)} of {len(rules.cases)} cases pass"
+    doubts = [*map(str, rules.warnings), *(f"case fails: {result.case.title}" for result in failed)]
+    return Verdict("rules", str(source), "warn" if doubts else "ok", "\n".join([text, *doubts]))
 
 
 def check_folder(name: str, folder: Path) -> Verdict:

@@ -10,7 +10,7 @@ from importlib import metadata
 import typer
 
 from agent import __version__
-from agent.commands import check, models, outbox
+from agent.commands import check, evaluate, models, outbox, replay, rules
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json
 from agent.errors import CannotStart, GestureAgentError
@@ -52,7 +52,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=check.EPILOG)(check.check)
+app.command(epilog=replay.EPILOG)(replay.replay)
+app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
+app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
 app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")
 
 

@@ -49,7 +49,8 @@ def check(
     failed = False
     for verdict in _verdicts(found):
         failed |= verdict.state == "fail"
-        typer.echo(f"{sign(verdict.state)} {verdict.part} {verdict.name}: {verdict.text}")
+        text = verdict.text.replace("\n", "\n     ")
+        typer.echo(f"{sign(verdict.state)} {verdict.part} {verdict.name}: {text}")
     if failed:
         raise typer.Exit(CANNOT_START)
 

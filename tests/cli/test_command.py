@@ -19,6 +19,10 @@ COMMANDS = (
     ("check",),
     ("models", "list"),
     ("models", "fetch"),
+    ("rules", "check"),
+    ("rules", "test"),
+    ("rules", "list"),
+    ("rules", "try"),
     ("outbox", "list"),
     ("outbox", "purge"),
 )

@@ -1,0 +1,157 @@
+"""`gesture-agent rules`: read them, test them, look at them, try them without a camera."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from agent.commands.options import AsJson, ConfigFile, RulesPath, examples, loaded
+from agent.commands.output import echo_json, echo_table, sign, warn
+from agent.config.problems import ConfigProblems
+
+if TYPE_CHECKING:
+    from agent.config.rule_cases import CaseResult
+    from agent.config.rule_files import RuleBook
+    from agent.config.settings import Settings
+
+CASE_FAILED, CANNOT_START = 1, 3
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("check", epilog=examples("gesture-agent rules check", "gesture-agent rules check my-rules.toml"))
+def check_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Read the rules; say all that is wrong with them, and what is doubtful. Exit code 3 if wrong."""
+    try:
+        _, _, rules = _read(path, config)
+    except ConfigProblems as exc:
+        if not as_json:
+            raise
+        echo_json({"ok": False, "problems": [asdict(problem) for problem in exc.problems]})
+        raise typer.Exit(CANNOT_START) from exc
+    if as_json:
+        echo_json(
+            {
+                "ok": True,
+                "files": [str(file) for file in rules.files],
+                "rules": len(rules.book.rules),
+                "cases": len(rules.cases),
+                "warnings": [asdict(warning) for warning in rules.warnings],
+            }
+        )
+        return
+    for warning in rules.warnings:
+        warn(str(warning))
+    typer.echo(
+        f"{sign('ok')} {len(rules.book.rules)} rules in {len(rules.files)} files, "
+        f"{len(rules.cases)} cases to test them with"
+    )
+
+
+@app.command("test", epilog=examples("gesture-agent rules test", "gesture-agent rules test my-rules.toml"))
+def play_cases(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Play every [[case]] of the rule files; exit code 1 when one fails.
+
+    A case is a timeline, a letter for each tenth of a second, and what must fire in it.
+    """
+    from agent.config.rule_cases import run_cases
+
+    settings, labels, rules = _read(path, config)
+    results = run_cases(rules.cases, labels, settings.debounce)
+    failed = sum(not result.passed for result in results)
+    if as_json:
+        echo_json({"ok": not failed, "cases": [_result_facts(result) for result in results]})
+    else:
+        for result in results:
+            _echo_result(result)
+        typer.echo(f"{len(results) - failed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(CASE_FAILED)
+
+
+@app.command(
+    "list",
+    epilog=examples("gesture-agent rules list", "gesture-agent rules list --json | jq -r '.[].id'"),
+)
+def list_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show every rule in the order in which they are tried: when it fires and what it does."""
+    from agent.commands.rule_words import doing, facts, when
+
+    _, _, rules = _read(path, config)
+    if as_json:
+        echo_json([{**facts(rule), **_place(rules, rule.id)} for rule in rules.book.rules])
+    elif not rules.book.rules:
+        typer.echo("No rules.")
+    else:
+        rows = [
+            (rule.id, when(rule), doing(rule), "{file}:{line}".format(**_place(rules, rule.id)))
+            for rule in rules.book.rules
+        ]
+        echo_table(("rule", "when", "does", "written in"), rows)
+
+
+@app.command("try", epilog=examples("gesture-agent rules try", "gesture-agent rules try my-rules.toml"))
+def try_rules(path: RulesPath = None, config: ConfigFile = None) -> None:
+    """Press keys as gestures and see which rules would fire; nothing is sent.
+
+    t thumbs_up, f fist, s stop, o ok, 2 two, space no hand; Tab changes the hand, z the zone, q ends.
+    A gesture stays until the next key.
+    """
+    from agent.commands.rehearsal import Rehearsal
+    from agent.commands.try_screen import play
+    from agent.core.interpreter import Interpreter
+    from agent.core.thresholds import thresholds_of
+
+    settings, labels, rules = _read(path, config)
+    interpreter = Interpreter(
+        labels,
+        smoothing_s=settings.debounce.smoothing,
+        thresholds=thresholds_of(settings.debounce),
+        book=rules.book,
+    )
+    play(
+        Rehearsal(interpreter, labels, list(settings.camera)), settings.agent.rules if path is None else path
+    )
+
+
+def _read(path: Path | None, config: Path | None) -> tuple[Settings, tuple[str, ...], RuleBook]:
+    """Settings, the classifier's labels, and the rules in `path` or where the settings say."""
+    from agent.check import labels_of
+    from agent.config.rule_files import read_rules
+
+    settings = loaded(config).settings
+    labels = labels_of(settings.recognition)
+    source = path or settings.agent.rules
+    return settings, labels, read_rules(source, labels, settings.debounce, settings.camera or None)
+
+
+def _place(rules: RuleBook, rule: str) -> dict[str, Any]:
+    spot = rules.spots[rule]
+    return {"file": spot.file, "line": spot.line}
+
+
+def _echo_result(result: CaseResult) -> None:
+    typer.echo(f"{sign('ok' if result.passed else 'fail')} {result.case.title}")
+    if result.passed:
+        return
+    spot, table = result.case.spot, result.case.table
+    typer.echo(f"    {spot.file}:{spot.line}")
+    for hand, timeline in (("right", table.right), ("left", table.left)):
+        if timeline:
+            typer.echo(f"    {hand:5} {timeline}")
+    for problem in result.problems:
+        typer.echo(f"    {problem}")
+
+
+def _result_facts(result: CaseResult) -> dict[str, Any]:
+    return {
+        "title": result.case.title,
+        "file": result.case.spot.file,
+        "line": result.case.spot.line,
+        "passed": result.passed,
+        "problems": result.problems,
+        "fired": [str(fired) for fired in result.fired],
+    }
