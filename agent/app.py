@@ -24,9 +24,9 @@ from agent.check import engines_of
 from agent.config.folders import cache_folder, state_folder
 from agent.config.rule_files import RuleBook, read_rules
 from agent.config.settings import Settings
-from agent.core.thresholds import thresholds_of
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book, World
+from agent.core.thresholds import thresholds_of
 from agent.core.types import NO_GESTURE
 from agent.delivery.delivery import Delivery
 from agent.delivery.drain import OnPublished

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import State, echo_json, echo_table, is_fancy, sign
 from agent.config.folders import cache_folder
+from agent.errors import ModelError
+
+if TYPE_CHECKING:
+    from agent.config.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -72,6 +76,22 @@ def fetch_models(
         paths = fetch(wanted, _cache(config), progress)
     if as_json:
         echo_json({name: str(path) for name, path in zip(wanted, paths, strict=True)})
+
+
+def make_ready(settings: Settings) -> Path:
+    """Fetch what the settings ask for and is missing, telling it on stderr; the cache folder."""
+    from agent.check import engines_of
+    from agent.inference.models import fetch, locate
+
+    cache = cache_folder(settings.agent, os.environ)
+    names = engines_of(settings.recognition)
+    try:
+        for name in names:
+            locate(name, cache)
+    except ModelError:
+        typer.echo("Fetching the networks (36 MB, once; afterwards all of this works offline)", err=True)
+        fetch(names, cache, lambda line: typer.echo(f"  {line}", err=True))
+    return cache
 
 
 def _cache(config: Path | None) -> Path:

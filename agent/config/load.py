@@ -82,8 +82,9 @@ class _Paths:
         self._credentials = Path(credentials) if credentials else None
 
     def absolute(self, model: M, at: KeyPath = ()) -> M:
-        """The same settings with no relative path in them."""
-        changed = {name: self._value(model, name, (*at, name)) for name in type(model).model_fields}
+        """The same settings with no relative path in them; what was left at its default still is."""
+        values = {name: self._value(model, name, (*at, name)) for name in type(model).model_fields}
+        changed = {name: value for name, value in values.items() if value != getattr(model, name)}
         return model.model_copy(update=changed)
 
     def _value(self, model: BaseModel, name: str, at: KeyPath) -> Any:

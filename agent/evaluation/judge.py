@@ -20,7 +20,9 @@ Corners = tuple[float, float, float, float]
 class Eyes(Protocol):
     """What an evaluation needs of the perception."""
 
-    labels: tuple[str, ...]
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the scores, in their order."""
 
     def see_still(self, image: Image) -> Sequence[SeenHand]:
         """Every hand of a photograph (BGR), found as the daemon finds them."""
