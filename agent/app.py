@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -35,6 +35,9 @@ from agent.inference.engine import choose_backend
 from agent.inference.models import locate
 from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 PAUSED = "paused"  # a file in the state folder: the cameras stay closed over restarts
 
@@ -79,7 +82,7 @@ def build_interpreter(settings: Settings, labels: tuple[str, ...], book: Book) -
 
 
 class Agent:
-    """All parts, built. `run` returns when it was stopped, or when every file was played to its end."""
+    """All parts, built. As a context it starts them, and closes them in reverse."""
 
     def __init__(
         self,
@@ -134,19 +137,27 @@ class Agent:
             for name, camera in settings.camera.items()
         }
 
-    def run(self) -> bool:
-        """Until `loop.stop`, or until all files are played; True when a restart was asked for."""
+    def __enter__(self) -> Self:
+        """Start everything. Raises `CannotStart`."""
         try:
             self.delivery.start()
             self.delivery.info(self._info())
             self.loop.watch(self.cameras, enabled=not self._paused.exists())
             for camera in self.cameras.values():
                 camera.start()
-            log.info("agent_ready", cameras=list(self.cameras), broker=self.settings.mqtt.url)
-            self.loop.run(self._all_played)
-            return self.loop.restart_wanted
-        finally:
+        except BaseException:
             self.close()
+            raise
+        log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self) -> bool:
+        """Until `loop.stop`, or until all files are played; True when a restart was asked for."""
+        self.loop.run(self._all_played)
+        return self.loop.restart_wanted
 
     def close(self) -> None:
         """Close what was built, in reverse."""
@@ -239,5 +250,5 @@ def run_agent(
 ) -> bool:
     """The daemon, until it is stopped by a signal; True when a restart was asked for over MQTT."""
     agent = Agent(settings, environ, on_published)
-    with signals(agent.loop.stop, agent.loop.reload):
+    with signals(agent.loop.stop, agent.loop.reload), agent:
         return agent.run()

@@ -10,7 +10,7 @@ from importlib import metadata
 import typer
 
 from agent import __version__
-from agent.commands import check, evaluate, models, outbox, replay, rules
+from agent.commands import check, demo, evaluate, models, outbox, replay, rules, run
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json
 from agent.errors import CannotStart, GestureAgentError
@@ -51,6 +51,8 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(epilog=run.EPILOG)(run.run)
+app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=check.EPILOG)(check.check)
 app.command(epilog=replay.EPILOG)(replay.replay)
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)

@@ -135,6 +135,10 @@ class Delivery:
             self._mqtt.keep(message)
         self._mqtt.start()
 
+    def flush(self, limit_s: float) -> bool:
+        """Wait until nothing waits for the broker any more, if it is there; False when time was up."""
+        return self._mqtt is not None and self._mqtt.connected and self._drain.flush(limit_s)
+
     def close(self, limit_s: float = 3.0) -> None:
         """Let waiting rows out while there is time, say offline, stop; the rest stays on disk."""
         if self._mqtt is not None:
@@ -268,7 +272,7 @@ class Delivery:
         try:
             self._keyboard.press(action.target)
         except (OSError, ValueError) as exc:
-            log.error("key_failed", rule=action.rule, key=action.target, reason=str(exc))  # noqa: TRY400
+            log.error("key_failed", rule=action.rule, key=action.target, reason=str(exc))
 
     # States: what is so until something else is, told again to a broker that comes back.
 

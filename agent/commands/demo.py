@@ -1,0 +1,60 @@
+"""`gesture-agent demo`: see it work, with whatever this machine has."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from agent.commands.models import make_ready
+from agent.commands.options import ConfigFile, examples, loaded
+from agent.commands.output import quiet_logs
+from agent.errors import ConfigError
+
+EPILOG = examples(
+    "gesture-agent demo",
+    "gesture-agent demo --source v4l2:/dev/video2",
+    "gesture-agent demo --source clip.mp4",
+)
+
+
+def demo(
+    source: Annotated[
+        str | None, typer.Option(help="What to watch.", show_default="the first camera, else a rendered clip")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Watch a camera, or a clip where there is none, and show every MQTT message as a subscriber gets it.
+
+    The broker is inside, the rules are those of rules/home.toml. Nothing stays behind but the networks.
+    """
+    from agent.demo import CLIP, first_camera, run_demo
+
+    quiet_logs()
+    settings = loaded(config).settings
+    make_ready(settings)
+    chosen = source or first_camera()
+    if chosen is None:
+        if not CLIP.is_file():
+            raise ConfigError(f"no camera here, and {CLIP} is missing; name something with --source")
+        typer.echo(
+            f"No camera here: playing {CLIP.name}, a clip of a person that this project rendered itself."
+        )
+        chosen = str(CLIP)
+    else:
+        typer.echo(
+            f"Watching {chosen}. Show it a palm, a fist, a thumb up, ok or two fingers. Ctrl-C ends it."
+        )
+    typer.echo("What follows came back from the broker: seconds, topic, payload.\n")
+    started = run_demo(settings, chosen, os.environ, _say)
+    typer.echo(f"\n{started} gestures were published. Next: put your camera into config.toml, your rules")
+    typer.echo("into rules/, ask `gesture-agent check`, then `gesture-agent run`.")
+
+
+def _say(at_s: float, topic: str, payload: str) -> None:
+    """One message; in a terminal gestures stand out and states step back."""
+    ours = topic.startswith("gesture/demo/")
+    gesture = topic.endswith(("/event", "/action"))
+    line = f"{at_s:6.1f} s  {topic}  {payload}"
+    typer.echo(typer.style(line, bold=topic.endswith("/action") or not ours, dim=ours and not gesture))

@@ -1,0 +1,26 @@
+"""`gesture-agent run`: the daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from agent.commands.options import ConfigFile, examples, loaded
+
+EPILOG = examples(
+    "gesture-agent run",
+    "gesture-agent run --config /etc/gesture-agent/config.toml",
+    "GESTURE_AGENT__MQTT__URL=embedded gesture-agent run     without a broker of your own",
+)
+
+
+def run(config: ConfigFile = None) -> None:
+    """Watch the cameras and publish what is seen, until Ctrl-C or SIGTERM.
+
+    SIGHUP reads the rules again. A camera or a broker that is away is waited for.
+    """
+    from agent.app import run_agent
+
+    settings = loaded(config, need_files=True).settings
+    if run_agent(settings):  # a restart was asked for: begin anew in the same process
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

@@ -1,0 +1,126 @@
+"""The whole agent on what this machine has: a camera or the clip, with a broker inside.
+
+What is printed is what a subscriber of the broker receives, nothing is taken on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from agent.app import Agent, signals
+from agent.capture.source import open_source
+from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings
+from agent.errors import LostForNow
+
+REPOSITORY = Path(__file__).parents[1]
+CLIP = REPOSITORY / "tests" / "data" / "demo.mp4"
+RULES = REPOSITORY / "rules" / "home.toml"
+CATCH_UP_S = 3.0
+MARK = "demo/all-heard"
+QUIET_TOPICS = ("/bridge/info", "/bridge/health")  # long; nobody reads them on a first day
+
+Say = Callable[[float, str, str], None]
+"""Seconds since the start, topic, payload."""
+
+
+def first_camera() -> str | None:
+    """The first video device that gives a picture."""
+    for device in sorted(Path("/dev").glob("video*")):
+        source = open_source(CameraSettings(source=f"v4l2:{device}"), "demo")
+        try:
+            source.open()
+            source.read()
+        except LostForNow:
+            continue
+        else:
+            return f"v4l2:{device}"
+        finally:
+            source.close()
+    return None
+
+
+def demo_settings(settings: Settings, source: str, state: Path) -> Settings:
+    """The user's settings, but for one camera, the embedded broker and a state folder that goes away."""
+    return settings.model_copy(
+        update={
+            "agent": AgentSettings(
+                id="demo", rules=RULES, state_dir=state, cache_dir=settings.agent.cache_dir
+            ),
+            "camera": {"front": CameraSettings(source=source)},
+            "mqtt": MqttSettings(url="embedded"),
+        }
+    )
+
+
+def run_demo(settings: Settings, source: str, environ: Mapping[str, str], say: Say) -> int:
+    """Until the clip is over or Ctrl-C; the number of gestures that started. Raises `CannotStart`."""
+    with tempfile.TemporaryDirectory(prefix="gesture-agent-demo-") as state:
+        agent = Agent(demo_settings(settings, source, Path(state)), environ)
+        listener = _Listener(say)
+        stop = signals(agent.loop.stop, agent.loop.reload)
+        with stop, agent, listener.listening(agent.delivery.status().broker):
+            agent.run()
+            agent.delivery.flush(CATCH_UP_S)
+            listener.catch_up()
+    return listener.started
+
+
+class _Listener:
+    """A subscriber like any other: `mosquitto_sub -t '#' -v` with readable times."""
+
+    def __init__(self, say: Say) -> None:
+        self.started = 0
+        self._say = say
+        self._began = time.monotonic()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "demo-listener")
+        self._client.on_message = self._heard
+        self._caught_up = threading.Event()
+
+    @contextmanager
+    def listening(self, url: str) -> Iterator[None]:
+        host, _, port = url.removeprefix("mqtt://").partition(":")
+        self._client.connect(host, int(port))
+        self._client.subscribe("#", qos=1)
+        self._client.loop_start()
+        try:
+            yield
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()
+
+    def catch_up(self) -> None:
+        """Wait until all that was published before has been heard: a message of ours comes last."""
+        self._client.publish(MARK, qos=1)
+        self._caught_up.wait(CATCH_UP_S)
+
+    def _heard(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+        if message.topic == MARK:
+            self._caught_up.set()
+            return
+        if message.topic.startswith("$SYS") or message.topic.endswith(QUIET_TOPICS):
+            return
+        payload = message.payload.decode("utf-8", "replace")
+        self._say(time.monotonic() - self._began, message.topic, _short(payload))
+        self.started += message.topic.endswith("/action")
+
+
+def _short(payload: str) -> str:
+    """An event without the keys that a first look does not need."""
+    try:
+        document = json.loads(payload)
+    except ValueError:
+        return payload
+    if not isinstance(document, dict) or "event_type" not in document:
+        return payload
+    wanted = ("event_type", "phase", "confidence", "hand", "held_ms", "latency_ms")
+    return json.dumps({key: document[key] for key in wanted})
