@@ -136,8 +136,9 @@ def _expected(detail: ErrorDetails) -> str:
         return "one of " + str(ctx["expected"]).replace("'", '"').replace(" or ", ", ")
     if kind == "string_pattern_mismatch":
         return FORMS.get(ctx["pattern"], f"text of the form {ctx['pattern']}")
-    if kind.startswith(("too_", "string_too_")):
-        return detail["msg"].split(" should be ")[-1].split(" should have ")[-1]
+    if kind.endswith(("too_short", "too_long")):
+        limit = f"at least {ctx['min_length']}" if "min_length" in ctx else f"at most {ctx['max_length']}"
+        return f"{limit} {'characters' if kind.startswith('string') else 'entries'} long"
     return _EXPECTED.get(kind.split("_")[0], detail["msg"])
 
 

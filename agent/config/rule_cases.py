@@ -14,18 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.config.located import Spot
-from agent.config.rule_grammar import CaseTable, ExpectTable
+from agent.config.rule_grammar import LETTERS, NOBODY, CaseTable, ExpectTable
 from agent.config.settings import DebounceSettings
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book, World
 from agent.core.thresholds import thresholds_of
-from agent.core.types import NO_GESTURE, Action, Floats, Hand, Place, Reading
+from agent.core.types import Action, Floats, Hand, Place, Reading
 
 FRAME_S = 0.1
 AFTER_S = 3.0  # of no hand after the timeline, so that all ends
 HAND = 0.2  # hand height / frame height, unless the zone asks for more
-LETTERS = {"T": "thumbs_up", "F": "fist", "S": "stop", "O": "ok", "2": "two", "?": NO_GESTURE}
-NOBODY = "."
 CAMERA = "camera"  # of a case whose rules and zones name none
 
 

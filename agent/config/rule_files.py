@@ -92,7 +92,7 @@ def _parse(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Located]:
     for path in paths:
         try:
             yield read(path)
-        except ConfigProblems as exc:  # noqa: PERF203 (every file has its say)
+        except ConfigProblems as exc:
             problems += exc.problems
 
 
@@ -103,7 +103,7 @@ def _validate(
     for located in written:
         try:
             yield located, RuleFile.model_validate(located.data, context=context)
-        except ValidationError as exc:  # noqa: PERF203
+        except ValidationError as exc:
             problems += problems_of(exc, RuleFile, located)
 
 

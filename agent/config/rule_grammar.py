@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -30,10 +31,14 @@ MAX_RULES = 500  # in one file
 MAX_STEPS = 8  # of a sequence: nobody remembers more
 MAX_WITHIN_S = 60.0  # of a sequence
 MAX_FRAMES = 3000  # of a case: five minutes
+LETTERS = {"T": "thumbs_up", "F": "fist", "S": "stop", "O": "ok", "2": "two", "?": "random"}
+NOBODY = "."  # in a case's timeline
 MIN_REPEAT_S = 0.05  # faster than frames come, it would be every frame
 
 KEY_PATTERN = r"^KEY_[A-Z0-9_]+$"
 HTTP_PATTERN = r"^https?://[^\s]+$"
+LETTER_PATTERN = r"^[^.?\s]$"
+FORMS[LETTER_PATTERN] = "one letter"
 FORMS[KEY_PATTERN] = 'the name of a key, as in "KEY_VOLUMEUP"'
 FORMS[HTTP_PATTERN] = 'an address that begins with "http://" or "https://"'
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
@@ -307,11 +312,11 @@ class CaseTable(Table):
     """A test of this file's rules: hands over time, and all that must follow."""
 
     title: str
-    right: Timeline = Field("", description="one character a frame, 10 frames/s: T F S O 2 . ?")
-    left: Timeline = ""
-    letters: dict[Annotated[str, Field(pattern=r"^[^.?\s]$")], Gesture] = Field(
+    letters: dict[Annotated[str, Field(pattern=LETTER_PATTERN)], Gesture] = Field(
         default_factory=dict, description="letters of gestures that were taught"
     )
+    right: Timeline = Field("", description="one character a frame, 10 frames/s: T F S O 2 . ?")
+    left: Timeline = ""
     camera: Camera | None = None
     zone: ZoneName | None = Field(None, description="the hands are in the middle of it")
     path: list[tuple[float, Share, Share]] = Field(
@@ -321,6 +326,14 @@ class CaseTable(Table):
     values: dict[str, JsonValue] = Field(default_factory=dict, description="topic: last payload")
     tolerance: Duration = 0.35
     expect: list[ExpectTable] = Field(default_factory=list)
+
+    @field_validator("right", "left")
+    @classmethod
+    def _has_known_letters(cls, timeline: str, info: ValidationInfo) -> str:
+        known = {NOBODY, *LETTERS, *info.data.get("letters", {})}
+        if strange := sorted(set(timeline) - known):
+            raise ValueError(f'unknown letter "{strange[0]}" in a timeline; known: {" ".join(sorted(known))}')
+        return timeline
 
     @model_validator(mode="after")
     def _shows_something(self) -> CaseTable:
