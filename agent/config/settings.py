@@ -9,6 +9,7 @@ import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
@@ -107,6 +108,18 @@ class CameraSettings(Model):
     mirror: bool = False
     loop: bool = False  # files and folders: start again at the end
     stall: Duration = 3.0  # no frame, or the same frame, for this long: the camera is lost
+    user: str | None = None  # of a stream
+    password: Secret | None = None
+
+    def address(self) -> str:
+        """The source with user and password put in: to open it, never to show it. Raises `OSError`."""
+        scheme, separator, rest = self.source.partition("://")
+        if self.user is None or not separator:
+            return self.source
+        login = quote(self.user, safe="")
+        if self.password is not None:
+            login += ":" + quote(self.password.read(), safe="")
+        return f"{scheme}://{login}@{rest}"
 
 
 class RecognitionSettings(Model):
@@ -118,6 +131,7 @@ class RecognitionSettings(Model):
     gestures: str = "gesturenet-landmark"
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     people: Annotated[int, Field(ge=1, le=16)] = 2
+    look_around: Duration = 1.0
     min_person: Share = 0.5
     min_hand: Share = 0.5
 

@@ -41,6 +41,7 @@ class HandReader:
 
     def __init__(self, engine: Engine, manifest: Manifest) -> None:
         self.manifest, self._engine = manifest, engine
+        self._names = {key: name for key, name in manifest.output.model_dump().items() if name}
         _check(engine, manifest)
 
     @property
@@ -68,17 +69,28 @@ class HandReader:
 
         Raises `EngineError` when the network fails or gives something else than its manifest says.
         """
-        if not cuts:
-            return []
-        spec, out = self.manifest.input, self.manifest.output
-        feed = {spec.name: fill_batch(cuts, spec)}
+        step = self.manifest.input.batch or max(len(cuts), 1)
+        readouts: list[Readout] = []
+        for start in range(0, len(cuts), step):
+            readouts += self._read_batch(cuts[start : start + step], boxes[start : start + step])
+        return readouts
+
+    def _read_batch(self, cuts: Sequence[Image], boxes: Sequence[Box]) -> list[Readout]:
+        spec, names = self.manifest.input, self._names
+        fill = [
+            *cuts,
+            *[cuts[-1]] * ((spec.batch or 0) - len(cuts)),
+        ]  # a network of fixed batch wants it full
+        feed = {spec.name: fill_batch(fill, spec)}
         if spec.angle:
-            feed[spec.angle] = np.array([[box.angle] for box in boxes], np.float32)
+            turns = [box.angle for box in boxes]
+            feed[spec.angle] = np.array(
+                [[turn] for turn in turns + turns[-1:] * (len(fill) - len(cuts))], np.float32
+            )
         results = self._engine.run(feed)
-        names = {key: name for key, name in out.model_dump().items() if name}
-        if short := [n for n in names.values() if n not in results or len(results[n]) != len(cuts)]:
+        if short := [n for n in names.values() if n not in results or len(results[n]) != len(fill)]:
             raise EngineError(
-                f"{self.manifest.name}: {len(cuts)} crops in, outputs {short} do not have as many"
+                f"{self.manifest.name}: {len(fill)} crops in, outputs {short} do not have as many"
             )
         return [
             self._readout(box, {key: results[name][row] for key, name in names.items()})

@@ -22,7 +22,6 @@ from agent.inference.models import locate
 from agent.inference.palm import PalmFinder
 from agent.inference.stopwatch import Stopwatch
 
-LOOK_AROUND_S = 1.0  # between two runs of the detector while there is room for one more person
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
 GIVEN_REGIONS = (1.4, 2.0)  # squares searched for the palm / the given box: the detector likes some air
 AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
@@ -168,7 +167,7 @@ class Perception:
 
     def _new_eye(self) -> _Eye:
         s = self._settings
-        bodies = PoseTracker(self._pose, s.people, LOOK_AROUND_S) if self._pose else None
+        bodies = PoseTracker(self._pose, s.people, s.look_around) if self._pose else None
         follows = self._reader.manifest.output.landmarks is not None
         return _Eye(
             bodies, HandFinder(self._palms, s.proposal, 2 * s.people, s.min_hand, has_landmarks=follows)

@@ -1,0 +1,39 @@
+"""An engine without a network, for tests and trials: answers what it is told to, fails when told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from agent.core.types import Floats
+from agent.errors import EngineError
+from agent.inference.engine import Shape, check_inputs
+
+Answer = Callable[[Mapping[str, Floats]], dict[str, Floats]]
+
+
+class FakeEngine:
+    """See `Engine`. `answer` computes the outputs; set `broken` to a text and `run` fails with it."""
+
+    def __init__(
+        self, name: str, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], answer: Answer
+    ) -> None:
+        self.name = name
+        self.inputs, self.outputs = dict(inputs), dict(outputs)
+        self.broken: str | None = None
+        self.runs: list[dict[str, tuple[int, ...]]] = []  # the shapes of every run's inputs
+        self._answer = answer
+        self._closed = False
+
+    def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Engine.run`."""
+        if self._closed:
+            raise EngineError(f"{self.name}: is closed")
+        check_inputs(self.name, self.inputs, inputs)
+        self.runs.append({name: array.shape for name, array in inputs.items()})
+        if self.broken:
+            raise EngineError(f"{self.name}: {self.broken}")
+        return self._answer(inputs)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._closed = True

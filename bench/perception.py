@@ -1,0 +1,126 @@
+"""Milliseconds a frame by stage: p50 and p95, following and re-detecting, with 1 and 2 threads.
+
+    python bench/perception.py ../shared/data/photos/emrecandir/palm_077.jpg
+
+One person with both hands up at 640 x 480: the picture's left half and its mirror image, cut at the person's
+nose, moved a little from frame to frame. "following": hands and body are known from the frame before;
+"re-detecting": everything is forgotten before each frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from agent.config.folders import cache_folder
+from agent.config.settings import AgentSettings, RecognitionSettings
+from agent.core.types import Floats, Frame, Image
+from agent.inference.engine import BACKENDS
+from agent.inference.onnxruntime_engine import OnnxRuntimeEngine
+from agent.inference.perception import Perception, build_perception
+
+STAGES = ("detector", "landmark", "palm", "crop", "classifier")
+FPS = 15
+
+
+class TimedEngine(OnnxRuntimeEngine):
+    """Adds up what all networks take, to tell how much the rest does."""
+
+    spent_ms = 0.0
+
+    def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Engine.run`."""
+        start = time.perf_counter()
+        results = super().run(inputs)
+        TimedEngine.spent_ms += (time.perf_counter() - start) * 1000
+        return results
+
+
+def both_hands(image: Image, perception: Perception) -> Image:
+    """A person with both hands up, made of one with the right hand up."""
+    image = np.asarray(cv2.resize(image, (640, 480)), np.uint8)
+    (sight,) = perception.see([Frame("find", 0, 0.0, image)])
+    perception.forget("find")
+    if not sight.poses:
+        raise SystemExit("no person in this picture")
+    nose = sight.poses[0].joint("nose")
+    middle = round(nose[0]) if nose else 320
+    half = image[:, :middle]
+    both = np.hstack([half, half[:, ::-1]])
+    left = max((both.shape[1] - 640) // 2, 0)
+    both = both[:, left : left + 640]
+    wide = 640 - both.shape[1]
+    return np.asarray(
+        cv2.copyMakeBorder(both, 0, 0, wide // 2, wide - wide // 2, cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def frames(image: Image, count: int) -> list[Frame]:
+    """The picture, swaying by a few pixels."""
+    moved = []
+    for seq in range(count):
+        sway = np.array([[1, 0, 6 * math.sin(seq / 5)], [0, 1, 4 * math.cos(seq / 7)]], np.float32)
+        picture = cv2.warpAffine(image, sway, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+        moved.append(Frame("bench", seq, seq / FPS, np.asarray(picture, np.uint8)))
+    return moved
+
+
+def measure(
+    perception: Perception, clip: list[Frame], *, forget: bool
+) -> tuple[dict[str, list[float]], float]:
+    """Milliseconds of every frame by stage, and hands seen a frame."""
+    spent: dict[str, list[float]] = {name: [] for name in (*STAGES, "all", "not a network")}
+    hands = 0
+    for frame in clip:
+        if forget:
+            perception.forget(frame.camera)
+        TimedEngine.spent_ms = 0.0
+        start = time.perf_counter()
+        (sight,) = perception.see([frame])
+        total = (time.perf_counter() - start) * 1000
+        hands += len(sight.hands)
+        for name in STAGES:
+            spent[name].append(sight.stage_ms.get(name, 0.0))
+        spent["all"].append(total)
+        spent["not a network"].append(total - TimedEngine.spent_ms)
+    return {name: ms[5:] for name, ms in spent.items()}, hands / len(clip)
+
+
+def main() -> None:
+    """Run it."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("image", type=Path)
+    options.add_argument("--frames", type=int, default=100)
+    options.add_argument("--gestures", default=RecognitionSettings().gestures)
+    options.add_argument("--cache", type=Path)
+    given = options.parse_args()
+    read = cv2.imread(str(given.image))
+    if read is None:
+        raise SystemExit(f"{given.image}: not a picture")
+    BACKENDS["onnxruntime"] = "__main__:TimedEngine"
+    table = Table("threads", "", "hands", *STAGES, "all", "not a network", title="ms a frame, p50 / p95")
+    for threads in (1, 2):
+        cv2.setNumThreads(threads)
+        settings = RecognitionSettings(threads=threads, gestures=given.gestures, people=1)
+        perception = build_perception(settings, given.cache or cache_folder(AgentSettings(), os.environ))
+        clip = frames(both_hands(np.asarray(read, np.uint8), perception), given.frames)
+        for title, forget in (("following", False), ("re-detecting", True)):
+            perception.forget("bench")
+            spent, hands = measure(perception, clip, forget=forget)
+            cells = [f"{np.percentile(ms, 50):.1f} / {np.percentile(ms, 95):.1f}" for ms in spent.values()]
+            table.add_row(str(threads), title, f"{hands:.2f}", *cells)
+        perception.close()
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()
