@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame
 
-OPEN_TIMEOUT_MS = 10_000  # the stream starts at the next key frame, which cameras send every 1 to 10 s
+OPEN_TIMEOUT_MS = 8_000  # the stream starts at the next key frame, which cameras send every 1 to 5 s
 ONE_THREAD = 1  # FFmpeg's frame threads would hold back as many pictures as there are threads
 
 
@@ -37,7 +37,7 @@ class NetworkStream:
         *,
         pace: bool,  # noqa: ARG002 (one signature for all sources)
     ) -> None:
-        self._url = settings.source
+        self._settings = settings
         self._name = public_name(settings.source)
         self._stall_s = settings.stall
         self._clock = clock
@@ -53,9 +53,10 @@ class NetworkStream:
         """As `FrameSource.open`: tells apart no host, no server, no such stream, a login and silence."""
         self.close()
         prepare()
-        check_reachable(self._url)
+        url = self._address()
+        check_reachable(url)
         capture = cv2.VideoCapture(
-            self._url,
+            url,
             FFMPEG,
             [
                 *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS),
@@ -64,10 +65,16 @@ class NetworkStream:
             ],
         )
         if not capture.isOpened():
-            raise SourceLost(f"{self._name}: {why_refused(self._url)}")
+            raise SourceLost(f"{self._name}: {why_refused(url)}")
         live = self._capture = LiveCapture(capture, self._clock)
         width, height = live.get(cv2.CAP_PROP_FRAME_WIDTH), live.get(cv2.CAP_PROP_FRAME_HEIGHT)
         return Granted(int(width), int(height), live.get(cv2.CAP_PROP_FPS))
+
+    def _address(self) -> str:
+        try:
+            return self._settings.address()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise SourceLost(f"{self._name}: its password file cannot be read ({exc})") from exc
 
     def read(self) -> Frame:
         """As `FrameSource.read`; waits at most `stall` seconds."""

@@ -24,6 +24,7 @@ PATH_VARIABLE = "GESTURE_AGENT_CONFIG"
 SEARCHED = (Path("config.toml"), Path("/etc/gesture-agent/config.toml"))
 BUILT_IN = "built-in defaults"
 _HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.]*:")  # "v4l2:...", "rtsp://...", "gst:..."; anything else is a path
+_LOGIN_IN_STREAM = re.compile(r"(rtsps?|https?)://[^/@\s]*:[^/\s]*@")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -57,6 +58,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
         raise ConfigProblems([*problems, *problems_of(exc, Settings, written)]) from exc
     paths = _Paths(file.parent.absolute() if file else Path.cwd(), written, environ)
     settings = paths.absolute(settings)
+    problems += _logins(settings, written)
     warnings: list[str] = []
     if need_files:
         problems += _unreadable(settings, written)
@@ -110,6 +112,14 @@ class _Paths:
     def _folder_of(self, at: KeyPath) -> Path:
         spot = self._written.spot(at)
         return Path.cwd() if spot.file.startswith(environment.PREFIX) else self._folder
+
+
+def _logins(settings: Settings, written: Located) -> Iterator[Problem]:
+    """Streams whose URL holds a password, which settings never do."""
+    text = 'a URL holds no password here; write user = "NAME" and password = { file = "PATH" }'
+    for name, camera in settings.camera.items():
+        if _LOGIN_IN_STREAM.match(camera.source):
+            yield written.problem(("camera", name, "source"), text)
 
 
 def _needed_files(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath, Path, bool]]:

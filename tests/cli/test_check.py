@@ -192,17 +192,24 @@ def test_a_password_is_never_printed(run: Run, home: Path) -> None:
     write(
         home,
         f'[mqtt]\nurl = "{url}"\nuser = "joe"\npassword = {{ file = "password" }}\n'
-        f'[camera.a]\nsource = "rtsp://joe:{SECRET}@127.0.0.1:{free_port()}/live"\n',
+        f'[camera.a]\nsource = "rtsp://127.0.0.1:{free_port()}/live"\nuser = "joe"\n'
+        'password = { file = "password" }\n'
+        f'[camera.b]\nsource = "gst:rtspsrc location=rtsp://joe:{SECRET}@127.0.0.1 ! decodebin"\n',
     )
     said = every_output(run)
     assert SECRET not in said
-    assert "rtsp://joe:***@127.0.0.1" in said
+    assert "location=rtsp://joe:***@127.0.0.1" in said
     assert f"chmod o-r {home / 'password'}" in said
 
 
 @pytest.mark.parametrize(
     "line",
-    [f'password = "{SECRET}"', f'url = "mqtt://joe:{SECRET}@broker"', f'url = "http://joe:{SECRET}@broker"'],
+    [
+        f'password = "{SECRET}"',
+        f'url = "mqtt://joe:{SECRET}@broker"',
+        f'url = "http://joe:{SECRET}@broker"',
+        f'[camera.a]\nsource = "rtsp://joe:{SECRET}@camera/live"',
+    ],
 )
 def test_a_password_written_at_the_wrong_place_is_refused_and_never_printed(
     run: Run, home: Path, line: str
@@ -210,4 +217,4 @@ def test_a_password_written_at_the_wrong_place_is_refused_and_never_printed(
     write(home, f"[mqtt]\n{line}\n")
     said = every_output(run)
     assert SECRET not in said
-    assert "config.toml:2:" in said
+    assert f"config.toml:{line.count(chr(10)) + 2}:" in said

@@ -13,7 +13,7 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
 from agent.config.located import parse
 from agent.config.problems import ConfigProblems
-from agent.config.settings import AgentSettings, Settings
+from agent.config.settings import AgentSettings, CameraSettings, Settings
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
@@ -173,6 +173,8 @@ def test_no_variable_whatever_crashes_the_loading(environ: dict[str, str]) -> No
         ('[mqtt]\npassword = "hunter2"\n', {}),
         ('[mqtt]\nurl = "mqtt://joe:hunter2@broker"\n', {}),
         ('[mqtt]\nurl = "http://joe:hunter2@broker"\n', {}),
+        ('[camera.a]\nsource = "rtsp://joe:hunter2@camera/live"\n', {}),
+        ('[camera.a]\nsource = "http://joe:hunter2@camera/?a=b@c"\n', {}),
         ("", {"GESTURE_AGENT__MQTT__PASSWORD": "hunter2"}),
         ("", {"GESTURE_AGENT__MQTT__URL": "mqtts://joe:hunter2@broker"}),
     ],
@@ -195,6 +197,15 @@ def test_a_secret_is_the_text_of_its_file_beside_the_settings(tmp_path: Path) ->
     password = settings(tmp_path, '[mqtt]\npassword = { file = "secret" }\n').mqtt.password
     assert password is not None
     assert password.read() == "hunter2"
+
+
+def test_a_camera_is_opened_with_its_login_and_shown_without(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("p@ss/word\n")
+    text = '[camera.a]\nsource = "rtsp://camera/live"\nuser = "joe"\npassword = { file = "secret" }\n'
+    camera = settings(tmp_path, text).camera["a"]
+    assert camera.address() == "rtsp://joe:p%40ss%2Fword@camera/live"
+    assert "word" not in repr(camera).replace("password", "")
+    assert CameraSettings(source="v4l2:/dev/video0", user="joe").address() == "v4l2:/dev/video0"
 
 
 def test_under_systemd_a_secret_comes_from_the_credentials_of_the_service(tmp_path: Path) -> None:
