@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from agent.config.rule_cases import CAMERA, HAND, LETTERS
+from agent.config.rule_cases import CAMERA, HAND
+from agent.config.rule_grammar import LETTERS
 from agent.core.debounce import Forming
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Verdict, World, Zone
