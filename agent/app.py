@@ -35,6 +35,7 @@ from agent.inference.engine import choose_backend
 from agent.inference.models import locate
 from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
+from agent.service.systemd import Notifier, Watchdog
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -97,6 +98,8 @@ class Agent:
             )
         self.settings = settings
         self._folders = make_folders(settings, environ)
+        self._notifier = Notifier(environ)
+        self._watchdog: Watchdog | None = None
         self._started_at = time.monotonic()
         self._perception = build_perception(settings.recognition, self._folders.cache)
         self._models = {
@@ -128,7 +131,10 @@ class Agent:
                 health=self._health,
                 enabled_changed=self._remember_enabled,
                 rules_changed=lambda _book: self.delivery.info(self._info()),
-                state_changed=lambda _line: None,
+                state_changed=self._notifier.status,
+                reloading=self._notifier.reloading,
+                reloaded=self._notifier.ready,
+                turned=self._turned,
             ),
             clock=time.monotonic,
         )
@@ -148,6 +154,8 @@ class Agent:
         except BaseException:
             self.close()
             raise
+        self._watchdog = Watchdog(self._notifier, lambda: (self.loop.turns, self.delivery.progress))
+        self._notifier.ready()
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 
@@ -161,6 +169,7 @@ class Agent:
 
     def close(self) -> None:
         """Close what was built, in reverse."""
+        self._notifier.stopping()
         for camera in self.cameras.values():
             camera.close()
         self._frames.close()
@@ -168,6 +177,10 @@ class Agent:
         self.delivery.close()
         self._perception.close()
         log.info("agent_stopped")
+
+    def _turned(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.turn()
 
     def _all_played(self) -> bool:
         return all(camera.finished for camera in self.cameras.values())

@@ -99,6 +99,9 @@ class Hooks:
     enabled_changed: Callable[[bool], None]
     rules_changed: Callable[[Book], None]
     state_changed: Callable[[str], None]  # one line for STATUS=
+    reloading: Callable[[], None]
+    reloaded: Callable[[], None]
+    turned: Callable[[], None]  # after every turn: the loop makes progress
 
 
 class Loop:
@@ -179,10 +182,13 @@ class Loop:
         self._answer()
         if self._reload_wanted:
             self._reload_wanted = False
+            self._hooks.reloading()
             self.reload_rules()
+            self._hooks.reloaded()
         self._tell_armed()
         self._tell_health()
         self.turns += 1
+        self._hooks.turned()
 
     def _rest_of(self, camera: str) -> Rest:
         if camera not in self._rests:

@@ -20,7 +20,9 @@ def run(config: ConfigFile = None) -> None:
     SIGHUP reads the rules again. A camera or a broker that is away is waited for.
     """
     from agent.app import run_agent
+    from agent.service.logs import configure_logs
 
     settings = loaded(config, need_files=True).settings
+    configure_logs(settings.log)
     if run_agent(settings):  # a restart was asked for: begin anew in the same process
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

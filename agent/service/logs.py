@@ -1,0 +1,98 @@
+"""How the agent speaks: lines for people, JSON on request, structured fields in the journal.
+
+Under systemd every key of an event becomes a field, so that `journalctl GESTURE=stop` finds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, NoReturn, TextIO
+
+import structlog
+
+from agent.config.settings import LogSettings
+
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # as in syslog
+_RESERVED = {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "EVENT"}
+
+
+def configure_logs(
+    settings: LogSettings, environ: Mapping[str, str] = os.environ, stream: TextIO = sys.stderr
+) -> str:
+    """Set structlog up for the whole process; the format that was chosen.
+
+    `auto`: the journal where stderr is connected to it and systemd-python is here, else console.
+    """
+    chosen: str = settings.format
+    if chosen == "auto":
+        chosen = "journal" if _to_journal(environ, stream) and _has_systemd() else "console"
+    level: int = getattr(logging, settings.level.upper())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            *_processors(chosen, stream),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s", force=True)
+    return chosen
+
+
+def _processors(chosen: str, stream: TextIO) -> list[Any]:
+    if chosen == "journal":
+        return [structlog.processors.format_exc_info, _to_the_journal]
+    if chosen == "json":
+        return [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ]
+    colours = stream.isatty() and "NO_COLOR" not in os.environ
+    return [
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=18),
+    ]
+
+
+def _to_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether stderr is the journal's socket (systemd.exec(5), $JOURNAL_STREAM)."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _has_systemd() -> bool:
+    try:
+        import systemd.journal  # noqa: PLC0415, F401 (an optional package)
+    except ImportError:
+        return False
+    return True
+
+
+def _to_the_journal(_logger: object, _method: str, event: MutableMapping[str, Any]) -> NoReturn:
+    """The last processor: sends the event with its fields, leaves nothing to print."""
+    from systemd import journal  # noqa: PLC0415 (an optional package)
+
+    message, fields = journal_entry(event)
+    journal.send(message, SYSLOG_IDENTIFIER="gesture-agent", **fields)
+    raise structlog.DropEvent
+
+
+def journal_entry(event: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A readable line, and one upper-case field for every key of the event."""
+    name = str(event.get("event", ""))
+    keys = {key: value for key, value in event.items() if key not in {"event", "level"} and value is not None}
+    shown = " ".join(f"{key}={value}" for key, value in keys.items() if key != "exception")
+    message = f"{name} {shown}".rstrip()
+    if "exception" in keys:
+        message = f"{message}\n{keys['exception']}"
+    fields = {key.upper(): str(value) for key, value in keys.items() if key.upper() not in _RESERVED}
+    return message, {**fields, "EVENT": name, "PRIORITY": _PRIORITIES.get(str(event.get("level")), 6)}
