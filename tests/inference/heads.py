@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SIZES = {"landmarks": 63, "world": 63, "presence": 1, "handedness": 1, "crop_angle": 1}
+SIZES = {"landmarks": 63, "world": 63, "presence": 1, "handedness": 1, "crop_angle": 1, "heartbeat": 1}
 
 
 def random_head(wants: tuple[str, ...], classes: int = 6, opset: int = 17) -> bytes:

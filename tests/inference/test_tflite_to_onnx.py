@@ -17,7 +17,7 @@ from agent.inference.engine import load_engine
 from agent.inference.manifest import WheelSource, load_manifest
 from agent.inference.tflite_to_onnx import convert
 
-LARGEST_ERROR = {  # in the output's own unit; measured on the photographs below: 1/5 of this or less
+LARGEST_ERROR = {  # in the output's own unit; measured on 20 photographs: a quarter of this or less
     "pose-detector": {"boxes": 0.02, "scores": 0.02},  # px of 224; log-odds
     "pose-landmark": {"landmarks": 0.05, "presence": 1e-4},  # px of 256; probability
     "palm-detector": {"boxes": 0.02, "scores": 0.02},  # px of 192; log-odds
