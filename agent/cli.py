@@ -12,7 +12,7 @@ import typer
 from agent import __version__
 from agent.commands import check, demo, evaluate, models, outbox, replay, rules, run
 from agent.commands.options import AsJson
-from agent.commands.output import echo_json
+from agent.commands.output import echo_json, wants_colour
 from agent.errors import CannotStart, GestureAgentError
 
 STOPPED, CRASHED, CANNOT_START = 0, 1, 3
@@ -51,10 +51,12 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=run.EPILOG)(run.run)
-app.command(epilog=demo.EPILOG)(demo.demo)
-app.command(epilog=check.EPILOG)(check.check)
-app.command(epilog=replay.EPILOG)(replay.replay)
+app.command(epilog=run.EPILOG, short_help="Watch the cameras and publish what is seen: the daemon.")(run.run)
+app.command(epilog=demo.EPILOG, short_help="See it work now, with a broker inside.")(demo.demo)
+app.command(epilog=check.EPILOG, short_help="Show the settings in force and try every part.")(check.check)
+app.command(epilog=replay.EPILOG, short_help="Show the gestures of a video or a folder of images.")(
+    replay.replay
+)
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
 app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
@@ -91,7 +93,7 @@ def _version_of(package: str) -> str | None:
 def main() -> None:
     """Run the command line; every error on purpose becomes its message and its exit code."""
     try:
-        app()
+        app(color=wants_colour())
     except CannotStart as exc:
         _say(exc)
         sys.exit(CANNOT_START)
@@ -104,7 +106,7 @@ def main() -> None:
 
 
 def _say(error: Exception) -> None:
-    typer.secho(str(error), fg="red", err=True)
+    typer.secho(str(error), fg="red", err=True, color=wants_colour())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -23,9 +24,14 @@ def echo_json(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False))
 
 
+def wants_colour() -> bool | None:
+    """False where NO_COLOR is set (no-color.org); None: in a terminal yes, in a pipe no."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def warn(text: str) -> None:
     """A line on stderr that leaves stdout to the result."""
-    typer.secho(f"warning: {text}", fg="yellow", err=True)
+    typer.secho(f"warning: {text}", fg="yellow", err=True, color=wants_colour())
 
 
 def sign(state: State) -> str:
@@ -41,7 +47,9 @@ def echo_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*titles, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for title in titles:
+            table.add_column(title, overflow="fold")
         for row in rows:
             table.add_row(*map(Text.from_ansi, row))
         Console().print(table)
