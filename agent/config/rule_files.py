@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from agent.core.rules import ANY, Book
 from agent.core.types import NO_GESTURE
 
 MAX_FILES = 100
+MAX_WARNINGS = 20
 
 _Known: TypeAlias = Mapping[str, Collection[str] | None]
 
@@ -54,6 +56,7 @@ def read_rules(
     }
     files = list(_validate(written, known, problems))
     problems += _said_twice(written)
+    problems += _never_true(files)
     if problems:
         raise ConfigProblems(problems)
     return _bind(files, tuple(paths), debounce)
@@ -118,6 +121,17 @@ def _said_twice(written: Sequence[Located]) -> Iterator[Problem]:
                 yield located.problem(path, f'{kind} "{name}" is there already: {before.file}:{before.line}')
 
 
+def _never_true(files: Sequence[tuple[Located, RuleFile]]) -> Iterator[Problem]:
+    """A zone of one camera in a rule for another."""
+    zones = {name: zone for _, file in files for name, zone in file.zone.items()}
+    for located, file in files:
+        for index, rule in enumerate(file.rule):
+            zone = zones.get(rule.when.zone or "")
+            if zone and zone.camera and rule.when.camera not in {None, zone.camera}:
+                text = f'zone "{rule.when.zone}" is of camera "{zone.camera}", not "{rule.when.camera}"'
+                yield located.problem(("rule", index, "when", "zone"), text)
+
+
 def _names(located: Located) -> Iterator[tuple[str, str, KeyPath]]:
     rules = located.data.get("rule")
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
@@ -152,8 +166,13 @@ def _bind(
         for located, file in files
         for index, case in enumerate(file.case)
     ]
-    warnings = [
-        Problem(spots[late].file, spots[late].line, spots[late].column, text)
-        for late, text in overlaps(book, spots)
-    ]
-    return RuleBook(book, tuple(cases), spots, paths, tuple(warnings))
+    return RuleBook(book, tuple(cases), spots, paths, tuple(_warnings(book, spots)))
+
+
+def _warnings(book: Book, spots: Mapping[str, Spot]) -> Iterator[Problem]:
+    """The first overlaps; hundreds of them are one mistake."""
+    found = overlaps(book, spots)
+    for late, text in itertools.islice(found, MAX_WARNINGS):
+        yield Problem(spots[late].file, spots[late].line, spots[late].column, text)
+    if more := sum(1 for _ in found):
+        yield Problem(spots[late].file, 0, 0, f"{more} more overlaps like these")

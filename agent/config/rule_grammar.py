@@ -153,6 +153,8 @@ class ValueTable(Table):
     def _tests_something(self) -> ValueTable:
         if all(test is None for test in (self.is_, self.not_, self.above, self.below)):
             raise ValueError('say what the value must be: "is", "not", "above" or "below"')
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"no value is above {self.above:g} and below {self.below:g}")
         return self
 
 
@@ -189,6 +191,8 @@ class WhenTable(Table):
             raise ValueError('"within" belongs to a "sequence"; to be held for a time is "hold"')
         if self.move and not self.gesture:
             raise ValueError('"move" needs the "gesture" that is held while the hand moves')
+        if self.between and self.between[0] == self.between[1]:
+            raise ValueError('"between" begins and ends at the same time; leave it out for the whole day')
         if self.hand != "any" and self.both:
             raise ValueError('"hand" makes no sense with "both"')
         return self
@@ -287,6 +291,8 @@ class RuleTable(ActionTable):
             raise ValueError('a rule with "dial" has no other action; write a second rule with also = true')
         if not self.dial and not any(acts):
             raise ValueError('the rule does nothing; write "publish", "webhook", "command", "key" or "do"')
+        if not self.dial and "value" in fields_of(self.model_dump(include={*ActionTable.model_fields, "do"})):
+            raise ValueError('the template field "value" is known in a "dial" only')
         if self.repeat and (self.when.move or self.dial):
             raise ValueError('"repeat" makes no sense with "move"')
         return self

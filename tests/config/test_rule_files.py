@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config.rule_cases import run_cases
-from agent.config.rule_files import MAX_FILES, RuleBook, read_rules
+from agent.config.rule_files import MAX_FILES, MAX_WARNINGS, RuleBook, read_rules
 from agent.config.rule_grammar import MAX_RULES
 from agent.config.rule_schema import schema_text
 from agent.config.settings import DebounceSettings
@@ -209,6 +209,23 @@ def test_an_unknown_zone_is_said_when_all_files_could_be_read(tmp_path: Path) ->
         (
             '[[case]]\ntitle = "t"\nright = "SSX"',
             'a.toml:3:9: unknown letter "X" in a timeline; known: . 2 ? F O S T',
+        ),
+        (
+            rule(SAY, when='{ gesture = "ok", between = ["22:00", "22:00"] }'),
+            'a.toml:3:8: "between" begins and ends at the same time; leave it out for the whole day',
+        ),
+        (
+            rule(SAY, when='{ gesture = "ok", if = { topic = "t", above = 5, below = 5 } }'),
+            "a.toml:3:31: no value is above 5 and below 5",
+        ),
+        (
+            rule('publish = { topic = "t", payload = ["{value}"] }'),
+            'a.toml:1:3: the template field "value" is known in a "dial" only',
+        ),
+        (
+            '[zone.z]\nbox = [0, 0, 1, 1]\ncamera = "door"\n'
+            + rule(SAY, when='{ gesture = "ok", zone = "z", camera = "hall" }'),
+            'a.toml:6:33: zone "z" is of camera "door", not "hall"',
         ),
         ("[[rules]]", 'a.toml:1:3: unknown key "rules"; did you mean "rule"?'),
         ("rule = 5", "a.toml:1:8: 5 is not a list [ ... ]"),
@@ -439,6 +456,12 @@ def test_rules_in_the_shadow_of_a_rule_before_them_are_found(tmp_path: Path, whe
 
 def test_also_is_never_an_overlap(tmp_path: Path) -> None:
     assert warnings(tmp_path, '{ gesture = "stop" }', '{ gesture = "stop" }', also=True) == []
+
+
+def test_hundreds_of_overlaps_are_not_all_told(tmp_path: Path) -> None:
+    found = warnings(tmp_path, *['{ gesture = "stop" }'] * 30)
+    assert len(found) == MAX_WARNINGS + 1
+    assert found[-1] == f"a.toml: {30 * 29 // 2 - MAX_WARNINGS} more overlaps like these"
 
 
 # cases
