@@ -9,7 +9,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT_RUN  := python3 python3-venv ca-certificates
 APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
             gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-            gstreamer1.0-libav ffmpeg systemd
+            gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check unit bench train chaos install-deps clean

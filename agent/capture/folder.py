@@ -78,6 +78,8 @@ class ImageFolder:
 
     def read(self) -> Frame:
         """As `FrameSource.read`."""
+        if not self._paths:
+            raise SourceLost(f"{self._path}: is not open")
         while True:
             if self._next >= len(self._paths) and not self._loop:
                 raise EndOfSource(f"{self._path}: played to its end ({self._next - self.skipped} images)")

@@ -9,10 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from agent.core.types import Frame, Image
 
-START_S = 12.0  # for opening and the first picture; sources give up by themselves at 10 s
+START_S = 14.0  # for opening and the first picture; sources give up by themselves after 12 s at most
 RETURN_S = 1.0  # a source ends a silent read by itself after `stall`; this much later it hangs
 COARSE = 16  # every 16th pixel is compared first: nearly always enough to see that something changed
-FPS_SMOOTHING = 0.1  # weight of the newest interval
+SMOOTHING = 0.1  # weight of the newest interval
 
 Fault: TypeAlias = Literal["hangs", "frozen"]
 """No picture for so long that the source itself should have said something | always the same picture."""
@@ -29,9 +29,9 @@ class Liveness:
     def __init__(self, began_at: float, stall_s: float, frozen: Image | None = None) -> None:
         self.image = frozen
         self.trusted = frozen is None
-        self.fps = 0.0  # measured
+        self._interval_s = 0.0  # between frames, smoothed
         self._stall_s = stall_s
-        self._began_at = began_at
+        self.began_at = began_at
         self._came_at: float | None = None
         self._changed_at = began_at
 
@@ -40,23 +40,28 @@ class Liveness:
         """It has shown something, and that was not just the frozen picture of before."""
         return self._came_at is not None and self.trusted
 
+    @property
+    def fps(self) -> float:
+        """Measured; 0 before the second frame."""
+        return 1 / self._interval_s if self._interval_s else 0.0
+
     def see(self, frame: Frame) -> None:
         """Take the next frame."""
         if self.image is None or not same(self.image, frame.image):
             self._changed_at = frame.at
             self.trusted = True
         if self._came_at is not None and frame.at > self._came_at:
-            fps = 1 / (frame.at - self._came_at)
-            self.fps += (fps - self.fps) * (FPS_SMOOTHING if self.fps else 1.0)
+            interval_s = frame.at - self._came_at
+            self._interval_s += (interval_s - self._interval_s) * (SMOOTHING if self._interval_s else 1.0)
         self._came_at, self.image = frame.at, frame.image
 
     def fault(self, now: float, patience_s: float) -> Fault | None:
         """What is wrong, if anything; the same picture is borne for `patience_s`."""
         if self._came_at is None:
-            return "hangs" if now - self._began_at > START_S else None
+            return "hangs" if now - self.began_at > START_S else None
         if now - self._came_at > self._stall_s + RETURN_S:
             return "hangs"
-        return "frozen" if now - self._changed_at > patience_s else None
+        return "frozen" if self._came_at - self._changed_at > patience_s else None
 
 
 def same(one: Image, other: Image) -> bool:

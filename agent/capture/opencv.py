@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FFMPEG = cv2.CAP_FFMPEG
 V4L2 = cv2.CAP_V4L2
 MAX_DAMAGED = 30  # pictures in a row that cannot be decoded: about a second, then the source is lost
+SILENCE_S = 0.5  # a grab that failed after so long waited in vain; a sooner one met damaged data, or the end
 _FATAL_ONLY = 1  # of OpenCV's log levels
 _ENVIRONMENT = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
@@ -47,14 +48,16 @@ class LiveCapture:
 
     def read(self) -> tuple[Image, float] | None:
         """The next picture, uint8 (H, W, 3) BGR, and when it came; None when no good one comes any more."""
-        for _ in range(MAX_DAMAGED):
-            if not self._capture.grab():
-                return None
+        for damaged in range(MAX_DAMAGED):
+            asked_at = self._clock()
+            grabbed = self._capture.grab()
             at = self._clock()
-            ok, image = self._capture.retrieve()
+            ok, image = self._capture.retrieve() if grabbed else (False, None)
             if ok:
+                self.damaged += damaged
                 return cast("Image", image), at
-            self.damaged += 1
+            if not grabbed and at - asked_at > SILENCE_S:
+                return None
         return None
 
     def release(self) -> None:

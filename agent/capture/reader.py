@@ -22,7 +22,7 @@ class Reader:
     """One life of a source: opened, read until it ends or is left, closed; all in one thread.
 
     `accept` gets every frame while the camera shows the world (see `Liveness`); `notify` is called when
-    that begins, and when `done`.
+    that begins, and when it is `over`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Reader:
         self.liveness = liveness
         self.granted: Granted | None = None
         self.error: Exception | None = None  # why it ended; None when it was left
-        self.done = False
+        self._done = False
         self._camera = camera
         self._accept = accept
         self._notify = notify
@@ -60,6 +60,11 @@ class Reader:
         self._thread.join(patience_s)
         return not self._thread.is_alive()
 
+    @property
+    def over(self) -> bool:
+        """No frame comes any more; the device may still be closing."""
+        return self.error is not None or self._done
+
     def _run(self) -> None:
         try:
             self._play()
@@ -68,17 +73,17 @@ class Reader:
         except Exception as exc:
             log.exception("camera_reader_failed", camera=self._camera)
             self.error = exc
+        self._notify()
+        try:
+            self.source.close()
         finally:
-            self.done = True
+            self._done = True
             self._notify()
 
     def _play(self) -> None:
-        try:
-            self.granted = self.source.open()
-            while not self._left:
-                self._take(self.source.read())
-        finally:
-            self.source.close()
+        self.granted = self.source.open()
+        while not self._left:
+            self._take(self.source.read())
 
     def _take(self, frame: Frame) -> None:
         with self._gate:

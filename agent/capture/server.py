@@ -10,7 +10,7 @@ from agent.capture.source import public_name
 from agent.errors import SourceLost
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-TIMEOUT_S = 3.0
+TIMEOUT_S = 2.0
 NO_ANSWER = "accepts the connection but sends no stream; restart the camera, and check the path in the URL"
 
 
@@ -54,8 +54,10 @@ def why_refused(url: str) -> str:
 def _verdict(parts: SplitResult, status: int, kind: str) -> str:
     if status in {401, 403}:
         if parts.username:
-            return f"refuses the user or the password in the URL (status {status}); correct them"
-        return f"wants a login (status {status}); write it as {parts.scheme}://USER:PASSWORD@..."
+            return (
+                f"refuses the login (status {status}); correct user and password of the camera, or the path"
+            )
+        return f"wants a login (status {status}); set user and password of the camera"
     if status in {404, 454}:
         return f"has no stream at {parts.path or '/'} (status {status}); look up the path in its manual"
     if status != http.client.OK:

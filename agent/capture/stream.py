@@ -25,7 +25,10 @@ ONE_THREAD = 1  # FFmpeg's frame threads would hold back as many pictures as the
 
 
 class NetworkStream:
-    """A camera on the network; the newest picture, whatever the server's speed."""
+    """A camera on the network; the newest picture, whatever the server's speed.
+
+    Where the server changes the size in the middle, OpenCV scales to the size of the start.
+    """
 
     live = True
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame
 
-MISSING_SHARE = 0.02  # containers estimate their number of frames; fewer missing than this is no damage
-MISSING_FRAMES = 2
+MISSING_SHARE = 0.02  # of the time; containers estimate it, less than this is no damage
+MISSING_S = 0.2
 
 log = structlog.get_logger()
 
@@ -88,7 +88,8 @@ class VideoFile:
     def _end(self, capture: cv2.VideoCapture) -> None:
         """Start again where `loop` is set; raises `EndOfSource` where not."""
         expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if expected - self._frames > max(MISSING_FRAMES, MISSING_SHARE * expected):
+        played_s = self._time_s + 1 / self._fps
+        if expected / self._fps - played_s > max(MISSING_S, MISSING_SHARE * played_s):
             log.warning(
                 "video_cut_off", source=str(self._path), frames_read=self._frames, frames_expected=expected
             )

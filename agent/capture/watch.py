@@ -177,11 +177,10 @@ class CameraWatch:
 
     def _watch_over(self, reader: Reader) -> str:
         """Wait until it is over; why, empty when it was switched off."""
-        began_at = self._clock()
         online_at: float | None = None
         stall_s = self._settings.stall
         patience_s = stall_s if self._frozen is None else max(stall_s, self._backoff.next_s())
-        while self._enabled and not self._closing and not reader.done:
+        while self._enabled and not self._closing and not reader.over:
             now = self._clock()
             if reader.source.live and (fault := reader.liveness.fault(now, patience_s)):
                 self._stalls += 1
@@ -191,12 +190,12 @@ class CameraWatch:
                 online_at, patience_s, self._frozen = now, stall_s, None
                 self._granted = reader.granted
                 self._report("online")
-            elif online_at is None and now - began_at > SLOW_START_S:
+            elif online_at is None and now - reader.liveness.began_at > SLOW_START_S:
                 self._say_it_is_slow()
             elif online_at is not None and now - online_at > GOOD_S:
                 self._backoff.reset()
             self._sleep(TICK_S)
-        if online_at is None and reader.done and reader.liveness.seeing:
+        if online_at is None and reader.over and reader.liveness.seeing:
             self._report("online")  # it was, for less than a tick
         return str(reader.error) if reader.error else ""
 
