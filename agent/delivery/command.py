@@ -25,7 +25,7 @@ def run(program: str, arguments: Sequence[str], *, rule: str, timeout_s: float) 
         ) as process:
             return _wait(process, rule, timeout_s)
     except (OSError, ValueError) as exc:
-        log.error("command_failed", rule=rule, program=program, reason=str(exc))  # noqa: TRY400 (no traceback)
+        log.error("command_failed", rule=rule, program=program, reason=str(exc))
         return False
 
 
@@ -34,7 +34,7 @@ def _wait(process: subprocess.Popen[bytes], rule: str, timeout_s: float) -> bool
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         _kill_group(process)
-        log.error("command_failed", rule=rule, reason=f"still running after {timeout_s:g} s: killed")  # noqa: TRY400
+        log.error("command_failed", rule=rule, reason=f"still running after {timeout_s:g} s: killed")
         return False
     if code != 0:
         log.error("command_failed", rule=rule, reason=f"ended with {code}")

@@ -17,7 +17,7 @@ import structlog
 from agent.delivery.clocks import Clocks
 from agent.delivery.flights import Flights, Link
 from agent.delivery.mqtt import LinkEvent
-from agent.delivery.outbox import Fill, Outbox, Row
+from agent.delivery.outbox import EXPIRE_AT_ONCE, Fill, Outbox, Row
 from agent.delivery.outcome import Outcome
 from agent.delivery.posts import Answered, Posts
 from agent.errors import CannotStart
@@ -57,6 +57,8 @@ class Drain:
         self._closing = False
         self._failure: CannotStart | None = None
         self._filled_s = 0.0
+        self._expired_s = 0.0
+        self._hurry = False
         self.fill = Fill()
         self.progress = 0  # moves at least every TICK_S while the thread is healthy
         self.lost = 0  # rows that never got as far as the outbox
@@ -106,6 +108,7 @@ class Drain:
     def _run(self) -> None:
         try:
             self._outbox.open()
+            self.fill = self._outbox.fill()
         except CannotStart as exc:
             self._failure = exc
             return
@@ -138,7 +141,7 @@ class Drain:
         rows: list[Row] = []
         events: list[LinkEvent | Answered] = []
         try:
-            item = self._inbox.get(timeout=TICK_S)
+            item = self._inbox.get(timeout=0.0 if self._hurry else TICK_S)
             while True:
                 if isinstance(item, Row):
                     rows.append(item)
@@ -166,10 +169,15 @@ class Drain:
                 self._on_published(row.target, row.payload)
 
     def _expire(self) -> None:
+        now = self._clocks.boot_s()
+        if now - self._expired_s < TICK_S and not self._hurry:
+            return
+        self._expired_s = now
         late = self._outbox.expire(self._flights.busy | self._posts.busy)
         for row in late:
             self._flights.gone(row.id)
             self._posts.gone(row.id)
+        self._hurry = len(late) >= EXPIRE_AT_ONCE  # there may be more
         if late:
             first = late[0]
             log.warning("event_expired", count=len(late), target=first.target, event_id=first.event_id)

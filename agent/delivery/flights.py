@@ -16,6 +16,7 @@ from agent.delivery.outbox import Outbox, Row
 from agent.delivery.outcome import Backoff, Outcome
 
 ACK_PATIENCE_S = 1.0  # an acknowledgement later than this: the broker hangs, give it no more
+ACK_LIMIT_S = 30.0  # and one that late: it will not come, take a new connection
 REFUSALS = 5  # tries before a refused row becomes a dead letter
 REFUSED_BACKOFF = Backoff(0.5, 60.0)
 STRIKES = 3  # connections that one row may cost before it becomes a dead letter

@@ -126,7 +126,7 @@ class Mqtt:
         self._talk: _Talk | None = None
         self._generation = 0
         self._window = WINDOW
-        self._abort = ""
+        self._abort = (0, "")  # generation of the connection to cut, and why
         self._birth_is_wrong = False
         self._closing = threading.Event()
         self._flushed = threading.Event()
@@ -162,7 +162,7 @@ class Mqtt:
         """Cut that connection so that what lies in its buffers is not delivered late."""
         talk = self._talk
         if talk is not None and talk.generation == generation:
-            self._abort = reason
+            self._abort = (generation, reason)
 
     def publish(self, message: Message, generation: int | None = None) -> int | None:
         """Hand over a message; its mid, or None when that connection (None: any) is not up.
@@ -305,8 +305,8 @@ class Mqtt:
                 if self._birth_is_wrong and talk.alive:
                     self._birth_is_wrong = False
                     self._publish(talk, self._birth)
-                if self._abort:
-                    talk.reason = self._abort
+                if self._abort[0] == talk.generation:
+                    talk.reason = self._abort[1]
                     _reset(talk.client)
                     break
                 if self._closing.is_set():
@@ -324,7 +324,6 @@ class Mqtt:
         talk.birth_mid = self._publish(talk, self._birth)
 
     def _up(self, talk: _Talk, lost_at: float | None) -> None:
-        self._abort = ""
         self._version_settled = True
         self.trouble = None
         self.reconnects += self._was_up
@@ -380,6 +379,7 @@ class Mqtt:
 
     def _on_publish(self, talk: _Talk, mid: int, code: ReasonCode) -> None:
         if mid == talk.birth_mid:
+            talk.birth_mid = 0  # mids come round again after 65535 messages
             talk.alive = True
             self._flushed.set()
         else:

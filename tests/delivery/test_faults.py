@@ -1,0 +1,231 @@
+"""Nothing lost, nothing late: a real broker that dies, freezes, refuses and chokes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import structlog
+from brokers import Mosquitto, Subscriber, until
+from conftest import started
+
+from agent.config.settings import OutboxSettings
+from agent.core.types import Action
+from agent.delivery.clocks import Clocks
+from agent.delivery.outbox import Outbox, Row, list_rows
+
+
+def event_ids(subscriber: Subscriber) -> list[str]:
+    return [json.loads(heard.payload)["event_id"] for heard in subscriber.on("/event")]
+
+
+def publish(target: str, payload: str = "x", *, max_age_s: float = 5.0, retain: bool = False) -> Action:
+    return Action("publish", "a-rule", 0.0, max_age_s, target, payload, retain)
+
+
+def test_events_of_an_outage_arrive_when_the_broker_is_back(mosquitto: Mosquitto, deliver):
+    arrived: list[str] = []
+    delivery = deliver(
+        mosquitto.url,
+        on_published=lambda topic, p: (
+            arrived.append(json.loads(p)["event_id"]) if topic.endswith("event") else None
+        ),
+    )
+    mosquitto.kill()
+    sent = [delivery.event(started(), max_age_s=600) for _ in range(30)]
+    until(lambda: delivery.status().committed == 60, "commits")
+    assert delivery.status().delivered == 0
+    mosquitto.start()
+    until(lambda: len(arrived) == 30, "delivery")
+    assert arrived == sent
+    until(lambda: delivery.status().depth == 0, "the queue drains to zero")
+
+
+def test_events_whose_time_ran_out_during_an_outage_are_counted_and_never_sent(
+    mosquitto: Mosquitto, deliver, listen
+):
+    delivery = deliver(mosquitto.url)
+    mosquitto.kill()
+    until(lambda: not delivery.status().connected, "the loss is noticed")
+    for _ in range(10):
+        delivery.event(started(), max_age_s=0.2)
+    until(lambda: delivery.status().expired == 20, "they expire")
+    subscriber = Subscriber(mosquitto.start().port)
+    until(lambda: delivery.status().connected, "reconnection")
+    delivery.event(started("ok"))
+    until(lambda: subscriber.on("/action"), "the first event after")
+    assert [h.payload for h in subscriber.on("/action")] == ["ok"]
+    subscriber.close()
+
+
+def test_a_frozen_broker_gets_nothing_late(mosquitto: Mosquitto, deliver, listen):
+    """What is in flight when it freezes is cut off at its deadline: RST discards the socket's buffers."""
+    delivery = deliver(mosquitto.url, mqtt={"version": "3.1.1"})  # no message expiry to help
+    subscriber = listen(mosquitto.port, "gesture/#")
+    mosquitto.signal(signal.SIGSTOP)
+    for _ in range(40):
+        delivery.event(started(), max_age_s=0.5)
+    until(lambda: delivery.status().expired == 80, "all expire", 10)
+    mosquitto.signal(signal.SIGCONT)
+    until(lambda: delivery.status().connected, "reconnection")
+    delivery.event(started("ok"))
+    until(lambda: any(h.payload == "ok" for h in subscriber.on("/action")), "the first event after")
+    assert [h.payload for h in subscriber.on("/action")] == ["ok"]
+    assert delivery.status().expired == 80
+
+
+def test_a_frozen_broker_that_wakes_in_time_gets_everything(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url)
+    subscriber = listen(mosquitto.port, "gesture/#")
+    mosquitto.signal(signal.SIGSTOP)
+    sent = {delivery.event(started(), max_age_s=600) for _ in range(60)}
+    until(lambda: delivery.status().committed == 120, "commits")
+    mosquitto.signal(signal.SIGCONT)
+    until(lambda: delivery.status().delivered == 120, "delivery")
+    until(lambda: set(event_ids(subscriber)) == sent, "all of them at the subscriber")
+    assert delivery.status().expired == 0
+
+
+def test_nobody_listening_is_counted(mosquitto: Mosquitto, deliver):
+    delivery = deliver(mosquitto.url)
+    delivery.event(started())
+    until(lambda: delivery.status().delivered == 2, "delivery")
+    assert delivery.status().unheard == 2
+
+
+def test_what_an_acl_refuses_becomes_a_dead_letter_and_the_rest_goes_on(tmp_path: Path, deliver, listen):
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite gesture/#\ntopic read secret/#\n")
+    acl.chmod(0o700)
+    broker = Mosquitto(tmp_path, "allow_anonymous true", f"acl_file {acl}").start()
+    folder = tmp_path / "state"
+    try:
+        delivery = deliver(broker.url, folder=folder)
+        delivery.perform(publish("secret/door", "open", max_age_s=0.8))
+        delivery.event(started(), max_age_s=30)
+        until(lambda: delivery.status().delivered == 2, "the others are not held up")
+        until(lambda: [row for row in list_rows(folder) if row.dead], "dead letter")
+        assert (delivery.status().refused, delivery.status().expired) == (1, 0)
+        (dead,) = list_rows(folder)
+        assert dead.target == "secret/door"
+        assert "Not authorized" in (dead.dead or "")
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_payload_over_the_brokers_limit_is_set_aside_and_the_rest_goes_on(
+    tmp_path: Path, deliver, listen, version: str
+):
+    broker = Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 2000").start()
+    folder = tmp_path / "state"
+    try:
+        subscriber = listen(broker.port, "home/#")
+        delivery = deliver(broker.url, mqtt={"version": version}, folder=folder)
+        for n in range(5):
+            delivery.perform(publish("home/lamp", f"before {n}", max_age_s=600))
+        delivery.perform(publish("home/lamp", "x" * 5000, max_age_s=600))
+        for n in range(5):
+            delivery.perform(publish("home/lamp", f"after {n}", max_age_s=600))
+        until(lambda: delivery.status().delivered == 10, "the small ones", 60)
+        until(lambda: len({h.payload for h in subscriber.heard}) == 10, "at the subscriber")
+        assert delivery.status().refused == 1
+        assert [len(row.payload) for row in list_rows(folder) if row.dead] == [5000]
+        until(lambda: delivery.status().depth == 0, "the queue drains to zero")
+    finally:
+        broker.stop()
+
+
+def test_a_topic_that_cannot_be_published_to_is_set_aside(mosquitto: Mosquitto, deliver):
+    delivery = deliver(mosquitto.url)
+    delivery.perform(publish("home/#"))
+    until(lambda: delivery.status().refused == 1, "dead letter")
+
+
+def test_a_retained_state_of_a_rule_carries_no_expiry(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url)
+    delivery.perform(publish("home/lamp/set", "on", retain=True))
+    until(lambda: delivery.status().delivered == 1, "delivery")
+    subscriber = listen(mosquitto.port, "home/#")
+    until(lambda: subscriber.heard, "retained")
+    assert "MessageExpiryInterval" not in subscriber.heard[0].properties
+
+
+def test_message_expiry_carries_the_remaining_time(mosquitto: Mosquitto, deliver, listen):
+    mosquitto.kill()
+    delivery = deliver(mosquitto.url, wait=False)
+    delivery.event(started(), max_age_s=30)
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 1.2, "some of it is spent")
+    mosquitto.start()
+    subscriber = listen(mosquitto.port)
+    until(lambda: subscriber.on("/event") or delivery.status().delivered == 2, "delivery")
+    for heard in subscriber.on("/event"):
+        assert 20 <= heard.properties["MessageExpiryInterval"] <= 28
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_100_000_rows_wait_at_the_start_and_all_arrive(mosquitto: Mosquitto, deliver, tmp_path: Path):
+    folder, clocks = tmp_path / "state", Clocks()
+    box = Outbox(folder, OutboxSettings(rows=200_000), clocks)
+    box.open()
+    deadline = clocks.deadline(3600)
+    box.add([Row("publish", "t", str(n).encode(), deadline, str(n)) for n in range(100_000)])
+    box.close()
+    heard: set[str] = set()
+    delivery = deliver(
+        mosquitto.url,
+        folder=folder,
+        outbox={"rows": 200_000},
+        on_published=lambda _, payload: heard.add(payload.decode()),
+    )
+    before = delivery.progress
+    until(lambda: delivery.status().depth == 0, "all of them", 500)
+    until(lambda: len(heard) == 100_000, "all are told")
+    assert delivery.progress > before
+
+
+def test_100_000_rows_that_are_too_late_are_counted_and_gone(mosquitto: Mosquitto, deliver, tmp_path: Path):
+    folder, clocks = tmp_path / "state", Clocks()
+    box = Outbox(folder, OutboxSettings(rows=200_000), clocks)
+    box.open()
+    deadline = clocks.deadline(-1)
+    box.add([Row("publish", "t", str(n).encode(), deadline, str(n)) for n in range(100_000)])
+    box.close()
+    with structlog.testing.capture_logs():
+        delivery = deliver(mosquitto.url, folder=folder, outbox={"rows": 200_000})
+        until(lambda: delivery.status().expired == 100_000, "all counted", 60)
+    assert delivery.status().delivered == 0
+
+
+def test_a_broker_that_is_killed_again_and_again_loses_nothing(mosquitto: Mosquitto, deliver, tmp_path: Path):
+    """Counted at the hand-over to the broker; what a broker without persistence forgets is its own."""
+    seen: list[str] = []
+    delivery = deliver(
+        mosquitto.url,
+        on_published=lambda topic, p: (
+            seen.append(json.loads(p)["event_id"]) if topic.endswith("event") else None
+        ),
+    )
+    sent: list[str | None] = []
+    for n in range(4):
+        sent += [delivery.event(started(), max_age_s=600) for _ in range(50)]
+        until(lambda n=n: len(seen) > n * 100, "some arrive")
+        mosquitto.kill()
+        sent += [delivery.event(started(), max_age_s=600) for _ in range(50)]
+        mosquitto.start()
+    until(lambda: delivery.status().delivered >= 800, "all of them")
+    until(lambda: delivery.status().depth == 0, "the queue drains to zero")
+    assert seen == sent
+    status = delivery.status()
+    assert (status.committed, status.delivered, status.expired, status.refused) == (800, 800, 0, 0)
+
+
+def test_the_watchdog_sees_progress_without_a_broker(deliver):
+    delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+    before = delivery.progress
+    until(lambda: delivery.progress > before + 2, "progress")
