@@ -187,14 +187,14 @@ def _known_keys(model: type[BaseModel], data: Any, path: KeyPath) -> set[str]:
     for part in path:
         data = data[part]
         kinds = [inner for kind in kinds for inner in _inside(kind, part)]
-    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = [kind for kind in kinds if _is_model(kind)]
     return {field.alias or name for found in models for name, field in found.model_fields.items()}
 
 
 def _inside(kind: Any, part: str | int) -> Iterator[Any]:
     """Types that the key or index `part` of a value of type `kind` may have, unions laid open."""
     origin = get_origin(kind)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if _is_model(kind):
         for name, field in kind.model_fields.items():
             if part == (field.alias or name):
                 yield from _open(field.annotation)
@@ -202,6 +202,11 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
         yield from _open(get_args(kind)[1])
     elif isinstance(origin, type) and issubclass(origin, Iterable) and isinstance(part, int):
         yield from _open(get_args(kind)[0])
+
+
+def _is_model(kind: Any) -> bool:
+    """Python 3.10 takes list[int] for a type, and then finds that it is no class."""
+    return get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _open(kind: Any) -> Iterator[Any]:
