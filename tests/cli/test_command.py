@@ -17,6 +17,10 @@ from agent.delivery.outbox import Outbox, Row
 
 COMMANDS = (
     ("check",),
+    ("run",),
+    ("demo",),
+    ("replay",),
+    ("evaluate",),
     ("models", "list"),
     ("models", "fetch"),
     ("rules", "check"),
@@ -99,6 +103,57 @@ def test_a_reader_that_leaves_early_is_no_crash(home: Path, environ: dict[str, s
     )
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_a_bug_is_a_traceback_and_exit_code_1(home: Path, environ: dict[str, str]) -> None:
+    code = "import agent.cli as cli\n@cli.app.command()\ndef bug(): 1 / 0\ncli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "bug"],
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env=environ,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere.mp4", "nowhere.mp4: No such file"),
+        ("empty", "holds no image"),
+        ("notes.mp4", "notes.mp4"),
+        ("gopher:x", "no such kind of source"),
+    ],
+)
+def test_what_cannot_be_replayed_is_said_in_a_line(
+    run: Run, home: Path, cache_dir: Path, source: str, said: str
+) -> None:
+    (home / "empty").mkdir()
+    (home / "notes.mp4").write_text("these are notes")
+    done = run("replay", source, CACHE_DIRECTORY=str(cache_dir))
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_daemon_does_not_start_without_a_camera(run: Run) -> None:
+    done = run("run")
+    assert done.returncode == 3
+    assert "no camera is set" in done.stderr
+
+
+def test_the_daemon_does_not_start_without_its_networks_and_says_how_to_get_them(
+    run: Run, home: Path
+) -> None:
+    (home / "config.toml").write_text('[camera.a]\nsource = "csi:0"\n')
+    done = run("run")
+    assert done.returncode == 3
+    assert "gesture-agent models fetch" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # --- models -------------------------------------------------------------------------------------
