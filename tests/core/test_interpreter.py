@@ -78,7 +78,9 @@ def test_each_gesture_of_a_trembling_webcam_starts_once_and_ends_once(seed: int,
 
 def test_a_hand_under_another_name_for_a_second_does_not_fire_twice() -> None:
     names: list[tuple[int, Hand]] = [(0, "right")] * 20 + [(3, "left")] * 15 + [(0, "right")] * 20
-    sights = [sight(i / 15, hand("stop", person=p, side=side, x=300 + i)) for i, (p, side) in enumerate(names)]
+    sights = [
+        sight(i / 15, hand("stop", person=p, side=side, x=300 + i)) for i, (p, side) in enumerate(names)
+    ]
     found = events([*sights, *[sight(4 + i / 15) for i in range(20)]])
     assert [phase for _, phase, _ in brief(found)] == ["started", "ended"]
     assert {(event.person, event.hand) for event in found} == {(0, "right")}
