@@ -15,16 +15,16 @@ import numpy as np
 from tqdm import tqdm
 
 from .photos import Found, Photo, hands, jittered, photos, read, worn
-from .rois import HandNet, PalmDetector, crop
+from .rois import HandNet, PalmDetector, crop, roi_from_landmarks
 
-COPIES = {"ardamavi": 10, "emrecandir": 16, "subhih": 20, "tanishka": 20, "shimaazizi": 36,
-          "drgfreeman_rps": 16, "anton": 36, "desk": 10}
+COPIES = {"ardamavi": 5, "emrecandir": 8, "subhih": 12, "tanishka": 10, "shimaazizi": 20,
+          "drgfreeman_rps": 8, "anton": 20, "desk": 5}
 BATCH = 16
 
 
 def find_all(data: Path, models: Path, out: Path, sources: list[str] | None = None) -> None:
     """Hands of every photograph, pickled per source as {row: [Found, ...]}."""
-    detector, net = PalmDetector(models / "palm.onnx"), HandNet(models / "hand.onnx")
+    detector, net = PalmDetector(models / "palm-detector.onnx"), HandNet(models / "hand-landmark.onnx")
     groups: dict[str, list[Photo]] = {}
     for photo in photos(data):
         groups.setdefault(photo.source, []).append(photo)
@@ -45,12 +45,13 @@ def chosen(photo: Photo, found: list[Found]) -> tuple[Found | None, list[Found]]
     if photo.source == "emrecandir":  # the raised hand; the other hangs or carries the remote
         sure = [f for f in found if f.presence > 0.8] or found[:1]
         best = min(sure, key=lambda f: f.points[:, 1].mean())
-        return best, [f for f in sure if f is not best]
+        low = best.points[:, 1].max()
+        return best, [f for f in sure if f.points[:, 1].min() > low]  # wholly below: no second sight of the same
     return found[0], []
 
 
 def extract(data: Path, models: Path, out: Path, sources: list[str] | None = None, seed: int = 0) -> None:
-    net = HandNet(models / "hand.onnx")
+    net = HandNet(models / "hand-landmark.onnx")
     groups: dict[str, list[Photo]] = {}
     for photo in photos(data):
         groups.setdefault(photo.source, []).append(photo)
@@ -84,12 +85,12 @@ def extract(data: Path, models: Path, out: Path, sources: list[str] | None = Non
             image = read(photo)
             for label, original, one, copies in [
                 (photo.label, photo.original, hand, COPIES[source]),
-                *((("idle"), "idle", o, COPIES[source] // 4) for o in others),
+                *(("idle", "idle", o, max(1, COPIES[source] // 4)) for o in others),
             ]:
                 if one is None:
                     continue
                 for copy in range(copies):
-                    roi = one.first if copy == 1 or (copy > 1 and rng.random() < 0.4) else one.refined
+                    roi = one.first if copy == 1 or (copy > 1 and rng.random() < 0.4) else roi_from_landmarks(one.points)
                     if copy > 1:
                         roi = jittered(roi, rng)
                     border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT

@@ -139,7 +139,7 @@ def worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     out = image.astype(np.float32)
     size = image.shape[0]
     if rng.random() < 0.5:  # far away: few pixels
-        few = int(size * rng.uniform(0.12, 0.7) ** 1.0)
+        few = max(22, int(size * rng.uniform(0.12, 0.7)))
         out = cv2.resize(cv2.resize(out, (few, few), interpolation=cv2.INTER_AREA), (size, size),
                          interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
     if rng.random() < 0.2:  # motion
@@ -152,7 +152,7 @@ def worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.15:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, size / 90))
     out = 255 * np.power(np.clip(out / 255, 0, 1), np.exp(rng.normal(0, 0.3)))
-    out = (out - 128) * rng.uniform(0.6, 1.3) + 128 + rng.normal(0, 22)
+    out = (out - 128) * rng.uniform(0.6, 1.3) + 128 + rng.normal(0, 18)
     look = rng.random()
     if look < 0.15:
         grey = out @ rng.dirichlet((2, 2, 2)).astype(np.float32)

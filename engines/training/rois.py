@@ -134,7 +134,7 @@ class PalmDetector:
         canvas[top : top + nh, left : left + nw] = (
             cv2.resize(image, (nw, nh), interpolation=cv2.INTER_AREA) / 255.0
         )
-        raw, score = self._session.run(None, {self._input: canvas.transpose(2, 0, 1)[None]})
+        raw, score = self._session.run(["boxes", "scores"], {self._input: canvas.transpose(2, 0, 1)[None]})
         score = 1 / (1 + np.exp(-np.clip(score[0, :, 0], -50, 50)))
         keep = np.nonzero(score > min_score)[0]
         boxes = raw[0, keep].astype(np.float64) / PALM_SIDE
@@ -181,7 +181,9 @@ def merge(palms: list[Palm], limit: float = 0.3) -> list[Palm]:
 
 
 class HandNet:
-    """`hand_landmark_full` as ONNX, with the pooled layer as a fifth output."""
+    """The engine `hand-landmark` as `gesture-agent models fetch` makes it."""
+
+    OUTPUTS = ("landmarks", "presence", "handedness", "world", "embedding")
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = session(path, threads)
@@ -190,7 +192,7 @@ class HandNet:
     def run(self, crops: np.ndarray) -> Hands:
         """`crops` (N, 224, 224, 3) uint8 RGB."""
         x = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-        points, presence, handedness, world, embedding = self._session.run(None, {self._input: x})
+        points, presence, handedness, world, embedding = self._session.run(list(self.OUTPUTS), {self._input: x})
         return Hands(
             points.reshape(-1, 21, 3), world.reshape(-1, 21, 3), presence[:, 0],
             handedness[:, 0], embedding.reshape(len(x), -1),

@@ -16,7 +16,7 @@ COPIES = 2
 
 
 def extract(shard: Path, models: Path, target: Path) -> None:
-    net = HandNet(models / "hand.onnx")
+    net = HandNet(models / "hand-landmark.onnx")
     rows = pickle.loads(shard.read_bytes())
     number = int(shard.stem.split("-")[1])
     rng = np.random.default_rng([5, number])

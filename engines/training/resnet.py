@@ -1,0 +1,160 @@
+"""GestureNet proper: a narrow ResNet-18 at 160 x 160, trained from nothing.
+
+Half the usual width (2.8 million weights) because the weights lie in the repository. It learns at 96 px
+first, then at 128 (a network judges best a size above the one it learnt at), in bfloat16. A checkpoint is written every
+`SAVE_EVERY` steps, and the same command goes on from it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .crops import STORED, Pictures, batches, load
+from .head import scores
+
+WIDTH = 32
+SAVE_EVERY = 200
+STAGES = ((96, 96, 0.78), (128, 80, 0.22))  # px, pictures a step, share of the steps
+
+
+class Block(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.skip = nn.Identity() if stride == 1 and inputs == outputs else nn.Sequential(
+            nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.skip(x))
+
+
+class GestureNet(nn.Module):
+    def __init__(self, width: int = WIDTH) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)]
+        inputs = width
+        for outputs, stride in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
+            layers += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
+            inputs = outputs
+        self.body = nn.Sequential(*layers)
+        self.drop = nn.Dropout(0.2)
+        self.last = nn.Linear(inputs, 6)
+        self.register_buffer("temperature", torch.ones(1))
+
+    def embed(self, x: Tensor) -> Tensor:
+        return self.body(x).mean((2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.drop(self.embed(x)))
+
+
+def prepared(images: np.ndarray) -> Tensor:
+    """uint8 NHWC to what the manifest says: NCHW, (x - 128) / 256."""
+    x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()
+    return ((x - 128) / 256).contiguous(memory_format=torch.channels_last)
+
+
+def plan(steps: int) -> list[tuple[int, int, int, int]]:
+    """(first step, last step, px, batch)"""
+    out, start = [], 0
+    for k, (size, batch, share) in enumerate(STAGES):
+        stop = steps if k == len(STAGES) - 1 else start + round(steps * share)
+        out.append((start, stop, size, batch))
+        start = stop
+    return out
+
+
+def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...] = (), seed: int = 0, rate: float = 2e-3,
+          name: str = "gesturenet", width: int = WIDTH) -> GestureNet:
+    torch.manual_seed(seed)
+    pictures = load(packed)
+    rooms = pickle.loads((work / "rooms.pkl").read_bytes())
+    model = GestureNet(width).to(memory_format=torch.channels_last)
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.08)
+    loss_of = nn.CrossEntropyLoss(label_smoothing=0.05)
+    checkpoint = work / f"{name}.pt"
+    first = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        first = state["step"]
+        model.load_state_dict(state["model"])
+        average = state["average"]
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+    model.train()
+    with tqdm(total=steps, initial=first, desc=name) as bar:
+        for start, stop, size, batch in plan(steps):
+            if stop <= first:
+                continue
+            for step, (images, labels) in enumerate(
+                batches(pictures, size, batch, stop, seed, rooms, without, start=max(start, first)), max(start, first)
+            ):
+                with torch.autocast("cpu", torch.bfloat16):
+                    logits = model(prepared(images))
+                loss = loss_of(logits.float(), torch.from_numpy(labels))
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+                optimiser.step()
+                schedule.step()
+                with torch.no_grad():
+                    keep = min(0.998, (1 + step) / (10 + step))
+                    for k, v in model.state_dict().items():
+                        if v.dtype.is_floating_point:
+                            average[k].mul_(keep).add_(v, alpha=1 - keep)
+                        else:
+                            average[k].copy_(v)
+                bar.update()
+                if step % 20 == 0:
+                    hit = (logits.argmax(1).numpy() == labels).mean()
+                    bar.set_postfix(loss=f"{loss.item():.3f}", hit=f"{hit:.2f}", px=size)
+                if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+                    part = checkpoint.with_suffix(".part")
+                    torch.save({"step": step + 1, "model": model.state_dict(), "average": average,
+                                "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}, part)
+                    part.rename(checkpoint)
+    model.load_state_dict(average)
+    return model.eval()
+
+
+@torch.no_grad()
+def predict(model: GestureNet, pictures: Pictures, index: np.ndarray, size: int, side: float = 0.9) -> np.ndarray:
+    """Probabilities for pictures as they are, cut at `side` of the hand box."""
+    import cv2
+
+    out = []
+    edge = round(STORED / 1.6 * side / 2)
+    for i in range(0, len(index), 64):
+        part = [pictures.images[j][STORED // 2 - edge : STORED // 2 + edge, STORED // 2 - edge : STORED // 2 + edge]
+                for j in index[i : i + 64]]
+        x = prepared(np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_LINEAR) for p in part]))
+        out.append(torch.softmax(model(x) / model.temperature, 1).numpy())
+    return np.concatenate(out)
+
+
+def judge(checkpoint: Path, packed: Path, sources: tuple[str, ...], width: int = WIDTH, size: int = 160) -> None:
+    model = GestureNet(width)
+    state = torch.load(checkpoint, weights_only=True)
+    model.load_state_dict(state["average"])
+    model.eval()
+    pictures = load(packed)
+    for source in sources:
+        index = np.nonzero((pictures.source == source) & (pictures.label >= 0) & ~pictures.free)[0]
+        if len(index) == 0:
+            continue
+        start = time.time()
+        p = predict(model, pictures, index, size)
+        s = scores(pictures.label[index], p.argmax(1))
+        print(source, len(index), f"macro-F1 {s['macro_f1']:.3f}", s["recall"], f"{time.time() - start:.0f} s")
