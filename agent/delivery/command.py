@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 
@@ -33,16 +35,9 @@ def _wait(process: subprocess.Popen[bytes], rule: str, timeout_s: float) -> bool
     try:
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        _kill_group(process)
+        os.killpg(process.pid, signal.SIGKILL)
         log.error("command_failed", rule=rule, reason=f"still running after {timeout_s:g} s: killed")
         return False
     if code != 0:
         log.error("command_failed", rule=rule, reason=f"ended with {code}")
     return code == 0
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    import os  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-
-    os.killpg(process.pid, signal.SIGKILL)

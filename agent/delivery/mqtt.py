@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -115,6 +115,7 @@ class Mqtt:
         self._client_id = client_id
         self._birth, self._will = birth, will
         self._subscriptions = tuple(subscriptions)
+        self._followed: frozenset[str] = frozenset()
         self._report, self._received = report, received
         self._address = address(settings.url)
         self._tls = tls_context(settings.tls) if self._address.tls else None
@@ -173,6 +174,16 @@ class Mqtt:
         if talk is None or (generation is not None and talk.generation != generation):
             return None
         return self._publish(talk, message)
+
+    def follow(self, topics: Iterable[str]) -> None:
+        """Subscribe to these besides the fixed ones, now and at every reconnection; drop former ones."""
+        before, self._followed = self._followed, frozenset(topics)
+        talk = self._talk
+        if talk is not None:
+            for topic in before - self._followed:
+                talk.client.unsubscribe(topic)
+            for topic in self._followed - before:
+                talk.client.subscribe(topic, qos=1)
 
     def keep(self, message: Message) -> None:
         """Publish a state now if the broker is there, and again whenever it comes back."""
@@ -328,6 +339,8 @@ class Mqtt:
         self.trouble = None
         self.reconnects += self._was_up
         self._was_up = True
+        for topic in self._followed:
+            talk.client.subscribe(topic, qos=1)
         with self._states_lock:
             self._talk = talk
             for message in self._states.values():

@@ -1,0 +1,77 @@
+"""Keeps Home Assistant informed: tells what there is, tidies up what was, and repeats it on its birth."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from agent.config.settings import HomeAssistantSettings
+from agent.delivery import discovery
+from agent.delivery.discovery import Described
+from agent.delivery.message import Message
+from agent.delivery.mqtt import Mqtt
+
+log = structlog.get_logger(__name__)
+
+REPEAT_WITHIN_S = 5.0  # spread over a fleet, so that Home Assistant is not flooded when it starts
+
+
+class HomeAssistant:
+    """Sits between the facade and the connection; its methods enqueue and return."""
+
+    def __init__(
+        self, settings: HomeAssistantSettings, mqtt: Mqtt, delay_s: Callable[[], float] | None = None
+    ) -> None:
+        self._settings = settings
+        self._mqtt = mqtt
+        self._delay_s = delay_s or (lambda: random.uniform(0.0, REPEAT_WITHIN_S))  # noqa: S311 (no secret)
+        self._wanted: dict[str, Message] = {}
+        self._about: Described | None = None
+        self._timer: threading.Timer | None = None
+
+    def topics(self) -> set[str]:
+        """What to subscribe to: its birth, and whatever was ever told of this agent."""
+        if self._about is None:
+            return set()
+        prefix = self._settings.prefix
+        told = {discovery.device_topic(prefix, self._about), discovery.component_topic(prefix, self._about)}
+        return told | ({f"{prefix}/status"} if self._wanted else set())
+
+    def describe(self, about: Described) -> None:
+        """Tell what there is; call it again when cameras or gestures change."""
+        self._about = about
+        before = self._wanted
+        messages = discovery.configs(self._settings.discovery, self._settings.prefix, about)
+        self._wanted = {message.topic: message for message in messages}
+        for topic, message in before.items():
+            if topic not in self._wanted:
+                self._mqtt.forget(topic)
+            for tidy in discovery.tidied(topic, message.payload, self._wanted):
+                self._mqtt.publish(tidy)
+        for message in messages:
+            self._mqtt.keep(message)
+
+    def received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take note of a message. Called inside a callback of the connection."""
+        prefix = self._settings.prefix
+        if topic == f"{prefix}/status":
+            if payload == b"online" and not retained:
+                self._repeat_soon()
+        elif retained and self._about is not None and discovery.is_ours(topic, prefix, self._about):
+            for message in discovery.tidied(topic, payload, self._wanted):
+                self._mqtt.publish(message)
+
+    def close(self) -> None:
+        """Forget a repetition that is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _repeat_soon(self) -> None:
+        self.close()
+        self._timer = threading.Timer(self._delay_s(), self._mqtt.repeat_states)
+        self._timer.daemon = True
+        self._timer.start()
+        log.info("home_assistant_online", told_again_within_s=REPEAT_WITHIN_S)

@@ -1,0 +1,44 @@
+"""How delivery fares, at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """Counters run since the outbox's file was begun."""
+
+    connected: bool
+    broker: str
+    mqtt_version: str
+    trouble: str | None  # with the broker
+    reconnects: int
+    depth: int
+    queue_bytes: int
+    oldest_s: float
+    dead: int
+    committed: int
+    delivered: int
+    expired: int
+    refused: int
+    unheard: int
+    dropped: int
+    outbox_trouble: str | None
+
+    def as_health(self) -> dict[str, Any]:
+        """The parts `outbox` and `mqtt` of `bridge/health`."""
+        return {
+            "outbox": {
+                "depth": self.depth,
+                "oldest_s": self.oldest_s,
+                "expired": self.expired,
+                "refused": self.refused,
+                "unheard": self.unheard,
+                "dropped": self.dropped,
+                "dead": self.dead,
+                "trouble": self.outbox_trouble,
+            },
+            "mqtt": {"reconnects": self.reconnects, "version": self.mqtt_version},
+        }

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from brokers import Mosquitto, until
+from conftest import started
+
+from agent.config.settings import HomeAssistantSettings
+from agent.core.types import BUILT_IN_GESTURES
+from agent.delivery import discovery
+from agent.delivery.discovery import Described
+from agent.delivery.topics import Topics
+
+ABOUT = Described(
+    Topics("gesture", "kitchen"),
+    "1.0.0",
+    ("front", "back"),
+    BUILT_IN_GESTURES,
+    "tensorrt",
+    "Kitchen",
+    "Kitchen",
+)
+
+
+def device() -> dict:
+    (message,) = discovery.configs("device", "homeassistant", ABOUT)
+    assert (message.topic, message.retain, message.qos) == (
+        "homeassistant/device/gesture_kitchen/config",
+        True,
+        1,
+    )
+    return json.loads(message.payload)
+
+
+def test_the_event_entity_fires_on_starts_only_and_never_becomes_unavailable():
+    part = device()["components"]["front_gesture"]
+    assert part["availability"] == []
+    assert part["value_template"] == "{{ value if value_json.phase == 'started' else '' }}"
+    assert part["event_types"] == list(BUILT_IN_GESTURES)
+
+
+def test_every_gesture_of_every_camera_has_a_trigger():
+    triggers = [p for p in device()["components"].values() if p["platform"] == "device_automation"]
+    assert len(triggers) == 10
+    assert len({(t["type"], t["subtype"]) for t in triggers}) == 10
+    assert {t["topic"] for t in triggers} == {
+        "gesture/kitchen/camera/front/action", "gesture/kitchen/camera/back/action",
+    }  # fmt: skip
+
+
+def test_unique_ids_are_unique_and_every_component_names_its_qos():
+    parts = device()["components"].values()
+    ids = [p["unique_id"] for p in parts if p["platform"] != "device_automation"]
+    assert len(ids) == len(set(ids)) == 8
+    assert all("qos" in p for p in parts)
+    assert not any("object_id" in p for p in parts)
+
+
+def test_one_camera_away_does_not_make_the_others_unavailable():
+    whole = device()
+    assert whole["availability"] == [
+        {"topic": "gesture/kitchen/bridge/state", "value_template": "{{ value_json.state }}"}
+    ]
+    assert "gesture/kitchen/camera/back/state" in {
+        a["topic"] for a in whole["components"]["back_now"]["availability"]
+    }
+
+
+def test_component_by_component_each_carries_its_device():
+    messages = {
+        m.topic: json.loads(m.payload) for m in discovery.configs("component", "homeassistant", ABOUT)
+    }
+    assert len(messages) == len(device()["components"])
+    event = messages["homeassistant/event/gesture_kitchen/front_gesture/config"]
+    assert event["device"]["identifiers"] == ["gesture_kitchen"]
+    assert "availability" not in event
+    assert "platform" not in event
+    trigger = messages["homeassistant/device_automation/gesture_kitchen/front_stop/config"]
+    assert "availability" not in trigger
+    switch = messages["homeassistant/switch/gesture_kitchen/enabled/config"]
+    assert switch["availability"][0]["topic"] == "gesture/kitchen/bridge/state"
+
+
+def test_off_tells_nothing():
+    assert discovery.configs("off", "homeassistant", ABOUT) == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "ours"),
+    [
+        ("homeassistant/device/gesture_kitchen/config", True),
+        ("homeassistant/event/gesture_kitchen/front_gesture/config", True),
+        ("homeassistant/device/gesture_kitchen2/config", False),
+        ("homeassistant/switch/lamp/config", False),
+        ("homeassistant/light/other/gesture_kitchen/config", False),
+        ("other/device/gesture_kitchen/config", False),
+    ],
+)
+def test_only_our_own_topics_are_tidied(topic: str, ours: bool):
+    assert discovery.is_ours(topic, "homeassistant", ABOUT) is ours
+
+
+@pytest.mark.parametrize(
+    "old", [b"", b"{", b"[]", b"null", b'{"components": 3}', b'{"components": {"a": {}}}']
+)
+def test_a_damaged_old_config_is_simply_replaced(old: bytes):
+    wanted = {m.topic: m for m in discovery.configs("device", "homeassistant", ABOUT)}
+    assert discovery.tidied("homeassistant/device/gesture_kitchen/config", old, wanted) == []
+
+
+def tell(delivery, *gestures: str) -> None:
+    delivery.describe(version="1", cameras=["front"], gestures=gestures or BUILT_IN_GESTURES)
+
+
+def home(mode: str) -> HomeAssistantSettings:
+    return HomeAssistantSettings(discovery=mode)  # type: ignore[arg-type]
+
+
+def test_a_gesture_that_is_gone_leaves_home_assistant_cleanly(mosquitto: Mosquitto, deliver, listen):
+    first = deliver(mosquitto.url, homeassistant=home("device"))
+    tell(first, "stop", "wave")
+    topic = "homeassistant/device/gesture_kitchen/config"
+    subscriber = listen(mosquitto.port, topic)
+    until(lambda: subscriber.heard, "config")
+    first.close()
+    second = deliver(mosquitto.url, homeassistant=home("device"), wait=False)
+    tell(second, "stop")
+    until(lambda: len(subscriber.heard) >= 4, "new, farewell, new")
+    parts = [json.loads(h.payload)["components"].get("front_wave") for h in subscriber.heard]
+    assert parts[0]["platform"] == "device_automation"
+    assert {"platform": "device_automation"} in parts[1:]
+    assert parts[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("device", "component"), ("component", "device"), ("device", "off")]
+)
+def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver, listen, before, after):
+    first = deliver(mosquitto.url, homeassistant=home(before))
+    tell(first)
+    former = listen(mosquitto.port, "homeassistant/#")
+    count = 1 if before == "device" else 10
+    until(lambda: len(former.heard) == count, "told")
+    first.close()
+    second = deliver(mosquitto.url, homeassistant=home(after), wait=False)
+    tell(second)
+    gone = {h.topic for h in former.heard}
+    until(lambda: {h.topic for h in former.heard if not h.payload} == gone, "the former topics are emptied")
+    now = {
+        m.topic
+        for m in discovery.configs(
+            after,
+            "homeassistant",
+            Described(Topics("gesture", "kitchen"), "1", ("front",), BUILT_IN_GESTURES),
+        )
+    }
+    late = listen(mosquitto.port, "homeassistant/#")
+    late.publish("homeassistant/end", "x")
+    until(lambda: late.on("homeassistant/end"), "all retained ones have come")
+    assert {h.topic for h in late.heard if h.retained} == now
+
+
+def test_all_is_told_again_when_home_assistant_is_born(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url, homeassistant=home("device"))
+    delivery._home._delay_s = lambda: 0.0
+    tell(delivery)
+    delivery.enabled(True)
+    subscriber = listen(mosquitto.port)
+    until(lambda: subscriber.on("gesture_kitchen/config") and subscriber.on("enabled/state"), "retained")
+    subscriber.publish("homeassistant/status", "online")
+    until(
+        lambda: (
+            len(subscriber.on("gesture_kitchen/config")) == 2 and len(subscriber.on("enabled/state")) == 2
+        ),
+        "config and states once more",
+    )
+
+
+def test_no_event_is_replayed_by_restarts_of_the_broker_or_the_agent(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url, homeassistant=home("device"))
+    tell(delivery)
+    delivery.event(started())
+    until(lambda: delivery.status().delivered == 2, "delivery")
+    mosquitto.kill()
+    mosquitto.start()
+    until(lambda: delivery.status().reconnects == 1 and delivery.status().connected, "reconnection")
+    subscriber = listen(mosquitto.port)
+    subscriber.publish("homeassistant/status", "online")
+    delivery.close()
+    again = deliver(mosquitto.url, homeassistant=home("device"))
+    tell(again)
+    until(lambda: len(subscriber.on("bridge/state")) >= 3, "online, offline, online")
+    assert subscriber.on("/event") == []
+    assert subscriber.on("/action") == []
