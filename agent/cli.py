@@ -10,7 +10,7 @@ from importlib import metadata
 import typer
 
 from agent import __version__
-from agent.commands import check, demo, evaluate, models, outbox, replay, rules, run
+from agent.commands import check, demo, evaluate, models, outbox, replay, rules, run, service
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json, wants_colour
 from agent.errors import CannotStart, GestureAgentError
@@ -61,6 +61,9 @@ app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
 app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
 app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")
+app.add_typer(
+    service.app, name="service", help="The agent as a service of systemd: install it, see its state."
+)
 
 
 @app.command()

@@ -56,7 +56,11 @@ def _processors(chosen: str, stream: TextIO) -> list[Any]:
     colours = stream.isatty() and "NO_COLOR" not in os.environ
     return [
         structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
-        structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=18),
+        structlog.dev.ConsoleRenderer(
+            colors=colours,
+            pad_event_to=18,
+            exception_formatter=structlog.dev.plain_traceback,  # the rich one shows local variables: secrets
+        ),
     ]
 
 

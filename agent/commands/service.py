@@ -1,0 +1,62 @@
+"""`gesture-agent service`: the agent as a service of systemd."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, TypeAlias
+
+import typer
+
+from agent.commands.options import AsJson, examples
+from agent.commands.output import echo_json, sign
+
+app = typer.Typer(no_args_is_help=True)
+
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show every step, do none of them.")]
+
+
+@app.command(epilog=examples("gesture-agent service install --dry-run", "sudo gesture-agent service install"))
+def install(dry_run: DryRun = False) -> None:
+    """Put the agent under /opt, its settings under /etc, and start it; again: upgrade it.
+
+    What you changed in /etc/gesture-agent is kept.
+    """
+    from agent.service.install import install as do_install
+
+    do_install(typer.echo, dry_run=dry_run)
+
+
+@app.command(epilog=examples("sudo gesture-agent service uninstall --keep-settings"))
+def uninstall(
+    keep_settings: Annotated[bool, typer.Option("--keep-settings", help="Leave /etc/gesture-agent.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Stop the service and remove all of it: program, networks, messages that wait, settings."""
+    from agent.service.install import uninstall as do_uninstall
+
+    do_uninstall(typer.echo, keep_settings=keep_settings, dry_run=dry_run)
+
+
+@app.command(
+    epilog=examples("gesture-agent service status", "gesture-agent service status --json | jq .running")
+)
+def status(as_json: AsJson = False) -> None:
+    """Show whether it runs, since when, and what it says. Exit code 1 where it does not run."""
+    from agent.service.state import read_state
+
+    state = read_state()
+    if as_json:
+        echo_json(asdict(state))
+    elif not state.installed:
+        typer.echo(f"{sign('fail')} not installed; try: gesture-agent service install --dry-run")
+    else:
+        typer.echo(f"{sign('ok' if state.running else 'fail')} {state.state} since {state.since or 'never'}")
+        if state.says:
+            typer.echo(f"  {state.says}")
+        memory = f", {state.memory_bytes / 1e6:.0f} MB" if state.memory_bytes else ""
+        typer.echo(
+            f"  process {state.pid}{memory}, restarts {state.restarts}, last exit code {state.exit_code}"
+        )
+        typer.echo(f"  starts with the machine: {'yes' if state.at_boot else 'no'}")
+    if not state.running:
+        raise typer.Exit(1)

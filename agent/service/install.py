@@ -1,0 +1,193 @@
+"""Puts the agent in place as a service on Debian, Ubuntu and JetPack 6 and 7, and takes it away again.
+
+The agent lives in a virtual environment of its own under /opt, made with `--system-site-packages`:
+a Jetson's TensorRT is found there, and so is systemd-python, which PyPI has as source only
+(`apt install python3-systemd` needs no compiler). Settings and rules lie under /etc and belong to the
+user: they are made once and never changed.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.errors import CannotStart
+from agent.service.places import UNIT, Places, home
+from agent.service.steps import (
+    Run,
+    Say,
+    Step,
+    carry_out,
+    command,
+    give_text,
+    put_link,
+    put_text,
+    put_tree,
+    remove,
+    run,
+)  # fmt: skip
+
+GROUPS = ("video", "render")  # of the unit's SupplementaryGroups: it does not start without one of them
+PACKAGES = {  # of the distribution, and the file by which they are known to be there
+    "python3-venv": "usr/lib/python3*/ensurepip/__init__.py",
+    "python3-systemd": "usr/lib/python3/dist-packages/systemd/__init__.py",
+}
+
+
+def install(say: Say, *, dry_run: bool = False, places: Places | None = None, run: Run = run) -> None:
+    """Put the agent in place and start it; again: upgrade it. Raises `CannotStart` with what to do."""
+    places = places or Places()
+    if not dry_run:
+        _check_rights(places)
+        if not (places.root / "run/systemd/system").is_dir():
+            raise CannotStart("no systemd runs here; start `gesture-agent run` another way")
+    say("Installing gesture-agent as a service" + (" (shown only, nothing is done)" if dry_run else ""))
+    carry_out(install_steps(places, home(), run), say, dry_run=dry_run)
+    if dry_run:
+        return
+    say("gesture-agent is installed and running.")
+    say(f"  settings  {places.settings}/config.toml, then: systemctl restart gesture-agent")
+    say(f"  rules     {places.settings}/rules/, then: systemctl reload gesture-agent")
+    say("  log       journalctl -u gesture-agent -f")
+
+
+def uninstall(
+    say: Say,
+    *,
+    keep_settings: bool = False,
+    dry_run: bool = False,
+    places: Places | None = None,
+    run: Run = run,
+) -> None:
+    """Stop it and leave nothing; with `keep_settings` all but /etc/gesture-agent goes."""
+    places = places or Places()
+    if not dry_run:
+        _check_rights(places)
+    say("Removing gesture-agent" + (" (shown only, nothing is done)" if dry_run else ""))
+    carry_out(uninstall_steps(places, run, keep_settings=keep_settings), say, dry_run=dry_run)
+    if not dry_run:
+        kept = f" Your settings stay in {places.settings}." if keep_settings else ""
+        say(f"gesture-agent is removed.{kept}")
+
+
+def _check_rights(places: Places) -> None:
+    if places.root == Path("/") and os.geteuid() != 0:
+        raise CannotStart('this needs root; try: sudo "$(command -v gesture-agent)" service ...')
+
+
+def install_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
+    """Everything that makes a running service, in order. `source` is `home()`."""
+    yield from _program_steps(places, source, run)
+    yield from _settings_steps(places, source)
+    yield from _system_steps(places, source / "systemd", run)
+    yield command("start it with the machine", run, "systemctl", "enable", "--quiet", UNIT)
+    yield command("start it now, wait until it is ready", run, "systemctl", "restart", UNIT)
+
+
+def _program_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
+    missing = [name for name, sign in PACKAGES.items() if not any(places.root.glob(sign))]
+    if missing and shutil.which("apt-get"):
+        words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+        yield command("install what is missing", run, *words, *missing)
+    python = places.prefix / "bin" / "python"
+    make = command(
+        "make a virtual environment", run,
+        "/usr/bin/python3", "-m", "venv", "--system-site-packages", str(places.prefix),
+    )  # fmt: skip
+    yield Step(make.what, make.do, lambda: not python.exists())
+    if (source / "pyproject.toml").is_file():  # else it is the installed one that mends its own installation
+        yield Step(f"install the agent of {source}", lambda: _pip_install(source, str(python), run))
+    yield put_tree(source / "engines", places.share / "engines", "*/[!.]*.*")
+    yield put_tree(source / "rules", places.share / "rules")
+    yield put_tree(source / "systemd", places.share / "systemd")
+    yield put_text(places.share / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
+    yield put_link(places.command, places.prefix / "bin" / "gesture-agent")
+    yield _networks(places, run)
+
+
+def _pip_install(source: Path, python: str, run: Run) -> None:
+    """From a copy: building in place would leave root's files in the user's checkout."""
+    words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        shutil.copytree(source / "agent", copy / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copyfile(source / name, copy / name)
+        run([python, *words, scratch])
+
+
+def _networks(places: Places, run: Run) -> Step:
+    """Into the service's cache; those that are at hand are taken along, the others are fetched."""
+    program = str(places.prefix / "bin" / "gesture-agent")
+    own = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gesture-agent" / "engines"
+    target = places.cache / "engines"
+
+    def get() -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        if own.is_dir():
+            shutil.copytree(own, target, dirs_exist_ok=True)
+        run(["/usr/bin/env", f"CACHE_DIRECTORY={places.cache}", program, "models", "fetch"])
+        owner = places.cache.stat()  # the service's user, if it has run before
+        for path in (target, *target.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    return Step(f"get the networks into {places.cache}", get)
+
+
+def _settings_steps(places: Places, source: Path) -> Iterator[Step]:
+    """The user's: made where they are missing, never touched again."""
+    yield give_text(places.settings / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
+    folder = places.settings / "rules"
+    if not folder.exists():
+        for file in sorted((source / "rules").glob("*.toml")):
+            yield give_text(folder / file.name, file.read_text(encoding="utf-8"))
+    for file in sorted((source / "rules").glob("*.json")):  # the schema, which belongs to the program
+        yield put_text(folder / file.name, file.read_text(encoding="utf-8"))
+    yield give_text(places.settings / "mqtt-password", "", mode=0o600)
+
+
+def _system_steps(places: Places, files: Path, run: Run) -> Iterator[Step]:
+    yield from (_group(name, run) for name in GROUPS)
+    yield put_text(places.unit, (files / places.unit.name).read_text(encoding="utf-8"))
+    if places.is_jetson:
+        drop_in = places.unit.with_name(f"{UNIT}.d") / "jetson.conf"
+        yield put_text(drop_in, (files / drop_in.name).read_text(encoding="utf-8"))
+    yield command("reload systemd's units", run, "systemctl", "daemon-reload")
+    yield put_text(places.udev_rule, (files / places.udev_rule.name).read_text(encoding="utf-8"))
+    if shutil.which("udevadm"):
+        yield command("reload udev's rules", run, "udevadm", "control", "--reload")
+        words = ["trigger", "--action=change", "--subsystem-match=video4linux"]
+        yield command("apply them to the cameras", run, "udevadm", *words)
+
+
+def _group(name: str, run: Run) -> Step:
+    def missing() -> bool:
+        try:
+            grp.getgrnam(name)
+        except KeyError:
+            return True
+        return False
+
+    step = command(f"make the group {name}", run, "groupadd", "--system", name)
+    return Step(step.what, step.do, missing)
+
+
+def uninstall_steps(places: Places, run: Run, *, keep_settings: bool) -> Iterator[Step]:
+    """Everything that was put in place, and what the service made itself."""
+    stop = command("stop it for good", run, "systemctl", "disable", "--now", "--quiet", UNIT)
+    yield Step(stop.what, stop.do, places.unit.exists)
+    yield remove(places.unit)
+    yield remove(places.unit.with_name(f"{UNIT}.d"))
+    yield remove(places.udev_rule)
+    yield command("reload systemd's units", run, "systemctl", "daemon-reload")
+    yield remove(places.command)
+    yield remove(places.prefix)
+    for folder in (places.state, places.cache):
+        yield remove(folder)  # a link to the one in private/, where systemd keeps those of dynamic users
+        yield remove(folder.parent / "private" / folder.name)
+    if not keep_settings:
+        yield remove(places.settings)
