@@ -114,6 +114,5 @@ def _members(kind: Any) -> list[Any]:
 
 
 def _model(members: list[Any]) -> type[BaseModel] | None:
-    return next(
-        (member for member in members if isinstance(member, type) and issubclass(member, BaseModel)), None
-    )
+    classes = (member for member in members if get_origin(member) is None and isinstance(member, type))
+    return next((found for found in classes if issubclass(found, BaseModel)), None)

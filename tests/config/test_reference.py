@@ -23,7 +23,7 @@ OF_THIS_MACHINE = {("agent", "id"), ("camera", "front", "source")}  # no default
 def keys(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Path and default of every setting; a camera is called front."""
     for name, field in model.model_fields.items():
-        default = field.get_default(call_default_factory=True)
+        default = field.default_factory() if field.default_factory else field.default  # type: ignore[call-arg]
         if (*at, name) == ("camera",):
             yield from keys(CameraSettings, ("camera", "front"))
         elif isinstance(default, BaseModel):
