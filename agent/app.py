@@ -21,6 +21,7 @@ from agent import __version__
 from agent.capture.latest import Latest
 from agent.capture.watch import CameraWatch
 from agent.check import engines_of
+from agent.config.changes import Changes
 from agent.config.folders import cache_folder, state_folder
 from agent.config.rule_files import RuleBook, read_rules
 from agent.config.settings import Settings
@@ -101,6 +102,7 @@ class Agent:
         self._notifier = Notifier(environ)
         self._watchdog: Watchdog | None = None
         self._started_at = time.monotonic()
+        self._rule_files = Changes(settings.agent.rules)
         self._perception = build_perception(settings.recognition, self._folders.cache)
         self._models = {
             name: hashlib.sha256(locate(name, self._folders.cache).read_bytes()).hexdigest()
@@ -114,6 +116,7 @@ class Agent:
             settings.outbox,
             self._folders.state,
             actions=settings.actions,
+            homeassistant=settings.homeassistant,
             on_published=on_published,
         )
         book = load_rules(settings, labels).book
@@ -127,10 +130,10 @@ class Agent:
             max_age_s=settings.debounce.max_age,
             hooks=Hooks(
                 load_book=lambda: load_rules(settings, labels).book,
-                world=_world,
+                world=self._world,
                 health=self._health,
                 enabled_changed=self._remember_enabled,
-                rules_changed=lambda _book: self.delivery.info(self._info()),
+                rules_changed=self._use_book,
                 state_changed=self._notifier.status,
                 reloading=self._notifier.reloading,
                 reloaded=self._notifier.ready,
@@ -147,7 +150,8 @@ class Agent:
         """Start everything. Raises `CannotStart`."""
         try:
             self.delivery.start()
-            self.delivery.info(self._info())
+            self._use_book(self._mind.rules.book)
+            self._describe()
             self.loop.watch(self.cameras, enabled=not self._paused.exists())
             for camera in self.cameras.values():
                 camera.start()
@@ -181,6 +185,26 @@ class Agent:
     def _turned(self) -> None:
         if self._watchdog is not None:
             self._watchdog.turn()
+        if self._rule_files.changed(time.monotonic()):
+            self.loop.reload()
+
+    def _use_book(self, book: Book) -> None:
+        """Other rules ask for other topics, and are told of."""
+        self.delivery.follow(book.topics)
+        self.delivery.info(self._info())
+
+    def _describe(self) -> None:
+        info = self._info()
+        self.delivery.describe(
+            version=info["version"],
+            cameras=info["cameras"],
+            gestures=info["gestures"],
+            backend=info["backend"],
+        )
+
+    def _world(self) -> World:
+        """What rules may ask besides gestures."""
+        return World(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
 
     def _all_played(self) -> bool:
         return all(camera.finished for camera in self.cameras.values())
@@ -229,10 +253,6 @@ class Agent:
             "rss_mb": round(_rss_bytes() / 1e6, 1),
             "threads": threading.active_count(),
         }
-
-
-def _world() -> World:
-    return World(time=dt.datetime.now().astimezone().time())
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -99,6 +99,10 @@ class Delivery:
         self._drain.start()
         self._mqtt.start()
 
+    def flush(self, limit_s: float) -> bool:
+        """Wait until nothing waits for the broker any more, if it is there; False when time was up."""
+        return self._mqtt.connected and self._drain.flush(limit_s)
+
     def close(self, limit_s: float = 3.0) -> None:
         """Let waiting rows out while there is time, say offline, stop; the rest stays on disk."""
         self._home.close()

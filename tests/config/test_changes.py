@@ -1,0 +1,34 @@
+from pathlib import Path
+
+from agent.config.changes import Changes
+
+
+def test_a_file_that_nobody_touches_is_not_read_again(tmp_path: Path):
+    (tmp_path / "a.toml").write_text("")
+    changes = Changes(tmp_path)
+    assert not any(changes.changed(float(now)) for now in range(1, 5))
+
+
+def test_an_edited_file_is_noticed_once_when_it_stands_still(tmp_path: Path):
+    rules = tmp_path / "a.toml"
+    rules.write_text("")
+    changes = Changes(tmp_path)
+    rules.write_text("x = 1")
+    assert [changes.changed(float(now)) for now in range(1, 5)] == [False, True, False, False]
+
+
+def test_files_that_come_and_go_are_changes(tmp_path: Path):
+    changes = Changes(tmp_path)
+    (tmp_path / "new.toml").write_text("")
+    assert [changes.changed(1.0), changes.changed(2.0)] == [False, True]
+    (tmp_path / "new.toml").unlink()
+    assert [changes.changed(3.0), changes.changed(4.0)] == [False, True]
+
+
+def test_it_looks_once_a_second_at_most(tmp_path: Path):
+    changes = Changes(tmp_path)
+    assert not changes.changed(1.0)
+    (tmp_path / "new.toml").write_text("")
+    assert not changes.changed(1.5)
+    assert not changes.changed(2.0)
+    assert changes.changed(3.0)
