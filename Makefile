@@ -58,5 +58,10 @@ unit: $(VENV)/.test ## pytest, with the models at hand, and the cases of the shi
 	@$(BIN)/pytest
 	@$(AGENT) rules test
 
+bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memory and latency
+	@$(AGENT) models fetch >/dev/null
+	@$(BIN)/python bench/perception.py
+	@$(BIN)/python bench/daemon.py
+
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -27,7 +27,7 @@ CLIP = REPOSITORY / "tests" / "data" / "demo.mp4"
 RULES = REPOSITORY / "rules" / "home.toml"
 CATCH_UP_S = 3.0
 MARK = "demo/all-heard"
-QUIET_TOPICS = ("/bridge/info", "/bridge/health")  # long; nobody reads them on a first day
+QUIET_TOPICS = ("/bridge/info", "/bridge/health", "/config")  # long; nobody reads them on a first day
 
 Say = Callable[[float, str, str], None]
 """Seconds since the start, topic, payload."""
