@@ -23,6 +23,8 @@ COMMANDS = (
     ("evaluate",),
     ("models", "list"),
     ("models", "fetch"),
+    ("service", "install"),
+    ("service", "status"),
     ("rules", "check"),
     ("rules", "test"),
     ("rules", "list"),

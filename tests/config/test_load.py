@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from agent.config import environment
 from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
 from agent.config.located import parse
-from agent.config.problems import ConfigProblems
+from agent.config.problems import ConfigProblems, Problem
 from agent.config.settings import AgentSettings, CameraSettings, Settings
 
 
@@ -104,6 +105,34 @@ def test_what_was_expected_is_said_in_words(tmp_path: Path, text: str, expected:
 def test_a_file_that_is_no_toml_is_pointed_at(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, '[mqtt]\nurl = "mqtt://broker\n')
     assert problem.startswith("config.toml:2:")
+
+
+_NAMES = st.sampled_from(
+    ["agent", "camera", "mqtt", "tls", "a", "id", "url", "fps", "password", "file", "x y"]
+)
+_VALUES = st.sampled_from(
+    ['"x"', '""', "1", "-1", "1e400", "nan", "true", "[]", "[1, {}]", "{}", '{ file = "" }']
+)
+_LINES = st.one_of(
+    st.lists(_NAMES, min_size=1, max_size=4).map(lambda names: f"[{'.'.join(map(repr, names))}]"),
+    st.lists(_NAMES, min_size=1, max_size=4).map(lambda names: f"[[{'.'.join(map(repr, names))}]]"),
+    st.tuples(_NAMES, _VALUES).map(lambda pair: f"{pair[0]!r} = {pair[1]}"),
+    st.text(max_size=20),
+)
+
+
+@given(st.lists(_LINES, max_size=8).map("\n".join))
+@settings_of_hypothesis(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_in_the_file_gives_settings_or_problems_with_a_place(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    told: tuple[Problem, ...] | None = None
+    try:
+        load(path, {})
+    except ConfigProblems as exc:
+        told = exc.problems
+    assert told is None or told
+    assert all(problem.file == str(path) and problem.text for problem in told or ())
 
 
 # --- environment --------------------------------------------------------------------------------
