@@ -99,7 +99,7 @@ def test_the_command_line_starts_light():
 
 
 def test_there_is_one_composition_root():
-    builders = {"CameraWatch", "RuleEngine", "Delivery", "build_perception"}
+    builders = {"CameraWatch", "Delivery", "build_perception"}
     for path in modules():
         if own_part(path) in TOP or own_part(path) == "__init__":
             continue
