@@ -73,7 +73,7 @@ SHAPES: dict[str, HandShape] = {
         Finger(84, 108, 58), Finger(87, 110, 60), Finger(88, 110, 60), Finger(88, 106, 58),
     ),
     "thumbs_up": HandShape(
-        Thumb(-30, 5, 0, -10, -15),
+        Thumb(-35, 2, 0, -12, -18),
         Finger(80, 100, 60), Finger(84, 102, 60), Finger(86, 102, 60), Finger(86, 98, 58),
     ),
     "ok": HandShape(

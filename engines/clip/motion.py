@@ -34,7 +34,7 @@ ARMS = {
     "fist": replace(RAISED, fingers=_v(-0.35, 0.02, 1)),
     "ok": ArmPose(RAISED.wrist, RAISED.elbow, _v(-0.25, -0.1, 1), _v(-0.35, -1, 0)),
     "two": RAISED,
-    "thumbs_up": ArmPose(_v(-0.10, -0.34, -0.08), RAISED.elbow, _v(0.55, -0.85, 0.15), _v(0.85, 0.6, 0)),
+    "thumbs_up": ArmPose(_v(-0.10, -0.34, -0.08), RAISED.elbow, _v(-0.1, -1, 0.2), _v(1, -0.1, 0.1)),
 }
 
 

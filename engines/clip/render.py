@@ -74,7 +74,9 @@ def main() -> None:
     encode(o.out, pictures, Fraction(o.fps, o.every), o.crf, o.seed)
     o.out.with_suffix(".json").write_text(truth(o, beats, len(pictures), height))
     cv2.imwrite(
-        str(o.sheet), contact_sheet(pictures, beats, Fraction(o.fps, o.every)), [cv2.IMWRITE_PNG_COMPRESSION, 9]
+        str(o.sheet),
+        contact_sheet(pictures, beats, Fraction(o.fps, o.every)),
+        [cv2.IMWRITE_PNG_COMPRESSION, 9],
     )
 
 
