@@ -106,6 +106,55 @@ def test_a_verdict_in_a_pipe_is_a_word_and_in_ascii(run: Run) -> None:
     assert done.stdout.isascii()
 
 
+def test_where_all_is_in_order_every_verdict_is_ok_and_the_exit_code_0(
+    run: Run, home: Path, tmp_path: Path, pictures: Path, cache_dir: Path
+) -> None:
+    assert run("models", "fetch", CACHE_DIRECTORY=str(cache_dir)).returncode == 0
+    (home / "rules").mkdir()
+    mosquitto = Mosquitto(tmp_path).start()
+    try:
+        write(home, f'[mqtt]\nurl = "{mosquitto.url}"\n[camera.a]\nsource = "pictures"\n')
+        done = run("check", "--json", CACHE_DIRECTORY=str(cache_dir))
+    finally:
+        mosquitto.stop()
+    assert {part: state for part, (state, _) in verdicts(done).items()} == {
+        "model": "ok",
+        "rules": "ok",
+        "folder": "ok",
+        "camera": "ok",
+        "broker": "ok",
+    }
+    assert done.returncode == 0
+
+
+def test_a_damaged_network_is_told_from_a_missing_one(run: Run, home: Path, cache_dir: Path) -> None:
+    engines = home / "cache" / "engines"
+    engines.mkdir(parents=True)
+    for name in ("palm-detector.onnx", "palm-detector.json"):
+        (engines / name).write_bytes((cache_dir / "engines" / name).read_bytes())
+    with (engines / "palm-detector.onnx").open("r+b") as file:
+        file.seek(1000)
+        file.write(b"damage")
+    done = run("check", "--json", CACHE_DIRECTORY=str(home / "cache"))
+    assert done.returncode == 3
+    found = {one["name"]: (one["state"], one["text"]) for one in json.loads(done.stdout)["verdicts"]}
+    assert found["palm-detector"][0] == "fail"
+    assert "sha256" in found["palm-detector"][1]
+    assert "does not exist" in found["pose-detector"][1]
+
+
+def test_rules_that_cannot_be_read_keep_the_agent_from_starting(run: Run, home: Path) -> None:
+    (home / "rules").mkdir()
+    (home / "rules" / "mine.toml").write_text(
+        '[[rule]]\nid = "x"\nwhen = { gesture = "fits" }\nkey = "KEY_A"\n'
+    )
+    done = run("check", "--json")
+    state, text = verdicts(done)["rules"]
+    assert (done.returncode, state) == (3, "fail")
+    assert 'did you mean "fist"?' in text
+    assert "mine.toml:3:" in text
+
+
 # --- cameras ------------------------------------------------------------------------------------
 
 
