@@ -13,7 +13,6 @@ from typing import Any
 FIELDS = (
     "gesture", "hand", "person", "camera", "zone", "confidence", "held_ms", "rule", "move", "value", "ts",
 )  # fmt: skip
-LATER = "ts"
 _PLACE = re.compile(r"\{\{(\w+)\}\}|\{([A-Za-z_]+)\}")
 
 
