@@ -26,6 +26,11 @@ class Deadline:
     wall_s: float
     created_wall_s: float
 
+    @property
+    def lifetime_s(self) -> float:
+        """From creation to here, in seconds."""
+        return self.wall_s - self.created_wall_s
+
 
 class Clocks:
     """The machine's clocks; tests pass a subclass whose hands they turn."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,7 +156,9 @@ class Delivery:
 
     def perform(self, action: Action) -> None:
         """Do what a rule wants; what is late is not done."""
-        left_s = action.max_age_s - self._age_s(action.at)
+        age_s = self._age_s(action.at)
+        left_s = action.max_age_s - age_s
+        action = _stamped(action, rfc3339(self._clocks.wall_s() - age_s))
         if action.kind in ("command", "key"):
             self._deeds.do(action, left_s)
             return
@@ -298,3 +301,13 @@ def _embedded(settings: MqttSettings) -> tuple[Any, MqttSettings]:
     broker = EmbeddedBroker()
     here = {"url": broker.url, "version": "3.1.1", "user": None, "password": None}
     return broker, settings.model_copy(update=here)
+
+
+def _stamped(action: Action, ts: str) -> Action:
+    """With `{ts}`, which the core does not know, filled in."""
+    return replace(
+        action,
+        target=action.target.replace("{ts}", ts),
+        payload=action.payload.replace("{ts}", ts),
+        options=tuple((name, text.replace("{ts}", ts)) for name, text in action.options),
+    )

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.25  # deadlines are looked at this often
 FILL_EVERY_S = 1.0
+TELL_EVERY_S = 10.0
 BATCH = 500  # rows and events that share a commit
 INBOX = 20_000  # rows; a loop that outruns the disk by this much loses the newest
 
@@ -59,6 +60,8 @@ class Drain:
         self._filled_s = 0.0
         self._expired_s = 0.0
         self._hurry = False
+        self._told_s = 0.0
+        self._untold: list[Row] = []
         self.fill = Fill()
         self.progress = 0  # moves at least every TICK_S while the thread is healthy
         self.lost = 0  # rows that never got as far as the outbox
@@ -178,9 +181,17 @@ class Drain:
             self._flights.gone(row.id)
             self._posts.gone(row.id)
         self._hurry = len(late) >= EXPIRE_AT_ONCE  # there may be more
-        if late:
-            first = late[0]
-            log.warning("event_expired", count=len(late), target=first.target, event_id=first.event_id)
+        self._tell_expired(late, now)
+
+    def _tell_expired(self, late: list[Row], now: float) -> None:
+        """At once, then summed up: an outage must not fill the log."""
+        self._untold += late
+        if self._untold and now - self._told_s >= TELL_EVERY_S:
+            first = self._untold[0]
+            log.warning(
+                "event_expired", count=len(self._untold), target=first.target, event_id=first.event_id
+            )
+            self._untold, self._told_s = [], now
 
     def _measure(self, *, quiet: bool) -> None:
         now = self._clocks.boot_s()

@@ -16,7 +16,9 @@ from agent.delivery.outbox import Outbox, Row
 from agent.delivery.outcome import Backoff, Outcome
 
 ACK_PATIENCE_S = 1.0  # an acknowledgement later than this: the broker hangs, give it no more
+ABORT_S = 0.5  # unacknowledged for this long and past its deadline: cut it off before it arrives late
 ACK_LIMIT_S = 30.0  # and one that late: it will not come, take a new connection
+MARGIN_S, MARGIN_SHARE = 0.2, 0.1  # of its lifetime: too little time left to arrive, so it stays
 REFUSALS = 5  # tries before a refused row becomes a dead letter
 REFUSED_BACKOFF = Backoff(0.5, 60.0)
 STRIKES = 3  # connections that one row may cost before it becomes a dead letter
@@ -112,9 +114,9 @@ class Flights:
         return self._outbox.next("publish", self._sent_to, room) if room > 0 else []
 
     def _publish(self, row: Row, now: float, up: Up, *, alone: bool) -> Outcome | None:
-        """An outcome only for a row that can never be sent; one past its deadline is left to expire."""
+        """An outcome only for a row that can never be sent; one at its deadline is left to expire."""
         left_s = self._clocks.left_s(row.deadline)
-        if left_s <= 0:
+        if left_s <= min(MARGIN_S, MARGIN_SHARE * row.deadline.lifetime_s):
             return None
         if up.max_packet is not None and row.size + OVERHEAD > up.max_packet:
             return Outcome(row, False, f"{row.size} bytes and headers exceed the broker's {up.max_packet}")

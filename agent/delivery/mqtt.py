@@ -37,10 +37,12 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.25  # how long a request to close or abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # a gesture is worth little after 5 s, so ask often
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # a gesture is worth little after 5 s, so ask often
+RIVAL_RETRY_S = 5.0  # two agents with one id push each other out; not too fast
 STABLE_S = 10.0  # a connection that lives longer is a good one
 RIVAL = 3  # short-lived connections in a row that smell of another client with our id
 REFUSED_RETRY_S = 30.0  # a wrong password stays wrong for a while
+UNANSWERED = 2  # CONNECTs of MQTT 5 in a row that smell of a broker that does not know it
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
 _V5, _V3 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
@@ -90,6 +92,7 @@ class _Talk:
         self.birth_mid: int | None = None
         self.alive = False  # birth acknowledged
         self.refused: int | None = None
+        self.hung_up_on = False  # the other side closed and gave no reason
         self.falls_back = False  # from MQTT 5 to 3.1.1: try again at once
         self.reason = ""
         self.window = WINDOW
@@ -134,6 +137,7 @@ class Mqtt:
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._was_up = False
         self._thrown_out = 0
+        self._unanswered = 0
         self.reconnects = 0
         self.trouble: str | None = "not connected yet"
 
@@ -238,7 +242,7 @@ class Mqtt:
                 continue
             if talk is not None and talk.alive:
                 said, lost_at = "", time.monotonic()
-                retry_s = FIRST_RETRY_S if lost_at - began > STABLE_S else retry_s
+                retry_s = FIRST_RETRY_S
                 reason = self._suspect_a_rival(talk, reason, lost_at - began)
             if reason != said:
                 log.warning("broker_lost", reason=reason, broker=str(self._address))
@@ -249,14 +253,14 @@ class Mqtt:
             lost_at = lost_at or began
             self._closing.wait(wait_s * random.uniform(0.8, 1.2))  # noqa: S311 (spreads a fleet's retries)
 
-    @staticmethod
-    def _retry_s(talk: _Talk | None, usual_s: float) -> float:
-        refused = talk is not None and talk.refused in (*_BAD_LOGIN, _TAKEN_OVER)
-        return REFUSED_RETRY_S if refused else usual_s
+    def _retry_s(self, talk: _Talk | None, usual_s: float) -> float:
+        if talk is not None and talk.refused in (*_BAD_LOGIN, _TAKEN_OVER):
+            return REFUSED_RETRY_S
+        return RIVAL_RETRY_S if self._thrown_out >= RIVAL else usual_s
 
     def _suspect_a_rival(self, talk: _Talk, reason: str, lived_s: float) -> str:
         """Not every broker says who pushed us out; being thrown out again and again says it too."""
-        thrown_out = lived_s < STABLE_S and talk.refused is None
+        thrown_out = talk.hung_up_on and lived_s < STABLE_S
         self._thrown_out = self._thrown_out + 1 if thrown_out else 0
         if self._thrown_out < RIVAL:
             return reason
@@ -335,7 +339,7 @@ class Mqtt:
         talk.birth_mid = self._publish(talk, self._birth)
 
     def _up(self, talk: _Talk, lost_at: float | None) -> None:
-        self._version_settled = True
+        self._version_settled |= talk.v5
         self.trouble = None
         self.reconnects += self._was_up
         self._was_up = True
@@ -356,13 +360,26 @@ class Mqtt:
         with self._states_lock:
             self._talk = None
         if not talk.reason:
+            talk.hung_up_on = True
             talk.reason = self._why_ended(talk)
         if talk.alive:
             self._report(Down(talk.generation, talk.reason))
-        elif not (self._version_settled or talk.connected) and talk.refused in (None, _UNSUPPORTED_VERSION):
-            talk.falls_back = self._v5  # some 3.1.1 brokers say so, others hang up or fall silent
-            self._v5 = not self._v5
+        if not self._version_settled:
+            self._choose_version(talk)
         _reset(talk.client)
+
+    def _choose_version(self, talk: _Talk) -> None:
+        """MQTT 5 until it is refused; left unanswered twice, 3.1.1 is tried at once, and 5 next time.
+
+        Some brokers that only know 3.1.1 say so, others hang up or fall silent, which a network that
+        is just breaking does as well.
+        """
+        unanswered = talk.v5 and not talk.connected and talk.refused is None
+        self._unanswered = self._unanswered + 1 if unanswered else 0
+        refused = talk.v5 and talk.refused == _UNSUPPORTED_VERSION
+        self._version_settled |= refused
+        talk.falls_back = refused or self._unanswered >= UNANSWERED
+        self._v5 = not talk.falls_back
 
     def _farewell(self, talk: _Talk) -> None:
         """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""

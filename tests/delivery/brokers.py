@@ -114,7 +114,7 @@ class Subscriber:
         self, port: int, topic: str = "#", *, durable: str = "", user: str = "", password: str = ""
     ) -> None:
         self.heard: list[Heard] = []
-        self._ready = threading.Event()
+        self.ready = threading.Event()
         self._topic = topic
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=durable, protocol=MQTTProtocolVersion.MQTTv5
@@ -123,7 +123,7 @@ class Subscriber:
         if user:
             self._client.username_pw_set(user, password)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_subscribe = lambda *_: self.ready.set()
         self._client.on_message = self._on_message
         if durable:
             properties = paho.Properties(paho.PacketTypes.CONNECT)
@@ -132,7 +132,7 @@ class Subscriber:
         else:
             self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._ready.wait(PATIENCE_S), "no answer to the subscription"
+        assert self.ready.wait(PATIENCE_S), "no answer to the subscription"
 
     def _on_message(self, _client: object, _user: object, message: paho.MQTTMessage) -> None:
         properties = message.properties.json() if message.properties is not None else {}

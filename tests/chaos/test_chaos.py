@@ -1,0 +1,24 @@
+"""The short form of `make chaos`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "delivery")]
+
+from brokers import mosquitto_program  # noqa: E402
+from run import run  # noqa: E402
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("max_age_s", [600.0, 2.0], ids=["long-lived", "short-lived"])
+def test_no_committed_row_is_lost_or_late(tmp_path: Path, max_age_s: float):
+    mosquitto_program()
+    seed = int.from_bytes(os.urandom(3), "big")
+    report = run(seconds=12, seed=seed, max_age_s=max_age_s, rate=40, folder=tmp_path)
+    assert report.committed > 100
+    assert report.kept_the_promise, report
