@@ -16,10 +16,12 @@ from agent.inference.blazepose import Person, PoseNet, PoseTracker
 from agent.inference.detector import Detector
 from agent.inference.engine import Engine, load_engine
 from agent.inference.gestures import HandReader, Readout
-from agent.inference.hands import Candidate, HandFinder, hand_box
+from agent.inference.hands import HandFinder, hand_box
 from agent.inference.manifest import Manifest, load_manifest
 from agent.inference.models import locate
 from agent.inference.palm import PalmFinder
+from agent.inference.places import Candidate
+from agent.inference.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
 
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
@@ -42,7 +44,7 @@ class Perception:
         self,
         settings: RecognitionSettings,
         pose: PoseNet | None,
-        palms: PalmFinder | None,
+        palms: PalmFinder,
         reader: HandReader,
         close: Callable[[], None] = lambda: None,
     ) -> None:
@@ -98,12 +100,7 @@ class Perception:
         left, top, right, bottom = box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
         given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
         candidates = [Candidate(given.scaled(GIVEN_TO_HAND), 1.0)]
-        if self._palms:
-            palms = [
-                palm
-                for found in self._palms.find(image, [given.scaled(s) for s in GIVEN_REGIONS])
-                for palm in found
-            ]
+        for palms in self._palms.find(image, [given.scaled(side) for side in GIVEN_REGIONS]):
             candidates += [Candidate(palm.box, palm.score) for palm in palms]
         found, readouts = self._read_twice(image, candidates)
         best = max(range(len(found)), key=lambda i: _worth(found[i], readouts[i], given))
@@ -168,10 +165,9 @@ class Perception:
     def _new_eye(self) -> _Eye:
         s = self._settings
         bodies = PoseTracker(self._pose, s.people, s.look_around) if self._pose else None
+        search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._reader.manifest.output.landmarks is not None
-        return _Eye(
-            bodies, HandFinder(self._palms, s.proposal, 2 * s.people, s.min_hand, has_landmarks=follows)
-        )
+        return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
 
 
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:

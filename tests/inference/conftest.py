@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,42 +12,51 @@ from heads import random_head
 
 from agent.config.settings import RecognitionSettings
 from agent.inference import models
-from agent.inference.engine import Engine, load_engine
 from agent.inference.manifest import engines_folder
 from agent.inference.perception import Perception, build_perception
+
+HEAD = random_head(("landmarks", "presence", "crop_angle"))
 
 
 @pytest.fixture
 def engines(tmp_path: Path) -> Path:
     """A copy of the manifests of the fetched engines, and of one joined to a random head; to be changed."""
-    for name in FETCHED:
-        shutil.copytree(engines_folder() / name, tmp_path / "engines" / name)
-    write_joined(tmp_path / "engines", random_head(("landmarks", "presence", "crop_angle")))
-    return tmp_path / "engines"
+    return _manifests(tmp_path / "engines")
 
 
 @pytest.fixture
 def own_cache(cache_dir: Path, tmp_path: Path) -> Path:
-    """A cache folder of the test's own that holds the fetched engines already."""
-    (tmp_path / "cache" / "engines").mkdir(parents=True)
-    for name in FETCHED:
-        for file in (f"{name}.onnx", f"{name}.json"):
-            shutil.copy(cache_dir / "engines" / file, tmp_path / "cache" / "engines")
-    return tmp_path / "cache"
+    """A cache folder of the test's own that holds the fetched engines already: links, to be replaced only."""
+    return _linked(cache_dir, tmp_path / "cache", FETCHED)
+
+
+@pytest.fixture(scope="session")
+def joined_cache(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the joined engine made, once for all tests."""
+    folder = tmp_path_factory.mktemp("joined")
+    cache = _linked(cache_dir, folder / "cache", FETCHED)
+    models.fetch(["joined"], cache, engines=_manifests(folder / "engines"))
+    return cache
 
 
 @pytest.fixture
-def perception(engines: Path, own_cache: Path) -> Perception:
+def perception(engines: Path, own_cache: Path, joined_cache: Path) -> Iterator[Perception]:
     """The real networks, and a classifier that finds hands but knows nothing of gestures."""
-    models.fetch(["joined"], own_cache, engines=engines)
-    return build_perception(RecognitionSettings(gestures="joined"), own_cache, engines)
+    _linked(joined_cache, own_cache, ("joined",))
+    eyes = build_perception(RecognitionSettings(gestures="joined"), own_cache, engines)
+    yield eyes
+    eyes.close()
 
 
-@pytest.fixture
-def hand_landmark(cache_dir: Path) -> Engine:
-    return load_engine("hand-landmark", models.locate("hand-landmark", cache_dir))
+def _manifests(engines: Path) -> Path:
+    for name in FETCHED:
+        shutil.copytree(engines_folder() / name, engines / name)
+    write_joined(engines, HEAD)
+    return engines
 
 
-@pytest.fixture
-def palm_detector(cache_dir: Path) -> Engine:
-    return load_engine("palm-detector", models.locate("palm-detector", cache_dir))
+def _linked(source: Path, cache: Path, names: tuple[str, ...]) -> Path:
+    (cache / "engines").mkdir(parents=True, exist_ok=True)
+    for file in (f"{name}.{kind}" for name in names for kind in ("onnx", "json")):
+        (cache / "engines" / file).symlink_to(source / "engines" / file)
+    return cache

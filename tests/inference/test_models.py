@@ -152,7 +152,9 @@ def test_an_engine_that_was_never_fetched_says_which_command_fetches_it(
 
 def test_the_list_tells_ready_missing_and_broken_apart(own_cache: Path, engines: Path) -> None:
     shutil.rmtree(engines / "pose-detector")
-    (own_cache / "engines" / "palm-detector.onnx").write_bytes(b"rubbish")
+    damaged = own_cache / "engines" / "palm-detector.onnx"
+    damaged.unlink()  # the link, not the file that all tests share
+    damaged.write_bytes(b"rubbish")
     states = {s.name: s.state for s in models.statuses(own_cache, engines)}
     assert states == {
         "hand-landmark": "ready", "joined": "missing", "palm-detector": "broken", "pose-landmark": "ready",

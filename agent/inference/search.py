@@ -1,0 +1,106 @@
+"""Looking for hands that are not followed: where the body shows them, or in the picture at large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from agent.core.types import Hand, Image
+from agent.inference.palm import PalmFinder
+from agent.inference.places import Arm, Candidate, arm_of, known, nearest, parts_of
+
+Proposal = Literal["pose", "palm", "both"]
+
+SEARCH_S = 0.2  # between two searches for the same unseen hand: a third of a core, not all of it
+ARM_REGION = 1.5  # side of the square that is searched / rough box of the arm: the wrist is off by as much
+SECOND_REGION = 2.2  # the second try, turned along the arm
+TRACK_REGION = 1.6  # the same around a followed hand that has no landmarks
+
+
+class HandSearch:
+    """The palm detector and when it was last asked for what. `hands` is the most that are looked for."""
+
+    def __init__(self, palms: PalmFinder, proposal: Proposal, hands: int) -> None:
+        self._palms, self._proposal, self._hands = palms, proposal, hands
+        self._searched: dict[tuple[int, Hand], float] = {}
+        self._looked_at = -math.inf
+
+    def more(
+        self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate], *, body: bool
+    ) -> list[Candidate]:
+        """Hands beside those in `found`. `body`: somebody's body is seen."""
+        new = self._at_arms(image, at, arms, found) if self._proposal != "palm" else []
+        helped = self._proposal == "both" and body and (found or new)
+        room = len(found) + len(new) < self._hands
+        if self._proposal != "pose" and room and not helped and at - self._looked_at >= SEARCH_S:
+            self._looked_at = at
+            new += self._in_picture(image, arms, [*found, *new])
+        return new
+
+    def again(self, image: Image, followed: Sequence[Candidate]) -> list[Candidate]:
+        """Followed hands, found again near where they were: for classifiers that give no landmarks."""
+        regions = [c.box.upright().scaled(TRACK_REGION) for c in followed]
+        pairs = zip(followed, self._palms.find(image, regions), strict=True)
+        near = [(c, nearest(palms, c.box)) for c, palms in pairs]
+        return [replace(c, box=palm.box, score=palm.score) for c, palm in near if palm]
+
+    def second_chance(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
+        """For every arm without a hand: a wider search turned along the arm, or else the arm's own box."""
+        claimed = [arm_of(c.box, arms) for c in found]
+        missed = [arm for arm in arms if arm not in claimed and not arm.hangs]
+        regions = [arm.box.scaled(SECOND_REGION) for arm in missed]
+        pairs = zip(missed, self._palms.find(image, regions), strict=True)
+        best = [(arm, nearest(palms, arm.box)) for arm, palms in pairs]
+        return [
+            Candidate(p.box if p else arm.box, p.score if p else 0.0, arm.person, arm.hand) for arm, p in best
+        ]
+
+    def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:
+        """From afar, sideways, and in parts of the picture for small hands; not on arms that hang."""
+        if self._proposal == "pose":
+            return []
+        hanging = [arm for arm in arms if arm.hangs]
+        new: list[Candidate] = []
+        for palms in self._palms.find(image, parts_of(image)):
+            for palm in palms:
+                if not known(palm.box, new) and arm_of(palm.box, hanging) is None:
+                    new.append(Candidate(palm.box, palm.score))
+        return new
+
+    def hurry(self, person: int, hand: Hand) -> None:
+        """A hand was lost this moment: do not wait to search for it."""
+        self._searched.pop((person, hand), None)
+        self._looked_at = -math.inf
+
+    def _at_arms(
+        self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`."""
+        claimed = [arm_of(c.box, arms) for c in found]
+        self._searched = {key: then for key, then in self._searched.items() if at - then < SEARCH_S}
+        wanted = [
+            arm
+            for arm in arms
+            if not arm.hangs and arm not in claimed and (arm.person, arm.hand) not in self._searched
+        ]
+        self._searched.update({(arm.person, arm.hand): at for arm in wanted})
+        new: list[Candidate] = []
+        regions = [arm.box.upright().scaled(ARM_REGION) for arm in wanted]
+        for arm, palms in zip(wanted, self._palms.find(image, regions), strict=True):
+            palm = nearest(palms, arm.box)
+            if palm and not known(palm.box, [*found, *new]):
+                new.append(Candidate(palm.box, palm.score, arm.person, arm.hand))
+        return new
+
+    def _in_picture(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
+        new: list[Candidate] = []
+        for palm in self._palms.find(image)[0]:
+            arm = arm_of(palm.box, arms)
+            if known(palm.box, [*found, *new]) or (arm and arm.hangs):
+                continue
+            new.append(
+                Candidate(palm.box, palm.score, arm.person if arm else None, arm.hand if arm else None)
+            )
+        return new
