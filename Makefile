@@ -63,5 +63,8 @@ bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memor
 	@$(BIN)/python bench/perception.py
 	@$(BIN)/python bench/daemon.py
 
+chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
+	@$(BIN)/python tests/chaos/run.py --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(MAX_AGE),--max-age $(MAX_AGE))
+
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
