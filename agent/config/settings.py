@@ -147,10 +147,10 @@ class DebounceSettings(Model):
     """From probabilities to events."""
 
     smoothing: Duration = 0.15
-    confidence: Share = 0.75
-    keep: Share = 0.5
+    confidence: Share = 0.65
+    keep: Share = 0.4
     hold: Duration = 0.3
-    release: Duration = 0.4
+    release: Duration = 0.35
     cooldown: Duration = 0.5
     max_age: Duration = 5.0
 

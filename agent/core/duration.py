@@ -15,7 +15,7 @@ def parse_duration(text: str) -> float:
         raise ValueError(
             f'{text!r} is not a duration; write a number and a unit, as in "300ms", "1.5s", "2min"'
         )
-    return float(match[1]) * _UNITS_S[match[2]]
+    return round(float(match[1]) * _UNITS_S[match[2]], 9)  # 350 ms are 0.35 s, not 0.35000000000000003
 
 
 def format_duration(seconds: float) -> str:

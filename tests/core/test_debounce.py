@@ -76,9 +76,9 @@ def test_between_keep_and_confidence_nothing_starts_but_what_is_on_stays_on() ->
             Reading(i / 10, "front", 0, "right", scores("stop", score)) for i in range(start, start + count)
         ]
 
-    assert brief(events(at(0.6, 0, 20))) == []
-    assert brief(events([*at(0.8, 0, 4), *at(0.6, 4, 20)])) == [(0.3, "started", "stop")]
-    assert brief(events([*at(0.8, 0, 4), *at(0.4, 4, 5)])) == [
+    assert brief(events(at(0.5, 0, 20))) == []
+    assert brief(events([*at(0.8, 0, 4), *at(0.5, 4, 20)])) == [(0.3, "started", "stop")]
+    assert brief(events([*at(0.8, 0, 4), *at(0.3, 4, 5)])) == [
         (0.3, "started", "stop"),
         (0.8, "ended", "stop"),
     ]
