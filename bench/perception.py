@@ -24,12 +24,14 @@ from rich.table import Table
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.types import Floats, Frame, Image
-from agent.inference.engine import BACKENDS
+from agent.inference.engine import BACKENDS, load_engine
+from agent.inference.models import locate
 from agent.inference.onnxruntime_engine import OnnxRuntimeEngine
 from agent.inference.perception import Perception, build_perception
 
 STAGES = ("detector", "landmark", "palm", "crop", "classifier")
 FPS = 15
+PHOTOGRAPH = Path(__file__).parents[2] / "shared/data/photos/emrecandir/palm_077.jpg"
 
 
 class TimedEngine(OnnxRuntimeEngine):
@@ -95,23 +97,51 @@ def measure(
     return {name: ms[5:] for name, ms in spent.items()}, hands / len(clip)
 
 
+def networks(cache: Path, gestures: str) -> Table:
+    """Each network by itself; the classifier with the crops of two hands too."""
+    table = Table("network", "1 thread", "2 threads", title="ms a run alone, p10 / p50")
+    runs = [(name, 1) for name in ("pose-detector", "pose-landmark", "palm-detector", gestures)]
+    for name, batch in [*runs, (gestures, 2)]:
+        cells = []
+        for threads in (1, 2):
+            engine = load_engine(name, locate(name, cache), threads=threads)
+            feed = {
+                key: np.zeros((batch, *map(int, shape[1:])), np.float32)
+                for key, shape in engine.inputs.items()
+            }
+            ms = []
+            for _ in range(60):
+                start = time.perf_counter()
+                engine.run(feed)
+                ms.append((time.perf_counter() - start) * 1000)
+            engine.close()
+            cells.append(f"{np.percentile(ms, 10):.1f} / {np.percentile(ms, 50):.1f}")
+        table.add_row(f"{name}, batch {batch}", *cells)
+    return table
+
+
 def main() -> None:
     """Run it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("image", type=Path)
+    options.add_argument(
+        "image", type=Path, nargs="?", default=PHOTOGRAPH, help="one person, right hand raised"
+    )
     options.add_argument("--frames", type=int, default=100)
     options.add_argument("--gestures", default=RecognitionSettings().gestures)
     options.add_argument("--cache", type=Path)
     given = options.parse_args()
     read = cv2.imread(str(given.image))
     if read is None:
-        raise SystemExit(f"{given.image}: not a picture")
+        raise SystemExit(f"{given.image}: not a picture; give one of a person with the right hand raised")
+    cache = given.cache or cache_folder(AgentSettings(), os.environ)
+    console = Console(width=150)
+    console.print(networks(cache, given.gestures))
     BACKENDS["onnxruntime"] = "__main__:TimedEngine"
     table = Table("threads", "", "hands", *STAGES, "all", "not a network", title="ms a frame, p50 / p95")
     for threads in (1, 2):
         cv2.setNumThreads(threads)
         settings = RecognitionSettings(threads=threads, gestures=given.gestures, people=1)
-        perception = build_perception(settings, given.cache or cache_folder(AgentSettings(), os.environ))
+        perception = build_perception(settings, cache)
         clip = frames(both_hands(np.asarray(read, np.uint8), perception), given.frames)
         for title, forget in (("following", False), ("re-detecting", True)):
             perception.forget("bench")
@@ -119,7 +149,7 @@ def main() -> None:
             cells = [f"{np.percentile(ms, 50):.1f} / {np.percentile(ms, 95):.1f}" for ms in spent.values()]
             table.add_row(str(threads), title, f"{hands:.2f}", *cells)
         perception.close()
-    Console(width=150).print(table)
+    console.print(table)
 
 
 if __name__ == "__main__":
