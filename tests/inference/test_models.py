@@ -172,7 +172,7 @@ def test_without_pip_the_message_says_how_to_get_it(
     tmp_path: Path, engines: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ModelError, match="pip is not installed; install it"):
         models.fetch(["palm-detector"], tmp_path / "empty", engines=engines)
 

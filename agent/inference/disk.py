@@ -1,0 +1,59 @@
+"""Files in the cache folder: whole or not at all; messages for a full disk or a folder of somebody else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import ModelError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """All of it or nothing: a reader never sees half a file, not even after a power cut."""
+    part = path.with_suffix(path.suffix + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as exc:
+        part.unlink(missing_ok=True)
+        raise (
+            disk_is_full(path.parent, len(content)) if exc.errno == errno.ENOSPC else _unwritable(path, exc)
+        ) from exc
+
+
+@contextmanager
+def scratch_folder(cache_dir: Path) -> Iterator[Path]:
+    """A folder beside the cached files (the same disk), gone afterwards whatever happens."""
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.mkdtemp(prefix=".fetch-", dir=cache_dir)
+    except OSError as exc:
+        raise (
+            disk_is_full(cache_dir, None) if exc.errno == errno.ENOSPC else _unwritable(cache_dir, exc)
+        ) from exc
+    try:
+        yield Path(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def disk_is_full(folder: Path, needed: int | None) -> ModelError:
+    """The error to raise; `needed` in bytes, None where nobody knows."""
+    free = shutil.disk_usage(folder).free
+    what = "the download" if needed is None else f"{needed:,} bytes"
+    return ModelError(
+        f"{folder}: the disk is full, {what} did not fit and {free:,} bytes are free; make room"
+    )
+
+
+def _unwritable(path: Path, exc: OSError) -> ModelError:
+    return ModelError(f"{path}: cannot be written ({exc.strerror}); set agent.cache_dir to a folder of yours")

