@@ -31,6 +31,8 @@ GREEN = {"drgfreeman_rps", "tanishka"}
 
 @dataclass
 class Pictures:
+    """All pictures and what is known of each."""
+
     images: np.ndarray  # (N, STORED, STORED, 3) uint8 RGB
     label: np.ndarray  # -1: only its turned versions can be named
     thumb: np.ndarray  # nan, or where the thumb of a thumb-only hand points, radians clockwise from up
@@ -47,11 +49,20 @@ def _pointing(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def pack(data: Path, work: Path, target: Path, renders: int) -> None:
+    """Cut every hand of every photograph and render, write `target` and its `.images.npy`."""
     found: dict[str, dict] = {}
     rows: list[tuple] = []
 
-    def add(image: np.ndarray, roi: Roi, points: np.ndarray, label: int, thumb: bool, free: bool, group: str,
-            source: str) -> None:
+    def add(
+        image: np.ndarray,
+        roi: Roi,
+        points: np.ndarray,
+        label: int,
+        thumb: bool,
+        free: bool,
+        group: str,
+        source: str,
+    ) -> None:
         square = crop(image, Roi(roi.cx, roi.cy, roi.side * ROOM, 0.0), STORED, cv2.BORDER_REPLICATE)
         tilt = _pointing(points[2], points[4]) if thumb else np.nan
         rows.append((square, label, tilt, free, roi.angle, group, source, source in GREEN))
@@ -64,10 +75,20 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
         label = LABELS.index(photo.label) if photo.label in LABELS else -1
         thumb = (photo.source, photo.original) in THUMBS
         if hand is not None and (label >= 0 or thumb):
-            add(image, hand.refined, hand.points, label, thumb, photo.source in ANY_WAY_UP,
-                f"{photo.source}/{photo.original}", photo.source)
+            add(
+                image,
+                hand.refined,
+                hand.points,
+                label,
+                thumb,
+                photo.source in ANY_WAY_UP,
+                f"{photo.source}/{photo.original}",
+                photo.source,
+            )
         for other in others:
-            add(image, other.refined, other.points, RANDOM, False, False, f"{photo.source}/idle", photo.source)
+            add(
+                image, other.refined, other.points, RANDOM, False, False, f"{photo.source}/idle", photo.source
+            )
         if photo.row % 6 == 0 and max(image.shape[:2]) > 300:  # no hand at all
             rng = np.random.default_rng(photo.row)
             h, w = image.shape[:2]
@@ -75,25 +96,52 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
             x, y = rng.uniform(0.2, 0.8) * w, rng.uniform(0.1, 0.9) * h
             hands = [hand, *others]
             if all(o is None or np.hypot(o.refined.cx - x, o.refined.cy - y) > o.refined.side for o in hands):
-                add(image, Roi(x, y, side, 0.0), np.zeros((21, 2)), RANDOM, False, False, "nothing", photo.source)
+                add(
+                    image,
+                    Roi(x, y, side, 0.0),
+                    np.zeros((21, 2)),
+                    RANDOM,
+                    False,
+                    False,
+                    "nothing",
+                    photo.source,
+                )
     for shard in tqdm(sorted((work / "render").glob("render-*.pkl"))[:renders], desc="renders"):
         for row in pickle.loads(shard.read_bytes()):
             image = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
             thumb = row["label"] == "thumb"
             label = -1 if thumb else LABELS.index(row["label"])
-            add(image, roi_from_landmarks(row["points"]), row["points"], label, thumb, False,
-                f"render/{row['kind']}", "render")
+            add(
+                image,
+                roi_from_landmarks(row["points"]),
+                row["points"],
+                label,
+                thumb,
+                False,
+                f"render/{row['kind']}",
+                "render",
+            )
     columns = list(zip(*rows, strict=True))
     np.save(target.with_suffix(".images.npy"), np.stack(columns[0]))
-    np.savez(target, label=np.array(columns[1]), thumb=np.array(columns[2], float), free=np.array(columns[3]),
-             lean=np.array(columns[4]), group=np.array(columns[5]), source=np.array(columns[6]),
-             mask=np.array(columns[7]))
+    np.savez(
+        target,
+        label=np.array(columns[1]),
+        thumb=np.array(columns[2], float),
+        free=np.array(columns[3]),
+        lean=np.array(columns[4]),
+        group=np.array(columns[5]),
+        source=np.array(columns[6]),
+        mask=np.array(columns[7]),
+    )
 
 
 def load(target: Path) -> Pictures:
+    """What `pack` wrote."""
     z = np.load(target)
-    return Pictures(np.load(target.with_suffix(".images.npy"), mmap_mode="r"), *(z[k] for k in (
-        "label", "thumb", "free", "lean", "group", "source", "mask")))
+    return Pictures(
+        np.load(target.with_suffix(".images.npy"), mmap_mode="r"),
+        *(z[k] for k in ("label", "thumb", "free", "lean", "group", "source", "mask")),
+    )
 
 
 def chances(p: Pictures, without: tuple[str, ...] = (), render_share: float = 0.45) -> np.ndarray:
@@ -121,11 +169,15 @@ def key_green(image: np.ndarray, room: np.ndarray) -> np.ndarray:
         return image
     alpha = cv2.GaussianBlur(cv2.erode(1 - green, np.ones((2, 2))), (0, 0), 0.9)[..., None]
     skin = image.astype(np.float32)
-    skin[..., 1] = np.minimum(skin[..., 1], (skin[..., 0] + skin[..., 2]) * 0.55 + 8)  # take the green glow away
+    skin[..., 1] = np.minimum(
+        skin[..., 1], (skin[..., 0] + skin[..., 2]) * 0.55 + 8
+    )  # take the green glow away
     return np.clip(skin * alpha + room * (1 - alpha), 0, 255).astype(np.uint8)
 
 
-def draw(p: Pictures, i: int, size: int, rng: np.random.Generator, rooms: list[np.ndarray]) -> tuple[np.ndarray, int]:
+def draw(
+    p: Pictures, i: int, size: int, rng: np.random.Generator, rooms: list[np.ndarray]
+) -> tuple[np.ndarray, int]:
     """One training picture and its label."""
     image = p.images[i]
     if p.mask[i] and rng.random() < 0.8:
@@ -155,22 +207,37 @@ def draw(p: Pictures, i: int, size: int, rng: np.random.Generator, rooms: list[n
         m[0] *= -1
     shift = rng.normal(0, 0.05, 2) * size
     m[:, 2] = size / 2 + shift - m[:, :2] @ np.array([STORED / 2, STORED / 2])
-    border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT][int(rng.choice(3, p=[0.4, 0.4, 0.2]))]
-    out = cv2.warpAffine(image, m, (size, size), flags=cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR, borderMode=border)
+    border = [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT][
+        int(rng.choice(3, p=[0.4, 0.4, 0.2]))
+    ]
+    out = cv2.warpAffine(
+        image, m, (size, size), flags=cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR, borderMode=border
+    )
     if rng.random() < 0.85:
         out = worn(out, rng)
     if rng.random() < 0.25:  # something in front, or the frame's edge
         a, b = np.sort(rng.integers(0, size, 2)), np.sort(rng.integers(0, size, 2))
         if (a[1] - a[0]) * (b[1] - b[0]) < 0.12 * size * size:
-            out[a[0]:a[1], b[0]:b[1]] = rng.uniform(0, 255, 3)
+            out[a[0] : a[1], b[0] : b[1]] = rng.uniform(0, 255, 3)
     return out, label
 
 
-def batches(p: Pictures, size: int, batch: int, steps: int, seed: int, rooms: list[np.ndarray],
-            without: tuple[str, ...] = (), workers: int = 1, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def batches(
+    p: Pictures,
+    size: int,
+    batch: int,
+    steps: int,
+    seed: int,
+    rooms: list[np.ndarray],
+    without: tuple[str, ...] = (),
+    workers: int = 1,
+    start: int = 0,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Endless variety, made ahead by threads; batch `n` depends on the seed and n alone."""
     chance = np.cumsum(chances(p, without))
-    rooms = rooms + [cv2.resize(made_up_room(np.random.default_rng([seed, i])), (STORED, STORED)) for i in range(60)]
+    rooms = rooms + [
+        cv2.resize(made_up_room(np.random.default_rng([seed, i])), (STORED, STORED)) for i in range(60)
+    ]
     done: dict[int, queue.Queue] = {n: queue.Queue(3) for n in range(workers)}
 
     def work(worker: int) -> None:

@@ -17,8 +17,16 @@ from tqdm import tqdm
 from .photos import Found, Photo, hands, jittered, photos, read, worn
 from .rois import HandNet, PalmDetector, crop, roi_from_landmarks
 
-COPIES = {"ardamavi": 5, "emrecandir": 8, "subhih": 12, "tanishka": 10, "shimaazizi": 20,
-          "drgfreeman_rps": 8, "anton": 20, "desk": 5}
+COPIES = {
+    "ardamavi": 5,
+    "emrecandir": 8,
+    "subhih": 12,
+    "tanishka": 10,
+    "shimaazizi": 20,
+    "drgfreeman_rps": 8,
+    "anton": 20,
+    "desk": 5,
+}
 BATCH = 16
 
 
@@ -46,11 +54,14 @@ def chosen(photo: Photo, found: list[Found]) -> tuple[Found | None, list[Found]]
         sure = [f for f in found if f.presence > 0.8] or found[:1]
         best = min(sure, key=lambda f: f.points[:, 1].mean())
         low = best.points[:, 1].max()
-        return best, [f for f in sure if f.points[:, 1].min() > low]  # wholly below: no second sight of the same
+        return best, [
+            f for f in sure if f.points[:, 1].min() > low
+        ]  # wholly below: no second sight of the same
     return found[0], []
 
 
 def extract(data: Path, models: Path, out: Path, sources: list[str] | None = None, seed: int = 0) -> None:
+    """Features of every source that has none yet."""
     net = HandNet(models / "hand-landmark.onnx")
     groups: dict[str, list[Photo]] = {}
     for photo in photos(data):
@@ -60,12 +71,27 @@ def extract(data: Path, models: Path, out: Path, sources: list[str] | None = Non
         if target.exists() or (sources and source not in sources):
             continue
         found = pickle.loads((out / f"found-{source}.pkl").read_bytes())
-        columns: dict[str, list] = {k: [] for k in (
-            "landmarks", "world", "presence", "handedness", "embedding",
-            "angle", "flip", "row", "copy", "label", "original", "side")}
-        crops, info = [], []
+        columns: dict[str, list] = {
+            k: []
+            for k in (
+                "landmarks",
+                "world",
+                "presence",
+                "handedness",
+                "embedding",
+                "angle",
+                "flip",
+                "row",
+                "copy",
+                "label",
+                "original",
+                "side",
+            )
+        }
+        crops: list[np.ndarray] = []
+        info: list[dict] = []
 
-        def flush() -> None:
+        def flush(crops: list, info: list, columns: dict[str, list]) -> None:
             if not crops:
                 return
             seen = net.run(np.stack(crops))
@@ -90,7 +116,11 @@ def extract(data: Path, models: Path, out: Path, sources: list[str] | None = Non
                 if one is None:
                     continue
                 for copy in range(copies):
-                    roi = one.first if copy == 1 or (copy > 1 and rng.random() < 0.4) else roi_from_landmarks(one.points)
+                    roi = (
+                        one.first
+                        if copy == 1 or (copy > 1 and rng.random() < 0.4)
+                        else roi_from_landmarks(one.points)
+                    )
                     if copy > 1:
                         roi = jittered(roi, rng)
                     border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
@@ -102,9 +132,18 @@ def extract(data: Path, models: Path, out: Path, sources: list[str] | None = Non
                     if copy > 1:
                         picture = worn(picture, rng)
                     crops.append(picture)
-                    info.append({"angle": angle, "flip": flip, "row": photo.row, "copy": copy,
-                                 "label": label, "original": original, "side": roi.side})
+                    info.append(
+                        {
+                            "angle": angle,
+                            "flip": flip,
+                            "row": photo.row,
+                            "copy": copy,
+                            "label": label,
+                            "original": original,
+                            "side": roi.side,
+                        }
+                    )
                     if len(crops) == BATCH:
-                        flush()
-        flush()
+                        flush(crops, info, columns)
+        flush(crops, info, columns)
         np.savez(target, **{k: np.concatenate(v) for k, v in columns.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,19 @@ from tqdm import tqdm
 from .headnet import Head, describe
 from .photos import LABELS
 
-THUMBS = {("emrecandir", "up"), ("emrecandir", "left"), ("emrecandir", "right"), ("emrecandir", "down"),
-          ("tanishka", "GoodJob"), ("tanishka", "Dislike"), ("shimaazizi", "ThumbsUp"),
-          ("anton", "ThumbsUp"), ("anton", "ThumbsDown"), ("desk", "thumbs_up"), ("render", "thumb")}
+THUMBS = {
+    ("emrecandir", "up"),
+    ("emrecandir", "left"),
+    ("emrecandir", "right"),
+    ("emrecandir", "down"),
+    ("tanishka", "GoodJob"),
+    ("tanishka", "Dislike"),
+    ("shimaazizi", "ThumbsUp"),
+    ("anton", "ThumbsUp"),
+    ("anton", "ThumbsDown"),
+    ("desk", "thumbs_up"),
+    ("render", "thumb"),
+}
 ANY_WAY_UP = {"shimaazizi", "drgfreeman_rps"}  # photographed from above: the picture's up means nothing
 UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a thumb steeper is up, flatter is random
 IGNORE = -1
@@ -45,11 +54,19 @@ class Samples:
         return len(self.label)
 
     def take(self, index: Tensor) -> tuple[Tensor, ...]:
-        return (self.landmarks[index], self.world[index], self.presence[index], self.handedness[index],
-                self.angle[index], self.deep[index].float())
+        """The inputs of the head for some rows."""
+        return (
+            self.landmarks[index],
+            self.world[index],
+            self.presence[index],
+            self.handedness[index],
+            self.angle[index],
+            self.deep[index].float(),
+        )
 
 
 def load(path: Path, source: str) -> Samples:
+    """One source; labels that gravity or doubt decides are set here."""
     z = np.load(path)
     names = z["label"].astype(str)
     original = z["original"].astype(str)
@@ -62,21 +79,48 @@ def load(path: Path, source: str) -> Samples:
         return torch.from_numpy(np.ascontiguousarray(a, np.float32)).reshape(n, -1)
 
     return Samples(
-        source, tensor(z["landmarks"]), tensor(z["world"]), tensor(z["presence"]), tensor(z["handedness"]),
-        torch.from_numpy(z["embedding"]) if "embedding" in z else torch.zeros(n, 0), tensor(z["angle"]), torch.from_numpy(label),
-        torch.from_numpy(thumb), torch.full((n,), source in ANY_WAY_UP),
-        np.array([f"{source}/{o}" for o in original]), z["row"], z["copy"],
+        source,
+        tensor(z["landmarks"]),
+        tensor(z["world"]),
+        tensor(z["presence"]),
+        tensor(z["handedness"]),
+        torch.from_numpy(z["embedding"]) if "embedding" in z else torch.zeros(n, 0),
+        tensor(z["angle"]),
+        torch.from_numpy(label),
+        torch.from_numpy(thumb),
+        torch.full((n,), source in ANY_WAY_UP),
+        np.array([f"{source}/{o}" for o in original]),
+        z["row"],
+        z["copy"],
     )
 
 
 def join(parts: list[Samples]) -> Samples:
+    """Several sources as one."""
+
     def cat(name: str) -> Tensor:
         return torch.cat([getattr(p, name) for p in parts])
 
-    return Samples("+".join(p.source for p in parts), *(cat(k) for k in (
-        "landmarks", "world", "presence", "handedness", "deep", "angle", "label", "thumb", "free")),
-        np.concatenate([p.group for p in parts]), np.concatenate([p.row for p in parts]),
-        np.concatenate([p.copy for p in parts]))
+    return Samples(
+        "+".join(p.source for p in parts),
+        *(
+            cat(k)
+            for k in (
+                "landmarks",
+                "world",
+                "presence",
+                "handedness",
+                "deep",
+                "angle",
+                "label",
+                "thumb",
+                "free",
+            )
+        ),
+        np.concatenate([p.group for p in parts]),
+        np.concatenate([p.row for p in parts]),
+        np.concatenate([p.copy for p in parts]),
+    )
 
 
 def weights(samples: Samples, random_share: float = 0.3) -> Tensor:
@@ -127,9 +171,20 @@ def regravitate(samples: Samples, index: Tensor, generator: torch.Generator) -> 
     return angle, label
 
 
-def train(samples: Samples, *, deep: int = 0, steps: int = 3000, batch: int = 1024, rate: float = 2e-3,
-          seed: int = 0, quiet: bool = False, extra: list[tuple[Samples, float]] | None = None,
-          width: int = 256, dropout: float = 0.25, smooth: float = 0.05) -> Head:
+def train(
+    samples: Samples,
+    *,
+    deep: int = 0,
+    steps: int = 3000,
+    batch: int = 1024,
+    rate: float = 2e-3,
+    seed: int = 0,
+    quiet: bool = False,
+    extra: list[tuple[Samples, float]] | None = None,
+    width: int = 256,
+    dropout: float = 0.25,
+    smooth: float = 0.05,
+) -> Head:
     """`extra`: further samples and the share of every batch that they make up."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -148,8 +203,12 @@ def train(samples: Samples, *, deep: int = 0, steps: int = 3000, batch: int = 10
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     loss_of = nn.CrossEntropyLoss(ignore_index=IGNORE, label_smoothing=smooth)
     average = {k: v.clone() for k, v in model.state_dict().items()}
-    picks = [torch.multinomial(c, steps * max(1, round(batch * share)), True, generator=generator)
-             if len(c) < 2**24 else None for c, (_, share) in zip(chances, pools, strict=True)]
+    picks = [
+        torch.multinomial(c, steps * max(1, round(batch * share)), True, generator=generator)
+        if len(c) < 2**24
+        else None
+        for c, (_, share) in zip(chances, pools, strict=True)
+    ]
     bar = tqdm(range(steps), disable=quiet)
     for step in bar:
         xs, ys = [], []
@@ -180,15 +239,14 @@ def train(samples: Samples, *, deep: int = 0, steps: int = 3000, batch: int = 10
 
 
 @torch.no_grad()
-def predict(model: Head, samples: Samples, index: Tensor | None = None) -> np.ndarray:
+def predict(model: nn.Module, samples: Samples, index: Tensor | None = None) -> np.ndarray:
+    """Probabilities (N, 6)."""
     index = torch.arange(len(samples)) if index is None else index
-    out = []
-    for part in index.split(8192):
-        out.append(torch.softmax(model.logits(*samples.take(part)) / model.temperature, 1).numpy())
-    return np.concatenate(out)
+    return np.concatenate([model(*samples.take(part))[0].numpy() for part in index.split(8192)])
 
 
 def scores(truth: np.ndarray, guess: np.ndarray) -> dict:
+    """Macro-F1 of the classes that occur, F1 and recall a class, confusion."""
     confusion = np.zeros((6, 6), int)
     np.add.at(confusion, (truth, guess), 1)
     hit = np.diag(confusion).astype(float)
@@ -196,11 +254,15 @@ def scores(truth: np.ndarray, guess: np.ndarray) -> dict:
     recall = hit / np.maximum(confusion.sum(1), 1)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
     there = confusion.sum(1) > 0
-    return {"macro_f1": float(f1[there].mean()), "f1": dict(zip(LABELS, f1.round(3).tolist())),
-            "recall": dict(zip(LABELS, recall.round(3).tolist())), "confusion": confusion.tolist()}
+    return {
+        "macro_f1": float(f1[there].mean()),
+        "f1": dict(zip(LABELS, f1.round(3).tolist(), strict=True)),
+        "recall": dict(zip(LABELS, recall.round(3).tolist(), strict=True)),
+        "confusion": confusion.tolist(),
+    }
 
 
-def test_rows(samples: Samples, clean: bool = True) -> Tensor:
+def judged_rows(samples: Samples, *, clean: bool = True) -> Tensor:
     """Rows to be judged by: copy 0 (the refined box, the picture as it is) or all the jittered ones."""
     ok = samples.label != IGNORE
     if samples.source in ANY_WAY_UP:
@@ -210,17 +272,31 @@ def test_rows(samples: Samples, clean: bool = True) -> Tensor:
     return torch.nonzero(ok)[:, 0]
 
 
-def export(model: Head, path: Path) -> None:
+def export(model: nn.Module, path: Path) -> None:
+    """ONNX with a dynamic batch; inputs named as the base network names its outputs."""
     import onnx
 
     model = model.eval()
     n = 2
-    inputs = [torch.rand(n, 63) * 224, torch.rand(n, 63) * 0.1, torch.rand(n, 1), torch.rand(n, 1), torch.rand(n, 1)]
+    inputs = [
+        torch.rand(n, 63) * 224,
+        torch.rand(n, 63) * 0.1,
+        torch.rand(n, 1),
+        torch.rand(n, 1),
+        torch.rand(n, 1),
+    ]
     names = ["landmarks", "world", "presence", "handedness", "crop_angle"]
     if model.deep:
         inputs.append(torch.rand(n, 1152))
-        names.append("embedding_1152")
-    torch.onnx.export(model, tuple(inputs), str(path), input_names=names, output_names=["activation_18", "embedding"],
-                      dynamic_axes={k: {0: "N"} for k in [*names, "activation_18", "embedding"]},
-                      opset_version=17, dynamo=False)
+        names.append("embedding")
+    torch.onnx.export(
+        model,
+        tuple(inputs),
+        str(path),
+        input_names=names,
+        output_names=["activation_18", "embedding"],
+        dynamic_axes={k: {0: "N"} for k in [*names, "activation_18", "embedding"]},
+        opset_version=17,
+        dynamo=False,
+    )
     onnx.checker.check_model(onnx.load(str(path)))

@@ -14,22 +14,36 @@ from torch import Tensor, nn
 TIPS = (4, 8, 12, 16, 20)
 CHAINS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (0, 9, 10, 11, 12), (0, 13, 14, 15, 16), (0, 17, 18, 19, 20))
 PAIRS = (
-    *((a, 0) for a in TIPS), *((4, b) for b in (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)),
-    (8, 12), (12, 16), (16, 20), (8, 5), (12, 9), (16, 13), (20, 17), (6, 10), (10, 14), (14, 18), (8, 20),
+    *((a, 0) for a in TIPS),
+    *((4, b) for b in (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)),
+    (8, 12),
+    (12, 16),
+    (16, 20),
+    (8, 5),
+    (12, 9),
+    (16, 13),
+    (20, 17),
+    (6, 10),
+    (10, 14),
+    (14, 18),
+    (8, 20),
 )
 
 
 def unit(v: Tensor) -> Tensor:
+    """Length one."""
     return v / (v * v).sum(-1, keepdim=True).clamp_min(1e-10).sqrt()
 
 
 def cross(a: Tensor, b: Tensor) -> Tensor:
+    """The vector product."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
 
 
 def lengths(p: Tensor) -> Tensor:
+    """Distances of `PAIRS` (N, pairs)."""
     a = p[:, [i for i, _ in PAIRS]]
     b = p[:, [j for _, j in PAIRS]]
     return ((a - b) ** 2).sum(-1).clamp_min(1e-10).sqrt()
@@ -37,13 +51,9 @@ def lengths(p: Tensor) -> Tensor:
 
 def bends(p: Tensor) -> Tensor:
     """Cosine of the bend at every inner joint of every finger (N, 15)."""
-    out = []
-    for chain in CHAINS:
-        for i in range(1, 4):
-            u = unit(p[:, chain[i]] - p[:, chain[i - 1]])
-            v = unit(p[:, chain[i + 1]] - p[:, chain[i]])
-            out.append((u * v).sum(-1))
-    return torch.stack(out, -1)
+    triples = [chain[i : i + 3] for chain in CHAINS for i in range(3)]
+    a, b, c = (p[:, list(column)] for column in zip(*triples, strict=True))
+    return (unit(b - a) * unit(c - b)).sum(-1)
 
 
 def turned(p: Tensor, c: Tensor, s: Tensor) -> Tensor:
@@ -77,72 +87,132 @@ def describe(landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Ten
     side = solid[:, 5] - solid[:, 17]
     normal = unit(cross(side, up))
     across = cross(up, normal)
-    own = torch.stack([
-        (solid * across[:, None]).sum(-1), (solid * up[:, None]).sum(-1), (solid * normal[:, None]).sum(-1),
-    ], -1)
+    own = torch.stack(
+        [
+            (solid * across[:, None]).sum(-1),
+            (solid * up[:, None]).sum(-1),
+            (solid * normal[:, None]).sum(-1),
+        ],
+        -1,
+    )
     view = torch.stack([across[:, 2], up[:, 2], normal[:, 2]], -1)
     fall_x, fall_y = s, c  # gravity in the crop: the picture's down, seen from the turned crop
-    fall = torch.cat([
-        fall_x * across[:, 0:1] + fall_y * across[:, 1:2],
-        fall_x * up[:, 0:1] + fall_y * up[:, 1:2],
-        fall_x * normal[:, 0:1] + fall_y * normal[:, 1:2],
-    ], -1)
+    fall = torch.cat(
+        [
+            fall_x * across[:, 0:1] + fall_y * across[:, 1:2],
+            fall_x * up[:, 0:1] + fall_y * up[:, 1:2],
+            fall_x * normal[:, 0:1] + fall_y * normal[:, 1:2],
+        ],
+        -1,
+    )
     thumb = unit(upright_solid[:, 4] - upright_solid[:, 2])
     thumb_flat = upright_flat[:, 4, :2] - upright_flat[:, 2, :2]
     fingers = unit(upright_solid[:, 9])
-    return torch.cat([
-        own.flatten(1), hand_flat.flatten(1), lengths(solid), lengths(flat[..., :2]),
-        bends(solid), bends(flat), view, fall, thumb, thumb_flat, fingers,
-        unit(upright_flat[:, 9, :2]), presence, handedness,
-    ], 1)
+    return torch.cat(
+        [
+            own.flatten(1),
+            hand_flat.flatten(1),
+            lengths(solid),
+            lengths(flat[..., :2]),
+            bends(solid),
+            bends(flat),
+            view,
+            fall,
+            thumb,
+            thumb_flat,
+            fingers,
+            unit(upright_flat[:, 9, :2]),
+            presence,
+            handedness,
+        ],
+        1,
+    )
 
 
-def mirrored(landmarks: Tensor, world: Tensor, handedness: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def mirrored(
+    landmarks: Tensor, world: Tensor, handedness: Tensor, angle: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The other hand in a mirror."""
     flip = torch.tensor([-1.0, 1.0, 1.0], device=landmarks.device).repeat(21)
     return landmarks * flip, world * flip, 1 - handedness, -angle
 
 
 class Head(nn.Module):
+    """Description of a hand -> perceptron -> six scores."""
+
     def __init__(self, width: int = 256, embedding: int = 96, deep: int = 0, dropout: float = 0.25) -> None:
         """`deep`: width of a branch that reads the net's own 1152 features; 0 leaves it out."""
         super().__init__()
         self.deep = deep
-        probe = describe(torch.rand(2, 63), torch.rand(2, 63), torch.rand(2, 1), torch.rand(2, 1), torch.rand(2, 1))
+        probe = describe(
+            torch.rand(2, 63), torch.rand(2, 63), torch.rand(2, 1), torch.rand(2, 1), torch.rand(2, 1)
+        )
         inputs = probe.shape[1]
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("std", torch.ones(inputs))
         self.register_buffer("deep_mean", torch.zeros(1152))
         self.register_buffer("deep_std", torch.ones(1152))
-        self.register_buffer("temperature", torch.ones(1))
         self.body = nn.Sequential(
-            nn.Linear(inputs, width), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(width, embedding), nn.SiLU(),
+            nn.Linear(inputs, width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, embedding),
+            nn.SiLU(),
         )
         if deep:
             self.reader = nn.Sequential(
-                nn.Dropout(0.3), nn.Linear(1152, deep), nn.SiLU(), nn.Dropout(0.4),
-                nn.Linear(deep, embedding), nn.SiLU())
+                nn.Dropout(0.3),
+                nn.Linear(1152, deep),
+                nn.SiLU(),
+                nn.Dropout(0.4),
+                nn.Linear(deep, embedding),
+                nn.SiLU(),
+            )
         self.drop = nn.Dropout(dropout)
         self.last = nn.Linear(embedding * (2 if deep else 1), 6)
 
-    def features(self, landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor) -> Tensor:
-        return (describe(landmarks, world, presence, handedness, angle) - self.mean) / self.std
-
-    def embed(self, landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor,
-              deep: Tensor | None = None) -> Tensor:
-        one = self.body(self.features(landmarks, world, presence, handedness, angle).clamp(-6, 6))
+    def both_ways(self, *inputs: Tensor) -> Tensor:
+        """What describes the hands (N rows), then their mirror images (N rows)."""
+        landmarks, world, presence, handedness, angle = inputs[:5]
         ml, mw, mh, ma = mirrored(landmarks, world, handedness, angle)
-        two = self.body(self.features(ml, mw, presence, mh, ma).clamp(-6, 6))
+        pairs = ((landmarks, ml), (world, mw), (presence, presence), (handedness, mh), (angle, ma))
+        return describe(*(torch.cat(pair) for pair in pairs))
+
+    def embed_described(self, both: Tensor, deep: Tensor | None = None) -> Tensor:
+        """The last layer before the six scores."""
+        one, two = self.body(((both - self.mean) / self.std).clamp(-6, 6)).chunk(2)
         out = (one + two) / 2
-        if self.deep:
-            assert deep is not None
-            out = torch.cat([out, self.reader(((deep - self.deep_mean) / self.deep_std).clamp(-6, 6))], 1)
+        if self.deep and deep is not None:
+            read = self.reader(((deep - self.deep_mean) / self.deep_std).clamp(-6, 6))
+            out = torch.cat([out, read], 1)
         return out
 
     def logits(self, *inputs: Tensor) -> Tensor:
-        return self.last(self.drop(self.embed(*inputs)))
+        """Scores before the softmax; the sixth input is the net's own layer, if `deep`."""
+        return self.last(self.drop(self.embed_described(self.both_ways(*inputs), *inputs[5:6])))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = self.embed(*inputs)
-        return torch.softmax(self.last(embedding) / self.temperature, 1), embedding
+        """Probabilities and embedding."""
+        embedding = self.embed_described(self.both_ways(*inputs), *inputs[5:6])
+        return torch.softmax(self.last(embedding), 1), embedding
+
+
+class Ensemble(nn.Module):
+    """Several heads that differ by their seed: their mean is calmer on hands that none has seen."""
+
+    def __init__(self, heads: list[Head], temperature: float) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+        self.deep = heads[0].deep
+        self.register_buffer("temperature", torch.tensor([temperature]))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Softmax of the mean log-probabilities over the temperature; embeddings side by side."""
+        both = self.heads[0].both_ways(*inputs)
+        embeddings = [h.embed_described(both, *inputs[5:6]) for h in self.heads]
+        pairs = zip(self.heads, embeddings, strict=True)
+        mean = sum(torch.log_softmax(h.last(e), 1) for h, e in pairs) / len(embeddings)
+        return torch.softmax(mean / self.temperature, 1), torch.cat(embeddings, 1)

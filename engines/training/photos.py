@@ -17,6 +17,8 @@ LABELS = ("thumbs_up", "fist", "stop", "ok", "two", "random")
 
 @dataclass(frozen=True)
 class Photo:
+    """One labelled hand, or one picture with one label."""
+
     row: int
     path: Path
     source: str
@@ -27,6 +29,7 @@ class Photo:
 
     @property
     def key(self) -> str:
+        """Source and original label."""
         return f"{self.source}/{self.original}"
 
 
@@ -37,17 +40,23 @@ def photos(root: Path) -> Iterator[Photo]:
         for row, line in enumerate(csv.DictReader(file)):
             numbers = line["box_xyxy"].replace(",", " ").split()
             box = tuple(float(n) for n in numbers) if numbers else None
-            yield Photo(row, root / line["path"], line["source"], line["label"],
-                        line["original_label"], box, line["source"])  # type: ignore[arg-type]
+            yield Photo(
+                row,
+                root / line["path"],
+                line["source"],
+                line["label"],
+                line["original_label"],
+                box,
+                line["source"],
+            )  # type: ignore[arg-type]
     for path in sorted((root / "sequences" / "desk").glob("*/*.jpg")):
         row += 1
         yield Photo(row, path, "desk", path.parent.name, path.parent.name, None, "desk")
 
 
 def read(photo: Photo) -> np.ndarray:
-    """RGB; tight 100 px crops get a rim, as a palm detector needs some room."""
-    image = cv2.cvtColor(cv2.imread(str(photo.path)), cv2.COLOR_BGR2RGB)
-    return image
+    """The picture, RGB."""
+    return cv2.cvtColor(cv2.imread(str(photo.path)), cv2.COLOR_BGR2RGB)
 
 
 def tiles(width: int, height: int) -> list[tuple[int, int, int]]:
@@ -59,19 +68,19 @@ def tiles(width: int, height: int) -> list[tuple[int, int, int]]:
         side = round(min(width, height) * share * (1.3 if share == 0.5 else 1.33))
         side = min(side, height, width)
         for x in np.unique(np.linspace(0, width - side, 2 if share == 0.75 else 3).round()):
-            for y in np.unique(np.linspace(0, height - side, 1 if share == 0.75 else 2).round()):
-                out.append((int(x), int(y), side))
+            ys = np.unique(np.linspace(0, height - side, 1 if share == 0.75 else 2).round())
+            out += [(int(x), int(y), side) for y in ys]
     return out
 
 
 def palms(image: np.ndarray, detector: PalmDetector, *, deep: bool, min_score: float = 0.4) -> list[Palm]:
+    """Palms of a picture; `deep` looks into squares of it too."""
     found = list(detector.find(image, min_score))
     h, w = image.shape[:2]
     if max(h, w) < 400:  # a tight crop: look again with a rim around it
         rim = max(h, w) // 3
         padded = cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_REPLICATE)
-        for p in detector.find(padded, min_score):
-            found.append(_moved(p, -rim, -rim))
+        found += [_moved(p, -rim, -rim) for p in detector.find(padded, min_score)]
     elif deep:
         for x, y, side in tiles(w, h):
             found += [_moved(p, x, y) for p in detector.find(image[y : y + side, x : x + side], min_score)]
@@ -95,8 +104,9 @@ class Found:
     by: str  # "palm" or "guess"
 
 
-def hands(image: np.ndarray, box: tuple[float, float, float, float] | None,
-          detector: PalmDetector, net: HandNet) -> list[Found]:
+def hands(
+    image: np.ndarray, box: tuple[float, float, float, float] | None, detector: PalmDetector, net: HandNet
+) -> list[Found]:
     """All hands, surest first; a hand nobody detects is sought by guessing turns of the box."""
     starts = [(roi_from_palm(p), "palm") for p in palms(image, detector, deep=True)]
     h, w = image.shape[:2]
@@ -140,8 +150,11 @@ def worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     size = image.shape[0]
     if rng.random() < 0.5:  # far away: few pixels
         few = max(22, int(size * rng.uniform(0.12, 0.7)))
-        out = cv2.resize(cv2.resize(out, (few, few), interpolation=cv2.INTER_AREA), (size, size),
-                         interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
+        out = cv2.resize(
+            cv2.resize(out, (few, few), interpolation=cv2.INTER_AREA),
+            (size, size),
+            interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])),
+        )
     if rng.random() < 0.2:  # motion
         k = int(rng.integers(3, max(4, size // 14)))
         kernel = np.zeros((k, k), np.float32)
@@ -174,6 +187,8 @@ def jittered(roi: Roi, rng: np.random.Generator) -> Roi:
     """A box a detector might have given instead."""
     turn = rng.normal(0, 0.2) if rng.random() < 0.85 else rng.uniform(-1.2, 1.2)
     return Roi(
-        roi.cx + roi.side * rng.normal(0, 0.035), roi.cy + roi.side * rng.normal(0, 0.035),
-        roi.side * float(np.exp(rng.normal(0, 0.11))), roi.angle + float(turn),
+        roi.cx + roi.side * rng.normal(0, 0.035),
+        roi.cy + roi.side * rng.normal(0, 0.035),
+        roi.side * float(np.exp(rng.normal(0, 0.11))),
+        roi.angle + float(turn),
     )

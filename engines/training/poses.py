@@ -15,13 +15,24 @@ import numpy as np
 
 FINGERS = ("index", "middle", "ring", "pinky")
 # joint order of MediaPipe's 21 points, by the mesh's names
-POINTS = ("wrist", "thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip") + tuple(
-    f"{f}-finger-{part}" for f in FINGERS
-    for part in ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip"))
+POINTS = (
+    "wrist",
+    "thumb-metacarpal",
+    "thumb-phalanx-proximal",
+    "thumb-phalanx-distal",
+    "thumb-tip",
+    *tuple(
+        f"{f}-finger-{part}"
+        for f in FINGERS
+        for part in ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")
+    ),
+)
 
 
 @dataclass
 class Mesh:
+    """A skinned mesh at rest."""
+
     vertices: np.ndarray  # (V, 3)
     normals: np.ndarray
     joints: np.ndarray  # (V, 4) index
@@ -31,6 +42,7 @@ class Mesh:
     bind: np.ndarray  # (J, 4, 4) joint frames at rest
 
     def at(self, name: str) -> int:
+        """Index of a joint."""
         return self.names.index(name)
 
 
@@ -55,9 +67,15 @@ def load_mesh(path: Path) -> Mesh:
     inverse = accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1).astype(float)
     attributes = part["attributes"]
     weights = accessor(attributes["WEIGHTS_0"]).astype(float)
-    return Mesh(accessor(attributes["POSITION"]).astype(float), accessor(attributes["NORMAL"]).astype(float),
-                accessor(attributes["JOINTS_0"]).astype(int), weights / weights.sum(1, keepdims=True),
-                accessor(part["indices"]).reshape(-1, 3).astype(int), names, np.linalg.inv(inverse))
+    return Mesh(
+        accessor(attributes["POSITION"]).astype(float),
+        accessor(attributes["NORMAL"]).astype(float),
+        accessor(attributes["JOINTS_0"]).astype(int),
+        weights / weights.sum(1, keepdims=True),
+        accessor(part["indices"]).reshape(-1, 3).astype(int),
+        names,
+        np.linalg.inv(inverse),
+    )
 
 
 def turn(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -77,6 +95,8 @@ class Pose:
 
 
 class Skeleton:
+    """Turns angles into places; knows which thumb angles reach where."""
+
     def __init__(self, mesh: Mesh, rng: np.random.Generator, table: int = 40000) -> None:
         self.mesh = mesh
         self.origin = mesh.bind[:, :3, 3]
@@ -93,7 +113,10 @@ class Skeleton:
     def _thumb(self, angles: np.ndarray) -> list[np.ndarray]:
         """Positions of the thumb's joints (N, 3) for angles (N, 5)."""
         m = self.mesh
-        ids = [m.at(n) for n in ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip")]
+        ids = [
+            m.at(n)
+            for n in ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip")
+        ]
         rotations = self.thumb_rotations(angles)
         out = [np.broadcast_to(self.origin[ids[0]], (len(angles), 3))]
         total = np.broadcast_to(np.eye(3), (len(angles), 3, 3))
@@ -104,11 +127,15 @@ class Skeleton:
         return out
 
     def thumb_rotations(self, angles: np.ndarray) -> list[np.ndarray]:
+        """Rotations of its three joints, (N, 3, 3) each."""
         m = self.mesh
         a, b, c = (self.axes[m.at("thumb-metacarpal")][i] for i in range(3))
         base = turn(b, angles[:, 1]) @ turn(a, -angles[:, 0]) @ turn(c, angles[:, 2])
-        return [base, turn(self.axes[m.at("thumb-phalanx-proximal")][0], -angles[:, 3]),
-                turn(self.axes[m.at("thumb-phalanx-distal")][0], -angles[:, 4])]
+        return [
+            base,
+            turn(self.axes[m.at("thumb-phalanx-proximal")][0], -angles[:, 3]),
+            turn(self.axes[m.at("thumb-phalanx-distal")][0], -angles[:, 4]),
+        ]
 
     def reach(self, target: np.ndarray, rng: np.random.Generator, *, straight: float = 0.0) -> np.ndarray:
         """Thumb angles that bring the tip near `target`; `straight` prefers an unbent thumb."""
@@ -156,15 +183,21 @@ class Skeleton:
 
 
 # ---- gestures ---------------------------------------------------------------------------------
-# a finger's state: e extended, c curled, h half bent, o hooked (claw), s slightly bent, ? anything
+# a finger's state: e extended, c curled, l loosely curled, h half bent, o hooked,
+# s slightly bent, ? anything
+
 
 def finger(state: str, rng: np.random.Generator) -> np.ndarray:
+    """Three flexions of a finger in a state."""
     u = rng.uniform
     if state == "e":
         return np.array([u(-0.25, 0.35), u(-0.05, 0.25), u(-0.05, 0.15)])
     if state == "c":
         p = u(1.45, 1.95)
         return np.array([u(0.9, 1.6), p, p * u(0.4, 0.75)])
+    if state == "l":
+        p = u(1.1, 1.7)
+        return np.array([u(0.55, 1.3), p, p * u(0.35, 0.75)])
     if state == "h":
         p = u(0.6, 1.2)
         return np.array([u(0.3, 1.0), p, p * u(0.4, 0.8)])
@@ -180,6 +213,8 @@ def finger(state: str, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass
 class Kind:
+    """What a kind of hand shape is made of, and how often it is drawn."""
+
     label: str
     fingers: str  # states of index, middle, ring, pinky
     thumb: str  # where the thumb goes
@@ -192,17 +227,25 @@ KINDS: dict[str, Kind] = {
     "fist": Kind("fist", "cccc", "over", 0.09, "any"),
     "fist_side": Kind("fist", "cccc", "beside", 0.05, "any"),
     "fist_in": Kind("fist", "cccc", "inside", 0.01, "front"),
+    "fist_loose": Kind("fist", "llll", "over", 0.025, "any"),
+    "fist_loose_side": Kind("fist", "llll", "beside", 0.015, "any"),
+    "fist_key": Kind("fist", "cccc", "key", 0.03, "any"),  # a straight thumb that lies on the index finger
     "stop": Kind("stop", "eeee", "spread", 0.08, "front"),
     "stop_closed": Kind("stop", "eeee", "along", 0.06, "front"),
     "ok": Kind("ok", "heee", "ring", 0.10, "front"),
-    "ok_soft": Kind("ok", "hsss", "ring", 0.04, "front"),
+    "ok_soft": Kind("ok", "hsss", "ring", 0.03, "front"),
     "two": Kind("two", "eecc", "on_ring", 0.09, "front"),
     "two_loose": Kind("two", "eecc", "on_palm", 0.03, "front"),
-    "two_together": Kind("two", "EEcc", "on_ring", 0.03, "front"),
+    "two_together": Kind("two", "EEcc", "on_ring", 0.05, "front"),
+    "two_soft": Kind("two", "eell", "on_ring", 0.04, "front"),
+    "two_beside": Kind("two", "eecc", "beside_two", 0.015, "front"),
     "one": Kind("random", "eccc", "on_middle", 0.035, "any"),
     "one_soft": Kind("random", "eccc", "beside_middle", 0.02, "any"),
     "gun": Kind("random", "eccc", "spread", 0.025, "any"),
     "three": Kind("random", "eeec", "on_pinky", 0.04, "front"),
+    "one_loose": Kind("random", "elll", "on_middle", 0.02, "any"),
+    "three_loose": Kind("random", "eeel", "on_pinky", 0.015, "front"),
+    "rock_loose": Kind("random", "elle", "on_ring", 0.01, "front"),
     "three_thumb": Kind("random", "eecc", "spread", 0.035, "front"),
     "four": Kind("random", "eeee", "on_palm", 0.05, "front"),
     "four_deep": Kind("random", "eeee", "on_ring_base", 0.02, "front"),
@@ -213,8 +256,8 @@ KINDS: dict[str, Kind] = {
     "middle": Kind("random", "cecc", "on_ring", 0.01, "front"),
     "ok_middle": Kind("random", "ehee", "ring_middle", 0.02, "front"),
     "ok_ring": Kind("random", "eehe", "ring_ring", 0.02, "front"),
-    "crossed": Kind("random", "XXcc", "on_ring", 0.015, "front"),
-    "vulcan": Kind("random", "VVVV", "spread", 0.01, "front"),
+    "crossed": Kind("random", "XXcc", "on_ring", 0.025, "front"),
+    "vulcan": Kind("random", "VVVV", "spread", 0.02, "front"),
     "relaxed": Kind("random", "ssss", "rest", 0.03, "any"),
     "half": Kind("random", "hhhh", "rest", 0.03, "any"),
     "claw": Kind("random", "oooo", "spread", 0.015, "any"),
@@ -228,12 +271,13 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator, scale: np.ndarray) -> Pose:
+def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator) -> Pose:
+    """Random angles of one kind."""
     k = KINDS[kind]
     states = k.fingers
-    flex = np.stack([finger(s if s in "echos?" else "e", rng) for s in states])
+    flex = np.stack([finger(s if s in "echosl?" else "e", rng) for s in states])
     # fingers of a hand move together: pull equal states towards each other
-    for s in "echos":
+    for s in "echosl":
         same = [i for i, x in enumerate(states) if x == s]
         if len(same) > 1:
             mean = flex[same].mean(0)
@@ -242,7 +286,7 @@ def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator, scale: np.nd
     spread = fan * np.array([0.22, 0.05, -0.12, -0.27]) + rng.normal(0, 0.03, 4)
     if kind == "stop_closed" or states.startswith("EE"):
         spread = np.array([-0.1, -0.02, 0.07, 0.15]) * rng.uniform(0.7, 1.3) + rng.normal(0, 0.02, 4)
-    if states == "eecc":
+    if states in ("eecc", "eell"):
         spread[0] = rng.uniform(0.05, 0.32)
         spread[1] = rng.uniform(-0.22, 0.02)
     if states.startswith("XX"):
@@ -258,7 +302,9 @@ def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator, scale: np.nd
         pose.flex[f] = [rng.uniform(0.45, 1.1), rng.uniform(0.7, 1.35), rng.uniform(0.15, 0.9)]
         if kind == "zero":
             pose.flex[:] = pose.flex[0] + rng.normal(0, 0.08, (4, 3))
-        pose.thumb, pose.flex[f] = _close_ring(skeleton, pose, f, rng, 0.011 if k.thumb != "ring_near" else 0.035)
+        pose.thumb, pose.flex[f] = _close_ring(
+            skeleton, pose, f, rng, 0.011 if k.thumb != "ring_near" else 0.035
+        )
         if kind == "zero":
             pose.flex[1:] = pose.flex[0] + rng.normal(0, 0.08, (3, 3))
         return pose
@@ -278,16 +324,34 @@ def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator, scale: np.nd
     elif where == "spread":
         target, straight = out_of((-0.45, 0.15), (-0.9, -0.35), (-0.9, -0.45)), 2.0
     elif where == "along":
-        target, straight = p[5] + np.array([-0.012, rng.uniform(-0.03, 0.005), rng.uniform(-0.024, -0.014)]), 2.0
+        target, straight = (
+            p[5] + np.array([-0.012, rng.uniform(-0.03, 0.005), rng.uniform(-0.024, -0.014)]),
+            2.0,
+        )
     elif where == "over":
-        target = (p[6] * (w := rng.uniform(0.1, 0.9)) + p[10] * (1 - w)) * 0.5 + 0.5 * (p[7] * w + p[11] * (1 - w)) + palm * 0.014 + n
+        target = (
+            (p[6] * (w := rng.uniform(0.1, 0.9)) + p[10] * (1 - w)) * 0.5
+            + 0.5 * (p[7] * w + p[11] * (1 - w))
+            + palm * 0.014
+            + n
+        )
     elif where == "beside":
         target = p[6] + np.array([-0.006, rng.uniform(0.0, 0.02), -0.017]) + n
+    elif where == "key":
+        w = rng.uniform(0, 1)
+        target = p[6] + np.array(
+            [rng.uniform(-0.008, 0.012), rng.uniform(-0.02, 0.0), rng.uniform(-0.024, -0.014)]
+        ) * (0.6 + 0.6 * w)
+        straight = 2.0
+    elif where == "beside_two":
+        target = p[5] + np.array([-0.01, rng.uniform(-0.03, 0.0), rng.uniform(-0.022, -0.014)])
     elif where == "inside":
         target = p[9] + palm * 0.018 + np.array([0, 0.018, 0]) + n
     elif where == "on_ring":
         w = rng.uniform(0, 1)
-        target = p[14] * w * 0.5 + p[15] * 0.5 + p[11 if flex[1, 1] > 1 else 14] * (1 - w) * 0.5 + palm * 0.013 + n
+        target = (
+            p[14] * w * 0.5 + p[15] * 0.5 + p[11 if flex[1, 1] > 1 else 14] * (1 - w) * 0.5 + palm * 0.013 + n
+        )
     elif where == "on_pinky":
         target = p[19] * 0.6 + p[18] * 0.4 + palm * 0.012 + n
     elif where == "on_middle":
@@ -297,20 +361,35 @@ def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator, scale: np.nd
     elif where == "beside_middle":
         target = p[10] + np.array([-0.01, 0.01, -0.02]) + n
     elif where == "on_palm":
-        target = (p[9] * (w := rng.uniform(0, 1)) + p[13] * (1 - w)) + palm * rng.uniform(0.016, 0.03) + np.array([0, rng.uniform(0.0, 0.03), 0]) + n
+        target = (
+            (p[9] * (w := rng.uniform(0, 1)) + p[13] * (1 - w))
+            + palm * rng.uniform(0.016, 0.03)
+            + np.array([0, rng.uniform(0.0, 0.03), 0])
+            + n
+        )
     elif where == "on_ring_base":
         target = p[17] * 0.4 + p[13] * 0.6 + palm * 0.02 + np.array([0, 0.015, 0]) + n
     elif where == "grip":
-        target = p[6] * 0.3 + p[8] * 0.7 + palm * rng.uniform(0.02, 0.06) + np.array([0, rng.uniform(-0.01, 0.03), -0.02]) + n
+        target = (
+            p[6] * 0.3
+            + p[8] * 0.7
+            + palm * rng.uniform(0.02, 0.06)
+            + np.array([0, rng.uniform(-0.01, 0.03), -0.02])
+            + n
+        )
     elif where == "rest":
-        target = skeleton.tip[0] * 0 + skeleton.origin[skeleton.mesh.at("thumb-tip")] + rng.normal(0, 0.015, 3)
+        target = (
+            skeleton.tip[0] * 0 + skeleton.origin[skeleton.mesh.at("thumb-tip")] + rng.normal(0, 0.015, 3)
+        )
     else:
         target = skeleton.tip[rng.integers(len(skeleton.tip))]
     pose.thumb = skeleton.reach(target, rng, straight=straight)
     return pose
 
 
-def _close_ring(skeleton: Skeleton, pose: Pose, f: int, rng: np.random.Generator, gap: float) -> tuple[np.ndarray, np.ndarray]:
+def _close_ring(
+    skeleton: Skeleton, pose: Pose, f: int, rng: np.random.Generator, gap: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Bend finger `f` and the thumb until their tips are `gap` apart."""
     best = (np.inf, np.zeros(5), pose.flex[f])
     start = pose.flex[f].copy()

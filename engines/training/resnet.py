@@ -1,14 +1,13 @@
 """GestureNet proper: a narrow ResNet-18 at 160 x 160, trained from nothing.
 
 Half the usual width (2.8 million weights) because the weights lie in the repository. It learns at 96 px
-first, then at 128 (a network judges best a size above the one it learnt at), in bfloat16. A checkpoint is written every
-`SAVE_EVERY` steps, and the same command goes on from it.
+first, then at 128, because a network judges best one size above the one it learnt at; in bfloat16. A
+checkpoint is written every `SAVE_EVERY` steps, and the same command goes on from it.
 """
 
 from __future__ import annotations
 
 import pickle
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .crops import STORED, Pictures, batches, load
-from .head import scores
+from .crops import batches, load
 
 WIDTH = 32
 SAVE_EVERY = 200
@@ -25,23 +23,39 @@ STAGES = ((96, 96, 0.78), (128, 80, 0.22))  # px, pictures a step, share of the 
 
 
 class Block(nn.Module):
+    """Two convolutions and a way around them."""
+
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
-        self.skip = nn.Identity() if stride == 1 and inputs == outputs else nn.Sequential(
-            nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.skip = (
+            nn.Identity()
+            if stride == 1 and inputs == outputs
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
+        """As in the paper."""
         return torch.relu(self.body(x) + self.skip(x))
 
 
 class GestureNet(nn.Module):
+    """Scores before the softmax."""
+
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
         layers: list[nn.Module] = [
-            nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)]
+            nn.Conv2d(3, width, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(True),
+            nn.MaxPool2d(3, 2, 1),
+        ]
         inputs = width
         for outputs, stride in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
             layers += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
@@ -52,20 +66,22 @@ class GestureNet(nn.Module):
         self.register_buffer("temperature", torch.ones(1))
 
     def embed(self, x: Tensor) -> Tensor:
+        """The layer before the scores (N, 8 x width)."""
         return self.body(x).mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scores (N, 6)."""
         return self.last(self.drop(self.embed(x)))
 
 
 def prepared(images: np.ndarray) -> Tensor:
-    """uint8 NHWC to what the manifest says: NCHW, (x - 128) / 256."""
+    """From uint8 NHWC to what the manifest says: NCHW, (x - 128) / 256."""
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()
     return ((x - 128) / 256).contiguous(memory_format=torch.channels_last)
 
 
 def plan(steps: int) -> list[tuple[int, int, int, int]]:
-    """(first step, last step, px, batch)"""
+    """Rows of first step, last step, px, pictures a step."""
     out, start = [], 0
     for k, (size, batch, share) in enumerate(STAGES):
         stop = steps if k == len(STAGES) - 1 else start + round(steps * share)
@@ -74,8 +90,18 @@ def plan(steps: int) -> list[tuple[int, int, int, int]]:
     return out
 
 
-def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...] = (), seed: int = 0, rate: float = 2e-3,
-          name: str = "gesturenet", width: int = WIDTH) -> GestureNet:
+def train(
+    packed: Path,
+    work: Path,
+    steps: int,
+    *,
+    without: tuple[str, ...] = (),
+    seed: int = 0,
+    rate: float = 2e-3,
+    name: str = "gesturenet",
+    width: int = WIDTH,
+) -> GestureNet:
+    """Train, or go on from the checkpoint; returns the averaged weights."""
     torch.manual_seed(seed)
     pictures = load(packed)
     rooms = pickle.loads((work / "rooms.pkl").read_bytes())
@@ -92,14 +118,16 @@ def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...] = ()
         model.load_state_dict(state["model"])
         average = state["average"]
         optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
+        for _ in range(first):  # the plan may have been made longer or shorter meanwhile
+            schedule.step()
     model.train()
     with tqdm(total=steps, initial=first, desc=name) as bar:
         for start, stop, size, batch in plan(steps):
             if stop <= first:
                 continue
             for step, (images, labels) in enumerate(
-                batches(pictures, size, batch, stop, seed, rooms, without, start=max(start, first)), max(start, first)
+                batches(pictures, size, batch, stop, seed, rooms, without, start=max(start, first)),
+                max(start, first),
             ):
                 with torch.autocast("cpu", torch.bfloat16):
                     logits = model(prepared(images))
@@ -122,39 +150,24 @@ def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...] = ()
                     bar.set_postfix(loss=f"{loss.item():.3f}", hit=f"{hit:.2f}", px=size)
                 if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
                     part = checkpoint.with_suffix(".part")
-                    torch.save({"step": step + 1, "model": model.state_dict(), "average": average,
-                                "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}, part)
+                    torch.save(
+                        {
+                            "step": step + 1,
+                            "model": model.state_dict(),
+                            "average": average,
+                            "optimiser": optimiser.state_dict(),
+                        },
+                        part,
+                    )
                     part.rename(checkpoint)
     model.load_state_dict(average)
     return model.eval()
 
 
-@torch.no_grad()
-def predict(model: GestureNet, pictures: Pictures, index: np.ndarray, size: int, side: float = 0.9) -> np.ndarray:
-    """Probabilities for pictures as they are, cut at `side` of the hand box."""
-    import cv2
+def make(work: Path, engine: Path, *, steps: int, without: tuple[str, ...], seed: int) -> None:
+    """Train (or go on), calibrate, export."""
+    from .gesturenet_export import write
 
-    out = []
-    edge = round(STORED / 1.6 * side / 2)
-    for i in range(0, len(index), 64):
-        part = [pictures.images[j][STORED // 2 - edge : STORED // 2 + edge, STORED // 2 - edge : STORED // 2 + edge]
-                for j in index[i : i + 64]]
-        x = prepared(np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_LINEAR) for p in part]))
-        out.append(torch.softmax(model(x) / model.temperature, 1).numpy())
-    return np.concatenate(out)
-
-
-def judge(checkpoint: Path, packed: Path, sources: tuple[str, ...], width: int = WIDTH, size: int = 160) -> None:
-    model = GestureNet(width)
-    state = torch.load(checkpoint, weights_only=True)
-    model.load_state_dict(state["average"])
-    model.eval()
-    pictures = load(packed)
-    for source in sources:
-        index = np.nonzero((pictures.source == source) & (pictures.label >= 0) & ~pictures.free)[0]
-        if len(index) == 0:
-            continue
-        start = time.time()
-        p = predict(model, pictures, index, size)
-        s = scores(pictures.label[index], p.argmax(1))
-        print(source, len(index), f"macro-F1 {s['macro_f1']:.3f}", s["recall"], f"{time.time() - start:.0f} s")
+    packed = work / "pictures.npz"
+    model = train(packed, work, steps, without=without, seed=seed)
+    write(model, load(packed), without, engine, work)

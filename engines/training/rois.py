@@ -20,6 +20,8 @@ HAND_SIDE = 224  # input of the landmark net, px
 
 
 class Roi(NamedTuple):
+    """A turned square; see above."""
+
     cx: float
     cy: float
     side: float
@@ -27,6 +29,8 @@ class Roi(NamedTuple):
 
 
 class Palm(NamedTuple):
+    """A detected palm."""
+
     score: float
     box: np.ndarray  # cx, cy, w, h in px
     points: np.ndarray  # (7, 2) px; 0 wrist, 2 knuckle of the middle finger
@@ -43,6 +47,7 @@ class Hands(NamedTuple):
 
 
 def session(path: Path, threads: int) -> ort.InferenceSession:
+    """Loaded for few threads that do not spin."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -53,13 +58,16 @@ def crop_matrix(roi: Roi, size: int) -> np.ndarray:
     """Affine (2, 3) that takes picture pixels to pixels of a `size` square crop."""
     scale = size / roi.side
     c, s = np.cos(roi.angle) * scale, np.sin(roi.angle) * scale
-    return np.array([
-        [c, s, size / 2 - c * roi.cx - s * roi.cy],
-        [-s, c, size / 2 + s * roi.cx - c * roi.cy],
-    ])
+    return np.array(
+        [
+            [c, s, size / 2 - c * roi.cx - s * roi.cy],
+            [-s, c, size / 2 + s * roi.cx - c * roi.cy],
+        ]
+    )
 
 
 def crop(image: np.ndarray, roi: Roi, size: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """Cut the square out, `size` px."""
     inter = cv2.INTER_AREA if roi.side > size * 1.5 else cv2.INTER_LINEAR
     if roi.side > size * 2:  # warpAffine does not average: shrink first
         shrink = size * 1.2 / roi.side
@@ -73,10 +81,13 @@ def to_picture(points: np.ndarray, roi: Roi, size: int = HAND_SIDE) -> np.ndarra
     """Crop pixels (K, 2) to picture pixels."""
     offset = (points[:, :2] - size / 2) * (roi.side / size)
     c, s = np.cos(roi.angle), np.sin(roi.angle)
-    return np.stack([
-        roi.cx + c * offset[:, 0] - s * offset[:, 1],
-        roi.cy + s * offset[:, 0] + c * offset[:, 1],
-    ], 1)
+    return np.stack(
+        [
+            roi.cx + c * offset[:, 0] - s * offset[:, 1],
+            roi.cy + s * offset[:, 0] + c * offset[:, 1],
+        ],
+        1,
+    )
 
 
 def _turn(start: np.ndarray, end: np.ndarray) -> float:
@@ -88,9 +99,7 @@ def roi_from_palm(palm: Palm) -> Roi:
     """MediaPipe's rule: turn wrist-knuckle up, shift half a palm up, side 2.6 palms."""
     angle = _turn(palm.points[0], palm.points[2])
     cx, cy, w, h = palm.box
-    return Roi(
-        cx + 0.5 * h * np.sin(angle), cy - 0.5 * h * np.cos(angle), 2.6 * max(w, h), angle
-    )
+    return Roi(cx + 0.5 * h * np.sin(angle), cy - 0.5 * h * np.cos(angle), 2.6 * max(w, h), angle)
 
 
 def roi_from_landmarks(points: np.ndarray) -> Roi:
@@ -119,6 +128,8 @@ def _anchors() -> np.ndarray:
 
 
 class PalmDetector:
+    """The engine `palm-detector` as the agent fetches it."""
+
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = session(path, threads)
         self._input = self._session.get_inputs()[0].name
@@ -148,9 +159,7 @@ class PalmDetector:
         pixels[:, 4::2] -= left
         pixels[:, 5::2] -= top
         pixels /= scale
-        return merge([
-            Palm(float(s), p[:4], p[4:].reshape(7, 2)) for s, p in zip(score, pixels, strict=True)
-        ])
+        return merge([Palm(float(s), p[:4], p[4:].reshape(7, 2)) for s, p in zip(score, pixels, strict=True)])
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -172,11 +181,13 @@ def merge(palms: list[Palm], limit: float = 0.3) -> list[Palm]:
         group = group or [best]
         weight = np.array([p.score for p in group])
         weight = weight / weight.sum()
-        out.append(Palm(
-            best.score,
-            sum(w * p.box for w, p in zip(weight, group, strict=True)),
-            sum(w * p.points for w, p in zip(weight, group, strict=True)),
-        ))
+        out.append(
+            Palm(
+                best.score,
+                sum(w * p.box for w, p in zip(weight, group, strict=True)),
+                sum(w * p.points for w, p in zip(weight, group, strict=True)),
+            )
+        )
     return out
 
 
@@ -192,8 +203,13 @@ class HandNet:
     def run(self, crops: np.ndarray) -> Hands:
         """`crops` (N, 224, 224, 3) uint8 RGB."""
         x = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-        points, presence, handedness, world, embedding = self._session.run(list(self.OUTPUTS), {self._input: x})
+        points, presence, handedness, world, embedding = self._session.run(
+            list(self.OUTPUTS), {self._input: x}
+        )
         return Hands(
-            points.reshape(-1, 21, 3), world.reshape(-1, 21, 3), presence[:, 0],
-            handedness[:, 0], embedding.reshape(len(x), -1),
+            points.reshape(-1, 21, 3),
+            world.reshape(-1, 21, 3),
+            presence[:, 0],
+            handedness[:, 0],
+            embedding.reshape(len(x), -1),
         )

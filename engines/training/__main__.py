@@ -1,0 +1,170 @@
+"""`python -m engines.training STEP`: every step skips what is done and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pickle
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ENGINES = Path(__file__).resolve().parents[1]
+MESH = ("@webxr-input-profiles/assets", "1.0.20", "package/dist/profiles/generic-hand/right.glb")  # MIT
+MESH_SHA256 = "291790c14f7f88a7f9bd35330c47392ed8e8d395ae6728f4bb7089f1bc1f2b96"
+ROOMS = 260  # pieces of photographs that rendered hands are put on
+
+
+def models(args: argparse.Namespace) -> None:
+    """The palm detector and the landmark net, as the agent itself fetches and converts them."""
+    from agent.inference.models import fetch
+
+    for path in fetch(["palm-detector", "hand-landmark"], args.work / "cache", print):
+        shutil.copyfile(path, args.work / path.name)
+
+
+def mesh(args: argparse.Namespace) -> None:
+    """The hand to render, from its npm package."""
+    target = args.work / "right.glb"
+    if target.exists():
+        return
+    package, version, member = MESH
+    subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=args.work, check=True)
+    archive = next(args.work.glob("webxr-input-profiles-assets-*.tgz"))
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile(member)
+        data = file.read() if file else b""
+    if hashlib.sha256(data).hexdigest() != MESH_SHA256:
+        raise SystemExit(f"{archive}: {member} is not the hand that this recipe was written for")
+    target.write_bytes(data)
+
+
+def hands(args: argparse.Namespace) -> None:
+    """Every hand of every photograph."""
+    from .features import find_all
+
+    find_all(args.data, args.work, args.work)
+
+
+def features(args: argparse.Namespace) -> None:
+    """What the landmark net says of jittered crops of the photographs."""
+    from .features import extract
+
+    extract(args.data, args.work, args.work, seed=args.seed)
+
+
+def rooms(args: argparse.Namespace) -> None:
+    """Backgrounds: pieces of the photographs of rooms."""
+    from .photos import photos, read
+
+    target = args.work / "rooms.pkl"
+    if target.exists():
+        return
+    rng = np.random.default_rng(args.seed + 5)
+    wide = [p for p in photos(args.data) if p.source in {"emrecandir", "subhih", "anton"}]
+    out = []
+    for i in rng.choice(len(wide), ROOMS, replace=False):
+        image = read(wide[i])
+        height, width = image.shape[:2]
+        side = int(rng.uniform(140, height))
+        x, y = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
+        out.append(cv2.resize(image[y : y + side, x : x + side], (320, 320), interpolation=cv2.INTER_AREA))
+    target.write_bytes(pickle.dumps(out))
+
+
+def render(args: argparse.Namespace) -> None:
+    """Rendered hands, and what the landmark net says of them."""
+    from .render import shards
+    from .synthetic import extract
+
+    folder = args.work / "render"
+    folder.mkdir(exist_ok=True)
+    shards(
+        args.work / "right.glb",
+        pickle.loads((args.work / "rooms.pkl").read_bytes()),
+        folder,
+        range(args.shards),
+    )
+    for shard in sorted(folder.glob("render-*.pkl")):
+        target = shard.with_suffix(".npz")
+        if not target.exists():
+            part = shard.with_suffix(".part.npz")
+            extract(shard, args.work, part)
+            part.rename(target)
+
+
+def landmark(args: argparse.Namespace) -> None:
+    """The head of gesturenet-landmark: trained, calibrated, exported, its manifest's sum renewed."""
+    from .landmark import make
+
+    make(args.work, ENGINES / "gesturenet-landmark", steps=args.steps or 1200, seed=args.seed)
+
+
+def loso(args: argparse.Namespace) -> None:
+    """Figures by held-out source, with and without rendered hands; writes figures.json."""
+    from .landmark import compare
+
+    compare(args.work, steps=args.steps or 600, seed=args.seed)
+
+
+def crops(args: argparse.Namespace) -> None:
+    """Upright pictures for GestureNet proper."""
+    from .crops import pack
+
+    if not (args.work / "pictures.npz").exists():
+        pack(args.data, args.work, args.work / "pictures.npz", args.shards)
+
+
+def gesturenet(args: argparse.Namespace) -> None:
+    """GestureNet proper: trained, calibrated, exported."""
+    from .resnet import make
+
+    make(
+        args.work,
+        ENGINES / "gesturenet",
+        steps=args.steps or 3000,
+        without=tuple(args.without),
+        seed=args.seed,
+    )
+
+
+STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
+    f.__name__: f for f in (models, mesh, hands, features, rooms, render, landmark, loso, crops, gesturenet)
+}
+HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "landmark", "loso")
+
+
+def main() -> None:
+    """Run one step, or all in order."""
+    lines = "\n".join(f"  {name:11} {step.__doc__}" for name, step in STEPS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m engines.training", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, epilog=f"steps, in order:\n{lines}",
+    )  # fmt: skip
+    parser.add_argument(
+        "step", choices=[*STEPS, "head", "all"], help="head: all that gesturenet-landmark needs"
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with photos.csv")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/training"), help="everything in between lies here"
+    )
+    parser.add_argument("--shards", type=int, default=24, help="thousands of rendered hands")
+    parser.add_argument("--steps", type=int, help="training steps")
+    parser.add_argument("--without", nargs="*", default=["desk", "anton"], help="sources kept for testing")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    names = {"head": HEAD_ONLY, "all": tuple(STEPS)}.get(args.step, (args.step,))
+    for name in names:
+        print(f"-- {name}: {STEPS[name].__doc__}")
+        STEPS[name](args)
+
+
+if __name__ == "__main__":
+    main()
