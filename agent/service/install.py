@@ -101,7 +101,6 @@ def _program_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
     yield Step(make.what, make.do, lambda: not python.exists())
     if (source / "pyproject.toml").is_file():  # else it is the installed one that mends its own installation
         yield Step(f"install the agent of {source}", lambda: _pip_install(source, str(python), run))
-    yield put_tree(source / "engines", places.share / "engines", "*/[!.]*.*")
     yield put_tree(source / "rules", places.share / "rules")
     yield put_tree(source / "systemd", places.share / "systemd")
     yield put_text(places.share / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
@@ -114,7 +113,8 @@ def _pip_install(source: Path, python: str, run: Run) -> None:
     words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
-        shutil.copytree(source / "agent", copy / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("agent", "engines"):
+            shutil.copytree(source / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md"):
             shutil.copyfile(source / name, copy / name)
         run([python, *words, scratch])
@@ -158,7 +158,7 @@ def _system_steps(places: Places, files: Path, run: Run) -> Iterator[Step]:
         yield put_text(drop_in, (files / drop_in.name).read_text(encoding="utf-8"))
     yield command("reload systemd's units", run, "systemctl", "daemon-reload")
     yield put_text(places.udev_rule, (files / places.udev_rule.name).read_text(encoding="utf-8"))
-    if shutil.which("udevadm"):
+    if (places.root / "run/udev/control").exists():  # not so in a container
         yield command("reload udev's rules", run, "udevadm", "control", "--reload")
         words = ["trigger", "--action=change", "--subsystem-match=video4linux"]
         yield command("apply them to the cameras", run, "udevadm", *words)

@@ -88,16 +88,12 @@ def give_text(path: Path, text: str, mode: int = 0o644) -> Step:
     return Step(f"write {path}, yours from now on", step.do, lambda: not path.exists())
 
 
-def put_tree(source: Path, target: Path, pattern: str = "**/*") -> Step:
-    """A folder of ours: replaced as a whole by the files of another that match."""
+def put_tree(source: Path, target: Path) -> Step:
+    """A folder of ours: replaced as a whole."""
 
     def copy() -> None:
         shutil.rmtree(target, ignore_errors=True)
-        for file in sorted(source.glob(pattern)):
-            if file.is_file():
-                place = target / file.relative_to(source)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, place)
+        shutil.copytree(source, target)
 
     return Step(f"copy {source} to {target}", copy, lambda: source.resolve() != target.resolve())
 

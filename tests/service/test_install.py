@@ -59,7 +59,6 @@ def test_everything_lies_where_the_unit_expects_it(machine: Machine):
         "etc/gesture-agent/rules/home.toml",
         "etc/systemd/system/gesture-agent.service",
         "etc/udev/rules.d/70-gesture-agent.rules",
-        "opt/gesture-agent/share/gesture-agent/engines/gesturenet-landmark/manifest.toml",
         "opt/gesture-agent/share/gesture-agent/systemd/gesture-agent.service",
         "usr/local/bin/gesture-agent",
     }
