@@ -17,8 +17,9 @@ from pydantic import BaseModel, ValidationError
 
 from agent.config import environment
 from agent.config.located import KeyPath, Located, read
-from agent.config.problems import ConfigProblems, Problem, problems_of
+from agent.config.problems import ConfigProblems, Problem
 from agent.config.settings import AS_WRITTEN, Secret, Settings
+from agent.config.validation import problems_of
 
 PATH_VARIABLE = "GESTURE_AGENT_CONFIG"
 SEARCHED = (Path("config.toml"), Path("/etc/gesture-agent/config.toml"))

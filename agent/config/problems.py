@@ -2,51 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
 from rapidfuzz import fuzz, process
 
-from agent.config.settings import AS_WRITTEN, FORMS
 from agent.errors import ConfigError
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from agent.config.located import KeyPath, Located
-
-M = TypeVar("M", bound=BaseModel)
-
 ALIKE = 60.0  # per cent of letters in common (Indel ratio); below it a suggestion misleads
-SEEN_CHARS = 60  # of a wrong value are shown
-_SECRET_WORDS = ("password", "passwd", "secret", "token")  # a value under such a key is never shown
-_LOGIN = re.compile(r"://[^/@\s]*@")  # user and password inside a URL
-
-_EXPECTED = {  # pydantic's error types by what people call the thing they wanted
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "text",
-    "list": "a list [ ... ]",
-    "tuple": "a list [ ... ]",
-    "set": "a list [ ... ]",
-    "dict": "a table { ... }",
-    "model": "a table { ... }",
-    "path": "a path",
-    "time": 'a time of day, as in "22:00"',
-    "url": "a URL",
-}
-_LIMITS = {
-    "greater_than_equal": ("ge", "at least"),
-    "greater_than": ("gt", "more than"),
-    "less_than_equal": ("le", "at most"),
-    "less_than": ("lt", "less than"),
-}
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -85,136 +48,3 @@ def unknown(what: str, word: str, choices: Iterable[str]) -> str:
     if meant := did_you_mean(word, known):
         return f'unknown {what} "{word}"; did you mean "{meant}"?'
     return f'unknown {what} "{word}"; known: {", ".join(known) or "none"}'
-
-
-def validate(model: type[M], located: Located) -> M:
-    """The data as a model. Raises `ConfigProblems` with everything that is wrong, all at once."""
-    try:
-        return model.model_validate(located.data, context={AS_WRITTEN: True})
-    except ValidationError as exc:
-        raise ConfigProblems(problems_of(exc, model, located)) from exc
-
-
-def problems_of(error: ValidationError, model: type[BaseModel], located: Located) -> list[Problem]:
-    """Pydantic's errors as problems, in the order of the file.
-
-    Several complaints about one value (the branches of a union) become one: "expected A or B".
-    """
-    wrong_kind: dict[KeyPath, list[str]] = {}
-    problems = []
-    for detail in error.errors(include_url=False):
-        path, rest = _data_path(located.data, detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            text = unknown("key", str(path[-1]), _known_keys(model, located.data, path[:-1]))
-            problems.append(located.problem(path, text, key=True))
-        elif detail["type"] == "missing":
-            where = f" in [camera.{path[1]}]" if path[:1] == ("camera",) else ""
-            problems.append(located.problem(path, f'"{rest}" is missing{where}'))
-        elif rest == "[key]":
-            text = f"name {_toml(path[-1])} must be {_expected(detail)}"
-            problems.append(located.problem(path, text, key=True))
-        elif detail["type"] in {"value_error", "assertion_error"}:
-            problems.append(located.problem(path, str(detail["ctx"]["error"])))
-        else:
-            wrong_kind.setdefault(path, []).append(_expected(detail))
-    for path, expected in wrong_kind.items():
-        seen = _seen(located.data, path)
-        text = f"{seen} is not {' or '.join(dict.fromkeys(expected))}"
-        if meant := _choice_meant(seen, expected):
-            text += f'; did you mean "{meant}"?'
-        problems.append(located.problem(path, text))
-    return sorted(set(problems))
-
-
-def _expected(detail: ErrorDetails) -> str:
-    kind, ctx = detail["type"], detail.get("ctx", {})
-    if kind in _LIMITS:
-        name, word = _LIMITS[kind]
-        limit = ctx[name]
-        return f"{word} {int(limit) if limit == int(limit) else limit}"
-    if kind in {"literal_error", "enum"}:
-        return "one of " + str(ctx["expected"]).replace("'", '"').replace(" or ", ", ")
-    if kind == "string_pattern_mismatch":
-        return FORMS.get(ctx["pattern"], f"text of the form {ctx['pattern']}")
-    if kind.endswith(("too_short", "too_long")):
-        limit = f"at least {ctx['min_length']}" if "min_length" in ctx else f"at most {ctx['max_length']}"
-        return f"{limit} {'characters' if kind.startswith('string') else 'entries'} long"
-    return _EXPECTED.get(kind.split("_")[0], detail["msg"])
-
-
-def _choice_meant(seen: str, expected: Sequence[str]) -> str | None:
-    choices = [
-        part.strip('" ') for text in expected if text.startswith("one of ") for part in text[7:].split(",")
-    ]
-    return did_you_mean(seen.strip('"'), choices) if choices else None
-
-
-def _data_path(data: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, int | str | None]:
-    """The part of pydantic's location that is in the data, and the last part that is not.
-
-    Pydantic puts names of union branches and validators between the keys; they lead nowhere.
-    """
-    path: list[str | int] = []
-    rest: int | str | None = None
-    for part in loc:
-        inside = isinstance(data, dict) and part in data
-        if inside or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
-            data = data[part]
-            path.append(part)
-            rest = None
-        else:
-            rest = part
-    return tuple(path), rest
-
-
-def _seen(data: Any, path: KeyPath) -> str:
-    for part in path:
-        data = data[part]
-    if any(word in str(part).lower() for part in path for word in _SECRET_WORDS):
-        return "the value"
-    return _toml(data)
-
-
-def _toml(value: Any) -> str:
-    """A value much as it was written, cut short."""
-    text = _LOGIN.sub("://***@", json.dumps(value, ensure_ascii=False, default=str))
-    return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."
-
-
-def _known_keys(model: type[BaseModel], data: Any, path: KeyPath) -> set[str]:
-    """Keys that may stand in the table at `path`, by the models' fields."""
-    kinds: list[Any] = [model]
-    for part in path:
-        data = data[part]
-        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
-    models = [kind for kind in kinds if _is_model(kind)]
-    return {field.alias or name for found in models for name, field in found.model_fields.items()}
-
-
-def _inside(kind: Any, part: str | int) -> Iterator[Any]:
-    """Types that the key or index `part` of a value of type `kind` may have, unions laid open."""
-    origin = get_origin(kind)
-    if _is_model(kind):
-        for name, field in kind.model_fields.items():
-            if part == (field.alias or name):
-                yield from _open(field.annotation)
-    elif isinstance(origin, type) and issubclass(origin, Mapping):
-        yield from _open(get_args(kind)[1])
-    elif isinstance(origin, type) and issubclass(origin, Iterable) and isinstance(part, int):
-        yield from _open(get_args(kind)[0])
-
-
-def _is_model(kind: Any) -> bool:
-    """Python 3.10 takes list[int] for a type, and then finds that it is no class."""
-    return get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _open(kind: Any) -> Iterator[Any]:
-    """A union's members, an annotation's type; anything else is itself."""
-    if get_origin(kind) in {Union, UnionType}:
-        for member in get_args(kind):
-            yield from _open(member)
-    elif get_origin(kind) is Annotated:
-        yield from _open(get_args(kind)[0])
-    else:
-        yield kind

@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from agent.config.located import KeyPath, Located, Spot, read
-from agent.config.problems import ConfigProblems, Problem, problems_of
+from agent.config.problems import ConfigProblems, Problem
 from agent.config.rule_building import build_book
 from agent.config.rule_cases import Case
 from agent.config.rule_grammar import KNOWN, RuleFile
 from agent.config.rule_overlaps import overlaps
 from agent.config.settings import AS_WRITTEN, DebounceSettings, Settings
+from agent.config.validation import problems_of
 from agent.core.rules import ANY, Book
 from agent.core.types import NO_GESTURE
 

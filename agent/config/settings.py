@@ -222,6 +222,14 @@ class LogSettings(Model):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class TraceSettings(Model):
+    """What is kept of the last hours, to see why a gesture fired or did not: numbers, no pictures."""
+
+    enabled: bool = False
+    keep: Duration = 24 * 3600.0
+    bytes: Annotated[int, Field(ge=100_000)] = 50_000_000
+
+
 class Settings(Model):
     """All of it."""
 
@@ -234,4 +242,5 @@ class Settings(Model):
     outbox: OutboxSettings = OutboxSettings()
     actions: ActionsSettings = ActionsSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    trace: TraceSettings = TraceSettings()
     log: LogSettings = LogSettings()

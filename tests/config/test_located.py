@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.config.located import MAX_FILE_BYTES, Spot, parse, read
-from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown, validate
+from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
 from agent.config.settings import Duration
+from agent.config.validation import validate
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
