@@ -97,7 +97,8 @@ def render_frames(o: argparse.Namespace, height: int, beats: list[Beat], frames:
         posed, blink = actor.pose(f / o.fps), actor.blink(f / o.fps)
         person.show(posed, body.vertices + blink * (shut - body.vertices))
         scene.set_border(WEBCAM.project(posed.vertices(), o.width / height))
-        scene.render_to(o.cache / f"person_{f:04d}.png")
+        scene.render_to(o.cache / "unfinished.png")  # killed half-way, it leaves no half frame
+        (o.cache / "unfinished.png").replace(o.cache / f"person_{f:04d}.png")
 
 
 def encode(path: Path, pictures: list[Array], fps: Fraction, crf: int, seed: int) -> None:
