@@ -28,6 +28,7 @@ from agent.config.settings import Settings
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book, World
 from agent.core.thresholds import thresholds_of
+from agent.core.trace import Header, Moment
 from agent.core.types import NO_GESTURE
 from agent.delivery.delivery import Delivery
 from agent.delivery.drain import OnPublished
@@ -37,6 +38,7 @@ from agent.inference.models import locate
 from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
 from agent.service.systemd import Notifier, Watchdog
+from agent.service.trace import FOLDER, Ring
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,6 +85,28 @@ def build_interpreter(settings: Settings, labels: tuple[str, ...], book: Book) -
     )
 
 
+def trace_header(settings: Settings, labels: tuple[str, ...], at: float = 0.0) -> Header:
+    """What a trace must know of the settings under which it is recorded."""
+    return Header(
+        at=at,
+        labels=labels,
+        smoothing_s=settings.debounce.smoothing,
+        thresholds=thresholds_of(settings.debounce),
+        settings=_fingerprint(settings),
+    )
+
+
+def build_ring(settings: Settings, labels: tuple[str, ...], state: Path) -> Ring:
+    """The ring of traces in the state folder."""
+    return Ring(
+        state / FOLDER,
+        trace_header(settings, labels),
+        size_bytes=settings.trace.bytes,
+        keep_s=settings.trace.keep,
+        wall=time.time,
+    )
+
+
 class Agent:
     """All parts, built. As a context it starts them, and closes them in reverse."""
 
@@ -121,6 +145,7 @@ class Agent:
         )
         book = load_rules(settings, labels).book
         self._mind = build_interpreter(settings, labels, book)
+        self._ring = build_ring(settings, labels, self._folders.state) if settings.trace.enabled else None
         self.loop = Loop(
             frames=self._frames,
             eyes=self._perception,
@@ -138,6 +163,7 @@ class Agent:
                 reloading=self._notifier.reloading,
                 reloaded=self._notifier.ready,
                 turned=self._turned,
+                record=self._record,
             ),
             clock=time.monotonic,
         )
@@ -178,6 +204,8 @@ class Agent:
             camera.close()
         self._frames.close()
         self.loop.finish()
+        if self._ring is not None:
+            self._ring.close()
         self.delivery.close()
         self._perception.close()
         log.info("agent_stopped")
@@ -187,6 +215,10 @@ class Agent:
             self._watchdog.turn()
         if self._rule_files.changed(time.monotonic()):
             self.loop.reload()
+
+    def _record(self, moment: Moment) -> None:
+        if self._ring is not None:
+            self._ring.record(moment)
 
     def _use_book(self, book: Book) -> None:
         """Other rules ask for other topics, and are told of."""

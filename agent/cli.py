@@ -10,7 +10,18 @@ from importlib import metadata
 import typer
 
 from agent import __version__
-from agent.commands import check, demo, evaluate, models, outbox, replay, rules, run, service
+from agent.commands import (
+    check,
+    demo,
+    evaluate,
+    models,
+    outbox,
+    record,
+    replay,
+    rules,
+    run,
+    service,
+)
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json, wants_colour
 from agent.errors import CannotStart, GestureAgentError
@@ -54,8 +65,11 @@ app = typer.Typer(
 app.command(epilog=run.EPILOG, short_help="Watch the cameras and publish what is seen: the daemon.")(run.run)
 app.command(epilog=demo.EPILOG, short_help="See it work now, with a broker inside.")(demo.demo)
 app.command(epilog=check.EPILOG, short_help="Show the settings in force and try every part.")(check.check)
-app.command(epilog=replay.EPILOG, short_help="Show the gestures of a video or a folder of images.")(
+app.command(epilog=replay.EPILOG, short_help="Show the gestures of a video, a folder of images or a trace.")(
     replay.replay
+)
+app.command(epilog=record.EPILOG, short_help="Keep a trace of what is seen: numbers, no pictures.")(
+    record.record
 )
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")

@@ -17,6 +17,7 @@ from agent.core.interpreter import Interpreter, Understood
 from agent.core.latency import LatencyWindow
 from agent.core.rest import Rest
 from agent.core.rules import Book, World
+from agent.core.trace import Kind, Moment
 from agent.core.types import (
     Action,
     CameraState,
@@ -102,6 +103,7 @@ class Hooks:
     reloading: Callable[[], None]
     reloaded: Callable[[], None]
     turned: Callable[[], None]  # after every turn: the loop makes progress
+    record: Callable[[Moment], None]  # all that the core hears, for a trace; must not raise
 
 
 class Loop:
@@ -170,7 +172,7 @@ class Loop:
         """The cameras are closed: end what is still on, and tell it."""
         self._hear_cameras()
         for camera in self._cameras:
-            self._hand_over(self._mind.stop(camera, self._clock(), self._hooks.world()))
+            self._end(camera)
 
     def turn(self, frames: Sequence[Frame]) -> None:
         """One step: look, decide, hand over, then what else is due."""
@@ -200,13 +202,22 @@ class Loop:
         for sight in self._eyes.see(frames):
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
-            self._hand_over(self._mind.see(sight, self._hooks.world()))
+            world = self._hooks.world()
+            self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
             self._latency.add((self._clock() - sight.at) * 1000)
             for stage, ms in sight.stage_ms.items():
                 self._stages.setdefault(stage, LatencyWindow()).add(ms)
         took = self._clock() - began
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
+
+    def _end(self, camera: str) -> None:
+        now, world = self._clock(), self._hooks.world()
+        self._take_in("stop", camera, now, world, self._mind.stop(camera, now, world))
+
+    def _take_in(self, kind: Kind, camera: str, at: float, world: World, understood: Understood) -> None:
+        self._hooks.record(Moment(kind, at, camera, understood.readings, world))
+        self._hand_over(understood)
 
     def _hand_over(self, understood: Understood) -> None:
         for event in understood.events:
@@ -221,7 +232,8 @@ class Loop:
         now = self._clock()
         for camera, at in self._last_frame_at.items():
             if now - at > SILENCE_S:
-                self._hand_over(self._mind.silence(camera, now, self._hooks.world()))
+                world = self._hooks.world()
+                self._take_in("silence", camera, now, world, self._mind.silence(camera, now, world))
 
     def _hear_cameras(self) -> None:
         while not self._news.empty():
@@ -229,7 +241,7 @@ class Loop:
             self._states[state.camera] = state
             self._out.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
-                self._hand_over(self._mind.stop(state.camera, self._clock(), self._hooks.world()))
+                self._end(state.camera)
                 self._last_frame_at.pop(state.camera, None)
             self._hooks.state_changed(self.summary())
 

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "service": {"core", "config"},
     "loop": {"core", "config", "capture", "inference", "delivery", "service"},
 }
-TOP = {"app", "replay", "demo", "cli", "commands", "check", "evaluation", "__main__"}  # import anything
+TOP = {"app", "replay", "demo", "cli", "commands", "check", "evaluation", "recording", "__main__"}  # import anything
 HEAVY = {
     "cv2",
     "onnxruntime",

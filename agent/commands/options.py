@@ -40,6 +40,16 @@ def loaded(config: Path | None, *, need_files: bool = False) -> Loaded:
     return found
 
 
+def duration(text: str) -> float:
+    """Seconds of an option like "12.3s"; a bare number counts as seconds."""
+    from agent.core.duration import parse_duration
+
+    try:
+        return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+
+
 def examples(*lines: str) -> str:
     """The end of a help text: what one may type. The first line keeps click from wrapping the rest."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

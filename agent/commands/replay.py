@@ -1,4 +1,4 @@
-"""`gesture-agent replay`: the gestures of a clip, as fast as it goes."""
+"""`gesture-agent replay`: the gestures of a clip or a trace, as fast as it goes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from agent.commands.options import ConfigFile, examples, loaded
 from agent.commands.output import echo_json, is_fancy, quiet_logs
 
 if TYPE_CHECKING:
+    from agent.config.settings import Settings
+    from agent.core.rules import Book
     from agent.core.types import Action, GestureEvent
-    from agent.replay import Replay, Step
+    from agent.replay import Replayed, Step
 
 EPILOG = examples(
     "gesture-agent replay clip.mp4",
     "gesture-agent replay frames/ --fps 15 --json | jq -r 'select(.phase == \"started\") | .event_type'",
     "gesture-agent replay clip.mp4 --rules rules/home.toml     what the rules would have done",
+    "gesture-agent replay trace.jsonl --rules rules/           the same of a trace: without any network",
 )
 
 
 def replay(
     source: Annotated[
-        str, typer.Argument(help="A video file, a folder of numbered images, or gst:PIPELINE.")
+        str, typer.Argument(help="A video file, a folder of numbered images, gst:PIPELINE, or a trace.")
     ],
     fps: Annotated[
         float | None,
@@ -46,34 +49,51 @@ def replay(
 ) -> None:
     """Run a clip through the whole chain and show which gestures start and end, and when.
 
-    Nothing is published. Times are those of the clip, not of this machine.
+    Nothing is published. Times are those of the clip, not of this machine. A trace (made by `record`)
+    goes through debounce and rules alone: the same trace gives the same output, to the last byte.
     """
-    from agent.config.rule_files import read_rules
-    from agent.inference.manifest import load_manifest
-    from agent.replay import Replay, published
+    from agent.replay import TraceReplay, published, started_wall_s
+    from agent.service.trace import is_trace, open_trace
 
     if as_json:
         quiet_logs()
     settings = loaded(config).settings
-    cache = make_ready(settings)
-    book = None
-    if rules is not None:
-        labels = load_manifest(settings.recognition.gestures).labels
-        book = read_rules(rules, labels, settings.debounce).book
-    clip = Replay(settings, source, cache, book, fps)
     began = time.time()
-    for step in _steps(clip, quiet=as_json):
+    trace = open_trace(Path(source)) if is_trace(source) else None
+    played: Replayed
+    if trace:
+        played = TraceReplay(settings, trace, _book(rules, trace.header.labels, settings))
+        started = started_wall_s(trace)
+    else:
+        played, started = _clip(settings, source, rules, fps), began
+    for step in _steps(played, quiet=as_json):
         if as_json:
-            for payload in published(step, began):
+            for payload in published(step, started):
                 echo_json(payload)
         else:
             _tell(step)
     if not as_json:
         took_s = time.time() - began
-        typer.echo(f"{clip.frames} frames in {took_s:.1f} s, {clip.frames / took_s:.0f} a second")
+        speed = "" if trace else f" in {took_s:.1f} s, {played.frames / took_s:.0f} a second"
+        typer.echo(f"{played.frames} frames{speed}")
 
 
-def _steps(clip: Replay, *, quiet: bool) -> Iterator[Step]:
+def _clip(settings: Settings, source: str, rules: Path | None, fps: float | None) -> Replayed:
+    from agent.inference.manifest import load_manifest
+    from agent.replay import Replay
+
+    cache = make_ready(settings)
+    labels = load_manifest(settings.recognition.gestures).labels
+    return Replay(settings, source, cache, _book(rules, labels, settings), fps=fps)
+
+
+def _book(rules: Path | None, labels: tuple[str, ...], settings: Settings) -> Book | None:
+    from agent.config.rule_files import read_rules
+
+    return None if rules is None else read_rules(rules, labels, settings.debounce).book
+
+
+def _steps(clip: Replayed, *, quiet: bool) -> Iterator[Step]:
     """With a moving line in a terminal: how far it is."""
     if quiet or not is_fancy():
         yield from clip.steps()

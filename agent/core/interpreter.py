@@ -20,11 +20,15 @@ from agent.core.types import Action, GestureEvent, Reading, Sight
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What came of one frame, in order; `smoothed` are the readings that the gestures are judged by."""
+    """What came of one frame, in order.
+
+    `readings` is what the classifier said of every hand, `smoothed` what the gestures are judged by.
+    """
 
     events: tuple[GestureEvent, ...] = ()
     actions: tuple[Action, ...] = ()
     smoothed: tuple[Reading, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
 class Interpreter:
@@ -60,12 +64,13 @@ class Interpreter:
         """The same for readings: of a recorded trace, or of a rule file's test case."""
         events: list[GestureEvent] = []
         actions: list[Action] = []
-        smoothed = [self._smoother.feed(reading) for reading in readings]
+        readings = tuple(readings)
+        smoothed = tuple(self._smoother.feed(reading) for reading in readings)
         for reading in smoothed:
             heard = {by: debouncer.feed(reading) for by, debouncer in self._debouncers.items()}
             events += heard[self._events.thresholds]
             actions += self.rules.hear(heard, world, why)
-        return Understood(tuple(events), tuple(actions), tuple(smoothed))
+        return Understood(tuple(events), tuple(actions), smoothed, readings)
 
     def stop(self, camera: str, at: float, world: World = QUIET) -> Understood:
         """End everything in a camera's view at once: it was paused, removed or closed."""
@@ -95,7 +100,3 @@ class Interpreter:
     def armed(self, camera: str, at: float) -> Armed | None:
         """The wake state of a camera."""
         return self.rules.armed(camera, at)
-
-
-def _hand(event: GestureEvent) -> tuple[int, str]:
-    return event.person, event.hand

@@ -1,0 +1,147 @@
+"""`gesture-agent record`: a trace of what the classifier says, to look into later."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.commands.models import make_ready
+from agent.commands.options import ConfigFile, duration, examples, loaded
+from agent.commands.output import quiet_logs
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings, Settings
+    from agent.core.trace import Moment
+    from agent.service.trace import Ring, TraceFile
+
+EPILOG = examples(
+    "gesture-agent record                                      all cameras, until Ctrl-C",
+    "gesture-agent record --camera front --for 10min --out evening.jsonl",
+    "gesture-agent record --source clip.mp4 --out trace.jsonl  of a video or a folder of images",
+)
+
+
+def record(
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIP",
+            help="A video file or a folder of images.",
+            show_default="the cameras of the settings",
+        ),
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this camera; with --source: what it is called in the trace."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to.",
+            show_default="a ring of files in state_dir/trace; of a clip: CLIP.jsonl here",
+        ),
+    ] = None,
+    for_: Annotated[
+        float | None,
+        typer.Option("--for", metavar="TIME", parser=duration, help='Stop after this long, as in "10min".'),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=240, help="Frames a second of a folder of images.", show_default="15"),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Record what the classifier says of every hand: numbers with times and places, never a picture.
+
+    Nothing is published. For `replay`, `explain` and `tune`. The daemon records by itself where the
+    settings say enabled = true under [trace].
+    """
+    quiet_logs()
+    settings = loaded(config).settings
+    if source is None:
+        _of_cameras(settings, _chosen(settings, camera), out, for_)
+    else:
+        _of_clip(settings, source, camera or "replay", out or Path(f"{Path(source).stem}.jsonl"), fps)
+
+
+def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float | None) -> None:
+    from agent.app import trace_header
+    from agent.replay import Replay
+    from agent.service.trace import TraceFile
+
+    clip = Replay(settings, source, make_ready(settings), fps=fps, camera=camera)
+    steps = clip.steps()
+    first = next(steps)
+    try:
+        with TraceFile(out, trace_header(settings, clip.labels, first.moment.at)) as trace:
+            trace.record(first.moment)
+            last = first
+            for last in steps:
+                trace.record(last.moment)
+    except OSError as exc:
+        raise _cannot_write(out, exc) from exc
+    typer.echo(f"{out}: {clip.frames} frames, {last.at_s:.1f} s, {trace.bytes:,} bytes")
+
+
+def _of_cameras(
+    settings: Settings, cameras: dict[str, CameraSettings], out: Path | None, for_s: float | None
+) -> None:
+    from agent.app import build_ring, make_folders, signals
+    from agent.delivery.clocks import rfc3339
+    from agent.recording import Recording
+    from agent.service.trace import FOLDER, TraceFile
+
+    sink: TraceFile | Ring
+    recording = Recording(
+        settings, cameras, make_ready(settings), lambda moment: _count(moment, sink, counts)
+    )
+    counts: dict[str, int] = {}
+    if out is None:
+        state = make_folders(settings, os.environ).state
+        sink, where = build_ring(settings, recording.header.labels, state), state / FOLDER
+    else:
+        from dataclasses import replace
+
+        try:
+            sink, where = TraceFile(out, replace(recording.header, started=rfc3339(time.time()))), out
+        except OSError as exc:
+            raise _cannot_write(out, exc) from exc
+    typer.echo(f"recording {', '.join(cameras)} to {where}; Ctrl-C ends it", err=True)
+    try:
+        with signals(recording.loop.stop, lambda: None):
+            recording.run(for_s)
+    except OSError as exc:
+        raise _cannot_write(where, exc) from exc
+    finally:
+        sink.close()
+    frames = ", ".join(f"{count} frames of {camera}" for camera, count in counts.items())
+    typer.echo(f"{where}: {frames or 'no frame was seen; see gesture-agent check'}")
+
+
+def _count(moment: Moment, sink: TraceFile | Ring, counts: dict[str, int]) -> None:
+    sink.record(moment)
+    if moment.kind == "frame":
+        counts[moment.camera] = counts.get(moment.camera, 0) + 1
+
+
+def _chosen(settings: Settings, name: str | None) -> dict[str, CameraSettings]:
+    cameras = settings.camera
+    if not cameras:
+        raise ConfigError(
+            'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
+        )
+    if name is None:
+        return dict(cameras)
+    if name not in cameras:
+        raise ConfigError(f"no camera {name!r}; the settings have {', '.join(cameras)}")
+    return {name: cameras[name]}
+
+
+def _cannot_write(path: Path, exc: OSError) -> ConfigError:
+    return ConfigError(f"{path}: {exc.strerror}; choose another place with --out")

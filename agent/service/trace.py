@@ -1,0 +1,170 @@
+"""Traces on disk: one file, or a ring of files that never outgrows its share of the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+from agent.core.trace import Decoder, Encoder, Header, Moment, is_header, read_header
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+FOLDER = "trace"  # in the state folder
+PARTS = 8  # files in a full ring: what is dropped at once is an eighth
+FLUSH_S = 2.0  # at most this much is lost with the power
+RETRY_S = 60.0  # after a full disk
+MODE = 0o600  # it tells when somebody was in the room
+
+log = structlog.get_logger(__name__)
+
+
+class TraceFile:
+    """One trace, written line by line. Raises `OSError`."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.bytes = 0
+        self.began_at = header.at
+        self._encoder = Encoder()
+        self._flushed_at = header.at
+        self._file: TextIO = os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "w", encoding="utf-8", newline="\n"
+        )
+        self._write(self._encoder.header(header))
+
+    def record(self, moment: Moment) -> None:
+        """Add a moment."""
+        for line in self._encoder.lines(moment):
+            self._write(line)
+        if moment.at - self._flushed_at >= FLUSH_S:
+            self._flushed_at = moment.at
+            self._file.flush()
+
+    def _write(self, line: str) -> None:
+        self.bytes += self._file.write(line + "\n")
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Ring:
+    """The last hours in a few files of one folder; the oldest go. A full disk stops it, not the agent."""
+
+    def __init__(
+        self, folder: Path, header: Header, *, size_bytes: int, keep_s: float, wall: Callable[[], float]
+    ) -> None:
+        """`wall` gives seconds since 1970: files are named, and grow old, by it."""
+        self._folder, self._header, self._wall = folder, header, wall
+        self._part_bytes, self._size_bytes = size_bytes // PARTS, size_bytes
+        self._keep_s = keep_s
+        self._file: TraceFile | None = None
+        self._silent_until: float | None = None
+
+    def record(self, moment: Moment) -> None:
+        """Add a moment. Never raises."""
+        if self._silent_until is not None and moment.at < self._silent_until:
+            return
+        try:
+            self._current(moment.at).record(moment)
+            self._silent_until = None
+        except OSError as exc:
+            if self._silent_until is None:
+                log.error("trace_lost", folder=str(self._folder), reason=exc.strerror, retry_s=RETRY_S)
+            self._silent_until = moment.at + RETRY_S
+            self.close()
+
+    def close(self) -> None:
+        """What could not be written is given up."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as exc:
+                log.error("trace_lost", folder=str(self._folder), reason=exc.strerror)
+
+    def _current(self, at: float) -> TraceFile:
+        file = self._file
+        if file and file.bytes < self._part_bytes and at - file.began_at < self._keep_s / PARTS:
+            return file
+        self.close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._drop_old()
+        started = datetime.fromtimestamp(self._wall(), timezone.utc)
+        header = replace(self._header, at=at, started=_rfc3339(started))
+        self._file = TraceFile(self._folder / f"{started:%Y%m%dT%H%M%S%f}.jsonl", header)
+        return self._file
+
+    def _drop_old(self) -> None:
+        """Make room for one more part."""
+        files = [(path, path.stat()) for path in sorted(self._folder.glob("*.jsonl"), reverse=True)]
+        used = 0
+        for path, stat in files:
+            used += stat.st_size
+            old = self._wall() - stat.st_mtime > self._keep_s
+            if old or used > self._size_bytes - self._part_bytes:
+                path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace that can be read more than once."""
+
+    path: Path
+    header: Header
+
+    def moments(self) -> Iterator[Moment]:
+        """In order. A last line that was cut off (the power went) is left out. Raises `ConfigError`."""
+        decoder = Decoder(self.header)
+        with self._lines() as file:
+            next(file, None)
+            for number, line in enumerate(file, start=2):
+                try:
+                    yield from decoder.moments(line)
+                except ValueError as exc:
+                    if line.endswith("\n"):
+                        raise ConfigError(f"{self.path}:{number}: {exc}; record it again") from exc
+
+    def _lines(self) -> TextIO:
+        return self.path.open(encoding="utf-8", errors="replace", newline="\n")
+
+
+def is_trace(source: str) -> bool:
+    """Whether a source is a trace and not a clip: told by its first bytes."""
+    try:
+        with Path(source).open("rb") as file:
+            return is_header(file.read(100).decode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return False
+
+
+def open_trace(path: Path) -> Trace:
+    """Raises `ConfigError`: not there, not a trace, a version of another time."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            first = file.readline()
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}") from exc
+    if not is_header(first):
+        raise ConfigError(f"{path}: is no trace; make one with `gesture-agent record --out {path.name}`")
+    try:
+        return Trace(path, read_header(first))
+    except ValueError as exc:
+        raise ConfigError(f"{path}:1: {exc}; record it again") from exc
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
