@@ -12,7 +12,7 @@ APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-client
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit bench train chaos install-deps clean
+.PHONY: help demo test test-service check unit bench train chaos install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,11 @@ bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memor
 
 chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
 	@$(BIN)/python tests/chaos/run.py --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(MAX_AGE),--max-age $(MAX_AGE))
+
+test-service: $(VENV)/.test ## the installed service in a Debian of its own, booted (root; says why where it cannot)
+	$(call apt,debootstrap systemd-container)
+	@$(AGENT) models fetch
+	@$(BIN)/pytest tests/service/container.py --timeout 600
 
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
