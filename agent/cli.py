@@ -14,6 +14,7 @@ from agent.commands import (
     check,
     demo,
     evaluate,
+    explain,
     models,
     outbox,
     record,
@@ -70,6 +71,9 @@ app.command(epilog=replay.EPILOG, short_help="Show the gestures of a video, a fo
 )
 app.command(epilog=record.EPILOG, short_help="Keep a trace of what is seen: numbers, no pictures.")(
     record.record
+)
+app.command(epilog=explain.EPILOG, short_help="Say why a gesture fired or did not, from a trace.")(
+    explain.explain
 )
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")

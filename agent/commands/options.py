@@ -40,10 +40,11 @@ def loaded(config: Path | None, *, need_files: bool = False) -> Loaded:
     return found
 
 
-def duration(text: str) -> float:
-    """Seconds of an option like "12.3s"; a bare number counts as seconds."""
+def duration(given: str | float) -> float:
+    """Seconds of an option like "12.3s"; a bare number counts as seconds, as does a default."""
     from agent.core.duration import parse_duration
 
+    text = str(given)
     try:
         return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)
     except ValueError as exc:

@@ -51,6 +51,25 @@ class Forming:
     place: Place | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one hand stands: what is on, what is forming, what may not start again yet.
+
+    Times are those of readings. `away_since`: since when the gesture that is on is not seen.
+    """
+
+    camera: str
+    person: int
+    hand: Hand
+    at: float
+    on: str | None = None
+    on_since: float = 0.0
+    away_since: float | None = None
+    forming: str | None = None
+    forming_since: float = 0.0
+    cooling: tuple[tuple[str, float], ...] = ()  # gesture, seconds left
+
+
 @dataclass(slots=True)
 class _Span:
     """One gesture of one hand, forming or on."""
@@ -105,6 +124,24 @@ class Debouncer:
             for s in self._hands.values()
             if (f := s.forming)
         ]
+
+    def standing(self, reading: Reading) -> Standing:
+        """How a reading's hand stands after that reading was fed."""
+        state = self._hands.get(reading.key) or _HandState(reading.camera, reading.at)
+        on, forming = state.on, state.forming
+        lefts = {label: self._cooldown_left(state, label) for label in state.ended}
+        return Standing(
+            reading.camera,
+            reading.person,
+            reading.hand,
+            state.at,
+            on=self._labels[on.label] if on else None,
+            on_since=on.since if on else 0.0,
+            away_since=on.away_since if on else None,
+            forming=self._labels[forming.label] if forming else None,
+            forming_since=forming.since if forming else 0.0,
+            cooling=tuple((self._labels[i], left) for i, left in lefts.items() if left > EPSILON_S),
+        )
 
     def _new(self, reading: Reading) -> _HandState:
         """A hand not heard of; those that are long idle are dropped from memory on the way."""

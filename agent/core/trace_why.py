@@ -1,0 +1,269 @@
+"""Why a gesture started or did not, at one time of a trace, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from agent.core.debounce import EPSILON_S, Standing
+from agent.core.duration import format_duration
+from agent.core.interpreter import Interpreter, Understood
+from agent.core.rules import Armed, Verdict
+from agent.core.thresholds import Thresholds
+from agent.core.trace import Header, Moment, play
+from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, Reading
+
+RECENT_S = 1.0  # a hand or a frame that is older says nothing of the time that is asked for
+
+STOPPED_BY = {
+    "camera": "the camera",
+    "hand": "the hand",
+    "person": "the person",
+    "zone": "its zone",
+    "min_hand": "the distance: the hand is too small",
+    "armed": "the wake gesture",
+    "between": "the time of day",
+    "if": "its condition on a topic",
+    "sequence": "its sequence",
+    "both": "the other hand",
+    "move": "the direction",
+    "cooldown": "its own cooldown",
+    "first_match": "a rule before it",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _HandThen:
+    """A hand at its last reading before the time that is asked for."""
+
+    said: Reading
+    smoothed: Reading
+    standing: Mapping[Thresholds, Standing]
+
+
+@dataclass(slots=True)
+class _Scene:
+    """All that is known of the time that is asked for, `at`."""
+
+    header: Header
+    at: float
+    around_s: float
+    hands: dict[tuple[str, int, str], _HandThen] = field(default_factory=dict)
+    frames: dict[str, float] = field(default_factory=dict)  # camera: its last frame
+    seen: dict[tuple[str, int, str], float] = field(default_factory=dict)  # hand: last seen
+    armed: dict[str, Armed | None] = field(default_factory=dict)
+    happened: list[tuple[float, str]] = field(default_factory=list)
+    end: float = 0.0
+
+
+def explain(
+    header: Header, moments: Iterable[Moment], mind: Interpreter, at_s: float, around_s: float = 1.0
+) -> list[str]:
+    """What stood at `at_s` (seconds from the start of the trace), and what happened `around_s` about it.
+
+    Raises `ValueError` when the trace does not reach that far.
+    """
+    at = header.at + at_s
+    scene = _Scene(header, at, around_s, end=header.at)
+    before = True
+    for moment in moments:
+        if moment.at > at + around_s + EPSILON_S:
+            scene.end = moment.at
+            break
+        if before and moment.at > at + EPSILON_S:
+            _note_wake(scene, mind, at)
+            before = False
+        _take_in(scene, moment, mind)
+    if before:
+        _note_wake(scene, mind, at)
+    if at_s < 0 or at > scene.end + EPSILON_S:
+        raise ValueError(f"the trace goes from 0s to {scene.end - header.at:.1f}s")
+    return [*_standing(scene, mind), *_happenings(scene)]
+
+
+def _note_wake(scene: _Scene, mind: Interpreter, at: float) -> None:
+    scene.armed = {camera: mind.armed(camera, at) for camera in scene.frames}
+
+
+def _take_in(scene: _Scene, moment: Moment, mind: Interpreter) -> None:
+    why: list[Verdict] = []
+    at = scene.at
+    understood = play(moment, mind, why)
+    scene.end = max(scene.end, moment.at)
+    if moment.at <= at + EPSILON_S:
+        if moment.kind == "frame":
+            scene.frames[moment.camera] = moment.at
+        if moment.kind == "stop":
+            scene.hands = {key: hand for key, hand in scene.hands.items() if key[0] != moment.camera}
+        for said, smoothed in zip(understood.readings, understood.smoothed, strict=True):
+            if said.scores is not None:
+                scene.seen[said.key] = said.at
+            if at - said.at <= RECENT_S:
+                scene.hands[said.key] = _HandThen(said, smoothed, mind.standing(smoothed))
+    if abs(moment.at - at) <= scene.around_s + EPSILON_S:
+        texts = _told(moment, understood, why)
+        scene.happened += [(moment.at - scene.header.at, text) for text in texts]
+
+
+# how things stood
+
+
+def _standing(scene: _Scene, mind: Interpreter) -> Iterator[str]:
+    header, at = scene.header, scene.at
+    for camera, frame_at in scene.frames.items():
+        if at - frame_at > RECENT_S:
+            yield f"Camera {camera} gave no frame for {at - frame_at:.1f} s."
+    if not scene.frames:
+        yield "No camera had given a frame yet."
+    if not scene.hands:
+        yield "No hand was in view: neither smoothing nor debounce had anything to work on."
+    for key, hand in scene.hands.items():
+        yield from _of_hand(hand, scene.seen.get(key), header, mind, at)
+    wake = mind.rules.book.wake
+    for camera, armed in scene.armed.items() if wake else ():
+        assert wake is not None  # noqa: S101 (for mypy)
+        if armed:
+            yield (
+                f"Camera {camera} was awake: {wake.gesture} woke it, and its rules listened until "
+                f"{armed.until - header.at:.2f} s."
+            )
+        else:
+            yield f"Camera {camera} was not awake: rules that are armed waited for {wake.gesture}."
+
+
+def _of_hand(
+    hand: _HandThen, seen_at: float | None, header: Header, mind: Interpreter, at: float
+) -> Iterator[str]:
+    said, smoothed = hand.said, hand.smoothed
+    who = f"The {said.hand} hand of person {said.person} (camera {said.camera})"
+    if said.scores is None:
+        ago = f"for {at - seen_at:.2f} s" if seen_at is not None else "yet"
+        yield f"{who} was not seen {ago}; that counts as no gesture."
+    else:
+        place = said.place
+        where = (
+            f" at ({place.x_share:.2f}, {place.y_share:.2f}) with {place.height_share:.0%} of the"
+            " picture's height"
+            if place
+            else ""
+        )
+        yield f"{who} was seen{where}. The classifier said {_best(said, header.labels)}."
+    yield f"Averaged by smoothing, that was {_best(smoothed, header.labels)}."
+    said_of: dict[str, list[str]] = {}
+    for by, standing in hand.standing.items():
+        said_of.setdefault(_of_debounce(standing, by, smoothed, header), []).extend(_users(by, hand, mind))
+    for text, users in said_of.items():
+        yield f"By the thresholds of {_listed(users)}, {text}"
+
+
+def _users(by: Thresholds, hand: _HandThen, mind: Interpreter) -> Iterator[str]:
+    """Who goes by these thresholds."""
+    if by == next(iter(hand.standing)):
+        yield "[debounce]"
+    book = mind.rules.book
+    yield from (rule.id for rule in book.rules if rule.thresholds == by)
+    if book.wake and book.wake.thresholds == by:
+        yield "the wake gesture"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _of_debounce(standing: Standing, by: Thresholds, smoothed: Reading, header: Header) -> str:
+    on, forming = standing.on, standing.forming
+    texts = []
+    if on and standing.away_since is None:
+        texts.append(f"{on} was on since {standing.on_since - header.at:.2f} s; keep {by.keep:g} kept it")
+    elif on and standing.away_since is not None:
+        away = standing.at - standing.away_since
+        texts.append(
+            f"{on} was on, but had been under keep {by.keep:g} for {_ms(away)} of the release of "
+            f"{_ms(by.release_s)}"
+        )
+    if forming:
+        texts.append(_of_forming(standing, forming, by, _score(smoothed, forming, header.labels)))
+    if not texts:
+        texts.append(_of_nothing(by, smoothed, header.labels))
+    return "; ".join(texts) + "."
+
+
+def _of_forming(standing: Standing, forming: str, by: Thresholds, score: float) -> str:
+    held = standing.at - standing.forming_since
+    left = dict(standing.cooling).get(forming, 0.0)
+    text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
+    if score < by.confidence:
+        text += f", but {score:.2f} was under confidence {by.confidence:g} at this moment"
+    if left:
+        text += f", but it had just ended and its cooldown had {_ms(left)} to go"
+    return text
+
+
+def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> str:
+    gestures = [label for label in labels if label != NO_GESTURE]
+    best = max(gestures, key=lambda label: _score(smoothed, label, labels))
+    score = _score(smoothed, best, labels)
+    return (
+        f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {by.confidence:g}"
+    )
+
+
+def _best(reading: Reading, labels: tuple[str, ...]) -> str:
+    """The two best labels with their scores."""
+    ranked = sorted(labels, key=lambda label: -_score(reading, label, labels))[:2]
+    return ", ".join(f"{_name(label)} {_score(reading, label, labels):.2f}" for label in ranked)
+
+
+def _name(label: str) -> str:
+    return "no gesture" if label == NO_GESTURE else label
+
+
+def _score(reading: Reading, label: str, labels: tuple[str, ...]) -> float:
+    return 0.0 if reading.scores is None else float(reading.scores[labels.index(label)])
+
+
+def _ms(seconds: float) -> str:
+    return format_duration(round(seconds, 3)) if seconds else "0ms"
+
+
+# what happened around it
+
+
+def _happenings(scene: _Scene) -> Iterator[str]:
+    at_s, length_s = scene.at - scene.header.at, scene.end - scene.header.at
+    start, end = max(0.0, at_s - scene.around_s), min(at_s + scene.around_s, length_s)
+    if not scene.happened:
+        yield f"Nothing started, ended or fired from {start:.1f} s to {end:.1f} s."
+        return
+    yield f"From {start:.1f} s to {end:.1f} s:"
+    for when, text in scene.happened:
+        yield f"  {when:.2f} s  {text}"
+
+
+def _told(moment: Moment, understood: Understood, why: Iterable[Verdict]) -> Iterator[str]:
+    if moment.kind == "stop":
+        yield f"camera {moment.camera} was closed or lost"
+    for event in understood.events:
+        if not isinstance(event, GestureHeld):
+            verb = "ended" if isinstance(event, GestureEnded) else f"started, {event.score:.0%} sure"
+            yield f"{event.gesture} {verb}, {event.hand} hand of person {event.person}"
+    for verdict in why:
+        if verdict.fired:
+            yield f"rule {verdict.rule} fired: {_deeds(verdict.rule, understood.actions)}"
+        elif verdict.reason != "gesture":
+            yield (
+                f"rule {verdict.rule} was stopped by {STOPPED_BY[verdict.reason]}: {verdict.seen}; wanted: "
+                f"{verdict.wanted}"
+            )
+    told = {verdict.rule for verdict in why if verdict.fired}
+    for action in understood.actions:
+        if action.rule not in told:  # repeats, dials
+            yield f"rule {action.rule} went on: {_deed(action)}"
+
+
+def _deeds(rule: str, actions: Iterable[Action]) -> str:
+    return "; ".join(_deed(action) for action in actions if action.rule == rule) or "nothing to do yet"
+
+
+def _deed(action: Action) -> str:
+    return f"{action.kind} {action.target} {action.payload}".rstrip()

@@ -1,0 +1,84 @@
+"""A trace of photographs, each shown for a second as if it stood before a camera: `tune` reads it.
+
+Only those that show no gesture (label random), of the given sources, are shown, with half a second
+without a hand between two of them. This is no video: nothing moves, and a photograph that is misread
+is misread for its whole second, so it is the hardest case for debounce and says nothing of an hour in
+a living room.
+
+    python bench/stills_trace.py photos.csv FOLDER out.jsonl emrecandir anton
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agent.app import build_interpreter, trace_header
+from agent.config.folders import cache_folder
+from agent.config.settings import Settings
+from agent.core.rules import Book
+from agent.core.trace import Moment
+from agent.core.types import Frame, Sight
+from agent.inference.perception import Perception, build_perception
+from agent.service.trace import TraceFile
+
+CAMERA = "stills"
+FPS = 15
+SHOWN_S, PAUSE_S = 1.0, 0.5
+LOOKS = 2  # at each photograph: the second one with the hand already followed
+
+
+def photographs(table: Path, root: Path, sources: list[str]) -> Iterator[Path]:
+    """Those that show no gesture."""
+    with table.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["source"] in sources and row["label"] == "random":
+                yield root / row["path"]
+
+
+def sights(eyes: Perception, paths: Iterator[Path]) -> Iterator[Sight]:
+    """Every photograph at `FPS`; what was seen at the last look stays for the rest of its second."""
+    shown, pause = round(SHOWN_S * FPS), round(PAUSE_S * FPS)
+    frame = 0
+    for path in dict.fromkeys(paths):
+        image = cv2.imread(str(path))
+        if image is None:
+            continue
+        picture = np.asarray(image, np.uint8)
+        sight = None
+        eyes.forget(CAMERA)
+        for number in range(shown):
+            at = frame / FPS
+            if number < LOOKS:
+                (sight,) = eyes.see([Frame(CAMERA, frame, at, picture)])
+            if sight is not None:
+                yield dataclasses.replace(sight, at=at)
+            frame += 1
+        height, width = picture.shape[:2]
+        for _ in range(pause):
+            yield Sight(CAMERA, frame / FPS, width, height, 0)
+            frame += 1
+
+
+def main() -> None:
+    """One trace."""
+    table, root, out, *sources = sys.argv[1:]
+    settings = Settings()
+    eyes = build_perception(settings.recognition, cache_folder(settings.agent, {}))
+    mind = build_interpreter(settings, eyes.labels, Book())
+    paths = list(photographs(Path(table), Path(root), sources))
+    with TraceFile(Path(out), trace_header(settings, eyes.labels)) as trace:
+        for sight in sights(eyes, iter(paths)):
+            trace.record(Moment("frame", sight.at, sight.camera, mind.see(sight).readings))
+    eyes.close()
+    print(f"{out}: {len(set(paths))} photographs, {len(set(paths)) * (SHOWN_S + PAUSE_S):.0f} s")
+
+
+if __name__ == "__main__":
+    main()
