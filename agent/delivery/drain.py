@@ -15,8 +15,8 @@ from typing import TypeAlias
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.flights import Flights, Link
-from agent.delivery.mqtt import LinkEvent
+from agent.delivery.flights import Flights
+from agent.delivery.link import Link, LinkEvent
 from agent.delivery.outbox import EXPIRE_AT_ONCE, Fill, Outbox, Row
 from agent.delivery.outcome import Outcome
 from agent.delivery.posts import Answered, Posts
@@ -63,8 +63,16 @@ class Drain:
         self._told_s = 0.0
         self._untold: list[Row] = []
         self.fill = Fill()
-        self.progress = 0  # moves at least every TICK_S while the thread is healthy
+        self._turns = 0
+        self._crash: Exception | None = None
         self.lost = 0  # rows that never got as far as the outbox
+
+    @property
+    def progress(self) -> int:
+        """Moves at least every TICK_S while the thread is healthy. Raises `RuntimeError` if it died."""
+        if self._crash is not None:
+            raise RuntimeError(f"the outbox thread has ended: {self._crash}") from self._crash
+        return self._turns
 
     @property
     def counters(self) -> dict[str, int]:
@@ -120,7 +128,10 @@ class Drain:
         self._posts.start()
         try:
             while self._turn():
-                self.progress += 1
+                self._turns += 1
+        except Exception as exc:  # a bug: the loop meets it in `progress`, and the process restarts
+            log.exception("outbox_crashed")
+            self._crash = exc
         finally:
             self._posts.close()
             self._outbox.close()

@@ -7,11 +7,10 @@ waiting for another try. When the connection breaks all of them wait again, from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from agent.delivery.clocks import Clocks
+from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
 from agent.delivery.message import Message
-from agent.delivery.mqtt import Ack, Down, LinkEvent, Up
 from agent.delivery.outbox import Outbox, Row
 from agent.delivery.outcome import Backoff, Outcome
 
@@ -25,16 +24,6 @@ STRIKES = 3  # connections that one row may cost before it becomes a dead letter
 STRIKE_S = 5.0  # a connection lost within this time after a lone row was sent counts against the row
 UNHEARD, REFUSED = 16, 128  # MQTT 5.0, 3.4.2.1
 OVERHEAD = 128  # bytes of headers and properties around a payload
-
-
-class Link(Protocol):
-    """What is needed of the MQTT connection."""
-
-    def publish(self, message: Message, generation: int | None = None) -> int | None:
-        """The mid, None when that connection is gone; `ValueError` for a topic that cannot be."""
-
-    def abort(self, generation: int, reason: str) -> None:
-        """Cut that connection and what lies in its buffers."""
 
 
 @dataclass(slots=True)
@@ -151,7 +140,7 @@ class Flights:
         return []
 
     def _end_of_patience(self) -> list[Outcome]:
-        """Refused rows past their deadline end; a flight past its deadline ends the connection."""
+        """Refused rows past their deadline end."""
         flying = {flight.row.id for flight in self._flights.values()}
         ended = [
             Outcome(refusal.row, False, f"the broker refused it: {refusal.reason}")
@@ -160,11 +149,23 @@ class Flights:
         ]
         for outcome in ended:
             self.gone(outcome.row.id)
-        if self._up is not None and any(self._late(flight.row) for flight in self._flights.values()):
+        self._give_up_on_the_connection()
+        return ended
+
+    def _give_up_on_the_connection(self) -> None:
+        """Cut it rather than let what hangs in its buffers arrive late."""
+        if self._up is None:
+            return
+        now = self._clocks.boot_s()
+        hanging = [flight.row for flight in self._flights.values() if now - flight.sent_s > ABORT_S]
+        if any(self._late(row) for row in hanging):
             self._link.abort(
                 self._up.generation, "the broker did not acknowledge an event before its deadline"
             )
-        return ended
+        elif any(now - flight.sent_s > ACK_LIMIT_S for flight in self._flights.values()):
+            self._link.abort(
+                self._up.generation, f"the broker did not acknowledge an event for {ACK_LIMIT_S:g} s"
+            )
 
     def _late(self, row: Row) -> bool:
         return self._clocks.left_s(row.deadline) <= 0

@@ -11,76 +11,38 @@ command line, also while an agent runs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
 from agent.config.settings import OutboxSettings
-from agent.delivery.clocks import Clocks, Deadline, rfc3339
+from agent.delivery.box_file import ADD_UP, COUNTERS, FILE, is_damage, lock, open_or_replace, visit
+from agent.delivery.clocks import Clocks, Deadline
+from agent.delivery.row import COLUMNS, Kind, Row, from_columns, to_columns
 from agent.errors import CannotStart
+
+__all__ = ["FILE", "Fill", "Outbox", "Row", "list_rows", "purge"]
 
 log = structlog.get_logger(__name__)
 
-FILE = "outbox.db"
 MEND_EVERY_S = 10.0  # while the disk refuses, try it again this often
 EXPIRE_AT_ONCE = 5000  # rows in one transaction
-COUNTERS = ("committed", "delivered", "expired", "refused", "unheard", "dropped")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS rows (
-    id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL, target TEXT NOT NULL, payload BLOB NOT NULL, event_id TEXT NOT NULL,
-    retain INTEGER NOT NULL, content_type TEXT NOT NULL, options TEXT NOT NULL,
-    boot TEXT NOT NULL, boot_s REAL NOT NULL, wall_s REAL NOT NULL, created_wall_s REAL NOT NULL,
-    dead TEXT
-);
-CREATE INDEX IF NOT EXISTS by_deadline ON rows (boot, boot_s) WHERE dead IS NULL;
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-"""
-_COLUMNS = (
-    "id, kind, target, payload, event_id, retain, content_type, options, "
-    "boot, boot_s, wall_s, created_wall_s, dead"
-)
 _BY_WALL = "(wall_s <= :wall OR created_wall_s > :wall)"
 _EXPIRED = " UNION ALL ".join(  # three ranges of the index, because most rows belong to this boot
-    f"SELECT {_COLUMNS} FROM rows WHERE dead IS NULL AND {condition}"  # noqa: S608 (from constants)
+    f"SELECT {COLUMNS} FROM rows WHERE dead IS NULL AND {condition}"  # noqa: S608 (from constants)
     for condition in (
         "boot = :boot AND boot_s <= :now",
         f"boot < :boot AND {_BY_WALL}",
         f"boot > :boot AND {_BY_WALL}",
     )
 )
-
-Kind = Literal["publish", "webhook"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One delivery. `id` is 0 until it is added; `dead` says why it will not be tried again."""
-
-    kind: Kind
-    target: str
-    payload: bytes
-    deadline: Deadline
-    event_id: str
-    retain: bool = False
-    content_type: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-    id: int = 0
-    dead: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes that count against the limit."""
-        return len(self.payload) + len(self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +86,8 @@ class Outbox:
         """Raises `CannotStart` when the folder cannot be written to or another agent uses it."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _lock(self._path.with_suffix(".lock"))
-            self._db = self._connect_or_replace()
+            self._lock = lock(self._path.with_suffix(".lock"))
+            self._begin()
             self._counted()
         except (OSError, sqlite3.Error) as exc:
             self.close()
@@ -154,13 +116,13 @@ class Outbox:
         self._count(committed=len(numbered))
         self._most_rows += len(numbered)
         self._most_bytes += sum(row.size for row in numbered)
-        if not self._write("add rows", lambda db: db.executemany(_INSERT, map(_values, numbered))):
+        if not self._write("add rows", lambda db: db.executemany(_INSERT, map(to_columns, numbered))):
             self._aside.rows |= {row.id: row for row in numbered}
         return numbered
 
     def next(self, kind: Kind, after: int, limit: int) -> list[Row]:
         """The oldest waiting rows with an id above `after`, expired ones included."""
-        query = f"SELECT {_COLUMNS} FROM rows WHERE kind = ? AND id > ? AND dead IS NULL ORDER BY id LIMIT ?"  # noqa: S608
+        query = f"SELECT {COLUMNS} FROM rows WHERE kind = ? AND id > ? AND dead IS NULL ORDER BY id LIMIT ?"  # noqa: S608
         found = list(self._read(query, (kind, after, limit + len(self._aside.gone))))
         rows = [row for row in found if row.id not in self._aside.gone]
         rows += [row for row in self._aside.rows.values() if row.kind == kind and row.id > after]
@@ -172,7 +134,7 @@ class Outbox:
             return None
         if row_id in self._aside.rows:
             return self._aside.rows[row_id]
-        return next(self._read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? AND dead IS NULL", (row_id,)), None)  # noqa: S608
+        return next(self._read(f"SELECT {COLUMNS} FROM rows WHERE id = ? AND dead IS NULL", (row_id,)), None)  # noqa: S608
 
     def settle(self, delivered: Sequence[int], unheard: int = 0) -> None:
         """These have arrived, `unheard` of them with nobody to hear."""
@@ -185,7 +147,7 @@ class Outbox:
         self._count(refused=1)
         self._aside.rows.pop(row.id, None)
         dead = replace(row, dead=reason)
-        if not self._write("keep a dead letter", lambda db: db.execute(_REPLACE, _values(dead))):
+        if not self._write("keep a dead letter", lambda db: db.execute(_REPLACE, to_columns(dead))):
             self._aside.gone.add(row.id)
 
     def expire(self, spare: Iterable[int] = ()) -> list[Row]:
@@ -247,7 +209,7 @@ class Outbox:
         self._aside.tried = now
         if self._db is None:
             with contextlib.suppress(OSError, sqlite3.Error):
-                self._db = self._connect_or_replace()
+                self._begin()
         self._write("recover", lambda _db: None)
 
     # Inside.
@@ -296,9 +258,9 @@ class Outbox:
             with self._db as db:
                 db.execute("BEGIN IMMEDIATE")
                 change(db)
-                db.executemany(_REPLACE, map(_values, aside.rows.values()))
+                db.executemany(_REPLACE, map(to_columns, aside.rows.values()))
                 db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in aside.gone])
-                db.executemany(_ADD_UP, list(self._unsaved.items()))
+                db.executemany(ADD_UP, list(self._unsaved.items()))
         except sqlite3.Error as exc:
             self._fail(what, exc)
             return False
@@ -320,7 +282,7 @@ class Outbox:
             return []
 
     def _read(self, query: str, values: Any) -> Iterator[Row]:
-        return map(_row, self._fetch(query, values))
+        return map(from_columns, self._fetch(query, values))
 
     def _fail(self, what: str, exc: sqlite3.Error) -> None:
         if self.trouble is None:
@@ -329,145 +291,35 @@ class Outbox:
                 "outbox_failed", doing=what, reason=str(exc), file=str(self._path), rows_wait_in="memory"
             )
         self.trouble = f"cannot {what}: {exc}"
-        if _is_corrupt(exc) and self._db is not None:
+        if is_damage(exc) and self._db is not None:
             self._db.close()
             self._db = None
             with contextlib.suppress(OSError, sqlite3.Error):
-                self._db = self._connect_or_replace(damaged=True)
+                self._begin(damaged=True)
 
-    def _connect_or_replace(self, damaged: bool = False) -> sqlite3.Connection:
-        """The database; a corrupt one is moved aside and a fresh one begun."""
-        if not damaged:
-            try:
-                return self._connect()
-            except sqlite3.DatabaseError as exc:
-                if not _is_corrupt(exc):
-                    raise
-        moved = _move_aside(self._path, self._clocks.wall_s())
-        log.error("outbox_corrupt", moved_to=str(moved), lost="what was in it", now="a fresh one")
-        return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
-        try:
-            self._path.chmod(0o600)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            _check(db)
-            db.executescript(_SCHEMA)
-            with db:  # a real write, so that a full disk shows now
-                db.execute("BEGIN IMMEDIATE")
-                db.executemany("INSERT OR IGNORE INTO counters VALUES (?, 0)", [(n,) for n in COUNTERS])
-                db.execute(_ADD_UP, ("opened", 1))
-            stored = dict(db.execute("SELECT name, value FROM counters").fetchall())
-            highest = db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
-        except BaseException:
-            db.close()
-            raise
+    def _begin(self, *, damaged: bool = False) -> None:
+        """Open the file and take over its counters."""
+        self._db = open_or_replace(self._path, self._clocks.wall_s(), damaged=damaged)
+        stored = dict(self._db.execute("SELECT name, value FROM counters").fetchall())
+        highest = self._db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
         self.counters = {name: stored.get(name, 0) + self._unsaved.get(name, 0) for name in COUNTERS}
         self._next_id = max(self._next_id, highest + 1)
-        return db
 
 
-_INSERT = f"INSERT INTO rows ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
-_ADD_UP = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+_INSERT = f"INSERT INTO rows ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
 _REPLACE = _INSERT.replace("INSERT", "INSERT OR REPLACE", 1)
-
-
-def _values(row: Row) -> tuple[Any, ...]:
-    d = row.deadline
-    return (
-        row.id, row.kind, row.target, row.payload, row.event_id, row.retain, row.content_type,
-        json.dumps(row.options), d.boot, d.boot_s, d.wall_s, d.created_wall_s, row.dead,
-    )  # fmt: skip
-
-
-def _row(values: Sequence[Any]) -> Row:
-    row_id, kind, target, payload, event_id, retain, content_type, options, *deadline, dead = values
-    pairs = tuple((str(k), str(v)) for k, v in json.loads(options))
-    return Row(
-        kind,
-        target,
-        bytes(payload),
-        Deadline(*deadline),
-        event_id,
-        bool(retain),
-        content_type,
-        pairs,
-        row_id,
-        dead,
-    )
-
-
-def _check(db: sqlite3.Connection) -> None:
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
-
-
-def _is_corrupt(exc: sqlite3.Error) -> bool:
-    text = str(exc)
-    return (
-        "malformed" in text or "not a database" in text or "no such table" in text or "no such column" in text
-    )
-
-
-def _move_aside(path: Path, wall_s: float) -> Path:
-    """Rename the database and its side files; the name says when."""
-    stamp = rfc3339(wall_s).replace(":", "").replace("-", "")
-    moved = path.with_name(f"{path.name}.corrupt-{stamp}")
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(moved.with_name(moved.name + suffix))
-    return moved
-
-
-def _lock(path: Path) -> int:
-    """Hold the lock file as long as we live. Raises `CannotStart` when another agent holds it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
-        raise CannotStart(
-            f"outbox {path.parent}: another agent (process {owner}) uses this folder; "
-            "stop it or give this one its own agent.state_dir"
-        ) from None
-    try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def list_rows(folder: Path, limit: int = 1000) -> list[Row]:
     """What waits and what is dead, oldest first; for the command line. Raises `CannotStart`."""
-    with _visit(folder) as db:
-        query = f"SELECT {_COLUMNS} FROM rows ORDER BY id LIMIT ?"  # noqa: S608
-        return [] if db is None else [_row(values) for values in db.execute(query, (limit,))]
+    with visit(folder) as db:
+        query = f"SELECT {COLUMNS} FROM rows ORDER BY id LIMIT ?"  # noqa: S608
+        return [] if db is None else [from_columns(values) for values in db.execute(query, (limit,))]
 
 
 def purge(folder: Path, *, dead_only: bool = False) -> int:
     """Remove rows without sending them; how many. Raises `CannotStart`."""
-    with _visit(folder) as db:
+    with visit(folder) as db:
         if db is None:
             return 0
         return db.execute("DELETE FROM rows WHERE dead IS NOT NULL OR ?", (not dead_only,)).rowcount
-
-
-@contextlib.contextmanager
-def _visit(folder: Path) -> Iterator[sqlite3.Connection | None]:
-    """The database if there is one, beside an agent that may be using it."""
-    path = folder / FILE
-    if not path.exists():
-        yield None
-        return
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as db:
-            yield db
-    except sqlite3.Error as exc:
-        raise CannotStart(f"outbox {path}: cannot be read ({exc})") from exc

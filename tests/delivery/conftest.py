@@ -7,7 +7,6 @@ import pytest
 from brokers import Mosquitto, Subscriber, until
 
 from agent.config.settings import MqttSettings, OutboxSettings
-from agent.core.types import GestureEnded, GestureStarted
 from agent.delivery.delivery import Delivery
 
 Build = Callable[..., Delivery]
@@ -57,11 +56,3 @@ def deliver(tmp_path: Path) -> Iterator[Build]:
     yield make
     for delivery in built:
         delivery.close(0.5)
-
-
-def started(gesture: str = "stop", *, camera: str = "front", at: float = 0.0) -> GestureStarted:
-    return GestureStarted(at, camera, 0, "right", gesture, 0.9312, 0.32)
-
-
-def ended(gesture: str = "stop", *, camera: str = "front", at: float = 0.0) -> GestureEnded:
-    return GestureEnded(at, camera, 0, "right", gesture, 0.4, 1.5)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from brokers import Mosquitto, free_port, until
-from conftest import started
+from happenings import started
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -246,6 +246,21 @@ def test_a_broker_that_hangs_up_after_connack_loses_nothing(rude_server, deliver
         until(lambda: subscriber.on("/event") and subscriber.on("/action"), "the event that waited")
     finally:
         broker.stop()
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00" * 50, b"\xff" * 50, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x7f\x00"]
+)
+def test_a_server_that_talks_garbage_is_left_and_tried_again(garbage: bytes, deliver):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        delivery = deliver(f"mqtt://127.0.0.1:{server.getsockname()[1]}", wait=False)
+        for _ in range(3):
+            peer, _address = server.accept()
+            with peer:
+                peer.recv(1024)
+                peer.sendall(garbage)
+        until(lambda: delivery.status().trouble not in (None, "not connected yet"), "some reason")
+        assert not delivery.status().connected
 
 
 def test_a_server_that_accepts_and_says_nothing_is_left_again(deliver):

@@ -5,7 +5,7 @@ import re
 import uuid
 
 from brokers import Mosquitto, until
-from conftest import ended, started
+from happenings import ended, started
 
 
 def test_a_start_reaches_the_broker_as_event_action_and_state(mosquitto: Mosquitto, deliver, listen):

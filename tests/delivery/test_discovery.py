@@ -4,7 +4,7 @@ import json
 
 import pytest
 from brokers import Mosquitto, until
-from conftest import started
+from happenings import started
 
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 from brokers import until
-from conftest import started
+from happenings import started
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import structlog
 from brokers import Mosquitto, Subscriber, until
-from conftest import started
+from happenings import started
 
 from agent.config.settings import OutboxSettings
 from agent.core.types import Action
@@ -223,6 +225,32 @@ def test_a_broker_that_is_killed_again_and_again_loses_nothing(mosquitto: Mosqui
     assert seen == sent
     status = delivery.status()
     assert (status.committed, status.delivered, status.expired, status.refused) == (800, 800, 0, 0)
+
+
+def test_a_disk_that_turns_read_only_costs_durability_and_nothing_else(
+    mosquitto: Mosquitto, deliver, tmp_path: Path
+):
+    folder = tmp_path / "state"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system of our own cannot be mounted here")
+    try:
+        delivery = deliver(mosquitto.url, folder=folder)
+        delivery.event(started())
+        until(lambda: delivery.status().delivered == 2, "delivery")
+        with (folder / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+            while True:
+                ballast.write(bytes(4096))
+        payload = "x" * 3000
+        for _ in range(60):
+            delivery.perform(publish("home/lamp", payload, max_age_s=60))
+        until(lambda: delivery.status().delivered == 62, "delivery goes on")
+        assert "full" in (delivery.status().outbox_trouble or "")
+        assert delivery.with_delivery({})["outbox"]["trouble"]
+        delivery.close()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_the_watchdog_sees_progress_without_a_broker(deliver):

@@ -9,30 +9,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hands import Hands
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
 from agent.delivery.outbox import FILE, Outbox, Row, list_rows, purge
 from agent.errors import CannotStart
-
-
-class Hands(Clocks):
-    """Clocks whose hands the test turns."""
-
-    def __init__(self) -> None:
-        self.boot = "first"  # type: ignore[misc]
-        self.boot_now = 100.0
-        self.wall_now = 1_000_000.0
-
-    def boot_s(self) -> float:
-        return self.boot_now
-
-    def wall_s(self) -> float:
-        return self.wall_now
-
-    def both(self, seconds: float) -> None:
-        self.boot_now += seconds
-        self.wall_now += seconds
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_values_of_followed_topics_are_kept_while_they_are_followed(mosquitto: M
     mosquitto.start()
     until(lambda: delivery.status().reconnects == 1 and delivery.status().connected, "reconnection")
     late = listen(mosquitto.port)
-    late.publish("home/door", "shut")
+    late.publish("home/door", "shut", retain=True)
     until(lambda: delivery.values == {"home/door": "shut"}, "followed again after a reconnection")
     delivery.follow(())
     assert delivery.values == {}

@@ -1,0 +1,64 @@
+"""Why there is no broker, in words that say what to do."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from agent.delivery.address import Address
+
+UNSUPPORTED_VERSION, BAD_LOGIN, TAKEN_OVER = 132, (134, 135), 142  # MQTT 5.0, 2.4
+
+
+def unreachable(broker: Address, exc: OSError) -> str:
+    """TCP or TLS did not come about."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {broker} is not trusted: {exc.verify_message}; "
+            "set mqtt.tls.ca to the CA that signed it"
+        )
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS with {broker} failed: {exc.reason or exc}"
+    if isinstance(exc, socket.gaierror):
+        return f'the host name "{broker.host}" cannot be resolved: {exc.strerror}'
+    if isinstance(exc, TimeoutError):
+        return f"{broker} does not answer"
+    if isinstance(exc, ConnectionRefusedError):
+        return f"nothing listens at {broker}"
+    return f"{broker}: {exc.strerror or exc}"
+
+
+def refused(broker: Address, code: int, name: str, version: str, user: str | None) -> str:
+    """CONNACK said no."""
+    if code not in BAD_LOGIN:
+        return f"{broker} refused MQTT {version}: {name}"
+    if user is None:
+        return f"{broker} wants a user and password ({name}); set mqtt.user and mqtt.password"
+    return (
+        f'{broker} refused user "{user}" and its password ({name}); '
+        "check mqtt.user and the file of mqtt.password"
+    )
+
+
+def ended_by_broker(code: int, name: str) -> str:
+    """It sent DISCONNECT."""
+    if code == TAKEN_OVER:
+        return "another client with this agent's id has connected; give it its own agent.id"
+    return f"the broker ended the connection: {name}"
+
+
+def hung_up(broker: Address, version: str, *, connected: bool, alive: bool) -> str:
+    """It closed the connection and said nothing."""
+    if alive:
+        return f"{broker} closed the connection"
+    if connected:
+        return f"{broker} closed the connection right after accepting it"
+    return f"{broker} closed the connection without an answer to MQTT {version}"
+
+
+def thrown_out(reason: str, times: int, client_id: str) -> str:
+    """Not every broker says who pushed us out; being thrown out again and again says it too."""
+    return (
+        f'{reason}, {times} times in a row; does another client use the id "{client_id}"? '
+        "give each agent its own agent.id"
+    )

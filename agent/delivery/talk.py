@@ -1,0 +1,242 @@
+"""One connection to the broker, from CONNECT to its end: a paho client that is thrown away after it.
+
+A fresh client forgets what it had not delivered, on purpose: paho would send it again after an hour's
+outage, deadline or not. The rows of the outbox are the truth and are sent again by the drain, which
+asks each one's deadline first.
+
+paho's callbacks run while it holds its own locks. They only set fields and enqueue; whatever
+publishes or takes a lock of ours happens between two `loop()` calls, or a deadlock would wait there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.config.settings import MqttSettings
+from agent.delivery import reasons
+from agent.delivery.address import Address, password
+from agent.delivery.link import Ack, LinkEvent
+from agent.delivery.message import Message
+from agent.errors import BrokerLost, CannotStart
+
+TICK_S = 0.25  # how long a request to close or to abort may wait
+CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
+FAREWELL_S = 1.0
+WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
+
+Received: TypeAlias = Callable[[str, bytes, bool], None]  # topic, payload, retained
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who talks to whom, the same for every connection of an agent."""
+
+    settings: MqttSettings
+    broker: Address
+    tls: ssl.SSLContext | None
+    client_id: str
+    birth: Message
+    will: Message
+    subscriptions: tuple[str, ...]
+    report: Callable[[LinkEvent], None]
+    received: Received
+
+
+class Talk:
+    """Made, connected, stepped until it ends, thrown away. `reason` then says why it ended."""
+
+    def __init__(self, party: Party, generation: int, *, v5: bool, window: int) -> None:
+        self.generation = generation
+        self.v5 = v5
+        self.window = window
+        self.max_packet: int | None = None
+        self.greeted = False  # CONNECT is on its way
+        self.connected = False  # CONNACK said yes
+        self.alive = False  # and birth is acknowledged
+        self.refused: int | None = None  # reason code
+        self.hung_up_on = False  # the other side closed and gave no reason
+        self.reason = ""
+        self._party = party
+        self._birth_mid: int | None = None
+        self._birth_is_wrong = False
+        self._leaving = False
+        self._gone = False  # our farewell is acknowledged
+        self._patience_ends = 0.0
+        self._client = self._build()
+
+    @property
+    def version(self) -> str:
+        """The MQTT version that is spoken."""
+        return "5" if self.v5 else "3.1.1"
+
+    def connect(self) -> None:
+        """TCP, TLS, and CONNECT on its way. Raises `BrokerLost` with the reason in words."""
+        party = self._party
+        try:
+            if party.settings.user is not None:
+                self._client.username_pw_set(party.settings.user, password(party.settings))
+            self._client.connect(
+                party.broker.host,
+                party.broker.port,
+                party.settings.keepalive,
+                clean_start=True if self.v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            )
+        except CannotStart as exc:  # the password file went away while we ran
+            raise BrokerLost(str(exc)) from exc
+        except OSError as exc:
+            raise BrokerLost(reasons.unreachable(party.broker, exc)) from exc
+        self.greeted = True
+        self._patience_ends = time.monotonic() + CONNECT_S
+
+    def step(self, wait_s: float = TICK_S) -> bool:
+        """Wait for news and deal with it; False when the connection has ended."""
+        if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
+            return False
+        if self.connected and self._birth_mid is None:
+            self._introduce()
+        if not self.alive and time.monotonic() > self._patience_ends:
+            self.reason = f"{self._party.broker} accepts connections but does not answer"
+            return False
+        if self._birth_is_wrong and self.alive:
+            self._birth_is_wrong = False
+            self.publish(self._party.birth)
+        return True
+
+    def publish(self, message: Message) -> int:
+        """From any thread; the mid. Raises `ValueError` for a topic that cannot be published to."""
+        properties = _properties(message) if self.v5 else None
+        return self._client.publish(
+            message.topic, message.payload, message.qos, message.retain, properties=properties
+        ).mid
+
+    def subscribe(self, topic: str) -> None:
+        """From any thread."""
+        self._client.subscribe(topic, qos=1)
+
+    def unsubscribe(self, topic: str) -> None:
+        """From any thread."""
+        self._client.unsubscribe(topic)
+
+    def say_goodbye(self) -> None:
+        """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""
+        self._leaving = True
+        if self.alive:
+            self._birth_mid = self.publish(self._party.will)
+            ends = time.monotonic() + FAREWELL_S
+            while not self._gone and time.monotonic() < ends and self.step(0.05):
+                pass
+        self.reason = "closed"
+        self._client.disconnect()
+        self._client.loop(0.05)
+
+    def close(self) -> None:
+        """Close with RST: the kernel forgets what it has not sent yet."""
+        if not self.reason:
+            self.hung_up_on = True
+            self.reason = reasons.hung_up(
+                self._party.broker, self.version, connected=self.connected, alive=self.alive
+            )
+        client = self._client
+        client.on_connect = client.on_disconnect = None  # the ring of references that would
+        client.on_publish = client.on_message = None  # keep its sockets open
+        sock = client.socket()
+        if isinstance(sock, socket.socket):  # TLS too; paho's type allows for its websocket
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.close()
+
+    def _build(self) -> paho.Client:
+        party = self._party
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=party.client_id,
+            clean_session=None if self.v5 else True,
+            protocol=MQTTProtocolVersion.MQTTv5 if self.v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        client.max_inflight_messages = self.window
+        client.on_socket_register_write = _nothing  # keeps paho from writing in the publisher's thread
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.will_set(party.will.topic, party.will.payload, party.will.qos, party.will.retain)
+        if party.tls is not None:
+            client.tls_set_context(party.tls)
+            client.tls_insecure_set(not party.settings.tls.verify)
+        return client
+
+    def _introduce(self) -> None:
+        """Subscriptions first, so that an old will that arrives late is seen; then birth."""
+        for topic in self._party.subscriptions:
+            self.subscribe(topic)
+        self._birth_mid = self.publish(self._party.birth)
+
+    # Callbacks: note and enqueue, nothing else.
+
+    def _on_connect(
+        self, _client: Any, _user: Any, _flags: Any, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self.refused = code.value
+            user = self._party.settings.user
+            self.reason = reasons.refused(self._party.broker, code.value, str(code), self.version, user)
+            return
+        self.connected = True
+        if properties is not None:
+            self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+            self.max_packet = getattr(properties, "MaximumPacketSize", None)
+
+    def _on_disconnect(
+        self, _client: Any, _user: Any, flags: paho.DisconnectFlags, code: ReasonCode, _properties: Any
+    ) -> None:
+        if self.reason:
+            return
+        if flags.is_disconnect_packet_from_server:
+            self.refused = code.value
+            self.reason = reasons.ended_by_broker(code.value, str(code))
+        elif code.getName() == "Keep alive timeout":
+            self.reason = "no sign of life from the broker within the keep-alive"
+
+    def _on_publish(self, _client: Any, _user: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        if mid != self._birth_mid:
+            self._party.report(Ack(self.generation, mid, code.value, str(code)))
+            return
+        self._birth_mid = 0  # no message has it; mids come round again after 65535 of them
+        self.alive = True
+        self._gone = self._leaving
+
+    def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
+        if message.topic != self._party.birth.topic:
+            self._party.received(message.topic, bytes(message.payload), message.retain)
+        elif message.payload == self._party.will.payload and not (message.retain or self._leaving):
+            self._birth_is_wrong = True  # the will of our former self, fired at take-over
+
+
+def _nothing(*_: Any) -> None:
+    """A callback that only has to exist."""
+
+
+def _properties(message: Message) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if message.content_type:
+        properties.ContentType = message.content_type
+    if message.event_id:
+        properties.UserProperty = ("event_id", message.event_id)
+    if message.expiry_s is not None:
+        properties.MessageExpiryInterval = max(1, int(message.expiry_s))
+    return properties

@@ -1,0 +1,207 @@
+"""The window of messages on their way, with clocks whose hands the test turns and no broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hands import Hands
+
+from agent.config.settings import OutboxSettings
+from agent.delivery.flights import ABORT_S, ACK_LIMIT_S, REFUSALS, STRIKES, Flights
+from agent.delivery.link import Ack, Down, Up
+from agent.delivery.message import Message
+from agent.delivery.outbox import Outbox, Row
+
+
+class Wire:
+    """A connection that notes what it is given; messages get mids 1, 2, 3, ..."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.aborted: list[str] = []
+        self.gone = False
+
+    def publish(self, message: Message, _generation: int | None = None) -> int | None:
+        if self.gone:
+            return None
+        self.sent.append(message.payload.decode())
+        return len(self.sent)
+
+    def abort(self, _generation: int, reason: str) -> None:
+        self.aborted.append(reason)
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.clocks = Hands()
+        self.box = Outbox(folder, OutboxSettings(), self.clocks)
+        self.box.open()
+        self.wire = Wire()
+        self.flights = Flights(self.box, self.clocks, self.wire)
+
+    def add(self, *texts: str, left_s: float = 60.0) -> list[Row]:
+        return self.box.add(
+            [Row("publish", "t", text.encode(), self.clocks.deadline(left_s), text) for text in texts]
+        )
+
+    def up(self, generation: int = 1, window: int = 20, max_packet: int | None = None) -> None:
+        self.flights.handle(Up(generation, window, max_packet))
+
+    def send(self) -> list[str]:
+        """What goes out now."""
+        before = len(self.wire.sent)
+        self.flights.send()
+        return self.wire.sent[before:]
+
+    def ack(self, mid: int, code: int = 0, generation: int = 1) -> list[str]:
+        """Texts of the rows that end with it."""
+        outcomes = self.flights.handle(Ack(generation, mid, code, "Not authorized"))
+        return [f"{o.row.payload.decode()} {'delivered' if o.delivered else o.reason}" for o in outcomes]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    found = Bench(tmp_path)
+    yield found
+    found.box.close()
+
+
+def test_no_more_than_the_window_is_on_its_way(bench: Bench):
+    bench.add(*"abcde")
+    assert bench.send() == []
+    bench.up(window=2)
+    assert bench.send() == ["a", "b"]
+    assert bench.send() == []
+    assert bench.ack(1) == ["a delivered"]
+    assert bench.send() == ["c"]
+
+
+def test_nothing_is_sent_twice_on_one_connection(bench: Bench):
+    bench.add(*"ab")
+    bench.up()
+    assert bench.send() + bench.send() == ["a", "b"]
+
+
+def test_on_the_next_connection_all_that_was_not_acknowledged_goes_again_in_order(bench: Bench):
+    bench.add(*"abc")
+    bench.up()
+    bench.send()
+    bench.box.settle([outcome.row.id for outcome in bench.flights.handle(Ack(1, 2, 0, ""))])
+    bench.flights.handle(Down(1, "gone"))
+    bench.up(generation=2)
+    assert bench.send() == ["a"]  # one by one: one of them may be what broke the connection
+    bench.ack(4, generation=2)
+    assert bench.send() == ["c"]
+
+
+def test_acknowledgements_of_a_former_connection_count_for_nothing(bench: Bench):
+    bench.add("a")
+    bench.up()
+    bench.send()
+    bench.flights.handle(Down(1, "gone"))
+    bench.up(generation=2)
+    bench.send()
+    assert bench.ack(1, generation=1) == []
+    assert bench.ack(2, generation=2) == ["a delivered"]
+
+
+def test_a_row_that_is_just_late_does_not_cost_the_connection(bench: Bench):
+    bench.add("a", left_s=1.0)
+    bench.clocks.both(0.7)
+    bench.up()
+    assert bench.send() == ["a"]
+    bench.clocks.both(ABORT_S - 0.1)
+    bench.send()
+    assert bench.wire.aborted == []
+    assert bench.ack(1) == ["a delivered"]
+
+
+def test_a_row_past_its_deadline_that_is_not_acknowledged_is_cut_off(bench: Bench):
+    bench.add("a", left_s=1.0)
+    bench.up()
+    bench.send()
+    bench.clocks.both(1.1)
+    bench.send()
+    assert bench.wire.aborted == ["the broker did not acknowledge an event before its deadline"]
+
+
+def test_a_row_with_hardly_any_time_left_stays(bench: Bench):
+    bench.add("a", left_s=1.0)
+    bench.clocks.both(0.95)
+    bench.up()
+    assert bench.send() == []
+
+
+def test_a_broker_that_hangs_is_given_no_more_and_then_left(bench: Bench):
+    bench.add("a", left_s=3600)
+    bench.up()
+    bench.send()
+    bench.clocks.both(1.5)
+    bench.add("b", left_s=3600)
+    assert bench.send() == []
+    bench.clocks.both(ACK_LIMIT_S)
+    bench.send()
+    assert len(bench.wire.aborted) == 1
+
+
+def test_a_refused_row_is_tried_again_then_ends_and_holds_up_nobody(bench: Bench):
+    bench.add("no", left_s=3600)
+    bench.add("yes", left_s=3600)
+    bench.up()
+    assert bench.send() == ["no", "yes"]
+    assert bench.ack(2) == ["yes delivered"]
+    mid, ends = 1, bench.ack(1, code=135)
+    for _ in range(REFUSALS - 1):
+        assert ends == []
+        assert bench.send() == []
+        bench.clocks.both(120)
+        assert bench.send() == ["no"]
+        mid = len(bench.wire.sent)
+        ends = bench.ack(mid, code=135)
+    assert ends == ["no the broker refused it: Not authorized"]
+
+
+def test_a_refused_row_ends_at_its_deadline_as_refused(bench: Bench):
+    bench.add("no", left_s=2.0)
+    bench.up()
+    bench.send()
+    bench.ack(1, code=135)
+    bench.clocks.both(3)
+    (outcome,) = bench.flights.send()
+    assert not outcome.delivered
+    assert "refused" in outcome.reason
+
+
+def test_a_row_that_breaks_connections_ends_and_the_others_go_on(bench: Bench):
+    bench.add("good", "poison", "later", left_s=3600)
+    convicted: list[str] = []
+    acked = False
+    for generation in range(1, STRIKES + 2):
+        bench.up(generation=generation)
+        sent = bench.send()
+        if "good" in sent and len(sent) == 1:
+            bench.box.settle(
+                [o.row.id for o in bench.flights.handle(Ack(generation, len(bench.wire.sent), 0, ""))]
+            )
+            acked = True
+            sent = bench.send()
+        assert "poison" in sent
+        outcomes = bench.flights.handle(Down(generation, "broke"))
+        for outcome in outcomes:
+            convicted.append(outcome.row.payload.decode())
+            bench.box.bury(outcome.row, outcome.reason)
+    assert acked
+    assert convicted == ["poison"]
+    bench.up(generation=99)
+    assert bench.send() == ["later"]
+
+
+def test_unheard_and_too_large_are_told(bench: Bench):
+    bench.add("a", "x" * 500)
+    bench.up(max_packet=300)
+    outcomes = bench.flights.send()
+    assert [o.reason for o in outcomes] == ["501 bytes and headers exceed the broker's 300"]
+    (heard,) = bench.flights.handle(Ack(1, 1, 16, "No matching subscribers"))
+    assert (heard.delivered, heard.unheard) == (True, True)
