@@ -22,6 +22,7 @@ from agent.commands import (
     rules,
     run,
     service,
+    tune,
 )
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json, wants_colour
@@ -74,6 +75,9 @@ app.command(epilog=record.EPILOG, short_help="Keep a trace of what is seen: numb
 )
 app.command(epilog=explain.EPILOG, short_help="Say why a gesture fired or did not, from a trace.")(
     explain.explain
+)
+app.command(epilog=tune.EPILOG, short_help="Try other thresholds on traces: misses against mistakes.")(
+    tune.tune
 )
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")

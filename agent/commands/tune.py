@@ -1,0 +1,200 @@
+"""`gesture-agent tune`: the trade between misses and false activations, over recorded traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.commands.options import AsJson, ConfigFile, duration, examples, loaded
+from agent.commands.output import echo_json, echo_table, quiet_logs
+from agent.core.duration import format_duration
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from agent.commands.tune_plot import Plot
+    from agent.core.trace_tune import Outcome, Take
+    from agent.service.trace import Trace
+
+EPILOG = examples(
+    "gesture-agent tune evening.jsonl        nobody meant a gesture: every start is one too many",
+    "gesture-agent tune clip.jsonl --truth clip.json --out trade.svg",
+    "gesture-agent tune *.jsonl --truth shown.csv --confidence 0.5,0.6,0.7 --hold 200ms,300ms --all",
+)
+CONFIDENCES = "0.5,0.55,0.6,0.65,0.7,0.75,0.8,0.85,0.9"
+HOLDS = "200ms,300ms,400ms,500ms,700ms"
+RELEASES = "250ms,350ms,500ms"
+
+
+def tune(
+    traces: Annotated[list[Path], typer.Argument(help="Traces, made by `record` or by the daemon.")],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What was meant: JSON or CSV with gesture, from_s, to_s (and trace, for several).",
+            show_default="none: every start counts as false",
+        ),
+    ] = None,
+    confidence: Annotated[str, typer.Option(metavar="LIST", help="Confidences to try.")] = CONFIDENCES,
+    hold: Annotated[str, typer.Option(metavar="LIST", help="Holds to try.")] = HOLDS,
+    release: Annotated[str, typer.Option(metavar="LIST", help="Releases to try.")] = RELEASES,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show all, not only those that no other beats.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Write the plot as SVG, not to the terminal.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try other thresholds on recorded traces: what would have been missed, what would have fired by mistake.
+
+    The settings in force come first, marked with X. `keep` stays as far below confidence as it is there.
+    """
+    from agent.core.thresholds import thresholds_of
+    from agent.core.trace_tune import grid, sweep, unbeaten
+
+    quiet_logs()
+    debounce = loaded(config).settings.debounce
+    takes = _takes(traces, truth, debounce.smoothing)
+    tried = grid(thresholds_of(debounce), _shares(confidence), _durations(hold), _durations(release))
+    with _progress(len(tried)) as step:
+        outcomes = sweep(takes, tried, step)
+    best = unbeaten(outcomes)
+    if as_json:
+        echo_json({"outcomes": [_facts(o, best, outcomes[0]) for o in outcomes]})
+        return
+    shown = outcomes if every else [outcomes[0], *(o for o in best if o is not outcomes[0])]
+    echo_table(_TITLES, [_row(o, best, outcomes[0]) for o in shown])
+    typer.echo(_sum_up(outcomes[0], len(takes)))
+    _show(_plot(outcomes, best), out)
+
+
+def _plot(outcomes: list[Outcome], best: list[Outcome]) -> Plot:
+    """Against misses; where there are none, against what else one pays with: delay, or hold."""
+    from agent.commands.tune_plot import Plot, Point
+
+    now = outcomes[0]
+    if any(o.missed for o in outcomes):
+        x_name, xs = "gestures missed, %", [100 * o.missed_share for o in outcomes]
+    elif now.gestures:
+        x_name, xs = "delay, ms", [1000 * (o.delay_s or 0.0) for o in outcomes]
+    else:
+        x_name, xs = "hold, ms", [1000 * o.thresholds.hold_s for o in outcomes]
+    points = [
+        Point(
+            x,
+            float(o.false + o.wrong),
+            "now" if o is now else "best" if o in best else "tried",
+            ", ".join(map(" ".join, zip(_TITLES[1:], _row(o, best, now)[1:], strict=True))),
+        )
+        for x, o in zip(xs, outcomes, strict=True)
+    ]
+    return Plot(points, x_name, "starts that nobody meant")
+
+
+def _show(plot: Plot, out: Path | None) -> None:
+    if out is None:
+        typer.echo("\n" + plot.text())
+        return
+    try:
+        out.write_text(plot.svg(), encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"{out}: {exc.strerror}; choose another place with --out") from exc
+    typer.echo(f"plot: {out}", err=True)
+
+
+_TITLES = ("", "confidence", "keep", "hold", "release", "missed", "wrong", "false", "false/h", "delay")
+
+
+def _row(o: Outcome, best: list[Outcome], now: Outcome) -> list[str]:
+    by = o.thresholds
+    return [
+        "X" if o is now else "o" if o in best else ".",
+        f"{by.confidence:g}",
+        f"{by.keep:g}",
+        format_duration(by.hold_s),
+        format_duration(by.release_s),
+        f"{o.missed} of {o.gestures}",
+        str(o.wrong),
+        str(o.false),
+        f"{o.false_per_hour:.1f}",
+        "" if o.delay_s is None else f"{o.delay_s * 1000:.0f}ms",
+    ]
+
+
+def _facts(o: Outcome, best: list[Outcome], now: Outcome) -> dict[str, Any]:
+    facts = asdict(o)
+    del facts["delays_s"]
+    return {
+        **facts,
+        "missed_share": round(o.missed_share, 4),
+        "false_per_hour": round(o.false_per_hour, 3),
+        "delay_s": o.delay_s,
+        "best": o in best,
+        "now": o is now,
+    }
+
+
+def _sum_up(now: Outcome, traces: int) -> str:
+    return (
+        f"{traces} traces, {now.length_s:.0f} s, of which {now.idle_s:.0f} s without a gesture; "
+        "X: the settings in force, o: no other one is better in all. wrong: starts while another gesture "
+        "was shown, or twice in one; false: while none was shown; delay: median, from showing to start"
+    )
+
+
+def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Take]:
+    from agent.core.trace_tune import take_of
+    from agent.evaluation.truth import read_truth
+    from agent.service.trace import open_trace
+
+    opened: list[Trace] = [open_trace(path) for path in paths]
+    spans = read_truth(truth, opened[0].header.labels) if truth else {}
+    for stem in spans:
+        if stem is None and len(paths) > 1:
+            raise ConfigError(
+                f"{truth}: there are {len(paths)} traces; say with each span which `trace` it is of"
+            )
+        if stem is not None and stem not in {path.stem for path in paths}:
+            raise ConfigError(f"{truth}: speaks of the trace {stem!r}, which is not given")
+    return [
+        take_of(
+            trace.header,
+            trace.moments(),
+            smoothing_s,
+            [*spans.get(None, ()), *spans.get(trace.path.stem, ())],
+        )
+        for trace in opened
+    ]
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError as exc:
+        raise typer.BadParameter(f"{text!r}: numbers with commas between, as in 0.6,0.7") from exc
+    if not all(0 <= share <= 1 for share in shares):
+        raise typer.BadParameter(f"{text!r}: a confidence is from 0 to 1")
+    return shares
+
+
+def _durations(text: str) -> list[float]:
+    return [duration(part) for part in text.split(",")]
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, in a terminal only."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("thresholds", total=total)
+        yield lambda: bar.advance(task)

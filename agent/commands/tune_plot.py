@@ -1,0 +1,108 @@
+"""Misses against false activations as a picture: of characters for the terminal, or SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+WIDTH, HEIGHT = 60, 14  # characters
+SVG_WIDTH, SVG_HEIGHT, MARGIN = 720, 440, 60  # pixels
+
+_SVG_HEAD = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" width="{SVG_WIDTH}" height="{SVG_HEIGHT}" '
+    'font-family="sans-serif" font-size="12">'
+)
+
+Mark = Literal["tried", "best", "now"]
+_SIGNS = {"tried": ".", "best": "o", "now": "X"}  # drawn in this order: later ones cover earlier ones
+_LOOKS = {"tried": ("#999", 3), "best": ("#0a7", 5), "now": ("#c30", 6)}
+_LEGEND = {"tried": "tried", "best": "beaten by none", "now": "settings in force"}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One set of thresholds."""
+
+    x: float
+    y: float
+    mark: Mark
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Points with what the axes mean; both start at 0."""
+
+    points: Sequence[Point]
+    x_name: str
+    y_name: str
+
+    def text(self) -> str:
+        """Plain ASCII."""
+        rows = [[" "] * (WIDTH + 1) for _ in range(HEIGHT + 1)]
+        top, right = self._ends()
+        for point in self._ordered():
+            column, row = round(point.x / right * WIDTH), round(point.y / top * HEIGHT)
+            rows[HEIGHT - row][column] = _SIGNS[point.mark]
+        labels = [f"{top:g}", *[""] * (HEIGHT - 1), "0"]
+        edge = max(map(len, labels))
+        lines = [f"{label:>{edge}} |{''.join(row)}".rstrip() for label, row in zip(labels, rows, strict=True)]
+        return "\n".join(
+            [
+                self.y_name,
+                *lines,
+                f"{'':>{edge}} +{'-' * WIDTH}",
+                f"{'':>{edge}}  0{self.x_name:^{WIDTH - 8}}{right:>6g}",
+                "  ".join(f"{_SIGNS[mark]} {words}" for mark, words in _LEGEND.items()),
+            ]
+        )
+
+    def svg(self) -> str:
+        """A document of its own; each point tells its thresholds when pointed at."""
+        top, right = self._ends()
+        wide, high = SVG_WIDTH - 2 * MARGIN, SVG_HEIGHT - 2 * MARGIN
+        low = SVG_HEIGHT - MARGIN
+        dots = [
+            f'<circle cx="{MARGIN + p.x / right * wide:.1f}" cy="{low - p.y / top * high:.1f}" '
+            f'r="{_LOOKS[p.mark][1]}" fill="{_LOOKS[p.mark][0]}"><title>{escape(p.name)}</title></circle>'
+            for p in self._ordered()
+        ]
+        legend = [
+            f'<circle cx="{MARGIN + 10 + 150 * i}" cy="20" r="5" fill="{_LOOKS[mark][0]}"/>'
+            + _words(MARGIN + 22 + 150 * i, 24, words)
+            for i, (mark, words) in enumerate(_LEGEND.items())
+        ]
+        return "\n".join(
+            [
+                _SVG_HEAD,
+                '<rect width="100%" height="100%" fill="white"/>',
+                f'<path d="M{MARGIN} {MARGIN}V{low}H{SVG_WIDTH - MARGIN}" stroke="black" fill="none"/>',
+                _words(MARGIN, MARGIN - 12, self.y_name),
+                _words(MARGIN + wide / 2, SVG_HEIGHT - 15, self.x_name, "middle"),
+                _words(MARGIN - 6, MARGIN + 4, f"{top:g}", "end"),
+                _words(MARGIN - 6, low + 4, "0", "end"),
+                _words(SVG_WIDTH - MARGIN, low + 18, f"{right:g}", "middle"),
+                *dots,
+                *legend,
+                "</svg>",
+                "",
+            ]
+        )
+
+    def _ends(self) -> tuple[float, float]:
+        """Upper end of y and of x."""
+        return _end(p.y for p in self.points), _end(p.x for p in self.points)
+
+    def _ordered(self) -> list[Point]:
+        return sorted(self.points, key=lambda point: list(_SIGNS).index(point.mark))
+
+
+def _end(values: Iterable[float]) -> float:
+    """The largest value; an axis on which all is 0 still needs a length."""
+    return max([0.0, *values]) or 1.0
+
+
+def _words(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

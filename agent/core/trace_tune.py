@@ -1,0 +1,203 @@
+"""What other thresholds would have made of recorded traces: misses against false activations. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from agent.core.debounce import Debouncer
+from agent.core.smoothing import Smoother
+from agent.core.thresholds import Thresholds
+from agent.core.trace import Header, Moment
+from agent.core.types import GestureStarted, Reading
+
+LATE_S = 0.5  # a start may come this long after its span: hold and smoothing take their time
+HOUR_S = 3600.0
+
+Steps: TypeAlias = Sequence[tuple[str, float, tuple[Reading, ...] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A gesture that was made on purpose, in seconds from the start of its trace."""
+
+    gesture: str
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One trace, smoothed once for all thresholds, and what was truly shown in it."""
+
+    start: float
+    length_s: float
+    labels: tuple[str, ...]
+    steps: Steps  # camera, time, readings; None: the camera was closed
+    truth: tuple[Span, ...]
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds in which no gesture was made on purpose."""
+        covered, end = 0.0, 0.0
+        for span in sorted(self.truth, key=lambda span: span.from_s):
+            start, stop = max(span.from_s, end), min(span.to_s + LATE_S, self.length_s)
+            covered, end = covered + max(0.0, stop - start), max(end, stop)
+        return self.length_s - covered
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one set of thresholds made of all traces."""
+
+    thresholds: Thresholds
+    gestures: int = 0  # made on purpose
+    missed: int = 0  # of these, without a start
+    wrong: int = 0  # starts while a gesture was made: another one, or the same once more
+    false: int = 0  # starts while none was made
+    idle_s: float = 0.0
+    length_s: float = 0.0
+    delays_s: tuple[float, ...] = ()  # from the begin of a gesture to its start
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.thresholds,
+            self.gestures + other.gestures,
+            self.missed + other.missed,
+            self.wrong + other.wrong,
+            self.false + other.false,
+            self.idle_s + other.idle_s,
+            self.length_s + other.length_s,
+            self.delays_s + other.delays_s,
+        )
+
+    @property
+    def missed_share(self) -> float:
+        """0..1; 0 where nothing was to be missed."""
+        return self.missed / self.gestures if self.gestures else 0.0
+
+    @property
+    def false_per_hour(self) -> float:
+        """Of time in which no gesture was made."""
+        return self.false * HOUR_S / self.idle_s if self.idle_s else 0.0
+
+    @property
+    def delay_s(self) -> float | None:
+        """The median."""
+        return sorted(self.delays_s)[len(self.delays_s) // 2] if self.delays_s else None
+
+    @property
+    def cost(self) -> tuple[float, float, float]:
+        """What is wanted small: misses, starts that nobody meant, delay.
+
+        Where nobody says what was shown: starts, and how long and how clearly one must show a gesture.
+        """
+        if self.gestures:
+            return self.missed_share, self.false + self.wrong, round(self.delay_s or 0.0, 3)
+        return self.false, self.thresholds.hold_s, self.thresholds.confidence
+
+
+def take_of(
+    header: Header, moments: Iterable[Moment], smoothing_s: float, truth: Iterable[Span] = ()
+) -> Take:
+    """Smooth a trace."""
+    smoother = Smoother(smoothing_s, header.labels)
+    steps: list[tuple[str, float, tuple[Reading, ...] | None]] = []
+    end = header.at
+    for moment in moments:
+        end = max(end, moment.at)
+        if moment.kind == "stop":
+            steps.append((moment.camera, moment.at, None))
+        elif moment.readings:
+            smoothed = tuple(smoother.feed(reading) for reading in moment.readings)
+            steps.append((moment.camera, moment.at, smoothed))
+    return Take(header.at, end - header.at, header.labels, steps, tuple(truth))
+
+
+def outcome(takes: Iterable[Take], thresholds: Thresholds) -> Outcome:
+    """Play all takes with these thresholds."""
+    total = Outcome(thresholds)
+    for take in takes:
+        total += _judge(take, thresholds, list(_starts(take, thresholds)))
+    return total
+
+
+def _starts(take: Take, thresholds: Thresholds) -> Iterator[tuple[float, str]]:
+    debouncer = Debouncer(thresholds, take.labels)
+    for camera, at, readings in take.steps:
+        if readings is None:
+            debouncer.end(camera, at)
+            continue
+        for reading in readings:
+            for event in debouncer.feed(reading):
+                if isinstance(event, GestureStarted):
+                    yield event.at - take.start, event.gesture
+
+
+def _judge(take: Take, thresholds: Thresholds, starts: Iterable[tuple[float, str]]) -> Outcome:
+    """A gesture counts for one start; what is left over is wrong, or false where nothing was shown."""
+    delays: dict[Span, float] = {}
+    wrong = false = 0
+    for at_s, gesture in starts:
+        shown = [span for span in take.truth if span.from_s <= at_s <= span.to_s + LATE_S]
+        hit = next((span for span in shown if span.gesture == gesture and span not in delays), None)
+        if hit:
+            delays[hit] = at_s - hit.from_s
+        elif shown:
+            wrong += 1
+        else:
+            false += 1
+    return Outcome(
+        thresholds,
+        gestures=len(take.truth),
+        missed=len(take.truth) - len(delays),
+        wrong=wrong,
+        false=false,
+        idle_s=take.idle_s,
+        length_s=take.length_s,
+        delays_s=tuple(delays.values()),
+    )
+
+
+def grid(
+    base: Thresholds,
+    confidences: Iterable[float],
+    holds_s: Iterable[float],
+    releases_s: Iterable[float],
+) -> list[Thresholds]:
+    """Every combination, the base first. `keep` stays as far below confidence as it is in the base."""
+    below = base.confidence - base.keep
+    found = [
+        replace(base, confidence=c, keep=max(0.0, round(c - below, 6)), hold_s=h, release_s=r)
+        for c, h, r in itertools.product(confidences, holds_s, releases_s)
+    ]
+    return list(dict.fromkeys([base, *found]))
+
+
+def sweep(
+    takes: Sequence[Take], settings: Iterable[Thresholds], step: Callable[[], None] = lambda: None
+) -> list[Outcome]:
+    """The outcome of each, in order; `step` is called after each."""
+    outcomes = []
+    for thresholds in settings:
+        outcomes.append(outcome(takes, thresholds))
+        step()
+    return outcomes
+
+
+def unbeaten(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those that no other one beats in all costs at once (the Pareto front).
+
+    Of equal ones only the first is kept.
+    """
+    costs = {o.cost: o for o in reversed(outcomes)}
+    front = [
+        o for cost, o in costs.items() if not any(_beats(other, cost) for other in costs if other != cost)
+    ]
+    return sorted(front, key=lambda o: o.cost)
+
+
+def _beats(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True))

@@ -1,0 +1,60 @@
+"""What was truly shown in a recording: JSON as beside the demo clip, or CSV with the same names."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.core.trace_tune import Span
+from agent.errors import ConfigError
+
+COLUMNS = ("gesture", "from_s", "to_s")
+
+
+def read_truth(path: Path, labels: Collection[str]) -> dict[str | None, list[Span]]:
+    """Spans by the trace they belong to (stem of its name); under None: of every trace.
+
+    JSON is {"gestures": [{"gesture", "from_s", "to_s"}]} or such a list; CSV has these columns. Both may
+    name a `trace` with each span. Raises `ConfigError`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
+    rows = _of_json(path, text) if text.lstrip()[:1] in {"{", "["} else csv.DictReader(text.splitlines())
+    return _spans(path, rows, labels)
+
+
+def _of_json(path: Path, text: str) -> list[Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(f"{path}: is no JSON: {exc}") from exc
+    rows = data.get("gestures") if isinstance(data, dict) else data
+    if not isinstance(rows, list):
+        raise ConfigError(f'{path}: expected {{"gestures": [{{"gesture", "from_s", "to_s"}}, ...]}}')
+    return rows
+
+
+def _spans(
+    path: Path, rows: Iterable[Mapping[str, Any]], labels: Collection[str]
+) -> dict[str | None, list[Span]]:
+    spans: dict[str | None, list[Span]] = {}
+    for number, row in enumerate(rows, start=1):
+        try:
+            span = Span(str(row["gesture"]), float(row["from_s"]), float(row["to_s"]))
+            trace = row.get("trace") or None
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise ConfigError(
+                f"{path}: span {number} lacks or garbles {exc}; expected {', '.join(COLUMNS)}"
+            ) from exc
+        if span.gesture not in labels:
+            known = ", ".join(labels)
+            raise ConfigError(f"{path}: span {number}: no gesture {span.gesture!r}; known are {known}")
+        if not 0 <= span.from_s < span.to_s:
+            raise ConfigError(f"{path}: span {number} goes from {span.from_s:g} s to {span.to_s:g} s")
+        spans.setdefault(Path(str(trace)).stem if trace else None, []).append(span)
+    return spans
