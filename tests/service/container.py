@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import platformdirs
 import pytest
 from booted import ROOT, Booted, base_system, wheels, why_not
@@ -47,8 +49,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory, shared_data: Path, cache_d
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, checkout / name)
     shutil.copytree(cache_dir / "engines", root / "root/.cache/gesture-agent/engines")
-    clip = shared_data / "sequences/desk/fist"
-    booted = Booted(root, {wheels(cache): "/wheels", clip: "/srv/clip"})
+    clip = root / "srv/clip"
+    shutil.copytree(shared_data / "sequences/desk/fist", clip)
+    for number in range(1000, 1030):  # two seconds without a hand: the gesture ends, and starts anew
+        cv2.imwrite(str(clip / f"{number}.png"), np.zeros((480, 640, 3), np.uint8))
+    booted = Booted(root, {wheels(cache): "/wheels"})
     booted.run("python3", "-m", "venv", "/root/checkout/.venv")
     booted.run("/root/checkout/.venv/bin/pip", "install", "--quiet", "--editable", "/root/checkout")
     yield booted
