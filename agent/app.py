@@ -127,7 +127,9 @@ class Agent:
         self._watchdog: Watchdog | None = None
         self._started_at = time.monotonic()
         self._rule_files = Changes(settings.agent.rules)
-        self._perception = build_perception(settings.recognition, self._folders.cache)
+        self._perception = build_perception(
+            settings.recognition, self._folders.cache, taught=self._folders.state
+        )
         self._models = {
             name: hashlib.sha256(locate(name, self._folders.cache).read_bytes()).hexdigest()
             for name in engines_of(settings.recognition)

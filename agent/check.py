@@ -20,7 +20,7 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.problems import ConfigProblems
 from agent.config.settings import CameraSettings, MqttSettings, RecognitionSettings, Settings
 from agent.core.types import LABELS
-from agent.errors import CannotStart, EndOfSource, LostForNow, ModelError
+from agent.errors import CannotStart, ConfigError, EndOfSource, LostForNow, ModelError
 
 State = Literal["ok", "warn", "fail"]
 
@@ -43,7 +43,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
     """Models, rules, folders, cameras and the broker, in this order; each verdict as it is known."""
     cache = cache_folder(settings.agent, environ)
     yield from check_models(settings.recognition, cache)
-    yield check_rules(settings)
+    yield check_rules(settings, state_folder(settings.agent, environ))
     yield check_folder("state", state_folder(settings.agent, environ))
     yield from check_cameras(settings.camera)
     yield check_broker(settings.mqtt, settings.agent.id)
@@ -73,26 +73,34 @@ def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
     return recognition.gestures, "palm-detector", *bodies
 
 
-def labels_of(recognition: RecognitionSettings) -> tuple[str, ...]:
-    """The classifier's labels; the built-in ones where its manifest is not there to ask."""
+def labels_of(recognition: RecognitionSettings, state_dir: Path) -> tuple[str, ...]:
+    """The classifier's labels (the built-in ones where its manifest is not there to ask), and the taught.
+
+    Raises `ConfigError` when what was taught cannot be read.
+    """
     from agent.inference.manifest import load_manifest
+    from agent.inference.taught import taught_labels
 
     try:
-        return load_manifest(recognition.gestures).labels or LABELS
+        labels = load_manifest(recognition.gestures).labels or LABELS
     except ModelError:
-        return LABELS
+        labels = LABELS
+    return taught_labels(state_dir, labels)
 
 
-def check_rules(settings: Settings) -> Verdict:
+def check_rules(settings: Settings, state_dir: Path) -> Verdict:
     """Whether the rules can be read, and do what their cases say."""
     from agent.config.rule_cases import run_cases
     from agent.config.rule_files import read_rules
 
-    labels, source = labels_of(settings.recognition), settings.agent.rules
+    source = settings.agent.rules
     try:
+        labels = labels_of(settings.recognition, state_dir)
         rules = read_rules(source, labels, settings.debounce, settings.camera or None)
     except ConfigProblems as exc:
         return Verdict("rules", str(source), "fail", "\n".join(map(str, exc.problems)))
+    except ConfigError as exc:
+        return Verdict("taught", "gestures", "fail", str(exc))
     failed = [result for result in run_cases(rules.cases, labels, settings.debounce) if not result.passed]
     text = f"{len(rules.book.rules)} rules, {len(rules.cases) - len(failed)} of {len(rules.cases)} cases pass"
     doubts = [*map(str, rules.warnings), *(f"case fails: {result.case.title}" for result in failed)]
@@ -165,8 +173,9 @@ def check_broker(settings: MqttSettings, agent: str) -> Verdict:
 
 def _greeting(settings: MqttSettings, agent: str) -> Verdict:
     """Connect as the agent would, under another client id, so that a running agent stays connected."""
+    from agent.delivery.link import Up
     from agent.delivery.message import Message
-    from agent.delivery.mqtt import Mqtt, Up
+    from agent.delivery.mqtt import Mqtt
 
     up = threading.Event()
     hello = Message(f"{settings.base}/{agent}/bridge/check", b"")

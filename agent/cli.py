@@ -22,6 +22,7 @@ from agent.commands import (
     rules,
     run,
     service,
+    teach,
     tune,
 )
 from agent.commands.options import AsJson
@@ -80,6 +81,7 @@ app.command(epilog=tune.EPILOG, short_help="Try other thresholds on traces: miss
     tune.tune
 )
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(epilog=teach.EPILOG, short_help="Teach a gesture of your own.")(teach.teach)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
 app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
 app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")

@@ -59,12 +59,13 @@ class Replay:
         *,
         fps: float | None = None,
         camera: str = CAMERA,
+        taught: Path | None = None,
     ) -> None:
         """Raises `CannotStart`: unknown source, missing models."""
         given: dict[str, Any] = {"source": source} if fps is None else {"source": source, "fps": fps}
         self._camera = camera
         self._source = open_source(CameraSettings(**given), camera, pace=False)
-        self._perception = build_perception(settings.recognition, cache_dir)
+        self._perception = build_perception(settings.recognition, cache_dir, taught=taught)
         self.labels = self._perception.labels
         self._mind = build_interpreter(settings, self.labels, book or Book())
         self.frames = 0

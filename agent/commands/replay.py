@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from agent.commands.models import make_ready
 from agent.commands.options import ConfigFile, examples, loaded
 from agent.commands.output import echo_json, is_fancy, quiet_logs
+from agent.config.folders import state_folder
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings
@@ -79,12 +81,12 @@ def replay(
 
 
 def _clip(settings: Settings, source: str, rules: Path | None, fps: float | None) -> Replayed:
-    from agent.inference.manifest import load_manifest
+    from agent.check import labels_of
     from agent.replay import Replay
 
-    cache = make_ready(settings)
-    labels = load_manifest(settings.recognition.gestures).labels
-    return Replay(settings, source, cache, _book(rules, labels, settings), fps=fps)
+    cache, taught = make_ready(settings), state_folder(settings.agent, os.environ)
+    book = _book(rules, labels_of(settings.recognition, taught), settings)
+    return Replay(settings, source, cache, book, fps=fps, taught=taught)
 
 
 def _book(rules: Path | None, labels: tuple[str, ...], settings: Settings) -> Book | None:

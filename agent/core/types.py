@@ -198,7 +198,7 @@ class SeenHand:
     """A hand that was found and classified in one frame.
 
     `box` is the hand itself, without the classifier's margin. `landmarks` is float32 (21, 2) in
-    full-frame pixels where the classifier gives them.
+    full-frame pixels where the classifier gives them, `embedding` what taught gestures learn from.
     """
 
     person: int
@@ -206,6 +206,7 @@ class SeenHand:
     box: Box
     scores: Floats
     landmarks: Floats | None = None
+    embedding: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.crops import cut, fill_batch, points_in_picture
@@ -37,17 +38,22 @@ class Readout:
 
 
 class HandReader:
-    """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only)."""
+    """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only).
 
-    def __init__(self, engine: Engine, manifest: Manifest) -> None:
-        self.manifest, self._engine = manifest, engine
+    `taught` adds the user's own gestures; the network must have an embedding.
+    """
+
+    def __init__(
+        self, engine: Engine, manifest: Manifest, taught: TaughtHead | Dormant | None = None
+    ) -> None:
+        self.manifest, self._engine, self._taught = manifest, engine, taught
         self._names = {key: name for key, name in manifest.output.model_dump().items() if name}
         _check(engine, manifest)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the scores, in their order."""
-        return self.manifest.labels
+        """Names of the scores, in their order: the manifest's, then what was taught."""
+        return self._taught.labels if self._taught else self.manifest.labels
 
     def crop_box(self, hand: Box) -> Box:
         """What to cut for a hand box: the manifest's margin, and upright where it says so."""
@@ -102,14 +108,17 @@ class HandReader:
         if landmarks is not None:
             landmarks = points_in_picture(landmarks.reshape(21, 3), box, self.manifest.input.size)
         presence, right = row.get("presence"), row.get("handedness")
+        scores, embedding = row.get("scores"), row.get("embedding")
+        if self._taught and scores is not None:
+            scores = self._taught.scores(scores, embedding)
         return Readout(
             box=box,
-            scores=row.get("scores"),
+            scores=scores,
             landmarks=landmarks,
             world=row.get("world"),
             presence=None if presence is None else float(presence.reshape(-1)[0]),
             right=None if right is None else float(right.reshape(-1)[0]),
-            embedding=row.get("embedding"),
+            embedding=embedding,
         )
 
 

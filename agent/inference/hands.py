@@ -77,7 +77,8 @@ class HandFinder:
             right = _right(candidate, readout, at)
             person, hand = self._name(candidate, right)
             self._tracks.append(Track(person, hand, box, at, right))
-            seen.append(SeenHand(person, hand, hand_box(candidate, readout), readout.scores, readout.points))
+            own = hand_box(candidate, readout)
+            seen.append(SeenHand(person, hand, own, readout.scores, readout.points, readout.embedding))
         self._remember(at, before)
         return seen
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
+from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import ModelError
 from agent.inference.blazepose import Person, PoseNet, PoseTracker
@@ -23,6 +24,7 @@ from agent.inference.palm import PalmFinder
 from agent.inference.places import Candidate
 from agent.inference.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
+from agent.inference.taught import head_for
 
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
 GIVEN_REGIONS = (1.4, 2.0)  # squares searched for the palm / the given box: the detector likes some air
@@ -104,10 +106,15 @@ class Perception:
             candidates += [Candidate(palm.box, palm.score) for palm in palms]
         found, readouts = self._read_twice(image, candidates)
         best = max(range(len(found)), key=lambda i: _worth(found[i], readouts[i], given))
-        scores = readouts[best].scores
-        if scores is None:
+        said = readouts[best]
+        if said.scores is None:
             return []
-        return [SeenHand(0, "right", hand_box(found[best], readouts[best]), scores, readouts[best].points)]
+        own = hand_box(found[best], said)
+        return [SeenHand(0, "right", own, said.scores, said.points, said.embedding)]
+
+    def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
+        """Hands whose boxes are known already, without their margin."""
+        return self._reader.read(image, hands)
 
     def forget(self, camera: str) -> None:
         """The camera was away: what was followed is not there any more."""
@@ -175,19 +182,28 @@ def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:
     return (candidate.score if readout.presence is None else readout.presence) - float(apart)
 
 
-def _gesture_reader(engine: Engine, manifest: Manifest) -> HandReader:
+def _gesture_reader(engine: Engine, manifest: Manifest, taught: TaughtHead | Dormant | None) -> HandReader:
     if manifest.task != "gesture":
         raise ModelError(
             f'recognition.gestures is "{manifest.name}", an engine of task {manifest.task}; '
             "choose one of task gesture (`gesture-agent models list`)"
         )
-    return HandReader(engine, manifest)
+    if taught and manifest.output.embedding is None:
+        taught = Dormant(taught.labels)
+    return HandReader(engine, manifest, taught)
 
 
 def build_perception(
-    settings: RecognitionSettings, cache_dir: Path, engines: Path | None = None
+    settings: RecognitionSettings,
+    cache_dir: Path,
+    engines: Path | None = None,
+    *,
+    taught: Path | None = None,
 ) -> Perception:
-    """All networks that the settings ask for, loaded. Raises `ModelError` that says what to do."""
+    """All networks that the settings ask for, loaded. Raises `CannotStart` that says what to do.
+
+    `taught` is the folder where the user's own gestures are; None leaves them out.
+    """
     if settings.pose != "blazepose":
         raise ModelError(f'recognition.pose is "{settings.pose}"; this version has "blazepose"')
     opened: list[Engine] = []
@@ -202,7 +218,10 @@ def build_perception(
             engine.close()
 
     try:
-        reader = _gesture_reader(*load(settings.gestures))
+        network, manifest = load(settings.gestures)
+        classifier = locate(settings.gestures, cache_dir, engines)
+        own = head_for(taught, classifier, manifest.labels) if taught else None
+        reader = _gesture_reader(network, manifest, own)
         palms = PalmFinder(Detector(*load("palm-detector")))
         pose = None
         if settings.proposal != "palm":

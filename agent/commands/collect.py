@@ -1,0 +1,110 @@
+"""Hands to learn from: of a camera, of a clip, of folders of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+import numpy as np
+
+from agent.capture.source import IMAGE_SUFFIXES, open_source, public_name
+from agent.errors import ConfigError, EndOfSource, SourceLost
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings
+    from agent.core.types import Frame, Image, SeenHand
+    from agent.inference.perception import Perception
+
+COUNTDOWN_S = 3.0  # to get the hand up
+SPACING_S = 0.2  # between two examples of a camera: sooner they are the same picture
+PATIENCE_S = 30.0  # without a hand
+MOST = 30  # examples of one folder or clip, spread over all of it
+
+Show = Callable[["Image", "SeenHand | None", float, int], None]
+"""Told of every frame: the picture (BGR), the hand in it, seconds until it begins, examples so far."""
+
+_Any = TypeVar("_Any")
+
+
+def of_camera(
+    perception: Perception, settings: CameraSettings, camera: str, wanted: int, show: Show
+) -> list[SeenHand]:
+    """So many hands, one every `SPACING_S`, after a countdown.
+
+    Raises `LostForNow`: no camera, it ended, or nobody shows a hand.
+    """
+    taken: list[SeenHand] = []
+    start = last = None
+    for frame in _frames(settings, camera, pace=True):
+        hand = largest(perception.see([frame])[0].hands)
+        start = frame.at if start is None else start
+        last = start + COUNTDOWN_S - SPACING_S if last is None else last
+        if hand and frame.at >= last + SPACING_S:
+            taken.append(hand)
+            last = frame.at
+        show(frame.image, hand, start + COUNTDOWN_S - frame.at, len(taken))
+        if len(taken) == wanted:
+            return taken
+        if frame.at > last + PATIENCE_S:
+            raise SourceLost(f"{camera}: no hand was seen for {PATIENCE_S:.0f} s; nothing was learned")
+    raise SourceLost(f"{camera}: it ended after {len(taken)} of {wanted} hands; for a clip use --source")
+
+
+def of_clip(perception: Perception, settings: CameraSettings, show: Show) -> list[SeenHand]:
+    """At most `MOST` hands, from all over the clip."""
+    taken: list[SeenHand] = []
+    for frame in _frames(settings, "clip", pace=False):
+        hand = largest(perception.see([frame])[0].hands)
+        taken += [hand] if hand else []
+        show(frame.image, hand, 0.0, len(taken))
+    return spread(taken, MOST)
+
+
+def of_folder(perception: Perception, folder: Path, show: Show) -> list[SeenHand]:
+    """The largest hand of each picture, of at most `MOST` pictures. Raises `ConfigError`: no pictures."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    except OSError as exc:
+        raise ConfigError(f"{folder}: {exc.strerror}; expected a folder of pictures") from exc
+    if not files:
+        raise ConfigError(f"{folder}: no picture in it ({' '.join(IMAGE_SUFFIXES)})")
+    taken: list[SeenHand] = []
+    for path in spread(files, MOST):
+        read = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if read is None:
+            continue
+        image = np.asarray(read, np.uint8)
+        hand = largest(perception.see_still(image))
+        taken += [hand] if hand else []
+        show(image, hand, 0.0, len(taken))
+    return taken
+
+
+def largest(hands: Sequence[SeenHand]) -> SeenHand | None:
+    """The hand that is shown: the nearest."""
+    return max(hands, key=lambda hand: hand.box.side, default=None)
+
+
+def spread(items: Sequence[_Any], most: int) -> list[_Any]:
+    """At most so many, evenly over the whole."""
+    if len(items) <= most:
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, most)]
+
+
+def _frames(settings: CameraSettings, camera: str, *, pace: bool) -> Iterator[Frame]:
+    source = open_source(settings, camera, pace=pace)
+    try:
+        source.open()
+        while True:
+            yield source.read()
+    except EndOfSource:
+        return
+    except SourceLost as exc:
+        raise SourceLost(
+            f"{public_name(settings.source)}: {exc}; does the agent use it just now? Then stop it first"
+        ) from exc
+    finally:
+        source.close()

@@ -1,0 +1,267 @@
+"""`gesture-agent teach`: gestures of your own, and the built-in ones as you make them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.commands.models import make_ready
+from agent.commands.options import AsJson, ConfigFile, examples, loaded
+from agent.commands.output import echo_json, echo_table, quiet_logs, warn
+from agent.config.folders import cache_folder, state_folder
+from agent.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from agent.config.settings import CameraSettings, Settings
+    from agent.core.taught import Hands
+    from agent.inference.perception import Perception
+    from agent.inference.taught import Taught
+
+EPILOG = examples(
+    "gesture-agent teach rock --camera front            show it, move and turn the hand",
+    "gesture-agent teach rock --folder anna/ --folder ben/",
+    "gesture-agent teach fist --improve --camera front  as you make it",
+    "gesture-agent teach random --improve --folder no/  what is no gesture",
+    "gesture-agent teach --list",
+    "gesture-agent teach --remove rock",
+)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+RESERVED = ("any",)  # means something else in rules
+FEWEST = 8  # examples
+DOUBTFUL = 0.8  # share of left-out examples that should be recognised
+
+
+def teach(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="The gesture: letters a-z, digits, _.", show_default=False),
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Learn from this camera of the settings.", show_default=False),
+    ] = None,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Learn from the pictures in it; may be given again.", show_default=False
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="CLIP", help="Learn from a clip or gst:PIPELINE.", show_default=False),
+    ] = None,
+    count: Annotated[int, typer.Option(min=FEWEST, max=200, help="Examples to take from the camera.")] = 25,
+    improve: Annotated[
+        bool, typer.Option("--improve", help="Add to a gesture that is there: built in, or taught before.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show what was taught.")] = False,
+    remove: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Forget this gesture.", show_default=False)
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Teach a gesture of your own, or how you make a built-in one.
+
+    Two or three dozen hands are enough. Pictures are not kept and nothing leaves this machine: numbers that
+    describe the hands go into taught.npz in the state folder. Rules may name the gesture at once; the agent
+    recognises it from its next start.
+    """
+    quiet_logs()
+    settings = loaded(config).settings
+    if list_:
+        _list(settings, as_json=as_json)
+    elif remove is not None:
+        _remove(settings, remove, as_json=as_json)
+    else:
+        sources = [given for given in (camera, folder, source) if given]
+        if name is None or len(sources) != 1:
+            raise typer.BadParameter("give NAME and one of --camera, --folder, --source; or --list, --remove")
+        _teach(settings, name, _Given(camera, folder or [], source, count), improve=improve, as_json=as_json)
+
+
+class _Given:
+    """Where the examples are to come from."""
+
+    def __init__(self, camera: str | None, folders: list[Path], source: str | None, count: int) -> None:
+        self.camera, self.folders, self.source, self.count = camera, folders, source, count
+
+    def collect(self, perception: Perception, settings: Settings, gesture: str) -> Hands:
+        """Raises `ConfigError` when too few hands were found."""
+        from agent.commands.collect import of_camera, of_clip, of_folder
+        from agent.commands.teach_screen import screen
+        from agent.config.settings import CameraSettings
+        from agent.inference.background import hands_of
+
+        with screen(gesture, self.count if self.camera else None) as show:
+            if self.camera:
+                chosen = _camera(settings, self.camera)
+                hands = of_camera(perception, chosen, self.camera, self.count, show)
+            elif self.source:
+                hands = of_clip(perception, CameraSettings(source=self.source), show)
+            else:
+                hands = [hand for one in self.folders for hand in of_folder(perception, one, show)]
+        if len(hands) < FEWEST:
+            raise ConfigError(
+                f"{gesture}: {len(hands)} hands were found, at least {FEWEST} are needed; "
+                "show one hand, well lit, larger than a tenth of the picture"
+            )
+        return hands_of(hands)
+
+
+def _camera(settings: Settings, name: str) -> CameraSettings:
+    if name not in settings.camera:
+        known = ", ".join(settings.camera) or "none is set"
+        raise ConfigError(f'no camera "{name}" in the settings; there: {known}')
+    return settings.camera[name]
+
+
+def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_json: bool) -> None:
+    from agent.core.taught import left_out
+    from agent.inference.background import background
+    from agent.inference.manifest import load_manifest
+    from agent.inference.models import locate
+    from agent.inference.perception import build_perception
+    from agent.inference.taught import load_taught, must_fit, save_taught, sha256_of
+    from agent.inference.taught import teach as fit
+
+    cache, state = make_ready(settings), state_folder(settings.agent, os.environ)
+    manifest = load_manifest(settings.recognition.gestures)
+    before = load_taught(state)
+    _check_name(name, manifest.labels, before, improve=improve)
+    if manifest.output.embedding is None:
+        raise ModelError(f"{manifest.name}: has no output embedding, so it cannot learn gestures")
+    classifier = sha256_of(locate(manifest.name, cache))
+    kept = before if improve or before is None else before.without(name)
+    if kept is not None:
+        must_fit(kept, classifier, state)
+    perception = build_perception(settings.recognition, cache)
+    try:
+        new = given.collect(perception, settings, name)
+        with _bar("how other hands look to the classifier") as step:
+            others = background(perception, classifier, cache, step)
+    finally:
+        perception.close()
+    hands, names = new, [name] * len(new)
+    if kept is not None:
+        hands, names = kept.examples.joined(new), [*kept.names, *names]
+    taught = fit(classifier, manifest.labels, others, hands, names)
+    right, of = left_out(manifest.labels, others, hands, names, name)
+    file = save_taught(state, taught)
+    facts = {
+        "gesture": name,
+        "examples": taught.counts[name],
+        "left_out_right": right,
+        "left_out": of,
+        "others": len(others),
+        "others_mistaken": _mistaken(taught, others, name),
+        "file": str(file),
+    }
+    _tell(facts, taught, new, name, as_json=as_json)
+
+
+def _check_name(name: str, built_in: tuple[str, ...], before: Taught | None, *, improve: bool) -> None:
+    if not NAME.fullmatch(name) or name in RESERVED:
+        raise ConfigError(
+            f'"{name}": a gesture is called by a letter a-z, then letters, digits or _ (32 at most)'
+        )
+    if name in built_in and not improve:
+        raise ConfigError(f"{name} is built in; `gesture-agent teach {name} --improve` adapts it to you")
+    if improve and name not in {*built_in, *(before.names if before else ())}:
+        raise ConfigError(f"{name} is neither built in nor taught yet; leave out --improve")
+
+
+def _mistaken(taught: Taught, others: Hands, name: str) -> int:
+    """Rendered hands that are read as this gesture now and were not before."""
+    wanted = taught.head.labels.index(name)
+    return sum(
+        int(taught.head.scores(base, embedding).argmax()) == wanted != int(base.argmax())
+        for base, embedding in zip(others.scores, others.embeddings, strict=True)
+    )
+
+
+def _tell(facts: dict[str, Any], taught: Taught, new: Hands, name: str, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(facts)
+    else:
+        typer.echo(
+            f"{name}: learned from {facts['examples']} hands. Left out in turn, {facts['left_out_right']} of "
+            f"{facts['left_out']} were recognised; of {facts['others']} other hands, rendered, "
+            f"{facts['others_mistaken']} are taken for it.\n{facts['file']}; the agent uses it "
+            "from its next start."
+        )
+    read_as = [taught.built_in[i] for i in new.scores.argmax(axis=1)]
+    most = max(set(read_as), key=read_as.count)
+    if most not in (name, "random") and read_as.count(most) > len(read_as) / 2:
+        warn(f"{name} looks like {most}: {read_as.count(most)} of {len(read_as)} were read so before")
+    if facts["left_out_right"] < DOUBTFUL * facts["left_out"]:
+        warn("that is little; teach more hands (--improve): other turns and distances, or another shape")
+
+
+def _list(settings: Settings, *, as_json: bool) -> None:
+    from agent.inference.models import locate
+    from agent.inference.taught import load_taught, sha256_of
+
+    taught = load_taught(state_folder(settings.agent, os.environ))
+    try:
+        now = sha256_of(locate(settings.recognition.gestures, cache_folder(settings.agent, os.environ)))
+    except ModelError:
+        now = ""
+    rows = (
+        [
+            {
+                "gesture": name,
+                "examples": count,
+                "kind": "improved" if name in taught.built_in else "new",
+                "in_use": taught.classifier == now,
+            }
+            for name, count in sorted(taught.counts.items())
+        ]
+        if taught
+        else []
+    )
+    if as_json:
+        echo_json(rows)
+    elif not rows:
+        typer.echo("Nothing was taught yet.")
+    else:
+        state = {True: "in use", False: "for another classifier: teach it again"}
+        cells = [
+            (str(row["gesture"]), str(row["examples"]), str(row["kind"]), state[bool(row["in_use"])])
+            for row in rows
+        ]
+        echo_table(("gesture", "hands", "", ""), cells)
+
+
+def _remove(settings: Settings, name: str, *, as_json: bool) -> None:
+    from agent.inference.taught import load_taught, save_taught
+
+    folder = state_folder(settings.agent, os.environ)
+    taught = load_taught(folder)
+    if taught is None or name not in taught.counts:
+        known = ", ".join(sorted(taught.counts)) if taught else "nothing"
+        raise ConfigError(f"{name} was not taught; taught: {known}")
+    save_taught(folder, taught.without(name))
+    if as_json:
+        echo_json({"removed": name, "examples": taught.counts[name]})
+    else:
+        typer.echo(f"{name}: forgotten. Rules that name it must go too, unless it is built in.")
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[], None]]:
+    """A moving line on stderr, in a terminal only."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    with console.status(title):
+        yield lambda: None

@@ -1,0 +1,176 @@
+"""Gestures that a user taught: one more layer on what the classifier sees in a hand.
+
+The classifier's probabilities p stay the base. A taught gesture k adds exp(w_k . z) to the sum that they are
+shares of, and a built-in one that was improved is multiplied by exp(w_k . z), where z is the standardised
+embedding: softmax([log p, 0] + W z). With all w at minus infinity nothing changes. W is fitted to the user's
+examples, and to background hands whose probabilities shall stay as they are; it is small, so that it does not
+reach beyond the examples (multinomial logistic regression with a ridge penalty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.core.types import Floats
+
+RIDGE = 0.02  # penalty; among 0.02, 0.1 and 1 the one that left unknown shapes alone, at the same recall
+BACKGROUND_WEIGHT = 3.0  # all background hands together weigh as much as so many taught gestures
+LIMIT = 4.0  # standard deviations: nothing far out counts for more
+LEAST = 1e-6  # probability below which the classifier's word is not taken literally
+STEPS, ENOUGH = 3000, 1e-4  # of the descent: most steps, gradient at which it is done
+FOLDS = 4
+
+_Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hands:
+    """What the classifier said of N hands: embeddings float32 (N, D), scores float32 (N, built-in labels)."""
+
+    embeddings: Floats
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def joined(self, more: Hands) -> Hands:
+        """These, then more."""
+        return Hands(
+            np.concatenate([self.embeddings, more.embeddings]), np.concatenate([self.scores, more.scores])
+        )
+
+    def rows(self, which: npt.NDArray[np.bool_]) -> Hands:
+        """Some of them."""
+        return Hands(self.embeddings[which], self.scores[which])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaughtHead:
+    """`labels`: the classifier's, in its order, then the taught ones. `weights` is float64 (rows, D + 1)."""
+
+    labels: tuple[str, ...]
+    rows: tuple[int, ...]  # which labels have weights
+    mean: Floats
+    scale: Floats
+    weights: _Doubles
+
+    def scores(self, base: Floats, embedding: Floats | None) -> Floats:
+        """Probabilities of all labels, float32 (len(labels),), from those of the built-in ones."""
+        assert embedding is not None  # a classifier without one gets a `Dormant` head  # noqa: S101
+        standard = _standard(embedding[None], self.mean, self.scale)
+        sums = _sums(_base(base[None], len(self.labels)), standard, self.weights, self.rows)
+        return np.asarray(_softmax(sums)[0], np.float32)
+
+    def without(self, name: str, built_in: Sequence[str]) -> TaughtHead:
+        """The same with one gesture forgotten; a built-in one is again as it came."""
+        labels = tuple(label for label in self.labels if label != name or label in built_in)
+        kept = [i for i, row in enumerate(self.rows) if self.labels[row] != name]
+        rows = tuple(labels.index(self.labels[self.rows[i]]) for i in kept)
+        return TaughtHead(labels, rows, self.mean, self.scale, self.weights[kept])
+
+
+class Dormant:
+    """Keeps the names of gestures that were taught for another classifier; their probability is 0."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+
+    def scores(self, base: Floats, embedding: Floats | None) -> Floats:  # noqa: ARG002 (the shape of `TaughtHead`)
+        """The classifier's own word."""
+        return np.concatenate([base, np.zeros(len(self.labels) - len(base), np.float32)])
+
+
+def with_taught(built_in: Sequence[str], taught: Sequence[str]) -> tuple[str, ...]:
+    """All labels: the built-in ones keep their places, the taught ones follow, each once."""
+    return tuple(dict.fromkeys([*built_in, *taught]))
+
+
+def train(built_in: Sequence[str], background: Hands, examples: Hands, names: Sequence[str]) -> TaughtHead:
+    """Fit; `names` has the gesture of every example, built-in ones are improved. Deterministic.
+
+    `background` are hands of many shapes; what the classifier says of them is kept.
+    """
+    labels = with_taught(built_in, names)
+    rows = tuple(sorted({labels.index(name) for name in names}))
+    mean = background.embeddings.mean(axis=0)
+    scale = background.embeddings.std(axis=0) + np.float32(1e-3)
+    everything = np.concatenate([background.embeddings, examples.embeddings])
+    base = _base(np.concatenate([background.scores, examples.scores]), len(labels))
+    wanted = np.zeros_like(base)
+    wanted[: len(background), : len(built_in)] = background.scores
+    wanted[np.arange(len(background), len(base)), [labels.index(name) for name in names]] = 1
+    each = BACKGROUND_WEIGHT * len(examples) / max(len(rows), 1) / max(len(background), 1)
+    weigh = np.concatenate([np.full(len(background), each), np.ones(len(examples))])
+    weights = _descend(base, _standard(everything, mean, scale), wanted, weigh, rows)
+    return TaughtHead(labels, rows, mean, scale, weights)
+
+
+def left_out(
+    built_in: Sequence[str], background: Hands, examples: Hands, names: Sequence[str], name: str
+) -> tuple[int, int]:
+    """How many examples of one gesture are recognised by heads that were not shown them, and of how many.
+
+    Left out are stretches, not single ones: neighbours in a clip are nearly the same picture.
+    """
+    own = np.flatnonzero(np.array([one == name for one in names]))
+    right = 0
+    for fold in np.array_split(own, min(FOLDS, len(own))):
+        keep = np.ones(len(names), bool)
+        keep[fold] = False
+        if len(fold) == len(own):
+            break
+        head = train(
+            built_in, background, examples.rows(keep), [n for n, k in zip(names, keep, strict=True) if k]
+        )
+        wanted = head.labels.index(name)
+        right += sum(
+            int(head.scores(examples.scores[i], examples.embeddings[i]).argmax()) == wanted for i in fold
+        )
+    return right, len(own)
+
+
+def _standard(embeddings: Floats, mean: Floats, scale: Floats) -> _Doubles:
+    """(N, D + 1): standardised, a 1 for the bias, of length about 1 so that one penalty fits every D."""
+    within = np.clip((embeddings.astype(np.float64) - mean) / scale, -LIMIT, LIMIT)
+    with_bias = np.concatenate([within, np.ones((len(within), 1))], axis=1)
+    return np.asarray(with_bias / np.sqrt(with_bias.shape[1]), np.float64)
+
+
+def _base(scores: Floats, labels: int) -> _Doubles:
+    """Log probabilities of the built-in labels, 0 for the taught ones."""
+    base = np.zeros((len(scores), labels))
+    base[:, : scores.shape[1]] = np.log(np.maximum(scores.astype(np.float64), LEAST))
+    return base
+
+
+def _sums(base: _Doubles, standard: _Doubles, weights: _Doubles, rows: tuple[int, ...]) -> _Doubles:
+    sums = np.array(base, np.float64)
+    sums[:, list(rows)] += standard @ weights.T
+    return sums
+
+
+def _softmax(sums: _Doubles) -> _Doubles:
+    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
+
+
+def _descend(
+    base: _Doubles, standard: _Doubles, wanted: _Doubles, weigh: _Doubles, rows: tuple[int, ...]
+) -> _Doubles:
+    """Nesterov's accelerated gradient for a convex function whose curvature lies between two known bounds."""
+    weighted = standard * weigh[:, None]
+    steepest = 0.5 * float(np.linalg.eigvalsh(standard.T @ weighted)[-1]) + RIDGE
+    momentum = (np.sqrt(steepest) - np.sqrt(RIDGE)) / (np.sqrt(steepest) + np.sqrt(RIDGE))
+    weights = ahead = np.zeros((len(rows), standard.shape[1]))
+    for _ in range(STEPS):
+        wrong = (_softmax(_sums(base, standard, ahead, rows)) - wanted)[:, list(rows)]
+        slope = wrong.T @ weighted + RIDGE * ahead
+        before, weights = weights, ahead - slope / steepest
+        ahead = weights + momentum * (weights - before)
+        if float(np.abs(slope).max()) < ENOUGH:
+            break
+    return weights

@@ -1,0 +1,79 @@
+"""Hands of many shapes, rendered: what a taught gesture must be told apart from.
+
+They are pictures, not numbers, so that every classifier reads them with its own eyes: `hands.webp` is a sheet
+of square pictures, `hands.json` says where each one's hand is. What a classifier said of them is kept in the
+cache folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from agent.core.taught import Hands
+from agent.core.types import Box, Image, SeenHand
+from agent.errors import ModelError
+from agent.inference.gestures import Readout
+from agent.inference.manifest import engines_folder
+
+FOLDER = "rendered-hands"
+
+
+class Reader(Protocol):
+    """What reads hands whose places are known; `Perception` does."""
+
+    def read(self, image: Image, hands: list[Box]) -> list[Readout]:
+        """One readout for every box."""
+
+
+def pictures(engines: Path | None = None) -> Iterator[tuple[Image, Box]]:
+    """Every rendered picture (BGR) and its hand. Raises `ModelError`: files missing or damaged."""
+    folder = (engines or engines_folder()) / FOLDER
+    try:
+        listed = json.loads((folder / "hands.json").read_text(encoding="utf-8"))
+        sheet = cv2.imdecode(np.fromfile(folder / "hands.webp", np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, ValueError, cv2.error) as exc:
+        raise ModelError(f"{folder}: {exc}; it is part of the installation: install again") from exc
+    side, columns = listed["side_px"], listed["columns"]
+    if sheet is None or sheet.shape[0] * sheet.shape[1] < len(listed["hands"]) * side * side:
+        raise ModelError(f"{folder}: hands.webp does not hold the hands of hands.json; install again")
+    for number, hand in enumerate(listed["hands"]):
+        y, x = number // columns * side, number % columns * side
+        yield np.asarray(sheet[y : y + side, x : x + side], np.uint8), Box(*hand["box"])
+
+
+def background(
+    reader: Reader, classifier_sha256: str, cache_dir: Path, progress: Callable[[], None] = lambda: None
+) -> Hands:
+    """What the classifier says of the rendered hands; from the cache if it was asked before."""
+    kept = cache_dir / f"background-{classifier_sha256[:16]}.npz"
+    try:
+        with np.load(kept, allow_pickle=False) as arrays:
+            return Hands(arrays["embeddings"], arrays["scores"])
+    except (OSError, ValueError, KeyError):
+        pass  # not asked yet, or damaged: ask
+    readouts = []
+    for image, box in pictures():
+        readouts += reader.read(image, [box])
+        progress()
+    found = hands_of(readouts)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with kept.open("wb") as file:
+        np.savez(file, embeddings=found.embeddings, scores=found.scores)
+    return found
+
+
+def hands_of(readouts: Sequence[Readout | SeenHand]) -> Hands:
+    """Those that have an embedding and scores."""
+    pairs = [(r.embedding, r.scores) for r in readouts if r.embedding is not None and r.scores is not None]
+    if not pairs:
+        raise ModelError("the classifier gives no embedding, so it cannot learn gestures; choose another one")
+    return Hands(
+        np.stack([embedding.reshape(-1) for embedding, _ in pairs]).astype(np.float32),
+        np.stack([scores for _, scores in pairs]).astype(np.float32),
+    )

@@ -1,0 +1,170 @@
+"""Taught gestures on disk: `taught.npz` in the state folder. Numbers only, never a picture; it stays here.
+
+They belong to one classifier, told by its file's sha256: another one means other numbers. Then the taught
+gestures keep their names, so that rules still hold, but nobody is seen making them until they are taught
+again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from agent.core.taught import Dormant, Hands, TaughtHead, train, with_taught
+from agent.errors import ConfigError, ModelError
+
+FILE = "taught.npz"
+VERSION = 1
+AGAIN = "teach them again with `gesture-agent teach NAME`, or remove them with `teach --remove NAME`"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taught:
+    """All that was taught: examples, their gestures, and the head that was fitted to them."""
+
+    classifier: str  # sha256
+    built_in: tuple[str, ...]
+    names: tuple[str, ...]  # one an example
+    examples: Hands
+    head: TaughtHead
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Examples of each gesture."""
+        return dict(Counter(self.names))
+
+    def without(self, name: str) -> Taught | None:
+        """The same with one gesture forgotten; None when nothing is left."""
+        keep = np.array([one != name for one in self.names])
+        names = tuple(one for one in self.names if one != name)
+        head = self.head.without(name, self.built_in)
+        return (
+            Taught(self.classifier, self.built_in, names, self.examples.rows(keep), head) if names else None
+        )
+
+
+def sha256_of(classifier: Path) -> str:
+    """What tells one classifier from another."""
+    return hashlib.sha256(classifier.read_bytes()).hexdigest()
+
+
+def teach(
+    classifier: str, built_in: Sequence[str], background: Hands, examples: Hands, names: Sequence[str]
+) -> Taught:
+    """Fit a head to the examples."""
+    head = train(built_in, background, examples, names)
+    return Taught(classifier, tuple(built_in), tuple(names), examples, head)
+
+
+def load_taught(state_dir: Path) -> Taught | None:
+    """None: nothing was taught. Raises `ConfigError` for a file that is damaged or from a newer version."""
+    path = state_dir / FILE
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            version = int(arrays["version"])
+            return (
+                _unpacked({name: arrays[name] for name in arrays.files})
+                if version == VERSION
+                else _newer(path, version)
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
+        raise ConfigError(
+            f"{path}: not a file of taught gestures ({exc}); remove it and teach again"
+        ) from exc
+
+
+def save_taught(state_dir: Path, taught: Taught | None) -> Path:
+    """Replace what was there, whole or not at all; None removes it. Raises `ConfigError`: not writable."""
+    path = state_dir / FILE
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        if taught is None:
+            path.unlink(missing_ok=True)
+            return path
+        with tempfile.NamedTemporaryFile(dir=state_dir, prefix=FILE, delete=False) as file:
+            np.savez(file, **_packed(taught))
+            file.flush()
+            os.fsync(file.fileno())
+        if os.geteuid() == 0:  # a person with sudo taught it, the service shall read it
+            os.chown(file.name, state_dir.stat().st_uid, state_dir.stat().st_gid)
+        Path(file.name).replace(path)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; make the folder writable or set agent.state_dir") from exc
+    return path
+
+
+def taught_labels(state_dir: Path, built_in: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels of a classifier and those that were taught. Raises `ConfigError`."""
+    taught = load_taught(state_dir)
+    return with_taught(built_in, sorted(set(taught.names))) if taught else built_in
+
+
+def head_for(state_dir: Path, classifier: Path, built_in: tuple[str, ...]) -> TaughtHead | Dormant | None:
+    """What to put on a classifier; None: nothing was taught. Tells the log when it does not fit."""
+    taught = load_taught(state_dir)
+    if taught is None:
+        return None
+    if taught.classifier == sha256_of(classifier) and taught.built_in == built_in:
+        return taught.head
+    gestures = sorted(set(taught.names))
+    log.warning("taught_for_another_classifier", gestures=gestures, file=str(state_dir / FILE), todo=AGAIN)
+    return Dormant(with_taught(built_in, gestures))
+
+
+def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
+    """Raises `ModelError` when examples of another classifier would be mixed with new ones."""
+    if taught.classifier != classifier:
+        raise ModelError(
+            f"{state_dir / FILE}: {', '.join(sorted(set(taught.names)))} were taught for a classifier with "
+            f"sha256 {taught.classifier[:12]}..., this one has {classifier[:12]}...; remove them first "
+            "(`gesture-agent teach --remove NAME`), then teach them again"
+        )
+
+
+def _packed(taught: Taught) -> dict[str, Any]:
+    head = taught.head
+    return {
+        "version": np.array(VERSION),
+        "classifier": np.array(taught.classifier),
+        "built_in": np.array(taught.built_in),
+        "names": np.array(taught.names),
+        "embeddings": taught.examples.embeddings,
+        "scores": taught.examples.scores,
+        "labels": np.array(head.labels),
+        "rows": np.array(head.rows),
+        "mean": head.mean,
+        "scale": head.scale,
+        "weights": head.weights,
+    }
+
+
+def _unpacked(arrays: dict[str, Any]) -> Taught:
+    labels, rows = tuple(map(str, arrays["labels"])), tuple(map(int, arrays["rows"]))
+    head = TaughtHead(labels, rows, arrays["mean"], arrays["scale"], arrays["weights"])
+    if head.weights.shape != (len(rows), len(head.mean) + 1) or len(arrays["names"]) != len(arrays["scores"]):
+        raise ValueError("its arrays do not fit together")
+    return Taught(
+        str(arrays["classifier"]),
+        tuple(map(str, arrays["built_in"])),
+        tuple(map(str, arrays["names"])),
+        Hands(arrays["embeddings"], arrays["scores"]),
+        head,
+    )
+
+
+def _newer(path: Path, version: int) -> Taught:
+    raise ConfigError(f"{path}: has version {version}, this program reads {VERSION}; teach again or upgrade")
