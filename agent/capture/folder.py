@@ -47,10 +47,11 @@ class ImageFolder:
         self._pacing = Pacing(clock, pace=pace)
         self._paths: list[Path] = []
         self._next = 0
+        self._damaged = 0  # images one after the other, up to now
 
     def open(self) -> Granted:
         """As `FrameSource.open`; the size is that of the first good image."""
-        self.skipped = 0
+        self.skipped = self._damaged = 0
         self._next = 0
         self._pacing.restart()
         self._paths = self._find()
@@ -87,13 +88,15 @@ class ImageFolder:
             path = self._paths[index % len(self._paths)]
             image = _load(path)
             if image is not None:
+                self._damaged = 0
                 return self._framing.frame(image, self._pacing.due(index / self._fps))
-            self._skip(path, index)
+            self._skip(path)
 
-    def _skip(self, path: Path, index: int) -> None:
+    def _skip(self, path: Path) -> None:
         self.skipped += 1
+        self._damaged += 1
         log.warning("image_skipped", image=str(path), reason="damaged, empty or not an image")
-        if self.skipped > index and self.skipped >= len(self._paths):
+        if self._damaged >= len(self._paths):  # a loop through a folder that is gone would never end
             raise SourceLost(f"{self._path}: none of its {len(self._paths)} images can be read any more")
 
     def close(self) -> None:

@@ -324,6 +324,16 @@ def test_a_folder_that_is_not_there_yet_is_played_when_it_comes(tmp_path, watchi
     ear.wait_for("online")
 
 
+def test_a_folder_that_vanishes_is_lost_and_is_back_when_it_is(tmp_path, watching, ear):
+    shelf = write_images(tmp_path / "shelf", 3)
+    watching(str(shelf), fps=50, loop=True)
+    ear.wait_for("online")
+    shelf.rename(tmp_path / "gone")
+    ear.wait_for("offline", "none of its 3 images")
+    (tmp_path / "gone").rename(shelf)
+    ear.wait_for("online")
+
+
 def test_a_file_ends_in_the_daemon_with_its_reason(tmp_path, watching, ear, latest):
     watch = watching(str(write_images(tmp_path, 3)), fps=50)
     ear.wait_for("online")

@@ -79,6 +79,16 @@ def test_damaged_images_among_good_ones_are_left_out_and_keep_their_place_in_tim
     ]
 
 
+def test_a_loop_through_a_folder_that_vanishes_ends_after_one_round(tmp_path):
+    source = source_of(write_images(tmp_path / "shelf", 3), loop=True)
+    source.open()
+    for _ in range(4):
+        source.read()
+    (tmp_path / "shelf").rename(tmp_path / "gone")
+    with pytest.raises(SourceLost, match="none of its 3 images"):
+        source.read()
+
+
 def test_images_of_another_size_are_passed_on_as_they_are(tmp_path):
     write_images(tmp_path, 2)
     cv2.imwrite(str(tmp_path / "2.png"), picture(2, 64, 48))
