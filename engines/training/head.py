@@ -29,7 +29,7 @@ THUMBS = {
 ANY_WAY_UP = {"shimaazizi", "drgfreeman_rps"}  # photographed from above: the picture's up means nothing
 UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a thumb steeper is up, flatter is random
 IGNORE = -1
-DOUBTFUL = {"subhih/3-hand": 0.25}  # the thumb holds the bent index finger: close to ok, and few mean it so
+DOUBTFUL = {"subhih/3-hand": 0.7}  # the thumb holds the bent index finger: close to ok
 
 
 @dataclass

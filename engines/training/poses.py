@@ -266,7 +266,7 @@ KINDS: dict[str, Kind] = {
     "pinch_half": Kind("random", "hhhh", "ring_near", 0.015, "any"),
     "grip": Kind("random", "hhhh", "grip", 0.03, "any"),
     "edge_thumb": Kind("random", "cc??", "out", 0.01, "any"),
-    "three_middle": Kind("random", "ceee", "on_index", 0.01, "front"),
+    "three_middle": Kind("random", "ceee", "on_index", 0.04, "front"),
     "any": Kind("random", "????", "any", 0.03, "any"),
 }
 
