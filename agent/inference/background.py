@@ -8,6 +8,7 @@ cache folder.
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -53,9 +54,9 @@ def background(
     """What the classifier says of the rendered hands; from the cache if it was asked before."""
     kept = cache_dir / f"background-{classifier_sha256[:16]}.npz"
     try:
-        with np.load(kept, allow_pickle=False) as arrays:
+        with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Hands(arrays["embeddings"], arrays["scores"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # not asked yet, or damaged: ask
     readouts = []
     for image, box in pictures():
@@ -63,8 +64,8 @@ def background(
         progress()
     found = hands_of(readouts)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    with kept.open("wb") as file:
-        np.savez(file, embeddings=found.embeddings, scores=found.scores)
+    with kept.open("wb") as target:
+        np.savez(target, embeddings=found.embeddings, scores=found.scores)
     return found
 
 

@@ -72,13 +72,10 @@ def load_taught(state_dir: Path) -> Taught | None:
     """None: nothing was taught. Raises `ConfigError` for a file that is damaged or from a newer version."""
     path = state_dir / FILE
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            version = int(arrays["version"])
-            return (
-                _unpacked({name: arrays[name] for name in arrays.files})
-                if version == VERSION
-                else _newer(path, version)
-            )
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if (version := int(arrays["version"])) != VERSION:
+                raise _other_version(path, version)
+            return _unpacked({name: arrays[name] for name in arrays.files})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
@@ -110,7 +107,7 @@ def save_taught(state_dir: Path, taught: Taught | None) -> Path:
 def taught_labels(state_dir: Path, built_in: tuple[str, ...]) -> tuple[str, ...]:
     """The labels of a classifier and those that were taught. Raises `ConfigError`."""
     taught = load_taught(state_dir)
-    return with_taught(built_in, sorted(set(taught.names))) if taught else built_in
+    return with_taught(built_in, taught.names) if taught else built_in
 
 
 def head_for(state_dir: Path, classifier: Path, built_in: tuple[str, ...]) -> TaughtHead | Dormant | None:
@@ -122,7 +119,7 @@ def head_for(state_dir: Path, classifier: Path, built_in: tuple[str, ...]) -> Ta
         return taught.head
     gestures = sorted(set(taught.names))
     log.warning("taught_for_another_classifier", gestures=gestures, file=str(state_dir / FILE), todo=AGAIN)
-    return Dormant(with_taught(built_in, gestures))
+    return Dormant(with_taught(built_in, taught.names))
 
 
 def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
@@ -166,5 +163,5 @@ def _unpacked(arrays: dict[str, Any]) -> Taught:
     )
 
 
-def _newer(path: Path, version: int) -> Taught:
-    raise ConfigError(f"{path}: has version {version}, this program reads {VERSION}; teach again or upgrade")
+def _other_version(path: Path, version: int) -> ConfigError:
+    return ConfigError(f"{path}: has version {version}, this program reads {VERSION}; teach again or upgrade")
