@@ -13,6 +13,11 @@ from typing import Any
 
 import tomllib
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "udev", "procps",
