@@ -5,7 +5,7 @@ inside the daemon, because a camera stack that hangs (nvargus does) can then be 
 with it, OpenCV from PyPI has no GStreamer, and nothing but Debian's gstreamer1.0-tools is needed.
 The pipe carries no headers, so the size is fixed beforehand: `width` and `height` of the settings.
 Pictures of another shape get black borders, never another aspect. One copy through a pipe costs
-about 0.3 ms for 640 x 480.
+about 0.8 ms of CPU for 640 x 480.
 """
 
 from __future__ import annotations
