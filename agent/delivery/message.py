@@ -28,8 +28,12 @@ class Message:
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON; NaN and infinity are errors (`ValueError`), no JSON reader knows them."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Compact UTF-8 JSON; NaN and infinity are errors (`ValueError`), no JSON reader knows them.
+
+    Half a surrogate pair, which JSON from outside may hold and UTF-8 cannot, stays the escape it was.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace")
 
 
 def state(topic: str, value: Mapping[str, Any] | str, qos: int = 1) -> Message:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -70,7 +71,9 @@ class Report:
 
     @property
     def kept_the_promise(self) -> bool:
-        return not (self.lost or self.late or self.waiting or self.expired > self.counted_expired)
+        return self.committed > 0 and not (
+            self.lost or self.late or self.waiting or self.expired > self.counted_expired
+        )
 
 
 class Chaos:
@@ -111,6 +114,7 @@ class Chaos:
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
             )  # fmt: skip
 
     # Faults.
@@ -179,7 +183,8 @@ class Chaos:
         """No more faults, no more events: everything has to find its end."""
         self.rate = 0.0
         self.kill_producer()
-        self.producer.wait(60 + self.max_age_s)
+        if self.producer.wait(60 + self.max_age_s) != 0:
+            raise RuntimeError((self.folder / "producer.log").read_text())
 
     def close(self) -> None:
         if self.producer.poll() is None:
