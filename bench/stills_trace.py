@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ def main() -> None:
     """One trace."""
     table, root, out, *sources = sys.argv[1:]
     settings = Settings()
-    eyes = build_perception(settings.recognition, cache_folder(settings.agent, {}))
+    eyes = build_perception(settings.recognition, cache_folder(settings.agent, os.environ))
     mind = build_interpreter(settings, eyes.labels, Book())
     paths = list(photographs(Path(table), Path(root), sources))
     with TraceFile(Path(out), trace_header(settings, eyes.labels)) as trace:

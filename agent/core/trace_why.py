@@ -67,7 +67,7 @@ def explain(
     scene = _Scene(header, at, around_s, end=header.at)
     before = True
     for moment in moments:
-        if moment.at > at + around_s + EPSILON_S:
+        if at_s >= 0 and moment.at > at + around_s + EPSILON_S:
             scene.end = moment.at
             break
         if before and moment.at > at + EPSILON_S:
