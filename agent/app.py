@@ -20,7 +20,6 @@ import structlog
 from agent import __version__
 from agent.capture.latest import Latest
 from agent.capture.watch import CameraWatch
-from agent.check import engines_of
 from agent.config.changes import Changes
 from agent.config.folders import cache_folder, state_folder
 from agent.config.rule_files import RuleBook, read_rules
@@ -34,7 +33,7 @@ from agent.delivery.delivery import Delivery
 from agent.delivery.drain import OnPublished
 from agent.errors import ConfigError
 from agent.inference.engine import choose_backend
-from agent.inference.models import locate
+from agent.inference.models import engines_of, locate
 from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
 from agent.service.systemd import Notifier, Watchdog

@@ -51,6 +51,8 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
 
 def check_models(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Verdict]:
     """Whether every network that the settings ask for is here, with the right sha256."""
+    from agent.inference.models import engines_of
+
     for name in engines_of(recognition):
         yield _check_model(name, cache_dir)
 
@@ -62,15 +64,6 @@ def _check_model(name: str, cache_dir: Path) -> Verdict:
         return Verdict("model", name, "ok", str(locate(name, cache_dir)))
     except ModelError as exc:
         return Verdict("model", name, "fail", str(exc).removeprefix(f"{name}: "))
-
-
-def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
-    """Names of the networks that the settings ask for."""
-    bodies: tuple[str, ...] = ()
-    if recognition.proposal != "palm":
-        blazepose = recognition.pose == "blazepose"
-        bodies = ("pose-detector", "pose-landmark") if blazepose else (recognition.pose,)
-    return recognition.gestures, "palm-detector", *bodies
 
 
 def labels_of(recognition: RecognitionSettings, state_dir: Path) -> tuple[str, ...]:

@@ -9,6 +9,9 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from agent.errors import ModelError
+from agent.inference.models import fetch, locate
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -24,9 +27,6 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def cache_dir() -> Path:
     """Folder of the fetched networks; `make test` fills it before the tests run."""
-    from agent.errors import ModelError
-    from agent.inference.models import fetch, locate
-
     folder = Path(os.environ.get("CACHE_DIRECTORY", platformdirs.user_cache_path("gesture-agent")))
     names = ("pose-detector", "pose-landmark", "palm-detector", "hand-landmark")
     try:

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "service": {"core", "config"},
     "loop": {"core", "config", "capture", "inference", "delivery", "service"},
 }
-TOP = {"app", "replay", "demo", "cli", "commands", "check", "evaluation", "recording", "__main__"}  # import anything
+# Above the loop: these may import everything.
+TOP = {"app", "replay", "demo", "cli", "commands", "check", "evaluation", "recording", "__main__"}
 HEAVY = {
     "cv2",
     "onnxruntime",

@@ -122,7 +122,7 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
         assert process.wait(timeout=150) == 0  # a film ends, and with it the agent
     finally:
         process.kill()
-        out, err = process.communicate()
+        _out, err = process.communicate()
 
     def heard(tail: str) -> list[str]:
         return [h.payload for h in subscriber.heard if h.topic == f"gesture/e2e/{tail}"]

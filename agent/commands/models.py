@@ -80,8 +80,7 @@ def fetch_models(
 
 def make_ready(settings: Settings) -> Path:
     """Fetch what the settings ask for and is missing, telling it on stderr; the cache folder."""
-    from agent.check import engines_of
-    from agent.inference.models import fetch, locate
+    from agent.inference.models import engines_of, fetch, locate
 
     cache = cache_folder(settings.agent, os.environ)
     names = engines_of(settings.recognition)
