@@ -127,14 +127,14 @@ def frame(first: Array, second: Array) -> Array:
 @lru_cache(maxsize=1)
 def _anny() -> Any:
     """The parametric model; its first use on a machine builds a cache for about a minute."""
-    import anny  # noqa: PLC0415 - heavy (torch), and the posing above needs none of it
+    import anny
 
     return anny.Anny(facial_actions="all", topology="anny-quads")
 
 
 def make_body(shape: Shape) -> Body:
     """A person of this shape, standing on z = 0."""
-    from anny.face_segmentation import get_face_segmentation_mask  # noqa: PLC0415 - as above
+    from anny.face_segmentation import get_face_segmentation_mask
 
     model = _anny()
     phenotype = {k: getattr(shape, k) for k in ("gender", "age", "muscle", "weight", "height", "proportions")}

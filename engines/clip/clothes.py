@@ -80,7 +80,7 @@ def trousers(body: Body) -> Garment:
     return _cut(body, "trousers", inside, np.full(len(v), 0.008), 8)
 
 
-def _cut(  # noqa: PLR0917 - one story, called twice above
+def _cut(
     body: Body,
     name: str,
     inside: Array,

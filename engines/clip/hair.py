@@ -95,7 +95,7 @@ def add_hair(body: Body, look: Look) -> list[Any]:
 
 
 def _hair_material(look: Look) -> Any:
-    from engines.clip.scene import Nodes, rgba  # noqa: PLC0415 - scene imports this module
+    from engines.clip.scene import Nodes, rgba
 
     n = Nodes("hair")
     info = n.tree.nodes.new("ShaderNodeHairInfo")

@@ -94,7 +94,7 @@ class Person:
         _smooth(self._skin)
         self._hair_rest = None
         if look.hair_length_m > 0:
-            from engines.clip.hair import add_hair  # noqa: PLC0415
+            from engines.clip.hair import add_hair
 
             self._hair = add_hair(body, look)
 
@@ -109,7 +109,7 @@ class Person:
             matrix = np.eye(4)
             matrix[:3, :3] = posed.turns[head]
             matrix[:3, 3] = posed.at[head] - posed.turns[head] @ rest
-            import mathutils  # noqa: PLC0415 - comes with bpy
+            import mathutils
 
             for part in self._hair:
                 part.matrix_world = mathutils.Matrix(matrix.tolist())
@@ -159,7 +159,7 @@ def _paint_body(item: Any, body: Body, look: Look) -> None:
     index[np.char.startswith(body.part, "eye_front")] = 1
     index[(body.part == "mouth_cavity") | (body.part == "tongue")] = 2
     item.data.polygons.foreach_set("material_index", index)
-    from engines.clip.paint import masks  # noqa: PLC0415
+    from engines.clip.paint import masks
 
     for name, values in masks(body).items():
         attribute = item.data.attributes.new(name, "FLOAT", "POINT")
@@ -339,7 +339,7 @@ class Webcam:
 
 
 def _towards(way: Array) -> Any:
-    import mathutils  # noqa: PLC0415 - comes with bpy
+    import mathutils
 
     return mathutils.Vector(way.tolist()).to_track_quat("-Z", "Y").to_euler()
 
