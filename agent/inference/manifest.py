@@ -180,8 +180,8 @@ def load_manifest(name: str, folder: Path | None = None) -> Manifest:
         raise ModelError(f"{name}: no such engine, {path} does not exist; there are: {known}")
     try:
         manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as exc:
-        raise ModelError(f"{path}: {exc}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise ModelError(f"{path}: is no TOML ({exc})") from exc
     except ValidationError as exc:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in exc.errors()

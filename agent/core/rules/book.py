@@ -210,7 +210,7 @@ def as_number(value: Json) -> float | None:
     """A number, also one that is written as text; None for anything else, truth values too."""
     try:
         return None if isinstance(value, bool) else float(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # a whole number of JSON may have hundreds of digits
         return None
 
 
