@@ -46,7 +46,7 @@ class Plot:
         for point in self._ordered():
             column, row = round(point.x / right * WIDTH), round(point.y / top * HEIGHT)
             rows[HEIGHT - row][column] = _SIGNS[point.mark]
-        labels = [f"{top:g}", *[""] * (HEIGHT - 1), "0"]
+        labels = [f"{top:.4g}", *[""] * (HEIGHT - 1), "0"]
         edge = max(map(len, labels))
         lines = [f"{label:>{edge}} |{''.join(row)}".rstrip() for label, row in zip(labels, rows, strict=True)]
         return "\n".join(
@@ -54,7 +54,7 @@ class Plot:
                 self.y_name,
                 *lines,
                 f"{'':>{edge}} +{'-' * WIDTH}",
-                f"{'':>{edge}}  0{self.x_name:^{WIDTH - 8}}{right:>6g}",
+                f"{'':>{edge}}  0{self.x_name:^{WIDTH - 8}}{right:>6.4g}",
                 "  ".join(f"{_SIGNS[mark]} {words}" for mark, words in _LEGEND.items()),
             ]
         )
@@ -81,9 +81,9 @@ class Plot:
                 f'<path d="M{MARGIN} {MARGIN}V{low}H{SVG_WIDTH - MARGIN}" stroke="black" fill="none"/>',
                 _words(MARGIN, MARGIN - 12, self.y_name),
                 _words(MARGIN + wide / 2, SVG_HEIGHT - 15, self.x_name, "middle"),
-                _words(MARGIN - 6, MARGIN + 4, f"{top:g}", "end"),
+                _words(MARGIN - 6, MARGIN + 4, f"{top:.4g}", "end"),
                 _words(MARGIN - 6, low + 4, "0", "end"),
-                _words(SVG_WIDTH - MARGIN, low + 18, f"{right:g}", "middle"),
+                _words(SVG_WIDTH - MARGIN, low + 18, f"{right:.4g}", "middle"),
                 *dots,
                 *legend,
                 "</svg>",
