@@ -17,18 +17,19 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .crops import STORED, Pictures
 from .head import scores
 from .landmark import fit_temperature, renew_sum
-from .resnet import GestureNet, prepared
+from .resnet import LOOKS_AT, GestureNet, prepared
 
 SIDE = 160
 MARGIN = 0.85  # side of the crop / side of the hand box that our finders give (an open hand fills 0.7 of it)
 
 
 class Deployed(nn.Module):
-    """With softmax and temperature; the layer before is given for taught gestures."""
+    """160 px in, softmax and temperature at the end; the layer before is given for taught gestures."""
 
     def __init__(self, model: GestureNet, temperature: float) -> None:
         super().__init__()
@@ -36,7 +37,8 @@ class Deployed(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and embedding."""
-        embedding = self.model.embed(x)
+        small = functional.interpolate(x, size=(LOOKS_AT, LOOKS_AT), mode="bilinear", align_corners=False)
+        embedding = self.model.embed(small)
         return torch.softmax(self.model.last(embedding) / self.temperature, 1), embedding
 
 
