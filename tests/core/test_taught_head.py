@@ -9,7 +9,7 @@ from agent.core.taught import Dormant, Hands, TaughtHead, left_out, train, with_
 from agent.core.types import LABELS, NO_GESTURE
 
 DIMENSIONS = 12
-CENTRES = np.random.default_rng(5).normal(0, 2.0, (10, DIMENSIONS))  # six gestures, then four other shapes
+CENTRES = np.random.default_rng(5).normal(0, 2.0, (40, DIMENSIONS))  # six gestures, then other shapes
 RANDOM = LABELS.index(NO_GESTURE)
 ROCK, CALL, THREE, TURNED_FIST = 6, 7, 8, 9  # shapes that the classifier calls random
 
@@ -30,7 +30,7 @@ def all_of(*groups: Hands) -> Hands:
     return whole
 
 
-BACKGROUND = all_of(*(hands(shape, 40, seed=1) for shape in range(len(LABELS))))
+BACKGROUND = all_of(*(hands(shape, 20, seed=1) for shape in (*range(len(LABELS)), *range(10, 40))))
 
 
 def said(head: TaughtHead, seen: Hands) -> list[str]:
