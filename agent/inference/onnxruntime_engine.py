@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+# From 1.29 on the published wheels tell their maker about every process and session, and keep an id of the
+# machine on disk, unless this is set before the library is loaded. What runs here is nobody's business.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime as ort
 
 from agent.core.types import Floats
