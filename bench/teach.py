@@ -108,9 +108,10 @@ def main() -> None:
     options.add_argument("--every", type=int, default=4, help="of the photographs that are not taught")
     given = options.parse_args()
     cache = cache_folder(AgentSettings(), os.environ)
+    classifier = sha256_of(locate(given.gestures, cache))  # before minutes pass: it names what is loaded now
     perception = build_perception(RecognitionSettings(gestures=given.gestures), cache)
     seen = look(given.data, perception, given.every)
-    others = background(perception, sha256_of(locate(given.gestures, cache)), cache)
+    others = background(perception, classifier, cache)
     perception.close()
     built_in = perception.labels
     table = Table("taught", "test", "recall", f"at {CONFIDENCE}", "elsewhere", "six before", "after", "eaten",

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from agent.core.types import NO_GESTURE, Floats
 
-RIDGE = 0.1  # penalty; with less, a taught "three" took 10 % of the six on photographs of others
-BACKGROUND_WEIGHT = 10.0  # all background hands together weigh as much as so many taught gestures
+RIDGE = 0.02  # penalty; 0.1 knows fewer of other people, 1 takes more of unknown shapes
+BACKGROUND_WEIGHT = 3.0  # all background hands together weigh as much as so many taught gestures
 LIMIT = 4.0  # standard deviations: nothing far out counts for more
 LEAST = 1e-6  # probability below which the classifier's word is not taken literally
 LEAST_RANDOM = 0.01  # the same of no gesture: where a taught one starts from
