@@ -12,7 +12,7 @@ APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-client
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service check unit bench train chaos install-deps clean
+.PHONY: help demo test test-service check unit bench train chaos soak audit install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,8 +63,23 @@ bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memor
 	@$(BIN)/python bench/perception.py
 	@$(BIN)/python bench/daemon.py
 
+train: $(VENV)/.test ## makes the weights of both classifiers again; DATA=FOLDER of photographs, hours on two cores
+	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0 npm)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	@$(BIN)/python -m engines.training all $(if $(DATA),--data $(DATA))
+
 chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
 	@$(BIN)/python tests/chaos/run.py --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(MAX_AGE),--max-age $(MAX_AGE))
+
+soak: $(VENV)/.test ## the whole agent for MINUTES (30) with failing cameras and a failing broker: does it grow; SEED=7 to choose
+	@$(AGENT) models fetch >/dev/null
+	@$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
+
+audit: $(VENV)/.test ## known vulnerabilities of what is installed; asks PyPI's advisory service, fails where it cannot
+	@[ -x $(VENV)/audit/bin/pip-audit ] || { $(PYTHON) -m venv $(VENV)/audit && \
+	  $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(BIN)/python -m pip freeze --quiet --disable-pip-version-check --exclude-editable > $(VENV)/audit/installed.txt
+	@$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audit/installed.txt
 
 test-service: $(VENV)/.test ## the installed service in a Debian of its own, booted (root; says why where it cannot)
 	$(call apt,debootstrap systemd-container)

@@ -26,6 +26,7 @@ from agent.inference.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
 from agent.inference.taught import head_for
 
+TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
 GIVEN_REGIONS = (1.4, 2.0)  # squares searched for the palm / the given box: the detector likes some air
 AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
@@ -101,7 +102,8 @@ class Perception:
         """
         left, top, right, bottom = box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
         given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
-        candidates = [Candidate(given.scaled(GIVEN_TO_HAND), 1.0)]
+        trust = TRUST_IN_PICTURE if box is None else 1.0
+        candidates = [Candidate(given.scaled(GIVEN_TO_HAND), trust)]
         for palms in self._palms.find(image, [given.scaled(side) for side in GIVEN_REGIONS]):
             candidates += [Candidate(palm.box, palm.score) for palm in palms]
         found, readouts = self._read_twice(image, candidates)
