@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 AGENT  := $(BIN)/gesture-agent
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# Training and tests load ONNX Runtime themselves; the agent sets it anyway.
+export ORT_DISABLE_TELEMETRY := 1
+
 APT_RUN  := python3 python3-venv ca-certificates
 APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
             gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
