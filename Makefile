@@ -35,6 +35,7 @@ $(VENV)/.run: pyproject.toml
 	$(call apt,$(APT_RUN))
 	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing gesture-agent and what it needs (a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded]'
 	@touch $@
 
@@ -58,8 +59,11 @@ check: $(VENV)/.test ## ruff, mypy
 
 unit: $(VENV)/.test ## pytest, with the models at hand, and the cases of the shipped rules
 	@$(AGENT) models fetch
-	@$(BIN)/pytest
+	@$(BIN)/pytest -m 'not slow'
 	@$(AGENT) rules test
+
+slow: $(VENV)/.test ## the tests that take minutes: 100,000 waiting rows
+	@$(BIN)/pytest -m slow
 
 bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memory and latency
 	@$(AGENT) models fetch >/dev/null

@@ -1,6 +1,6 @@
 """How a watch judges its camera, with a camera that fails on command and a clock that is turned by hand.
 
-Real cameras, servers and files are in test_faults.py.
+Real cameras, servers and files are in test_camera_faults.py.
 """
 
 import threading
