@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 AGENT  := $(BIN)/gesture-agent
+PIP    := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Training and tests load ONNX Runtime themselves; the agent sets it anyway.
@@ -15,7 +16,7 @@ APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-client
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service check unit bench train chaos soak audit install-deps clean
+.PHONY: help demo test test-service check unit slow bench train chaos soak audit install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,14 +36,14 @@ $(VENV)/.run: pyproject.toml
 	$(call apt,$(APT_RUN))
 	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing gesture-agent and what it needs (a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded]'
+	@$(PIP) -e '.[embedded]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.run
 	$(call apt,$(APT_TEST))
 	@echo "Installing what the tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,systemd,test]'
+	@$(PIP) wheel # systemd-python is built here; old pips want it for that
+	@$(PIP) -e '.[embedded,systemd,test]'
 	@touch $@
 
 install-deps: $(VENV)/.test ## everything that running and testing need
@@ -72,7 +73,7 @@ bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memor
 
 train: $(VENV)/.test ## makes the weights of both classifiers again; DATA=FOLDER of photographs, hours on two cores
 	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0 npm)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	@$(PIP) -e '.[train]'
 	@$(BIN)/python -m engines.training all $(if $(DATA),--data $(DATA))
 
 chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
