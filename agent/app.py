@@ -60,7 +60,7 @@ def make_folders(settings: Settings, environ: Mapping[str, str]) -> Folders:
     folders = Folders(state_folder(settings.agent, environ), cache_folder(settings.agent, environ))
     for folder, setting in ((folders.state, "agent.state_dir"), (folders.cache, "agent.cache_dir")):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # what waits in the outbox is nobody else's
         except OSError as exc:
             raise ConfigError(f"{folder}: {exc.strerror}; make it writable or set {setting}") from exc
     return folders
