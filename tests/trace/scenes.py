@@ -15,7 +15,8 @@ from agent.service.trace import TraceFile
 
 FPS = 15
 LETTERS = {"T": "thumbs_up", "F": "fist", "S": "stop", "O": "ok", "2": "two", "?": "random"}
-HEADER = Header(at=0.0, labels=LABELS, smoothing_s=0.15, thresholds=Thresholds(), settings="abc")
+LIMITS = Thresholds(confidence=0.65, keep=0.4, hold_s=0.3, release_s=0.35, cooldown_s=0.5)
+HEADER = Header(at=0.0, labels=LABELS, smoothing_s=0.15, thresholds=LIMITS, settings="abc")
 
 
 def moments(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from scenes import HEADER, mind, moments
+from scenes import HEADER, LIMITS, mind, moments
 
 from agent.core.rules import Book, Do, Rule, Wake, When, Zone, verdict
-from agent.core.thresholds import Thresholds
 from agent.core.trace import Moment
 from agent.core.trace_why import STOPPED_BY, explain
 from agent.core.types import Place
@@ -46,7 +47,7 @@ def test_the_release_is_told_while_the_hand_is_gone() -> None:
 
 
 def test_a_cooldown_is_told() -> None:
-    slow = Thresholds(cooldown_s=3.0)
+    slow = replace(LIMITS, cooldown_s=3.0)
     scene = moments("S" * 15 + "." * 15 + "S" * 15)
     said = "\n".join(explain(HEADER, scene, mind(thresholds=slow), 2.8, 0.1))
     assert "stop was forming: 300ms of the hold of 300ms were over, but it had just ended" in said
@@ -88,7 +89,7 @@ def test_the_wake_state_is_told_asleep_and_awake() -> None:
 
 
 def test_a_rule_with_its_own_hold_is_told_apart() -> None:
-    slow = Rule("slow", When("gesture", ("stop",)), PUBLISH, Thresholds(hold_s=2.0))
+    slow = Rule("slow", When("gesture", ("stop",)), PUBLISH, replace(LIMITS, hold_s=2.0))
     said = why(1.4, book=Book((rule(), slow)))
     assert "By the thresholds of [debounce] and lamp, stop was on since" in said
     assert "By the thresholds of slow, stop was forming: 733ms of the hold of 2s were over." in said
