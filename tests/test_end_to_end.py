@@ -144,6 +144,54 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
     assert not [h for h in subscriber.heard if h.topic.endswith(("/event", "/action")) and h.retained]
 
 
+def test_off_closes_the_cameras_and_stays_off_over_a_restart(cache_dir: Path, tmp_path: Path):
+    broker = Mosquitto(tmp_path).start()
+    subscriber = Subscriber(broker.port, "gesture/private/#")
+    (tmp_path / "pictures").mkdir()
+    cv2.imwrite(str(tmp_path / "pictures/0.png"), np.full((480, 640, 3), 90, np.uint8))
+    (tmp_path / "rules").mkdir()
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f"""
+        [agent]
+        id = "private"
+        state_dir = "{tmp_path / "state"}"
+        cache_dir = "{cache_dir}"
+        [camera.desk]
+        source = "{tmp_path / "pictures"}"
+        loop = true
+        [mqtt]
+        url = "{broker.url}"
+        """
+    )
+
+    def last(tail: str) -> str:
+        return next((h.payload for h in reversed(subscriber.heard) if h.topic.endswith(tail)), "")
+
+    first = agent("run", "--config", config)
+    second = None
+    try:
+        until(lambda: '"online"' in last("camera/desk/state"), "the camera is in use")
+        subscriber.publish("gesture/private/enabled/set", "OFF")
+        until(lambda: '"disabled"' in last("camera/desk/state"), "the camera is closed")
+        assert last("enabled/state") == "OFF"
+        first.kill()  # no time to say or to write anything
+        first.communicate()
+        subscriber.heard.clear()
+        second = agent("run", "--config", config)
+        until(lambda: '"disabled"' in last("camera/desk/state"), "the camera stays closed")
+        assert last("enabled/state") == "OFF"
+        assert not [h for h in subscriber.heard if h.topic.endswith("desk/state") and '"online"' in h.payload]
+        subscriber.publish("gesture/private/enabled/set", "ON")
+        until(lambda: '"online"' in last("camera/desk/state"), "the camera is back in use")
+    finally:
+        for process in filter(None, (first, second)):
+            process.kill()
+            process.communicate()
+        subscriber.close()
+        broker.stop()
+
+
 def test_the_daemon_starts_without_its_broker_and_stops_when_told(
     cache_dir: Path, tmp_path: Path, free_port: int
 ):
