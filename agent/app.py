@@ -33,7 +33,6 @@ from agent.delivery.delivery import Delivery
 from agent.delivery.drain import OnPublished
 from agent.errors import ConfigError
 from agent.inference.engine import choose_backend
-from agent.inference.models import engines_of, locate
 from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
 from agent.service.systemd import Notifier, Watchdog
@@ -129,10 +128,6 @@ class Agent:
         self._perception = build_perception(
             settings.recognition, self._folders.cache, taught=self._folders.state
         )
-        self._models = {
-            name: hashlib.sha256(locate(name, self._folders.cache).read_bytes()).hexdigest()
-            for name in engines_of(settings.recognition)
-        }
         labels = self._perception.labels
         self._frames = Latest()
         self.delivery = Delivery(
@@ -262,7 +257,7 @@ class Agent:
             "version": __version__,
             "config": _fingerprint(self.settings),
             "backend": backend,
-            "models": self._models,
+            "models": self._perception.models,
             "gestures": [label for label in self._perception.labels if label != NO_GESTURE],
             "rules": [rule.id for rule in self._mind.rules.book.rules],
             "cameras": list(self.settings.camera),

@@ -6,7 +6,7 @@ Everything slow or blocking is elsewhere: cameras in their threads, the outbox a
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,6 +51,9 @@ class Eyes(Protocol):
     def see(self, frames: Sequence[Frame]) -> list[Sight]:
         """What is in the frames; at most one frame a camera."""
 
+    def forget(self, camera: str) -> None:
+        """The camera was away: whoever stands there when it is back may be somebody else."""
+
 
 class Camera(Protocol):
     """What the loop needs of a camera's watch."""
@@ -90,20 +93,24 @@ class Out(Protocol):
         """Answer it."""
 
 
+def _nothing(*_: object) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the loop asks of its surroundings."""
+    """What the loop asks of its surroundings, and what it tells them."""
 
-    load_book: Callable[[], Book]  # the rule files; raises ConfigError
     world: Callable[[], World]
-    health: Callable[[], dict[str, Any]]  # the part of bridge/health that the loop does not know
-    enabled_changed: Callable[[bool], None]
-    rules_changed: Callable[[Book], None]
-    state_changed: Callable[[str], None]  # one line for STATUS=
-    reloading: Callable[[], None]
-    reloaded: Callable[[], None]
-    turned: Callable[[], None]  # after every turn: the loop makes progress
-    record: Callable[[Moment], None]  # all that the core hears, for a trace; must not raise
+    load_book: Callable[[], Book] = Book  # the rule files; raises ConfigError
+    health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
+    enabled_changed: Callable[[bool], None] = _nothing
+    rules_changed: Callable[[Book], None] = _nothing
+    state_changed: Callable[[str], None] = _nothing  # one line for STATUS=
+    reloading: Callable[[], None] = _nothing
+    reloaded: Callable[[], None] = _nothing
+    turned: Callable[[], None] = _nothing  # after every turn: the loop makes progress
+    record: Callable[[Moment], None] = _nothing  # all that the core hears, for a trace; must not raise
 
 
 class Loop:
@@ -242,6 +249,7 @@ class Loop:
             self._out.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)
+                self._eyes.forget(state.camera)
                 self._last_frame_at.pop(state.camera, None)
             self._hooks.state_changed(self.summary())
 
@@ -307,7 +315,7 @@ class Loop:
         if not self.enabled:
             return "switched off, cameras are closed"
         online = sum(state.state == "online" for state in self._states.values())
-        return f"{online} of {len(self._cameras) or len(self._states)} cameras online"
+        return f"{online} of {len(self._cameras)} cameras online"
 
     def health(self) -> dict[str, Any]:
         """The loop's part of `bridge/health`, with that of its surroundings."""
@@ -322,6 +330,9 @@ class Loop:
 
     def _tell_armed(self) -> None:
         if self._mind.rules.book.wake is None:
+            for camera in self._told_armed:  # a reload took the wake gesture away: always armed
+                self._out.armed(camera, True)
+            self._told_armed.clear()
             return
         now = self._clock()
         for camera in self._states:
@@ -345,8 +356,3 @@ def _log_event(event: GestureEvent, zone: str | None) -> None:
         confidence=round(event.score, 2),
         **where,
     )
-
-
-def all_finished(cameras: Iterable[Any]) -> bool:
-    """Whether every camera was a file that has been played to its end."""
-    return all(camera.finished for camera in cameras)

@@ -73,18 +73,7 @@ class Recording:
             out=Nobody(),
             rest=settings.rest,
             max_age_s=settings.debounce.max_age,
-            hooks=Hooks(
-                load_book=Book,
-                world=_world,
-                health=dict,
-                enabled_changed=_ignore,
-                rules_changed=_ignore,
-                state_changed=_ignore,
-                reloading=_ignore,
-                reloaded=_ignore,
-                turned=self._turned,
-                record=record,
-            ),
+            hooks=Hooks(world=_world, turned=self._turned, record=record),
             clock=time.monotonic,
         )
         self._cameras = {
@@ -115,7 +104,3 @@ class Recording:
 def _world() -> World:
     """The time of day; of topics nobody knows anything."""
     return World(time=dt.datetime.now().astimezone().time())
-
-
-def _ignore(*_: object) -> None:
-    """Nobody wants to know."""

@@ -33,9 +33,7 @@ from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.taught import Hands, TaughtHead, train
 from agent.core.types import BUILT_IN_GESTURES, NO_GESTURE
 from agent.inference.background import background, hands_of
-from agent.inference.models import locate
 from agent.inference.perception import Perception, build_perception
-from agent.inference.taught import sha256_of
 
 TAUGHT = 25
 CONFIDENCE = 0.65  # debounce.confidence
@@ -108,8 +106,8 @@ def main() -> None:
     options.add_argument("--every", type=int, default=4, help="of the photographs that are not taught")
     given = options.parse_args()
     cache = cache_folder(AgentSettings(), os.environ)
-    classifier = sha256_of(locate(given.gestures, cache))  # before minutes pass: it names what is loaded now
     perception = build_perception(RecognitionSettings(gestures=given.gestures), cache)
+    classifier = perception.models[given.gestures]
     seen = look(given.data, perception, given.every)
     others = background(perception, classifier, cache)
     perception.close()

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import cv2
 
+from agent.capture.framing import Framing
+from agent.capture.source import Granted, public_name
+from agent.errors import SourceLost
+
 if TYPE_CHECKING:
     from agent.capture.source import Clock
-    from agent.core.types import Image
+    from agent.config.settings import CameraSettings
+    from agent.core.types import Frame, Image
 
 FFMPEG = cv2.CAP_FFMPEG
 V4L2 = cv2.CAP_V4L2
@@ -63,3 +68,56 @@ class LiveCapture:
     def release(self) -> None:
         """Close the device or the connection."""
         self._capture.release()
+
+
+class LiveSource:
+    """A camera or stream that OpenCV reads. A subclass opens it, and says why no picture comes any more."""
+
+    live = True
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        camera: str,
+        clock: Clock,
+        *,
+        pace: bool,  # noqa: ARG002 (one signature for all sources)
+    ) -> None:
+        self._settings = settings
+        self._name = public_name(settings.source)
+        self._clock = clock
+        self._framing = Framing(settings, camera)
+        self._capture: LiveCapture | None = None
+
+    def _why_silent(self) -> str:
+        """What to say when no good picture comes any more."""
+        raise NotImplementedError
+
+    def _opened(self, capture: cv2.VideoCapture) -> Granted:
+        """Keep what a subclass has opened."""
+        live = self._capture = LiveCapture(capture, self._clock)
+        width, height = live.get(cv2.CAP_PROP_FRAME_WIDTH), live.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        return Granted(int(width), int(height), live.get(cv2.CAP_PROP_FPS))
+
+    @property
+    def skipped(self) -> int:
+        """Pictures that could not be decoded."""
+        return self._capture.damaged if self._capture else 0
+
+    def read(self) -> Frame:
+        """As `FrameSource.read`; OpenCV's own timeouts bound the wait."""
+        if self._capture is None:
+            raise SourceLost(f"{self._name}: is not open")
+        picture = self._capture.read()
+        if picture is None:
+            raise SourceLost(f"{self._name}: {self._why_silent()}")
+        return self._framing.frame(*picture)
+
+    def close(self) -> None:
+        """As `FrameSource.close`: the camera's light goes out."""
+        if self._capture is not None:
+            self._capture.release()
+        self._capture = None
+
+    def interrupt(self) -> None:
+        """OpenCV cannot be woken; its own timeouts end the wait."""

@@ -17,7 +17,7 @@ from agent.config.rule_building import build_book
 from agent.config.rule_cases import Case
 from agent.config.rule_grammar import KNOWN, RuleFile
 from agent.config.rule_overlaps import overlaps
-from agent.config.settings import AS_WRITTEN, DebounceSettings, Settings
+from agent.config.settings import AS_WRITTEN, DebounceSettings
 from agent.config.validation import problems_of
 from agent.core.rules import ANY, Book
 from agent.core.types import NO_GESTURE
@@ -61,11 +61,6 @@ def read_rules(
     if problems:
         raise ConfigProblems(problems)
     return _bind(files, tuple(paths), debounce)
-
-
-def read_book(source: Path, *, settings: Settings, labels: Sequence[str]) -> Book:
-    """The rules alone, for these cameras. Raises `ConfigProblems`."""
-    return read_rules(source, labels, settings.debounce, settings.camera or None).book
 
 
 def _paths(source: Path) -> list[Path]:

@@ -122,11 +122,6 @@ def share_in_frame(box: Box, width: int, height: int) -> float:
     return max(wide, 0.0) * max(high, 0.0) / box.side**2 if box.side > 0 else 0.0
 
 
-def nearest_angle(angle: float) -> float:
-    """The same direction within -pi..pi."""
-    return math.remainder(angle, 2 * math.pi)
-
-
 def matches(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) with the lowest costs first, each row and column once, none above `limit`."""
     ranked = sorted(

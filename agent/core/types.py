@@ -101,31 +101,6 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class HandBox:
-    """Where one hand of one person is; `person` stays the same from frame to frame."""
-
-    person: int
-    hand: Hand
-    box: Box
-    score: float  # of the finder, 0..1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HandCrop:
-    """A hand as the classifier sees it.
-
-    `image` is uint8 (side, side, 3), RGB, cut along `box` (turned by `box.angle`), which already
-    contains the margin of the classifier's manifest. Beyond the frame the picture is black.
-    """
-
-    camera: str
-    person: int
-    hand: Hand
-    box: Box
-    image: Image
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where a hand is, as shares of the frame: 0 is left or top, 1 is right or bottom."""
 

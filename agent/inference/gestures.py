@@ -37,6 +37,14 @@ class Readout:
         return None if self.landmarks is None else self.landmarks[:, :2]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """A hand as the network sees it: uint8 (height, width, 3) in the picture's colours, cut along `box`."""
+
+    image: Image
+    box: Box  # the margin included
+
+
 class HandReader:
     """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only).
 
@@ -60,47 +68,39 @@ class HandReader:
         crop = self.manifest.crop
         return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
 
-    def cut(self, image: Image, hand: Box) -> Image:
-        """uint8 (height, width, 3), the colours of `image`."""
-        return cut(image, self.crop_box(hand), self.manifest.input.size)
+    def crop(self, image: Image, hand: Box) -> Crop:
+        """A hand cut out of a picture, as the manifest wants it."""
+        box = self.crop_box(hand)
+        return Crop(cut(image, box, self.manifest.input.size), box)
 
     def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
         """All hands of one picture (BGR) in one batch."""
-        return self.read_cuts(
-            [self.cut(image, hand) for hand in hands], [self.crop_box(hand) for hand in hands]
-        )
+        return self.read_crops([self.crop(image, hand) for hand in hands])
 
-    def read_cuts(self, cuts: Sequence[Image], boxes: Sequence[Box]) -> list[Readout]:
-        """Pictures already cut (BGR) and where each was cut; they may come from several cameras.
+    def read_crops(self, crops: Sequence[Crop]) -> list[Readout]:
+        """Hands already cut (BGR); they may come from several cameras.
 
         Raises `EngineError` when the network fails or gives something else than its manifest says.
         """
-        step = self.manifest.input.batch or max(len(cuts), 1)
-        readouts: list[Readout] = []
-        for start in range(0, len(cuts), step):
-            readouts += self._read_batch(cuts[start : start + step], boxes[start : start + step])
-        return readouts
+        step = self.manifest.input.batch or max(len(crops), 1)
+        batches = (crops[start : start + step] for start in range(0, len(crops), step))
+        return [readout for batch in batches for readout in self._read_batch(batch)]
 
-    def _read_batch(self, cuts: Sequence[Image], boxes: Sequence[Box]) -> list[Readout]:
+    def _read_batch(self, crops: Sequence[Crop]) -> list[Readout]:
         spec, names = self.manifest.input, self._names
-        fill = [
-            *cuts,
-            *[cuts[-1]] * ((spec.batch or 0) - len(cuts)),
-        ]  # a network of fixed batch wants it full
-        feed = {spec.name: fill_batch(fill, spec)}
+        spare = (spec.batch or 0) - len(crops)  # a network of fixed batch wants it full
+        fill = [*crops, *[crops[-1]] * spare]
+        feed = {spec.name: fill_batch([crop.image for crop in fill], spec)}
         if spec.angle:
-            turns = [box.angle for box in boxes]
-            feed[spec.angle] = np.array(
-                [[turn] for turn in turns + turns[-1:] * (len(fill) - len(cuts))], np.float32
-            )
+            feed[spec.angle] = np.array([[crop.box.angle] for crop in fill], np.float32)
         results = self._engine.run(feed)
         if short := [n for n in names.values() if n not in results or len(results[n]) != len(fill)]:
             raise EngineError(
                 f"{self.manifest.name}: {len(fill)} crops in, outputs {short} do not have as many"
             )
         return [
-            self._readout(box, {key: results[name][row] for key, name in names.items()})
-            for row, box in enumerate(boxes)
+            self._readout(crop.box, {key: results[name][row] for key, name in names.items()})
+            for row, crop in enumerate(crops)
         ]
 
     def _readout(self, box: Box, row: dict[str, Floats]) -> Readout:

@@ -6,9 +6,9 @@ a receipt; `locate` gives a file that fits its receipt. A changed recipe or a da
 
 from agent.config.settings import RecognitionSettings
 from agent.inference.fetch import fetch
-from agent.inference.store import Status, locate, statuses
+from agent.inference.store import Status, find, locate, statuses
 
-__all__ = ["Status", "engines_of", "fetch", "locate", "statuses"]
+__all__ = ["Status", "engines_of", "fetch", "find", "locate", "statuses"]
 
 
 def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:

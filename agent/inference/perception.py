@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from agent.inference.engine import Engine, load_engine
 from agent.inference.gestures import HandReader, Readout
 from agent.inference.hands import HandFinder, hand_box
 from agent.inference.manifest import Manifest, load_manifest
-from agent.inference.models import locate
+from agent.inference.models import find
 from agent.inference.palm import PalmFinder
 from agent.inference.places import Candidate
 from agent.inference.search import HandSearch
@@ -49,8 +49,11 @@ class Perception:
         pose: PoseNet | None,
         palms: PalmFinder,
         reader: HandReader,
+        *,
         close: Callable[[], None] = lambda: None,
+        models: Mapping[str, str] | None = None,
     ) -> None:
+        self.models = dict(models or {})  # name: sha256 of what is loaded
         self._settings, self._pose, self._palms, self._reader = settings, pose, palms, reader
         self._close = close
         self._eyes: dict[str, _Eye] = {}
@@ -68,14 +71,13 @@ class Perception:
         looks = [self._look(frame) for frame in frames]
         together = Stopwatch()
         with together.stage("crop"):
-            pairs = [
-                (frame.image, c.box)
+            crops = [
+                self._reader.crop(frame.image, candidate.box)
                 for frame, (_, found, _) in zip(frames, looks, strict=True)
-                for c in found
+                for candidate in found
             ]
-            cuts = [self._reader.cut(image, box) for image, box in pairs]
         with together.stage("classifier"):
-            readouts = iter(self._reader.read_cuts(cuts, [self._reader.crop_box(box) for _, box in pairs]))
+            readouts = iter(self._reader.read_crops(crops))
         return [
             self._sight(frame, people, found, [next(readouts) for _ in found], {**watch.ms, **together.ms})
             for frame, (people, found, watch) in zip(frames, looks, strict=True)
@@ -127,7 +129,9 @@ class Perception:
         self._close()
 
     def _look(self, frame: Frame) -> tuple[list[Person], list[Candidate], Stopwatch]:
-        eye = self._eyes.setdefault(frame.camera, self._new_eye())
+        eye = self._eyes.get(frame.camera)
+        if eye is None:
+            eye = self._eyes[frame.camera] = self._new_eye()
         watch = Stopwatch()
         people = eye.bodies.see(frame.image, frame.at, watch) if eye.bodies else []
         return people, eye.hands.propose(frame.image, frame.at, people, watch), watch
@@ -209,10 +213,12 @@ def build_perception(
     if settings.pose != "blazepose":
         raise ModelError(f'recognition.pose is "{settings.pose}"; this version has "blazepose"')
     opened: list[Engine] = []
+    models: dict[str, str] = {}
 
     def load(name: str) -> tuple[Engine, Manifest]:
-        path = locate(name, cache_dir, engines)
-        opened.append(load_engine(name, path, backend=settings.backend, threads=settings.threads))
+        located = find(name, cache_dir, engines)
+        models[name] = located.sha256
+        opened.append(load_engine(name, located.path, backend=settings.backend, threads=settings.threads))
         return opened[-1], load_manifest(name, engines)
 
     def close() -> None:
@@ -221,8 +227,7 @@ def build_perception(
 
     try:
         network, manifest = load(settings.gestures)
-        classifier = locate(settings.gestures, cache_dir, engines)
-        own = head_for(taught, classifier, manifest.labels) if taught else None
+        own = head_for(taught, models[settings.gestures], manifest.labels) if taught else None
         reader = _gesture_reader(network, manifest, own)
         palms = PalmFinder(Detector(*load("palm-detector")))
         pose = None
@@ -231,4 +236,4 @@ def build_perception(
     except BaseException:
         close()
         raise
-    return Perception(settings, pose, palms, reader, close)
+    return Perception(settings, pose, palms, reader, close=close, models=models)

@@ -33,15 +33,28 @@ class Status:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An engine's ONNX file and its sha256, in hexadecimal."""
+
+    path: Path
+    sha256: str
+
+
 def locate(name: str, cache_dir: Path, engines: Path | None = None) -> Path:
-    """The engine's ONNX file, checked against its sha256 or receipt.
+    """As `find`, the path alone."""
+    return find(name, cache_dir, engines).path
+
+
+def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
+    """The engine's ONNX file, checked against its manifest's sum or its receipt.
 
     Raises `ModelError` that says what is missing or wrong and which command mends it.
     """
     manifest = load_manifest(name, engines)
     source = manifest.source
     if isinstance(source, FileSource):
-        return checked(manifest.folder / source.file, source.sha256, manifest)
+        return Located(checked(manifest.folder / source.file, source.sha256, manifest), source.sha256)
     path = cached(name, cache_dir)
     if not path.is_file():
         todo = source.hint if isinstance(source, ImportSource) else MAKE
@@ -49,9 +62,10 @@ def locate(name: str, cache_dir: Path, engines: Path | None = None) -> Path:
     receipt = _receipt(path)
     if not isinstance(source, ImportSource) and receipt.get("recipe") != recipe_of(manifest, engines):
         raise ModelError(f"{name}: {path} was made by another recipe; {MAKE}")
-    if receipt.get("sha256") != sha256_of(path):
+    seen = sha256_of(path)
+    if receipt.get("sha256") != seen:
         raise ModelError(f"{name}: {path} is damaged, its sha256 is not the one of its receipt; {MAKE}")
-    return path
+    return Located(path, seen)
 
 
 def statuses(cache_dir: Path, engines: Path | None = None) -> list[Status]:

@@ -7,7 +7,6 @@ again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import zipfile
@@ -53,11 +52,6 @@ class Taught:
         return (
             Taught(self.classifier, self.built_in, names, self.examples.rows(keep), head) if names else None
         )
-
-
-def sha256_of(classifier: Path) -> str:
-    """What tells one classifier from another."""
-    return hashlib.sha256(classifier.read_bytes()).hexdigest()
 
 
 def teach(
@@ -110,12 +104,12 @@ def taught_labels(state_dir: Path, built_in: tuple[str, ...]) -> tuple[str, ...]
     return with_taught(built_in, taught.names) if taught else built_in
 
 
-def head_for(state_dir: Path, classifier: Path, built_in: tuple[str, ...]) -> TaughtHead | Dormant | None:
-    """What to put on a classifier; None: nothing was taught. Tells the log when it does not fit."""
+def head_for(state_dir: Path, classifier: str, built_in: tuple[str, ...]) -> TaughtHead | Dormant | None:
+    """What to put on the classifier of that sha256; None: nothing was taught. Tells the log of a misfit."""
     taught = load_taught(state_dir)
     if taught is None:
         return None
-    if taught.classifier == sha256_of(classifier) and taught.built_in == built_in:
+    if taught.classifier == classifier and taught.built_in == built_in:
         return taught.head
     gestures = sorted(set(taught.names))
     log.warning("taught_for_another_classifier", gestures=gestures, file=str(state_dir / FILE), todo=AGAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from agent.core.taught import Dormant, Hands, TaughtHead
 from agent.core.types import LABELS, SeenHand
 from agent.errors import ConfigError, ModelError
 from agent.inference.background import background, hands_of, pictures
-from agent.inference.models import fetch, locate
+from agent.inference.models import fetch
 from agent.inference.perception import Perception, build_perception
 from agent.inference.taught import (
     FILE,
@@ -26,7 +27,6 @@ from agent.inference.taught import (
     load_taught,
     must_fit,
     save_taught,
-    sha256_of,
     taught_labels,
     teach,
 )
@@ -43,15 +43,14 @@ def some(count: int, seed: int = 0) -> Hands:
 
 
 @pytest.fixture
-def classifier(tmp_path: Path) -> Path:
-    file = tmp_path / "classifier.onnx"
-    file.write_bytes(b"a network")
-    return file
+def classifier() -> str:
+    """The sha256 of one."""
+    return hashlib.sha256(b"a network").hexdigest()
 
 
 @pytest.fixture
-def rock(classifier: Path) -> Taught:
-    return teach(sha256_of(classifier), LABELS, some(60), some(20, seed=2), ["rock"] * 12 + ["fist"] * 8)
+def rock(classifier: str) -> Taught:
+    return teach(classifier, LABELS, some(60), some(20, seed=2), ["rock"] * 12 + ["fist"] * 8)
 
 
 def test_what_was_taught_comes_back(tmp_path: Path, rock: Taught) -> None:
@@ -76,7 +75,7 @@ def test_only_numbers_about_hands_are_kept(tmp_path: Path, rock: Taught) -> None
         }
 
 
-def test_nothing_taught_is_no_file_and_no_head(tmp_path: Path, classifier: Path, rock: Taught) -> None:
+def test_nothing_taught_is_no_file_and_no_head(tmp_path: Path, classifier: str, rock: Taught) -> None:
     assert load_taught(tmp_path) is None
     assert head_for(tmp_path, classifier, LABELS) is None
     assert taught_labels(tmp_path, LABELS) == LABELS
@@ -91,13 +90,13 @@ def test_the_labels_are_those_of_the_classifier_then_the_taught(tmp_path: Path, 
 
 
 def test_a_classifier_that_changed_is_told_and_the_names_stay(
-    tmp_path: Path, classifier: Path, rock: Taught
+    tmp_path: Path, classifier: str, rock: Taught
 ) -> None:
     save_taught(tmp_path, rock)
     assert isinstance(head_for(tmp_path, classifier, LABELS), TaughtHead)
-    classifier.write_bytes(b"a better network")
+    better = hashlib.sha256(b"a better network").hexdigest()
     with capture_logs() as logs:
-        head = head_for(tmp_path, classifier, LABELS)
+        head = head_for(tmp_path, better, LABELS)
     assert isinstance(head, Dormant)
     assert head.labels == (*LABELS, "rock")
     (entry,) = logs
@@ -105,7 +104,7 @@ def test_a_classifier_that_changed_is_told_and_the_names_stay(
     with pytest.raises(
         ModelError, match=r"fist, rock were taught for a classifier with sha256 .*remove them"
     ):
-        must_fit(rock, sha256_of(classifier), tmp_path)
+        must_fit(rock, better, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not numpy", b"PK\x03\x04 a damaged zip"])
@@ -190,7 +189,7 @@ def test_horns_taught_by_one_person_are_known_in_others_and_the_six_stay(
     eyes: Perception, own_cache: Path, shared_data: Path, tmp_path: Path
 ) -> None:
     shown = hands_of(seen_in(eyes, files(shared_data, "tanishka", "RockOn", TAUGHT)))
-    classifier = sha256_of(locate(NAME, own_cache))
+    classifier = eyes.models[NAME]
     others = background(eyes, classifier, own_cache)
     assert len(others) == 640
     assert background(NoReader(), classifier, own_cache).scores.shape == others.scores.shape  # from the cache
