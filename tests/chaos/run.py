@@ -4,9 +4,7 @@
 
 A producer (the agent's delivery) makes events; a subscriber hears them through a real mosquitto. In
 random order, by the seed: kill -9 of the producer, kill -9 of the broker, SIGSTOP of either, the wire
-between them cut. A trigger inside the outbox's database notes, in the same transaction as the row
-itself, when each row came and went. In the end every committed row was heard, or left at its deadline:
-what is neither is lost.
+between them cut. In the end every committed row is accounted for (see `reckoning`).
 
 The broker is given the producer's connection only while the subscriber listens: what a broker
 without persistence forgets after it has acknowledged is not the agent's to lose.
@@ -15,19 +13,16 @@ without persistence forgets after it has acknowledged is not the agent's to lose
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -35,45 +30,22 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "delivery")]
 
 from brokers import Mosquitto, Subscriber, until  # noqa: E402
 from proxy import Wire  # noqa: E402
-
-from agent.config.settings import OutboxSettings  # noqa: E402
-from agent.delivery.clocks import Clocks  # noqa: E402
-from agent.delivery.outbox import FILE, Outbox  # noqa: E402
-
-LATE_S = 1.0  # beyond the deadline: MQTT counts expiry in whole seconds, and this machine is busy
-AUDIT = """
-CREATE TABLE audit (id INTEGER PRIMARY KEY, event_id TEXT, target TEXT, deadline REAL, gone REAL);
-CREATE TRIGGER came AFTER INSERT ON rows BEGIN
-    INSERT OR IGNORE INTO audit VALUES (new.id, new.event_id, new.target, new.wall_s, NULL);
-END;
-CREATE TRIGGER went AFTER DELETE ON rows BEGIN
-    UPDATE audit SET gone = (julianday('now') - 2440587.5) * 86400 WHERE id = old.id;
-END;
-"""
+from reckoning import Reckoning, reckon, take_notes  # noqa: E402
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """What became of the rows."""
+    """One campaign, and what became of the rows."""
 
     seed: int
     seconds: float
     faults: dict[str, int]
-    committed: int
-    delivered: int  # rows that were heard
-    duplicates: int  # heard more than once, by event id
-    expired: int  # rows that left at their deadline, unheard
-    counted_expired: int  # what the outbox says of it
-    waiting: int
-    late: int  # heard more than LATE_S after the deadline
-    latest_s: float  # how much after its deadline the latest one was heard; negative: before
-    lost: int
+    rows: Reckoning
 
     @property
     def kept_the_promise(self) -> bool:
-        return self.committed > 0 and not (
-            self.lost or self.late or self.waiting or self.expired > self.counted_expired
-        )
+        """Nothing lost, late or left over."""
+        return self.rows.kept_the_promise
 
 
 class Chaos:
@@ -93,17 +65,9 @@ class Chaos:
         self.subscriber = Subscriber(self.broker.port, "gesture/chaos/camera/#")
         self.wire = Wire(self.broker.port)
         self.faults: Counter[str] = Counter()
-        self._prepare()
+        take_notes(folder / "state")
         self.wire.join()
         self.producer = self._produce()
-
-    def _prepare(self) -> None:
-        box = Outbox(self.folder / "state", OutboxSettings(), Clocks())
-        box.open()
-        box.close()
-        with sqlite3.connect(self.folder / "state" / FILE) as db:
-            db.executescript(AUDIT)
-        db.close()
 
     def _produce(self) -> subprocess.Popen[bytes]:
         with (self.folder / "producer.log").open("ab") as log:
@@ -195,48 +159,6 @@ class Chaos:
         self.wire.close()
         self.broker.stop()
 
-    # The reckoning.
-
-    def account(self, seed: int, seconds: float) -> Report:
-        with sqlite3.connect(self.folder / "state" / FILE) as db:
-            rows = db.execute("SELECT event_id, target, deadline, gone FROM audit").fetchall()
-            counters = dict(db.execute("SELECT name, value FROM counters").fetchall())
-            waiting = db.execute("SELECT count(*) FROM rows").fetchone()[0]
-        db.close()
-        heard, latest_s, late = self._heard()
-        unheard = [row for row in rows if (row[0], row[1]) not in heard]
-        lost = [row for row in unheard if row[3] is not None and row[3] < row[2]]
-        return Report(
-            seed=seed,
-            seconds=round(seconds, 1),
-            faults=dict(self.faults),
-            committed=len(rows),
-            delivered=len(rows) - len(unheard),
-            duplicates=sum(heard.values()) - len(heard),
-            expired=len(unheard) - len(lost) - waiting,
-            counted_expired=counters["expired"],
-            waiting=waiting,
-            late=late,
-            latest_s=round(latest_s, 2),
-            lost=len(lost),
-        )
-
-    def _heard(self) -> tuple[Counter[tuple[str, str]], float, int]:
-        """How often each row was heard, how late the latest was, and how many were too late."""
-        heard: Counter[tuple[str, str]] = Counter()
-        latest, late = -1e9, 0
-        for message in self.subscriber.heard:
-            if message.topic.endswith("/gesture"):
-                continue  # a state
-            event_id = dict(message.properties.get("UserProperty", []))["event_id"]  # type: ignore[call-overload]
-            heard[event_id, message.topic] += 1
-            if message.topic.endswith("/event"):
-                happened = json.loads(message.payload)["ts"].replace("Z", "+00:00")
-                over = message.at - datetime.fromisoformat(happened).timestamp() - self.max_age_s
-                latest = max(latest, over)
-                late += over > LATE_S
-        return heard, latest, late
-
 
 def run(*, seconds: float, seed: int, max_age_s: float, rate: float, folder: Path) -> Report:
     """One campaign."""
@@ -245,7 +167,8 @@ def run(*, seconds: float, seed: int, max_age_s: float, rate: float, folder: Pat
     try:
         chaos.rage(seconds)
         chaos.settle()
-        return chaos.account(seed, time.monotonic() - began)
+        rows = reckon(folder / "state", chaos.subscriber.heard, max_age_s)
+        return Report(seed, round(time.monotonic() - began, 1), dict(chaos.faults), rows)
     finally:
         chaos.close()
 
@@ -267,8 +190,10 @@ def main() -> int:
             rate=chosen.rate,
             folder=Path(folder),
         )
-    for name, value in asdict(report).items():
-        print(f"{name:>16}  {value}")
+    told = {"seed": report.seed, "seconds": report.seconds, "faults": report.faults}
+    for name, value in {**told, **vars(report.rows)}.items():
+        if name != "topics":
+            print(f"{name:>16}  {value}")
     print("promise kept" if report.kept_the_promise else f"PROMISE BROKEN (repeat with --seed {report.seed})")
     return 0 if report.kept_the_promise else 1
 

@@ -1,0 +1,102 @@
+"""What became of every single row: a trigger in the outbox's database noted it, a subscriber heard it.
+
+The trigger works in the same transaction as the row itself comes or goes. Every committed row was
+heard, or left at its deadline: what is neither is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from brokers import Heard
+
+from agent.config.settings import OutboxSettings
+from agent.delivery.clocks import Clocks
+from agent.delivery.outbox import FILE, Outbox
+
+LATE_S = 1.0  # beyond the deadline: MQTT counts expiry in whole seconds, and the machine is busy
+_NOTES = """
+CREATE TABLE audit (id INTEGER PRIMARY KEY, event_id TEXT, target TEXT, deadline REAL, gone REAL);
+CREATE TRIGGER came AFTER INSERT ON rows BEGIN
+    INSERT OR IGNORE INTO audit VALUES (new.id, new.event_id, new.target, new.wall_s, NULL);
+END;
+CREATE TRIGGER went AFTER DELETE ON rows BEGIN
+    UPDATE audit SET gone = (julianday('now') - 2440587.5) * 86400 WHERE id = old.id;
+END;
+"""
+
+
+def take_notes(state: Path) -> None:
+    """Make the outbox that an agent with this state folder will find, with the trigger in it."""
+    box = Outbox(state, OutboxSettings(), Clocks())
+    box.open()
+    box.close()
+    with contextlib.closing(sqlite3.connect(state / FILE)) as db:
+        db.executescript(_NOTES)
+
+
+@dataclass(frozen=True)
+class Reckoning:
+    """What became of the rows."""
+
+    committed: int
+    delivered: int  # rows that were heard
+    duplicates: int  # heard more than once, by event id
+    expired: int  # rows that left at their deadline, unheard
+    counted_expired: int  # what the outbox says of it
+    waiting: int
+    late: int  # heard more than LATE_S after the deadline
+    latest_s: float  # how much after its deadline the latest one was heard; negative: before
+    lost: int
+    topics: Counter[str]  # committed rows by their topic
+
+    @property
+    def kept_the_promise(self) -> bool:
+        """Nothing lost, late or left over, and what expired was counted."""
+        return self.committed > 0 and not (
+            self.lost or self.late or self.waiting or self.expired > self.counted_expired
+        )
+
+
+def reckon(state: Path, heard: Iterable[Heard], max_age_s: float) -> Reckoning:
+    """From the trigger's notes and from what was heard; `max_age_s` is that of the events."""
+    with contextlib.closing(sqlite3.connect(state / FILE)) as db:
+        rows = db.execute("SELECT event_id, target, deadline, gone FROM audit").fetchall()
+        counters = dict(db.execute("SELECT name, value FROM counters").fetchall())
+        waiting = db.execute("SELECT count(*) FROM rows").fetchone()[0]
+    of_rows = [(event_id, message) for message in heard if (event_id := _event_id(message))]
+    times = Counter((event_id, message.topic) for event_id, message in of_rows)
+    over_s = [_age_s(m) - max_age_s for _, m in of_rows if m.topic.endswith("/event")]
+    unheard = [row for row in rows if (row[0], row[1]) not in times]
+    lost = [row for row in unheard if row[3] is not None and row[3] < row[2]]
+    return Reckoning(
+        committed=len(rows),
+        delivered=len(rows) - len(unheard),
+        duplicates=sum(times.values()) - len(times),
+        expired=len(unheard) - len(lost) - waiting,
+        counted_expired=counters["expired"],
+        waiting=waiting,
+        late=sum(over > LATE_S for over in over_s),
+        latest_s=round(max(over_s, default=float("-inf")), 2),
+        lost=len(lost),
+        topics=Counter(row[1] for row in rows),
+    )
+
+
+def _event_id(message: Heard) -> str:
+    """Of what went through the outbox; empty for states."""
+    properties = dict(message.properties.get("UserProperty", []))  # type: ignore[call-overload]
+    return str(properties.get("event_id", ""))
+
+
+def _age_s(message: Heard) -> float:
+    """From the gesture until it was heard."""
+    happened = json.loads(message.payload)["ts"].replace("Z", "+00:00")
+    return message.at - datetime.fromisoformat(happened).timestamp()
