@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -180,6 +181,11 @@ def test_every_built_in_gesture_has_a_key_and_a_taught_one_gets_a_digit(rules: P
 # --- try: the terminal ------------------------------------------------------------------------------
 
 
+def _hears_ctrl_c() -> None:
+    """A test run in a script's background ignores it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A terminal of 100 columns with the command in it."""
 
@@ -193,6 +199,7 @@ class Terminal:
             cwd=home,
             env={**environ, "TERM": "xterm", "LINES": "40"},
             start_new_session=True,
+            preexec_fn=_hears_ctrl_c,
         )
         os.close(slave)
         self.shown = ""
@@ -232,7 +239,7 @@ def test_a_key_in_a_terminal_shows_the_rule_that_would_fire_and_q_ends(terminal:
 
 def test_ctrl_c_ends_it_as_quietly(terminal: Terminal) -> None:
     terminal.until(lambda shown: "press a key" in shown)
-    terminal.process.send_signal(2)
+    terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.wait(20) == 0
     assert "Traceback" not in terminal.shown
 
