@@ -80,7 +80,7 @@ def play_cases(path: RulesPath = None, config: ConfigFile = None, as_json: AsJso
 )
 def list_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show every rule in the order in which they are tried: when it fires and what it does."""
-    from agent.commands.rule_words import doing, facts, when
+    from agent.core.rules.words import doing, facts, when
 
     _, _, rules = _read(path, config)
     if as_json:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
@@ -68,6 +69,29 @@ class Standing:
     forming: str | None = None
     forming_since: float = 0.0
     cooling: tuple[tuple[str, float], ...] = ()  # gesture, seconds left
+
+
+@dataclass(frozen=True, slots=True)
+class HandProgress:
+    """How far one hand is with its gesture: what a dwell ring is drawn from.
+
+    `gesture` is the one that is forming, else the one that is on, and `score` its smoothed
+    probability; `ring` is 0..1 of its hold, 1 while it is on. `on` stays named while another forms.
+    """
+
+    at: float
+    camera: str
+    person: int
+    hand: Hand
+    track: int | None
+    place: Place | None
+    seen: bool
+    phase: Literal["idle", "forming", "on", "releasing"]
+    gesture: str | None = None
+    score: float = 0.0
+    ring: float = 0.0
+    held_s: float = 0.0  # since the smoothed gesture first passed the threshold
+    on: str | None = None
 
 
 @dataclass(slots=True)
@@ -141,6 +165,26 @@ class Debouncer:
             forming=self._labels[forming.label] if forming else None,
             forming_since=forming.since if forming else 0.0,
             cooling=tuple((self._labels[i], left) for i, left in lefts.items() if left > EPSILON_S),
+        )
+
+    def progress(self, reading: Reading) -> HandProgress:
+        """How far a smoothed reading's hand is after that reading was fed."""
+        state = self._hands.get(reading.key)
+        span = (state.forming or state.on) if state else None
+        who = (reading.at, reading.camera, reading.person, reading.hand, reading.track, reading.place)
+        seen = reading.scores is not None
+        if state is None or span is None:
+            return HandProgress(*who, seen, "idle")
+        forming = span is state.forming
+        return HandProgress(
+            *who,
+            seen,
+            "forming" if forming else "on" if span.away_since is None else "releasing",
+            self._labels[span.label],
+            score=float(reading.scores[span.label]) if reading.scores is not None else 0.0,
+            ring=self._progress(state, span) if forming else 1.0,
+            held_s=state.at - span.since,
+            on=self._labels[state.on.label] if state.on else None,
         )
 
     def _new(self, reading: Reading) -> _HandState:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.core.debounce import Debouncer, Forming, Standing
+from agent.core.debounce import Debouncer, Forming, HandProgress, Standing
 from agent.core.readings import FORGET_S, Readings
 from agent.core.rules import Armed, Book, RuleEngine, Verdict, World
 from agent.core.rules.engine import QUIET
@@ -96,6 +96,10 @@ class Interpreter:
     def forming(self) -> list[Forming]:
         """Gestures on their way by the general thresholds, for dwell rings."""
         return self._events.forming()
+
+    def progress(self, smoothed: Iterable[Reading]) -> tuple[HandProgress, ...]:
+        """How far each hand is by the general thresholds, after what came of one frame."""
+        return tuple(self._events.progress(reading) for reading in smoothed)
 
     def standing(self, reading: Reading) -> dict[Thresholds, Standing]:
         """How a reading's hand stands by each set of thresholds, the general ones first."""

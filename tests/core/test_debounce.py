@@ -278,3 +278,59 @@ def test_silence_ends_everything(walk: list[Reading], thresholds: Thresholds) ->
 @given(_walks(), _THRESHOLDS)
 def test_the_same_readings_give_the_same_events(walk: list[Reading], thresholds: Thresholds) -> None:
     assert events(walk, thresholds) == events(walk, thresholds)
+
+
+def progress(timeline: str, thresholds: Thresholds | None = None) -> list[tuple[str, str | None, float]]:
+    """(phase, gesture, ring) after every reading."""
+    debouncer = Debouncer(thresholds or Thresholds(), LABELS)
+    found = []
+    for reading in readings(timeline):
+        debouncer.feed(reading)
+        told = debouncer.progress(reading)
+        found.append((told.phase, told.gesture, round(told.ring, 2)))
+    return found
+
+
+def test_a_ring_fills_while_a_gesture_forms_and_stays_full_while_it_is_on() -> None:
+    assert progress("?SSSSS", Thresholds(hold_s=0.4)) == [
+        ("idle", None, 0.0),
+        ("forming", "stop", 0.0),
+        ("forming", "stop", 0.25),
+        ("forming", "stop", 0.5),
+        ("forming", "stop", 0.75),
+        ("on", "stop", 1.0),
+    ]
+
+
+def test_a_ring_empties_when_the_gesture_is_broken_off() -> None:
+    assert progress("SS??") == [
+        ("forming", "stop", 0.0),
+        ("forming", "stop", 0.33),
+        ("idle", None, 0.0),
+        ("idle", None, 0.0),
+    ]
+
+
+def test_a_gesture_that_is_on_and_not_seen_is_releasing_until_it_ends() -> None:
+    assert [phase for phase, _, _ in progress("SSSS.....")][3:] == ["on", *["releasing"] * 4, "idle"]
+
+
+def test_the_ring_is_that_of_the_gesture_that_forms_while_another_is_still_on() -> None:
+    debouncer = Debouncer(Thresholds(), LABELS)
+    steps = readings("SSSSFF")
+    for reading in steps:
+        debouncer.feed(reading)
+    told = debouncer.progress(steps[-1])
+    assert (told.phase, told.gesture, told.on) == ("forming", "fist", "stop")
+    assert told.held_s == pytest.approx(0.1)
+
+
+@given(st.text("SFTO2?.", max_size=60))
+def test_asking_how_far_a_hand_is_changes_nothing(timeline: str) -> None:
+    asked = Debouncer(Thresholds(), LABELS)
+    found = []
+    for reading in readings(timeline):
+        asked.progress(reading)
+        found += asked.feed(reading)
+        asked.progress(reading)
+    assert brief(found) == starts_and_ends(timeline)
