@@ -81,7 +81,7 @@ chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts
 
 soak: $(VENV)/.test ## the whole agent for MINUTES (30) with failing cameras and a failing broker: does it grow; SEED=7 to choose
 	@$(AGENT) models fetch >/dev/null
-	@$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python bench/soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 audit: $(VENV)/.test ## known vulnerabilities of what is installed; asks PyPI's advisory service, fails where it cannot
 	@[ -x $(VENV)/audit/bin/pip-audit ] || { $(PYTHON) -m venv $(VENV)/audit && \

@@ -19,6 +19,9 @@ def run(config: ConfigFile = None) -> None:
 
     SIGHUP reads the rules again. A camera or a broker that is away is waited for.
     """
+    from agent.service.memory import bound_arenas
+
+    bound_arenas()  # before anything starts threads
     from agent.app import run_agent
     from agent.service.logs import configure_logs
 

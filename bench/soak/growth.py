@@ -1,0 +1,55 @@
+"""Does it grow: two phases of peace compared, and the trend of the second half.
+
+Memory breathes: a single reading says little. Compared are medians of many, and the trend is that of
+Theil and Sen, the median of the slopes between all pairs of readings, which a burst does not move.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+from process import Sample
+
+MEMORY_GROWTH = 0.05  # from the first peace to the second, of what it was; allocators breathe
+MEMORY_TREND = 0.01  # over the second half, of what it was: 0.2 MB a minute in half an hour at 300 MB
+TREND_FROM_S = 600.0  # a shorter soak is still warming up in its second half
+MOST_PAIRS = 400  # readings that are paired: 80,000 slopes
+
+
+def second_half(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """By time."""
+    middle_s = (samples[0].at_s + samples[-1].at_s) / 2
+    return [sample for sample in samples if sample.at_s >= middle_s]
+
+
+def trend_mb_min(samples: Sequence[Sample]) -> float:
+    """Of memory, MB a minute (Theil 1950, Sen 1968)."""
+    some = samples[:: max(1, len(samples) // MOST_PAIRS)]
+    at = np.array([sample.at_s / 60 for sample in some])
+    mb = np.array([sample.rss_mb for sample in some])
+    one, other = np.triu_indices(len(some), 1)
+    return float(np.median((mb[other] - mb[one]) / (at[other] - at[one])))
+
+
+def growth(peace: Sequence[Sample], peace_again: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
+    """What is more than at the start, in words; empty when nothing grew. `samples` are all of them."""
+    before, after = _median(peace, "rss_mb"), _median(peace_again, "rss_mb")
+    grew = []
+    if after > before * (1 + MEMORY_GROWTH):
+        grew.append(f"memory by {after / before - 1:.1%}")
+    half = second_half(samples)
+    minutes = (half[-1].at_s - half[0].at_s) / 60
+    trend = trend_mb_min(half)
+    if samples[-1].at_s >= TREND_FROM_S and trend * minutes > before * MEMORY_TREND:
+        grew.append(f"memory by {trend:.2f} MB a minute in the second half")
+    for what, name in (("threads", "threads"), ("fds", "file descriptors"), ("children", "children")):
+        more = _median(peace_again, what) - _median(peace, what)
+        if more > 0:
+            grew.append(f"{name} by {more:g}")
+    return grew
+
+
+def _median(samples: Sequence[Sample], what: str) -> float:
+    return statistics.median(getattr(sample, what) for sample in samples)
