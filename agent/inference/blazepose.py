@@ -7,13 +7,13 @@ runs only when nobody is followed, or now and then while there is room for one m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from agent.core.geometry import overlap, turn_up
 from agent.core.tracking import Tracker
 from agent.core.types import Box, Floats, Image, Pose
+from agent.inference.bodies import Person
 from agent.inference.crops import cut, fill_batch, letterbox, points_in_picture
 from agent.inference.detector import Detection, Detector
 from agent.inference.engine import Engine
@@ -27,21 +27,16 @@ SAME_PERSON = 0.6  # overlap of two regions above which they hold one person
 FORGET_S = 2.0  # a person who is back within this time, about where they were, is the same person
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Person:
-    """A body that was seen; `id` stays from frame to frame."""
-
-    id: int
-    pose: Pose
-    region: Box
-
-
 class PoseNet:
     """The two networks; remembers nothing, so all cameras share one."""
 
     def __init__(self, detector: Detector, engine: Engine, manifest: Manifest, min_person: float) -> None:
         self._detector, self._engine, self._manifest = detector, engine, manifest
         self._min_person = min_person
+
+    def tracker(self, people: int, look_around_s: float) -> PoseTracker:
+        """See `BodyNet.tracker`."""
+        return PoseTracker(self, people, look_around_s)
 
     def detect(self, image: Image) -> list[Box]:
         """Regions of all people in a picture, the largest first."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image, SeenHand
-from agent.inference.blazepose import Person
+from agent.inference.bodies import Person
 from agent.inference.gestures import Readout
 from agent.inference.places import NEAR, SAME_HAND, Arm, Candidate, Track, arm_of, arms_of, inside
 from agent.inference.search import HandSearch

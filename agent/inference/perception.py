@@ -13,7 +13,8 @@ from agent.core.geometry import box_of_landmarks
 from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import ModelError
-from agent.inference.blazepose import Person, PoseNet, PoseTracker
+from agent.inference.blazepose import PoseNet
+from agent.inference.bodies import BodyNet, BodyTracker, Person
 from agent.inference.detector import Detector
 from agent.inference.engine import Engine, load_engine
 from agent.inference.gestures import HandReader, Readout
@@ -36,7 +37,7 @@ AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lowe
 class _Eye:
     """What is remembered of one camera."""
 
-    bodies: PoseTracker | None
+    bodies: BodyTracker | None
     hands: HandFinder
 
 
@@ -46,7 +47,7 @@ class Perception:
     def __init__(
         self,
         settings: RecognitionSettings,
-        pose: PoseNet | None,
+        pose: BodyNet | None,
         palms: PalmFinder,
         reader: HandReader,
         *,
@@ -177,7 +178,7 @@ class Perception:
 
     def _new_eye(self) -> _Eye:
         s = self._settings
-        bodies = PoseTracker(self._pose, s.people, s.look_around) if self._pose else None
+        bodies = self._pose.tracker(s.people, s.look_around) if self._pose else None
         search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._reader.manifest.output.landmarks is not None
         return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
