@@ -12,12 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 ENGINES = Path(__file__).resolve().parents[1]
 MESH = ("@webxr-input-profiles/assets", "1.0.20", "package/dist/profiles/generic-hand/right.glb")  # MIT
 MESH_SHA256 = "291790c14f7f88a7f9bd35330c47392ed8e8d395ae6728f4bb7089f1bc1f2b96"
-ROOMS = 260  # pieces of photographs that rendered hands are put on
 
 
 def models(args: argparse.Namespace) -> None:
@@ -60,21 +58,12 @@ def features(args: argparse.Namespace) -> None:
 
 def rooms(args: argparse.Namespace) -> None:
     """Backgrounds: pieces of the photographs of rooms."""
-    from .photos import photos, read
+    from .rooms import photographed
 
     target = args.work / "rooms.pkl"
     if target.exists():
         return
-    rng = np.random.default_rng(args.seed + 5)
-    wide = [p for p in photos(args.data) if p.source in {"emrecandir", "subhih", "anton"}]
-    out = []
-    for i in rng.choice(len(wide), ROOMS, replace=False):
-        image = read(wide[i])
-        height, width = image.shape[:2]
-        side = int(rng.uniform(140, height))
-        x, y = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
-        out.append(cv2.resize(image[y : y + side, x : x + side], (320, 320), interpolation=cv2.INTER_AREA))
-    target.write_bytes(pickle.dumps(out))
+    target.write_bytes(pickle.dumps(photographed(args.data, args.seed)))
 
 
 def render(args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ import pickle
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -18,10 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .features import chosen
-from .head import ANY_WAY_UP, DOUBTFUL, THUMBS
-from .photos import LABELS, photos, read, worn
-from .render import made_up_room
+from .photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS, photos, read, worn
 from .rois import Roi, crop, roi_from_landmarks
+from .rooms import made_up
 
 STORED = 176  # px of a stored picture
 ROOM = 1.6  # side of a stored picture / side of the hand box
@@ -41,11 +40,17 @@ class Pictures:
     group: np.ndarray
     source: np.ndarray
     mask: np.ndarray  # bool: green screen, to be keyed
+    points: np.ndarray  # (N, 21, 2) landmarks, px of the stored picture; nan where there is no hand
 
 
 def _pointing(a: np.ndarray, b: np.ndarray) -> float:
     d = b - a
     return float(np.arctan2(d[0], -d[1]))
+
+
+def stored_points(points: np.ndarray, roi: Roi) -> np.ndarray:
+    """Landmarks (21, 2) from picture pixels to pixels of the stored, upright square."""
+    return (points[:, :2] - (roi.cx, roi.cy)) * (STORED / (roi.side * ROOM)) + STORED / 2
 
 
 def pack(data: Path, work: Path, target: Path, renders: int) -> None:
@@ -56,7 +61,7 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
     def add(
         image: np.ndarray,
         roi: Roi,
-        points: np.ndarray,
+        points: np.ndarray | None,
         label: int,
         thumb: bool,
         free: bool,
@@ -64,8 +69,9 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
         source: str,
     ) -> None:
         square = crop(image, Roi(roi.cx, roi.cy, roi.side * ROOM, 0.0), STORED, cv2.BORDER_REPLICATE)
-        tilt = _pointing(points[2], points[4]) if thumb else np.nan
-        rows.append((square, label, tilt, free, roi.angle, group, source, source in GREEN))
+        tilt = _pointing(points[2], points[4]) if thumb and points is not None else np.nan
+        inside = np.full((21, 2), np.nan) if points is None else stored_points(points, roi)
+        rows.append((square, label, tilt, free, roi.angle, group, source, source in GREEN, inside))
 
     for photo in tqdm(list(photos(data)), desc="photographs"):
         if photo.source not in found:
@@ -99,7 +105,7 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
                 add(
                     image,
                     Roi(x, y, side, 0.0),
-                    np.zeros((21, 2)),
+                    None,
                     RANDOM,
                     False,
                     False,
@@ -132,6 +138,7 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
         group=np.array(columns[5]),
         source=np.array(columns[6]),
         mask=np.array(columns[7]),
+        points=np.array(columns[8], np.float32),
     )
 
 
@@ -140,7 +147,7 @@ def load(target: Path) -> Pictures:
     z = np.load(target)
     return Pictures(
         np.load(target.with_suffix(".images.npy"), mmap_mode="r"),
-        *(z[k] for k in ("label", "thumb", "free", "lean", "group", "source", "mask")),
+        *(z[field.name] for field in fields(Pictures)[1:]),
     )
 
 
@@ -177,8 +184,8 @@ def key_green(image: np.ndarray, room: np.ndarray) -> np.ndarray:
 
 def draw(
     p: Pictures, i: int, size: int, rng: np.random.Generator, rooms: list[np.ndarray]
-) -> tuple[np.ndarray, int]:
-    """One training picture and its label."""
+) -> tuple[np.ndarray, int, np.ndarray]:
+    """One training picture, its label, its landmarks (21, 2) from -1 to 1 across the picture."""
     image = p.images[i]
     if p.mask[i] and rng.random() < 0.8:
         image = key_green(image, cv2.resize(rooms[rng.integers(len(rooms))], (STORED, STORED)))
@@ -219,7 +226,8 @@ def draw(
         a, b = np.sort(rng.integers(0, size, 2)), np.sort(rng.integers(0, size, 2))
         if (a[1] - a[0]) * (b[1] - b[0]) < 0.12 * size * size:
             out[a[0] : a[1], b[0] : b[1]] = rng.uniform(0, 255, 3)
-    return out, label
+    points = p.points[i] @ m[:, :2].T + m[:, 2]
+    return out, label, (points / size * 2 - 1).astype(np.float32)
 
 
 def batches(
@@ -232,11 +240,14 @@ def batches(
     without: tuple[str, ...] = (),
     workers: int = 1,
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless variety, made ahead by threads; batch `n` depends on the seed and n alone."""
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pictures, labels and landmarks as `draw` gives them, without end but for `steps`.
+
+    Threads make them ahead; batch `n` depends on the seed and n alone.
+    """
     chance = np.cumsum(chances(p, without))
     rooms = rooms + [
-        cv2.resize(made_up_room(np.random.default_rng([seed, i])), (STORED, STORED)) for i in range(60)
+        cv2.resize(made_up(np.random.default_rng([seed, i])), (STORED, STORED)) for i in range(60)
     ]
     done: dict[int, queue.Queue] = {n: queue.Queue(3) for n in range(workers)}
 
@@ -247,7 +258,8 @@ def batches(
             rng = np.random.default_rng([seed, step])
             picks = np.searchsorted(chance, rng.random(batch)).clip(0, len(chance) - 1)
             made = [draw(p, int(i), size, rng, rooms) for i in picks]
-            done[worker].put((np.stack([m[0] for m in made]), np.array([m[1] for m in made])))
+            images, labels, points = zip(*made, strict=True)
+            done[worker].put((np.stack(images), np.array(labels), np.stack(points)))
 
     for worker in range(workers):
         threading.Thread(target=work, args=(worker,), daemon=True).start()

@@ -11,25 +11,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .headnet import Head, describe
-from .photos import LABELS
+from .photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS
 
-THUMBS = {
-    ("emrecandir", "up"),
-    ("emrecandir", "left"),
-    ("emrecandir", "right"),
-    ("emrecandir", "down"),
-    ("tanishka", "GoodJob"),
-    ("tanishka", "Dislike"),
-    ("shimaazizi", "ThumbsUp"),
-    ("anton", "ThumbsUp"),
-    ("anton", "ThumbsDown"),
-    ("desk", "thumbs_up"),
-    ("render", "thumb"),
-}
-ANY_WAY_UP = {"shimaazizi", "drgfreeman_rps"}  # photographed from above: the picture's up means nothing
 UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a thumb steeper is up, flatter is random
 IGNORE = -1
-DOUBTFUL = {"subhih/3-hand": 0.7}  # the thumb holds the bent index finger: close to ok
 
 
 @dataclass

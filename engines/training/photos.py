@@ -13,6 +13,21 @@ import numpy as np
 from .rois import HandNet, Palm, PalmDetector, Roi, crop, merge, roi_from_landmarks, roi_from_palm, to_picture
 
 LABELS = ("thumbs_up", "fist", "stop", "ok", "two", "random")
+THUMBS = {  # a thumb alone sticks out: where it points decides the label
+    ("emrecandir", "up"),
+    ("emrecandir", "left"),
+    ("emrecandir", "right"),
+    ("emrecandir", "down"),
+    ("tanishka", "GoodJob"),
+    ("tanishka", "Dislike"),
+    ("shimaazizi", "ThumbsUp"),
+    ("anton", "ThumbsUp"),
+    ("anton", "ThumbsDown"),
+    ("desk", "thumbs_up"),
+    ("render", "thumb"),
+}
+ANY_WAY_UP = {"shimaazizi", "drgfreeman_rps"}  # photographed from above: the picture's up means nothing
+DOUBTFUL = {"subhih/3-hand": 0.7}  # the thumb holds the bent index finger: close to ok
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ import moderngl
 import numpy as np
 from tqdm import tqdm
 
-from .photos import worn
 from .poses import KINDS, Skeleton, load_mesh, sample
+from .rooms import SIDE, made_up
 
-SIDE = 320
 PER_SHARD = 1000
 
 VERTEX = """
@@ -282,6 +281,7 @@ class Renderer:
 
 
 def axis(which: int, angle: float) -> np.ndarray:
+    """Write the shards that are not there yet."""
     c, s = np.cos(angle), np.sin(angle)
     m = np.eye(3)
     i, j = [(1, 2), (2, 0), (0, 1)][which]
@@ -335,21 +335,6 @@ def turn_to(direction: np.ndarray) -> np.ndarray:
     return np.stack([x, y, np.cross(x, y)], 1)
 
 
-def made_up_room(rng: np.random.Generator) -> np.ndarray:
-    """A wall with shapes: where no photograph of a room is at hand, and for variety."""
-    small = rng.uniform(0, 255, (int(rng.integers(2, 9)), int(rng.integers(2, 9)), 3)).astype(np.float32)
-    image = cv2.resize(small, (SIDE, SIDE), interpolation=int(rng.choice([0, 1, 2])))
-    image = image * rng.uniform(0.3, 1) + rng.uniform(0, 255, 3) * rng.uniform(0, 0.6)
-    for _ in range(int(rng.integers(0, 9))):
-        a, b = rng.integers(0, SIDE, 2), rng.integers(0, SIDE, 2)
-        colour = rng.uniform(0, 255, 3).tolist()
-        if rng.random() < 0.5:
-            cv2.rectangle(image, tuple(map(int, a)), tuple(map(int, b)), colour, int(rng.choice([-1, 2, 6])))
-        else:
-            cv2.circle(image, tuple(map(int, a)), int(rng.integers(5, 90)), colour, int(rng.choice([-1, 3])))
-    return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
-
-
 def shards(mesh: Path, rooms: list[np.ndarray], out: Path, numbers: range) -> None:
     """Write the shards that are not there yet."""
     renderer = Renderer(mesh)
@@ -360,7 +345,7 @@ def shards(mesh: Path, rooms: list[np.ndarray], out: Path, numbers: range) -> No
         if target.exists():
             continue
         rng = np.random.default_rng([99, number])
-        own = rooms + [made_up_room(rng) for _ in range(max(30, len(rooms) // 3))]
+        own = rooms + [made_up(rng) for _ in range(max(30, len(rooms) // 3))]
         rows = []
         for kind in tqdm(rng.choice(names, PER_SHARD, p=chance / chance.sum()), desc=target.name):
             row = renderer.picture(str(kind), rng, own)
@@ -368,6 +353,3 @@ def shards(mesh: Path, rooms: list[np.ndarray], out: Path, numbers: range) -> No
             row["jpeg"] = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
             rows.append(row)
         target.write_bytes(pickle.dumps(rows))
-
-
-__all__ = ["Renderer", "made_up_room", "shards", "worn"]
