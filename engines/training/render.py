@@ -281,7 +281,7 @@ class Renderer:
 
 
 def axis(which: int, angle: float) -> np.ndarray:
-    """Write the shards that are not there yet."""
+    """Rotation (3, 3) about x, y or z by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     m = np.eye(3)
     i, j = [(1, 2), (2, 0), (0, 1)][which]
