@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent.config import environment
 from agent.config.located import KeyPath, Located, read
+from agent.config.permissions import open_to_all
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.settings import AS_WRITTEN, Secret, Settings
 from agent.config.validation import problems_of
@@ -48,8 +49,9 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = True) -> Loaded:
     """Read, lay the environment over, validate, make paths absolute.
 
-    `need_files`: secrets and certificates must be there and readable; only what talks to a broker or
-    a camera needs them. Raises `ConfigProblems` with everything that is wrong.
+    `need_files`: secrets and certificates must be there and readable, and nobody else may write the
+    settings; so it is for what talks to a broker or a camera. Raises `ConfigProblems` with everything
+    that is wrong.
     """
     file = find_file(path, environ)
     written, problems = environment.overlay(read(file) if file else Located(BUILT_IN, {}), environ)
@@ -63,6 +65,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
     warnings: list[str] = []
     if need_files:
         problems += _unreadable(settings, written)
+        problems += _writable(file)
         warnings = list(_open_to_all(settings))
     if problems:
         raise ConfigProblems(problems)
@@ -129,7 +132,7 @@ def _needed_files(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath,
         value = getattr(model, name)
         if isinstance(value, Secret):
             yield (*at, name, "file"), value.file, True
-        elif isinstance(value, Path) and at == ("mqtt", "tls"):
+        elif isinstance(value, Path) and at[-1:] == ("tls",):
             yield (*at, name), value, name == "key"
         elif isinstance(value, BaseModel):
             yield from _needed_files(value, (*at, name))
@@ -137,6 +140,12 @@ def _needed_files(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath,
             for key, entry in value.items():
                 if isinstance(entry, BaseModel):
                     yield from _needed_files(entry, (*at, name, key))
+
+
+def _writable(file: Path | None) -> Iterator[Problem]:
+    """Whoever writes the settings chooses the rules, the broker and the cameras."""
+    for path in (file, file.absolute().parent) if file else ():
+        yield from open_to_all(path, "settings say which rules run and who hears of it")
 
 
 def _unreadable(settings: Settings, written: Located) -> Iterator[Problem]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from agent.config.located import KeyPath, Located, Spot, read
+from agent.config.permissions import open_to_all
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.rule_building import build_book
 from agent.config.rule_cases import Case
@@ -24,6 +24,7 @@ from agent.core.types import NO_GESTURE
 
 MAX_FILES = 100
 MAX_WARNINGS = 20
+_DANGER = "rules start programs"
 
 _Known: TypeAlias = Mapping[str, Collection[str] | None]
 
@@ -48,7 +49,7 @@ def read_rules(
     will do. Zones, the wake gesture and rule ids are shared by all files. Raises `ConfigProblems`.
     """
     paths = _paths(source)
-    problems = [problem for path in (source, *paths) for problem in _open_to_all(path)]
+    problems = [problem for path in (source, *paths) for problem in open_to_all(path, _DANGER)]
     written = list(_parse(paths, problems))
     known: _Known = {
         "gesture": [*(label for label in labels if label != NO_GESTURE), ANY],
@@ -73,18 +74,6 @@ def _paths(source: Path) -> list[Path]:
         text = f"holds {len(paths)} rule files; at most {MAX_FILES} are read"
         raise ConfigProblems([Problem(str(source), 0, 0, text)])
     return paths
-
-
-def _open_to_all(path: Path) -> Iterator[Problem]:
-    """A rule may start programs: what anyone may write, anyone could make the agent run."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # said when it is read
-    if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
-        yield Problem(
-            str(path), 0, 0, f"anyone may write here, and rules start programs; run: chmod o-w {path}"
-        )
 
 
 def _parse(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Located]:

@@ -273,6 +273,39 @@ def test_a_secret_that_everyone_can_read_is_warned_about(tmp_path: Path) -> None
     assert load(path, {}).warnings == ()
 
 
+# --- who may write --------------------------------------------------------------------------------
+
+
+def test_settings_that_anyone_may_write_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "")
+    path.chmod(0o664)
+    load(path, {})
+    path.chmod(0o666)
+    with pytest.raises(ConfigProblems) as caught:
+        load(path, {})
+    assert str(caught.value) == (
+        f"{path}: anyone may write here, and settings say which rules run and who hears of it; "
+        f"run: chmod o-w {path}"
+    )
+
+
+def test_settings_in_a_folder_that_anyone_may_write_are_refused_unless_it_is_sticky(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = written(folder, "")
+    folder.chmod(0o777)
+    with pytest.raises(ConfigProblems, match=f"chmod o-w {folder}"):
+        load(path, {})
+    folder.chmod(0o1777)
+    load(path, {})
+
+
+def test_what_neither_looks_nor_publishes_reads_settings_that_anyone_may_write(tmp_path: Path) -> None:
+    path = written(tmp_path, "")
+    path.chmod(0o666)
+    load(path, {}, need_files=False)
+
+
 # --- paths --------------------------------------------------------------------------------------
 
 
