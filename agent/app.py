@@ -173,7 +173,6 @@ class Agent:
         try:
             self.delivery.start()
             self._use_book(self._mind.rules.book)
-            self._describe()
             self.loop.watch(self.cameras, enabled=not self._paused.exists())
             for camera in self.cameras.values():
                 camera.start()
@@ -218,16 +217,15 @@ class Agent:
 
     def _use_book(self, book: Book) -> None:
         """Other rules ask for other topics, and are told of."""
-        self.delivery.follow(book.topics)
-        self.delivery.info(self._info())
-
-    def _describe(self) -> None:
         info = self._info()
+        self.delivery.follow(book.topics)
+        self.delivery.info(info)
         self.delivery.describe(
             version=info["version"],
             cameras=info["cameras"],
             gestures=info["gestures"],
             backend=info["backend"],
+            wakes=book.wake is not None,
         )
 
     def _world(self) -> World:

@@ -19,8 +19,8 @@ from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
 from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.deeds import Deeds
-from agent.delivery.discovery import Described
 from agent.delivery.drain import Drain, OnPublished
+from agent.delivery.entities import Described
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant import HomeAssistant
 from agent.delivery.incoming import Incoming
@@ -217,11 +217,12 @@ class Delivery:
         gestures: Iterable[str],
         backend: str = "",
         page: str | None = None,
+        wakes: bool = False,
     ) -> None:
         """Tell Home Assistant what there is, as `[homeassistant]` says; again when it changes."""
         home = self._home_settings
         about = Described(
-            self.topics, version, tuple(cameras), tuple(gestures), backend, home.name, home.area, page
+            self.topics, version, tuple(cameras), tuple(gestures), backend, home.name, home.area, page, wakes
         )
         self._home.describe(about)
         self._mqtt.follow(self._asked | self._home.topics())

@@ -10,27 +10,34 @@ import structlog
 
 from agent.config.settings import HomeAssistantSettings
 from agent.delivery import discovery
-from agent.delivery.discovery import Described
+from agent.delivery.entities import Described
 from agent.delivery.message import Message
 from agent.delivery.mqtt import Mqtt
 
 log = structlog.get_logger(__name__)
 
 REPEAT_WITHIN_S = 5.0  # spread over a fleet, so that Home Assistant is not flooded when it starts
+SETTLE_S = 3.0  # for Home Assistant to let go of a topic; what comes while it is at it, it passes over
 
 
 class HomeAssistant:
     """Sits between the facade and the connection; its methods enqueue and return."""
 
     def __init__(
-        self, settings: HomeAssistantSettings, mqtt: Mqtt, delay_s: Callable[[], float] | None = None
+        self,
+        settings: HomeAssistantSettings,
+        mqtt: Mqtt,
+        delay_s: Callable[[], float] | None = None,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._settings = settings
         self._mqtt = mqtt
         self._delay_s = delay_s or (lambda: random.uniform(0.0, REPEAT_WITHIN_S))  # noqa: S311 (no secret)
         self._wanted: dict[str, Message] = {}
         self._about: Described | None = None
-        self._timer: threading.Timer | None = None
+        self._settle_s = settle_s
+        self._moving: set[str] = set()  # topics of the form that was told before
+        self._timers: dict[str, threading.Timer] = {}
 
     def topics(self) -> set[str]:
         """What to subscribe to: its birth, and whatever was ever told of this agent."""
@@ -60,18 +67,43 @@ class HomeAssistant:
         if topic == f"{prefix}/status":
             if payload == b"online" and not retained:
                 self._repeat_soon()
-        elif retained and self._about is not None and discovery.is_ours(topic, prefix, self._about):
-            for message in discovery.tidied(topic, payload, self._wanted):
-                self._mqtt.publish(message)
+        elif (
+            retained and payload and self._about is not None and discovery.is_ours(topic, prefix, self._about)
+        ):
+            self._tidy(topic, payload)
 
     def close(self) -> None:
-        """Forget a repetition that is due."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Forget what is due later."""
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def _tidy(self, topic: str, old: bytes) -> None:
+        if not discovery.has_moved(topic, old, self._wanted):
+            for message in discovery.tidied(topic, old, self._wanted):
+                self._mqtt.publish(message)
+            return
+        self._moving.add(topic)
+        self._mqtt.publish(discovery.lets_go(topic))
+        self._later("move", self._settle_s, self._tell_again)
+
+    def _tell_again(self) -> None:
+        for message in self._wanted.values():
+            self._mqtt.publish(message)
+        self._later("move", self._settle_s, self._forget_moved)
+
+    def _forget_moved(self) -> None:
+        for topic in self._moving - self._wanted.keys():
+            self._mqtt.publish(discovery.farewell(topic))
+        self._moving.clear()
 
     def _repeat_soon(self) -> None:
-        self.close()
-        self._timer = threading.Timer(self._delay_s(), self._mqtt.repeat_states)
-        self._timer.daemon = True
-        self._timer.start()
+        self._later("repeat", self._delay_s(), self._mqtt.repeat_states)
         log.info("home_assistant_online", told_again_within_s=REPEAT_WITHIN_S)
+
+    def _later(self, what: str, delay_s: float, do: Callable[[], None]) -> None:
+        """In place of the same that was due before."""
+        if what in self._timers:
+            self._timers[what].cancel()
+        self._timers[what] = timer = threading.Timer(delay_s, do)
+        timer.daemon = True
+        timer.start()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from brokers import Mosquitto, until
@@ -9,7 +10,7 @@ from happenings import started
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES
 from agent.delivery import discovery
-from agent.delivery.discovery import Described
+from agent.delivery.entities import Described, components
 from agent.delivery.topics import Topics
 
 ABOUT = Described(
@@ -34,7 +35,7 @@ def device() -> dict:
 
 
 def test_the_event_entity_fires_on_starts_only_and_never_becomes_unavailable():
-    part = device()["components"]["front_gesture"]
+    part = device()["components"]["front-gesture"]
     assert part["availability"] == []
     assert part["value_template"] == "{{ value if value_json.phase == 'started' else '' }}"
     assert part["event_types"] == list(BUILT_IN_GESTURES)
@@ -52,7 +53,7 @@ def test_every_gesture_of_every_camera_has_a_trigger():
 def test_unique_ids_are_unique_and_every_component_names_its_qos():
     parts = device()["components"].values()
     ids = [p["unique_id"] for p in parts if p["platform"] != "device_automation"]
-    assert len(ids) == len(set(ids)) == 8
+    assert len(ids) == len(set(ids)) == 11
     assert all("qos" in p for p in parts)
     assert not any("object_id" in p for p in parts)
 
@@ -63,8 +64,24 @@ def test_one_camera_away_does_not_make_the_others_unavailable():
         {"topic": "gesture/kitchen/bridge/state", "value_template": "{{ value_json.state }}"}
     ]
     assert "gesture/kitchen/camera/back/state" in {
-        a["topic"] for a in whole["components"]["back_now"]["availability"]
+        a["topic"] for a in whole["components"]["back-now"]["availability"]
     }
+
+
+def test_no_name_of_a_person_is_mistaken_for_a_part_of_ours():
+    topics, gestures = Topics("gesture", "kitchen"), ("now", "gesture", "camera", "back_now", "trigger")
+    cameras = ("front", "front-now", "front_back", "enabled", "front-now-trigger")
+    parts = components(Described(topics, "1", cameras, gestures, wakes=True))
+    assert len(parts) == 3 + len(cameras) * (5 + len(gestures))
+    ids = {part["unique_id"] for part in parts.values() if "unique_id" in part}
+    other = components(Described(Topics("gesture", "kitchen_front"), "1", ("now", "back"), ()))
+    assert not ids & {part["unique_id"] for part in other.values()}
+
+
+def test_being_awake_is_shown_where_a_gesture_wakes_the_rules():
+    assert "front-armed" not in components(ABOUT)
+    wakes = components(replace(ABOUT, wakes=True))
+    assert wakes["front-armed"]["state_topic"] == "gesture/kitchen/camera/front/armed"
 
 
 def test_component_by_component_each_carries_its_device():
@@ -72,14 +89,30 @@ def test_component_by_component_each_carries_its_device():
         m.topic: json.loads(m.payload) for m in discovery.configs("component", "homeassistant", ABOUT)
     }
     assert len(messages) == len(device()["components"])
-    event = messages["homeassistant/event/gesture_kitchen/front_gesture/config"]
+    event = messages["homeassistant/event/gesture_kitchen/front-gesture/config"]
     assert event["device"]["identifiers"] == ["gesture_kitchen"]
     assert "availability" not in event
     assert "platform" not in event
-    trigger = messages["homeassistant/device_automation/gesture_kitchen/front_stop/config"]
+    trigger = messages["homeassistant/device_automation/gesture_kitchen/front-stop-trigger/config"]
     assert "availability" not in trigger
     switch = messages["homeassistant/switch/gesture_kitchen/enabled/config"]
     assert switch["availability"][0]["topic"] == "gesture/kitchen/bridge/state"
+
+
+def test_an_old_config_has_moved_when_all_of_it_is_told_in_the_other_form():
+    by_device, by_component, nothing = (
+        {m.topic: m for m in discovery.configs(mode, "home/assistant", ABOUT)}
+        for mode in ("device", "component", "off")
+    )
+    less = {m.topic: m for m in discovery.configs("device", "home/assistant", replace(ABOUT, cameras=()))}
+    for before, after in ((by_device, by_component), (by_component, by_device)):
+        for topic, message in before.items():
+            assert discovery.has_moved(topic, message.payload, after)
+            assert not discovery.has_moved(topic, message.payload, before)
+            assert not discovery.has_moved(topic, message.payload, nothing)
+    gone = [topic for topic, m in by_component.items() if not discovery.has_moved(topic, m.payload, less)]
+    assert len(gone) == 2 * (4 + len(BUILT_IN_GESTURES))
+    assert not discovery.has_moved(discovery.device_topic("home/assistant", ABOUT), b"{", by_component)
 
 
 def test_off_tells_nothing():
@@ -127,7 +160,7 @@ def test_a_gesture_that_is_gone_leaves_home_assistant_cleanly(mosquitto: Mosquit
     second = deliver(mosquitto.url, homeassistant=home("device"), wait=False)
     tell(second, "stop")
     until(lambda: len(subscriber.heard) >= 4, "new, farewell, new")
-    parts = [json.loads(h.payload)["components"].get("front_wave") for h in subscriber.heard]
+    parts = [json.loads(h.payload)["components"].get("front-wave-trigger") for h in subscriber.heard]
     assert parts[0]["platform"] == "device_automation"
     assert {"platform": "device_automation"} in parts[1:]
     assert parts[-1] is None
@@ -140,10 +173,12 @@ def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver,
     first = deliver(mosquitto.url, homeassistant=home(before))
     tell(first)
     former = listen(mosquitto.port, "homeassistant/#")
-    count = 1 if before == "device" else 10
+    count = 1 if before == "device" else 12
     until(lambda: len(former.heard) == count, "told")
     first.close()
-    second = deliver(mosquitto.url, homeassistant=home(after), wait=False)
+    second = deliver(mosquitto.url, homeassistant=home(after), start=False)
+    second._home._settle_s = 0.05
+    second.start()
     tell(second)
     gone = {h.topic for h in former.heard}
     until(lambda: {h.topic for h in former.heard if not h.payload} == gone, "the former topics are emptied")
@@ -156,6 +191,12 @@ def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver,
         )
     }
     late = listen(mosquitto.port, "homeassistant/#")
+    if after != "off":  # Home Assistant is asked to keep what moves, then told where it is now
+        lets_go = [h for h in former.heard if h.payload == '{"migrate_discovery":true}']
+        assert {h.topic for h in lets_go} == gone
+        assert not any(h.retained for h in lets_go)
+        told_again = {h.topic for h in former.heard[former.heard.index(lets_go[-1]) :] if len(h.payload) > 99}
+        assert told_again == now
     late.publish("homeassistant/end", "x")
     until(lambda: late.on("homeassistant/end"), "all retained ones have come")
     assert {h.topic for h in late.heard if h.retained} == now

@@ -1,0 +1,198 @@
+"""The entities and device triggers that Home Assistant builds for an agent. Pure.
+
+Only a start passes the event entity's template, so that it fires once a gesture; it has no availability,
+because Home Assistant replays the last event of an entity that becomes available.
+
+Keys and unique ids hold what a person named between marks that no name contains, so that no camera, agent
+or taught gesture ("now", "camera") can be mistaken for something else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from agent.delivery.topics import NO_GESTURE_NOW, Topics
+
+Component: TypeAlias = "dict[str, Any]"
+
+HEALTH_EXPIRES_S = 180  # three missed `bridge/health`
+
+_ONLY_STARTS = "{{ value if value_json.phase == 'started' else '' }}"
+_STATE = "{{ value_json.state }}"
+_ONLINE_OR_NOT = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # disabled is not online
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What there is to tell of."""
+
+    topics: Topics
+    version: str
+    cameras: tuple[str, ...]
+    gestures: tuple[str, ...]
+    backend: str = ""
+    name: str | None = None  # of the device; None: the agent's id
+    area: str | None = None
+    page: str | None = None  # URL of the agent's own page
+    wakes: bool = False  # a gesture wakes the rules, so being awake is worth showing
+
+    @property
+    def node(self) -> str:
+        """Unique among all devices, safe in a topic."""
+        return f"gesture_{self.topics.agent}"
+
+
+def components(about: Described) -> dict[str, Component]:
+    """All entities and triggers, by key. A key holds only what a topic may: a-z 0-9 _ -."""
+    parts = {"enabled": _enabled(about), "outbox": _outbox(about), "latency": _latency(about)}
+    for camera in about.cameras:
+        parts[f"{camera}-gesture"] = _event(about, camera)
+        parts[f"{camera}-now"] = _now(about, camera)
+        parts[f"{camera}-camera"] = _connectivity(about, camera)
+        parts[f"{camera}-fps"] = _fps(about, camera)
+        if about.wakes:
+            parts[f"{camera}-armed"] = _armed(about, camera)
+        for gesture in about.gestures:
+            parts[f"{camera}-{gesture}-trigger"] = _trigger(about, camera, gesture)
+    return parts
+
+
+def bridge(about: Described) -> dict[str, str]:
+    """Availability: whether the agent is there."""
+    return {"topic": about.topics.bridge_state, "value_template": _STATE}
+
+
+def _event(about: Described, camera: str) -> Component:
+    return {
+        "platform": "event",
+        **_named(about, "event", f"Gesture {camera}", camera, "gesture"),
+        "icon": "mdi:hand-wave",
+        "state_topic": about.topics.event(camera),
+        "value_template": _ONLY_STARTS,
+        "event_types": list(about.gestures),
+        "qos": 1,
+        "availability": [],
+    }
+
+
+def _now(about: Described, camera: str) -> Component:
+    topic = about.topics.gesture(camera)
+    return {
+        "platform": "sensor",
+        **_named(about, "sensor", f"Current gesture {camera}", camera, "now"),
+        "icon": "mdi:hand-back-right",
+        "device_class": "enum",
+        "options": [NO_GESTURE_NOW, *about.gestures],
+        "state_topic": topic,
+        "value_template": "{{ value_json.gesture }}",
+        "json_attributes_topic": topic,
+        "qos": 1,
+        "availability": [
+            bridge(about),
+            {"topic": about.topics.camera_state(camera), "value_template": _ONLINE_OR_NOT},
+        ],
+        "availability_mode": "all",
+    }
+
+
+def _connectivity(about: Described, camera: str) -> Component:
+    topic = about.topics.camera_state(camera)
+    return {
+        "platform": "binary_sensor",
+        **_named(about, "binary_sensor", f"Camera {camera}", camera, "camera"),
+        "device_class": "connectivity",
+        "entity_category": "diagnostic",
+        "state_topic": topic,
+        "value_template": _ONLINE_OR_NOT,
+        "json_attributes_topic": topic,
+        "payload_on": "online",
+        "payload_off": "offline",
+        "qos": 1,
+    }
+
+
+def _armed(about: Described, camera: str) -> Component:
+    return {
+        "platform": "binary_sensor",
+        **_named(about, "binary_sensor", f"Awake {camera}", camera, "armed"),
+        "icon": "mdi:ear-hearing",
+        "state_topic": about.topics.armed(camera),
+        "value_template": "{{ 'ON' if value_json.armed else 'OFF' }}",
+        "json_attributes_topic": about.topics.armed(camera),
+        "qos": 1,
+    }
+
+
+def _enabled(about: Described) -> Component:
+    return {
+        "platform": "switch",
+        **_named(about, "switch", "Recognition", "enabled"),
+        "icon": "mdi:cctv",
+        "state_topic": about.topics.enabled_state,
+        "command_topic": about.topics.enabled_set,
+        "payload_on": "ON",
+        "payload_off": "OFF",
+        "qos": 1,
+    }
+
+
+def _outbox(about: Described) -> Component:
+    return {
+        **_diagnostic(about, "Undelivered events", "outbox"),
+        "icon": "mdi:tray-full",
+        "value_template": "{{ value_json.outbox.depth }}",
+    }
+
+
+def _latency(about: Described) -> Component:
+    return {
+        **_diagnostic(about, "Latency", "latency"),
+        "device_class": "duration",
+        "unit_of_measurement": "ms",
+        "suggested_display_precision": 0,
+        "value_template": "{{ value_json.latency.p50 | default(none) }}",
+    }
+
+
+def _fps(about: Described, camera: str) -> Component:
+    return {
+        **_diagnostic(about, f"Frame rate {camera}", camera, "fps"),
+        "icon": "mdi:filmstrip",
+        "unit_of_measurement": "fps",
+        "suggested_display_precision": 0,
+        "value_template": f"{{{{ value_json.camera['{camera}'].fps | default(none) }}}}",
+    }
+
+
+def _diagnostic(about: Described, name: str, *key: str) -> Component:
+    """A figure out of `bridge/health`."""
+    return {
+        "platform": "sensor",
+        **_named(about, "sensor", name, *key),
+        "entity_category": "diagnostic",
+        "state_class": "measurement",
+        "state_topic": about.topics.bridge_health,
+        "expire_after": HEALTH_EXPIRES_S,
+        "qos": 0,
+    }
+
+
+def _trigger(about: Described, camera: str, gesture: str) -> Component:
+    return {
+        "platform": "device_automation",
+        "automation_type": "trigger",
+        "type": "gesture",
+        "subtype": f"{gesture} {camera}",
+        "topic": about.topics.action(camera),
+        "payload": gesture,
+        "qos": 1,
+    }
+
+
+def _named(about: Described, domain: str, name: str, *key: str) -> Component:
+    return {
+        "unique_id": ".".join((about.node, *key)),
+        "default_entity_id": f"{domain}.{'_'.join((about.topics.agent, *key))}".replace("-", "_"),
+        "name": name,
+    }
