@@ -63,7 +63,7 @@ def rooms(args: argparse.Namespace) -> None:
     target = args.work / "rooms.pkl"
     if target.exists():
         return
-    target.write_bytes(pickle.dumps(photographed(args.data, args.seed)))
+    target.write_bytes(pickle.dumps(photographed(args.data, args.work, args.seed)))
 
 
 def render(args: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .cutout import cut_out, into
 from .features import chosen
 from .photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS, photos, read, worn
 from .rois import Roi, crop, roi_from_landmarks
@@ -26,6 +27,7 @@ STORED = 176  # px of a stored picture
 ROOM = 1.6  # side of a stored picture / side of the hand box
 RANDOM = LABELS.index("random")
 GREEN = {"drgfreeman_rps", "tanishka"}
+MOVED = 0.75  # share of the photographed hands that are put into another room
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Pictures:
     source: np.ndarray
     mask: np.ndarray  # bool: green screen, to be keyed
     points: np.ndarray  # (N, 21, 2) landmarks, px of the stored picture; nan where there is no hand
+    cut: np.ndarray  # row of `cutouts`, -1: none
+    cutouts: np.ndarray  # (M, STORED, STORED) uint8 opacity of hands before photographed walls
 
 
 def _pointing(a: np.ndarray, b: np.ndarray) -> float:
@@ -54,7 +58,7 @@ def stored_points(points: np.ndarray, roi: Roi) -> np.ndarray:
 
 
 def pack(data: Path, work: Path, target: Path, renders: int) -> None:
-    """Cut every hand of every photograph and render, write `target` and its `.images.npy`."""
+    """Cut every hand of every photograph and render; write `target`, its `.images.npy` and `.cutouts.npy`."""
     found: dict[str, dict] = {}
     rows: list[tuple] = []
 
@@ -128,17 +132,26 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
                 "render",
             )
     columns = list(zip(*rows, strict=True))
-    np.save(target.with_suffix(".images.npy"), np.stack(columns[0]))
+    images, points = np.stack(columns[0]), np.array(columns[8], np.float32)
+    group, source, mask = (np.array(columns[k]) for k in (5, 6, 7))
+    worth = (source != "render") & ~mask & ~np.isnan(points[:, 0, 0]) & ~np.char.endswith(group, "/idle")
+    cut = np.where(worth, np.cumsum(worth) - 1, -1)
+    np.save(target.with_suffix(".images.npy"), images)
+    np.save(
+        target.with_suffix(".cutouts.npy"),
+        np.stack([cut_out(images[i], points[i]) for i in tqdm(np.nonzero(worth)[0], desc="cutouts")]),
+    )
     np.savez(
         target,
         label=np.array(columns[1]),
         thumb=np.array(columns[2], float),
         free=np.array(columns[3]),
         lean=np.array(columns[4]),
-        group=np.array(columns[5]),
-        source=np.array(columns[6]),
-        mask=np.array(columns[7]),
-        points=np.array(columns[8], np.float32),
+        group=group,
+        source=source,
+        mask=mask,
+        points=points,
+        cut=cut,
     )
 
 
@@ -147,7 +160,8 @@ def load(target: Path) -> Pictures:
     z = np.load(target)
     return Pictures(
         np.load(target.with_suffix(".images.npy"), mmap_mode="r"),
-        *(z[field.name] for field in fields(Pictures)[1:]),
+        *(z[field.name] for field in fields(Pictures)[1:-1]),
+        np.load(target.with_suffix(".cutouts.npy"), mmap_mode="r"),
     )
 
 
@@ -187,8 +201,13 @@ def draw(
 ) -> tuple[np.ndarray, int, np.ndarray]:
     """One training picture, its label, its landmarks (21, 2) from -1 to 1 across the picture."""
     image = p.images[i]
-    if p.mask[i] and rng.random() < 0.8:
-        image = key_green(image, cv2.resize(rooms[rng.integers(len(rooms))], (STORED, STORED)))
+    if (p.mask[i] or p.cut[i] >= 0) and rng.random() < MOVED:
+        room = cv2.resize(rooms[rng.integers(len(rooms))], (STORED, STORED))
+        if rng.random() < 0.5:
+            room = np.ascontiguousarray(room[:, ::-1])
+        light = np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.05, 3))  # rooms are lit otherwise
+        lit = np.clip(image * light, 0, 255)
+        image = key_green(image, room) if p.mask[i] else into(room, lit, p.cutouts[p.cut[i]])
     label, tilt = int(p.label[i]), float(p.thumb[i])
     spin = rng.normal(0, 0.25)
     if p.free[i]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -13,16 +14,24 @@ SIDE = 320  # px of a room
 COUNT = 260  # pieces of photographs
 
 
-def photographed(data: Path, seed: int) -> list[np.ndarray]:
-    """Squares cut at random from the photographs that show a room."""
+SOURCES = ("emrecandir", "subhih")  # photographs that show a room, and are not kept for testing
+
+
+def photographed(data: Path, work: Path, seed: int) -> list[np.ndarray]:
+    """Squares cut at random from photographs, beside the hands that were found in them."""
     rng = np.random.default_rng(seed + 5)
-    wide = [p for p in photos(data) if p.source in {"emrecandir", "subhih", "anton"}]
-    out = []
-    for i in rng.choice(len(wide), COUNT, replace=False):
-        image = read(wide[i])
+    wide = [p for p in photos(data) if p.source in SOURCES]
+    found = {source: pickle.loads((work / f"found-{source}.pkl").read_bytes()) for source in SOURCES}
+    out: list[np.ndarray] = []
+    for i in rng.permutation(len(wide)):
+        if len(out) == COUNT:
+            break
+        image, hands = read(wide[i]), found[wide[i].source][wide[i].row]
         height, width = image.shape[:2]
         side = int(rng.uniform(140, height))
         x, y = int(rng.integers(0, width - side + 1)), int(rng.integers(0, height - side + 1))
+        if any(x < p[0] < x + side and y < p[1] < y + side for hand in hands for p in hand.points):
+            continue
         out.append(cv2.resize(image[y : y + side, x : x + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA))
     return out
 

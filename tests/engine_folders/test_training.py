@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engines.training.crops import RANDOM, STORED, Pictures, chances, draw, stored_points
+from engines.training.cutout import cut_out, into
 from engines.training.poses import KINDS
 from engines.training.rois import Roi
 
@@ -32,6 +33,8 @@ def pictures(
         source=np.array(["photo"] * count),
         mask=np.zeros(count, bool),
         points=np.stack([points] * count),
+        cut=np.full(count, -1),
+        cutouts=np.zeros((0, STORED, STORED), np.uint8),
     )
 
 
@@ -98,3 +101,31 @@ def test_most_kinds_of_rendered_hands_are_none_of_the_five_gestures() -> None:
     labels = [kind.label for kind in KINDS.values()]
     assert labels.count("random") > len(labels) / 2
     assert set(labels) == {"thumb", "fist", "stop", "ok", "two", "random"}
+
+
+def drawn_hand() -> tuple[np.ndarray, np.ndarray]:
+    """A flat open hand, skin-coloured on a bluish wall with noise, and its landmarks."""
+    rng = np.random.default_rng(0)
+    points = np.zeros((21, 2), np.float32)
+    points[0] = (88, 140)
+    for finger in range(5):
+        base = np.array([58 + 15 * finger, 105 if finger else 125], np.float32)
+        up = np.array([(finger - 2) * 5, -16], np.float32)
+        points[1 + 4 * finger : 5 + 4 * finger] = base + up * np.arange(4)[:, None]
+    image = np.full((STORED, STORED, 3), (90, 110, 140), np.uint8)
+    for finger in range(5):
+        chain = points[[0, *range(1 + 4 * finger, 5 + 4 * finger)]]
+        cv2.polylines(image, [chain.astype(np.int32)], False, (205, 150, 120), 13)
+    cv2.fillConvexPoly(image, cv2.convexHull(points[[0, 1, 5, 9, 13, 17]].astype(np.int32)), (205, 150, 120))
+    return np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8), points
+
+
+def test_a_hand_is_cut_out_along_its_edge_and_put_into_another_room() -> None:
+    image, points = drawn_hand()
+    truth = image[..., 0].astype(int) > image[..., 2].astype(int) + 20
+    hand = cut_out(image, points) > 127
+    assert (hand & truth).sum() / (hand | truth).sum() > 0.85
+    room = np.full_like(image, 255)
+    moved = into(room, image, cut_out(image, points))
+    assert (moved[:20] == 255).all()  # no wall came along
+    assert abs(int(moved[110, 88, 0]) - int(image[110, 88, 0])) <= 2
