@@ -51,10 +51,31 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
 
 def check_models(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Verdict]:
     """Whether every network that the settings ask for is here, with the right sha256."""
-    from agent.inference.models import engines_of
+    from agent.inference.models import engines_of, runs_elsewhere
 
     for name in engines_of(recognition):
-        yield _check_model(name, cache_dir)
+        yield (
+            _check_remote(name, recognition)
+            if runs_elsewhere(name, recognition)
+            else _check_model(name, cache_dir)
+        )
+
+
+def _check_remote(name: str, recognition: RecognitionSettings) -> Verdict:
+    from agent.inference.engine import connect_engine
+    from agent.inference.manifest import load_manifest
+
+    try:
+        engine = connect_engine(load_manifest(name), recognition.triton, backend=recognition.backend)
+    except ModelError as exc:
+        return Verdict("model", name, "fail", str(exc).removeprefix(f"{name}: "))
+    try:
+        if engine.away is not None:
+            away = engine.away.removeprefix(f"{name} ")
+            return Verdict("model", name, "warn", f"{away} (the agent would start and keep trying)")
+        return Verdict("model", name, "ok", f"at {engine.address}, version {engine.version}")
+    finally:
+        engine.close()
 
 
 def _check_model(name: str, cache_dir: Path) -> Verdict:

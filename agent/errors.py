@@ -42,5 +42,9 @@ class EndOfSource(LostForNow):
     """A file or folder has been played to its end."""
 
 
+class EngineAway(LostForNow):
+    """A network that runs on another machine does not answer, or not as it should."""
+
+
 class BrokerLost(LostForNow):
     """The MQTT broker refuses, is unreachable, or went away."""

@@ -28,7 +28,7 @@ from agent.core.types import (
     GestureStarted,
     Sight,
 )
-from agent.errors import ConfigError
+from agent.errors import ConfigError, EngineAway
 
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
@@ -143,6 +143,8 @@ class Loop:
         self._latency = LatencyWindow()
         self._stages: dict[str, LatencyWindow] = {}
         self._health_due = clock()
+        self._blind: str | None = None  # why nothing can be recognised although there are pictures
+        self._blind_since = 0.0
         self._reload_wanted = False
         self._stopping = False
 
@@ -206,7 +208,7 @@ class Loop:
 
     def _look(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
-        for sight in self._eyes.see(frames):
+        for sight in self._see(frames):
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
@@ -217,6 +219,31 @@ class Loop:
         took = self._clock() - began
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
+
+    def _see(self, frames: Sequence[Frame]) -> list[Sight]:
+        """What the eyes see; nothing while a network that runs elsewhere is away: hands end in silence."""
+        try:
+            sights = self._eyes.see(frames)
+        except EngineAway as exc:
+            self._recognition_changed(str(exc))
+            for frame in frames:
+                self._eyes.forget(frame.camera)
+            return []
+        self._recognition_changed(None)
+        return sights
+
+    def _recognition_changed(self, reason: str | None) -> None:
+        """Tell it at once, and once."""
+        before, self._blind = self._blind, reason
+        if before == reason:
+            return
+        if before is None:
+            self._blind_since = self._clock()
+            log.warning("engine_lost", reason=reason)
+        elif reason is None:
+            log.info("engine_back", after_s=round(self._clock() - self._blind_since, 1))
+        self._hooks.state_changed(self.summary())
+        self._health_due = self._clock()
 
     def _end(self, camera: str) -> None:
         now, world = self._clock(), self._hooks.world()
@@ -315,12 +342,19 @@ class Loop:
         if not self.enabled:
             return "switched off, cameras are closed"
         online = sum(state.state == "online" for state in self._states.values())
-        return f"{online} of {len(self._cameras)} cameras online"
+        cameras = f"{online} of {len(self._cameras)} cameras online"
+        return cameras if self._blind is None else f"{cameras}, but nothing is recognised: {self._blind}"
 
     def health(self) -> dict[str, Any]:
         """The loop's part of `bridge/health`, with that of its surroundings."""
         stages = {name: window.summary() for name, window in self._stages.items()}
-        return {**self._hooks.health(), "latency": self._latency.summary(), "stages": stages}
+        recognition = {"state": "online" if self._blind is None else "away", "reason": self._blind}
+        return {
+            **self._hooks.health(),
+            "recognition": recognition,
+            "latency": self._latency.summary(),
+            "stages": stages,
+        }
 
     def _tell_health(self) -> None:
         now = self._clock()

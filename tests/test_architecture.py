@@ -37,6 +37,7 @@ HEAVY = {
     "tensorrt",
     "pycuda",
     "tree_sitter",
+    "tritonclient",
 }
 PURE_CORE_FORBIDS = HEAVY | {
     "asyncio", "io", "logging", "os", "pathlib", "pydantic", "random", "socket", "sqlite3", "structlog",

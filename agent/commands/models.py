@@ -80,10 +80,10 @@ def fetch_models(
 
 def make_ready(settings: Settings) -> Path:
     """Fetch what the settings ask for and is missing, telling it on stderr; the cache folder."""
-    from agent.inference.models import engines_of, fetch, locate
+    from agent.inference.models import fetch, files_of, locate
 
     cache = cache_folder(settings.agent, os.environ)
-    names = engines_of(settings.recognition)
+    names = files_of(settings.recognition)
     try:
         for name in names:
             locate(name, cache)

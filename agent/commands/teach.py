@@ -126,7 +126,7 @@ def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_js
     from agent.core.taught import left_out
     from agent.inference.background import background
     from agent.inference.manifest import load_manifest
-    from agent.inference.models import find
+    from agent.inference.models import classifier_of
     from agent.inference.perception import build_perception
     from agent.inference.taught import load_taught, must_fit, save_taught
     from agent.inference.taught import teach as fit
@@ -137,7 +137,7 @@ def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_js
     _check_name(name, manifest.labels, before, improve=improve)
     if manifest.output.embedding is None:
         raise ModelError(f"{manifest.name}: has no output embedding, so it cannot learn gestures")
-    classifier = find(manifest.name, cache).sha256
+    classifier = classifier_of(settings.recognition, cache)
     kept = before if improve or before is None else before.without(name)
     if kept is not None:
         must_fit(kept, classifier, state)
@@ -205,12 +205,12 @@ def _tell(facts: dict[str, Any], taught: Taught, new: Hands, name: str, *, as_js
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:
-    from agent.inference.models import find
+    from agent.inference.models import classifier_of
     from agent.inference.taught import load_taught
 
     taught = load_taught(state_folder(settings.agent, os.environ))
     try:
-        now = find(settings.recognition.gestures, cache_folder(settings.agent, os.environ)).sha256
+        now = classifier_of(settings.recognition, cache_folder(settings.agent, os.environ))
     except ModelError:
         now = ""
     rows = (

@@ -46,10 +46,12 @@ Duration = Annotated[
 ID_PATTERN = r"^[a-z0-9_-]{1,64}$"
 URL_PATTERN = r"^(embedded|mqtts?://[^/\s]+)$"
 BASE_PATTERN = r"^[^#+\s]+$"
+SERVER_PATTERN = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
 FORMS = {  # the same for people
     ID_PATTERN: "a name of 1 to 64 of the letters a-z 0-9 _ -",
     URL_PATTERN: '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"',
     BASE_PATTERN: "part of a topic: no space, no + and no #",
+    SERVER_PATTERN: '"http://HOST[:PORT]" or "https://HOST[:PORT]", perhaps with a path',
 }
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -122,10 +124,28 @@ class CameraSettings(Model):
         return f"{scheme}://{login}@{rest}"
 
 
+class TlsSettings(Model):
+    """TLS of a connection; used when its URL says mqtts:// or https://."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    verify: bool = True
+
+
+class TritonSettings(Model):
+    """The server that runs networks for this agent: Triton, or another that speaks KServe v2 over HTTP."""
+
+    url: Annotated[str, Field(pattern=SERVER_PATTERN)] = "http://localhost:8000"
+    networks: Literal["classifier", "all"] = "classifier"
+    timeout: Annotated[Duration, Field(gt=0, le=10)] = 1.0
+    tls: TlsSettings = TlsSettings()
+
+
 class RecognitionSettings(Model):
     """Which networks look, and how."""
 
-    backend: Literal["auto", "onnxruntime", "tensorrt"] = "auto"
+    backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
     pose: Literal["blazepose", "bodyposenet"] = "blazepose"
     proposal: Literal["pose", "palm", "both"] = "both"
     gestures: str = "gesturenet-landmark"
@@ -134,6 +154,7 @@ class RecognitionSettings(Model):
     look_around: Duration = 1.0
     min_person: Share = 0.5
     min_hand: Share = 0.5
+    triton: TritonSettings = TritonSettings()
 
 
 class RestSettings(Model):
@@ -159,15 +180,6 @@ class DebounceSettings(Model):
         if self.keep > self.confidence:
             raise ValueError(f"keep ({self.keep}) must not be above confidence ({self.confidence})")
         return self
-
-
-class TlsSettings(Model):
-    """TLS of the MQTT connection; used when the URL says mqtts://."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    verify: bool = True
 
 
 class MqttSettings(Model):

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
+
+if TYPE_CHECKING:
+    from agent.config.settings import TritonSettings
+    from agent.inference.manifest import Manifest
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
 
@@ -16,6 +20,11 @@ BACKENDS = {
     "onnxruntime": "agent.inference.onnxruntime_engine:OnnxRuntimeEngine",
 }
 """Name -> dotted path; imported on choice, so that no other library has to be installed."""
+
+REMOTE_BACKENDS = {
+    "triton": "agent.inference.triton_engine:TritonEngine",
+}
+"""The same for networks that run on another machine: those have no file here, and may be away."""
 
 
 class Engine(Protocol):
@@ -40,12 +49,29 @@ class Engine(Protocol):
         """Free what it holds; running it afterwards is an `EngineError`. Closing twice does nothing."""
 
 
+class RemoteEngine(Engine, Protocol):
+    """An engine that may be away; then `run` raises `EngineAway`."""
+
+    @property
+    def address(self) -> str:
+        """Where it runs."""
+
+    @property
+    def away(self) -> str | None:
+        """Why it cannot be used now; None while it can."""
+
+    @property
+    def version(self) -> str | None:
+        """Of the network, as its server counts; None before it was ever there."""
+
+
 def choose_backend(backend: str) -> tuple[str, str]:
     """The backend that `auto` or a name stands for, and why. Raises `ModelError` for an unknown name."""
     if backend == "auto":
         return "onnxruntime", "the only backend of this version, it runs on every machine"
-    if backend not in BACKENDS:
-        raise ModelError(f'backend "{backend}" is not known; there are: auto, {", ".join(BACKENDS)}')
+    if backend not in (*BACKENDS, *REMOTE_BACKENDS):
+        known = ", ".join((*BACKENDS, *REMOTE_BACKENDS))
+        raise ModelError(f'backend "{backend}" is not known; there are: auto, {known}')
     return backend, "set in recognition.backend"
 
 
@@ -58,6 +84,20 @@ def load_engine(name: str, path: Path, *, backend: str = "auto", threads: int = 
     except ImportError as exc:
         raise ModelError(f'{name}: backend "{chosen}" is not installed here ({exc})') from exc
     engine: Engine = make(name, path, threads=threads)
+    return engine
+
+
+def connect_engine(manifest: Manifest, settings: TritonSettings, *, backend: str = "triton") -> RemoteEngine:
+    """The network of that name on its server, there or away. Raises `ModelError` when it is another one."""
+    module, _, cls = REMOTE_BACKENDS[backend].partition(":")
+    try:
+        make = getattr(import_module(module), cls)
+    except ImportError as exc:
+        raise ModelError(
+            f'{manifest.name}: backend "{backend}" is not installed here ({exc}); '
+            f"pip install 'gesture-agent[{backend}]'"
+        ) from exc
+    engine: RemoteEngine = make(manifest, settings)
     return engine
 
 

@@ -12,15 +12,15 @@ from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
 from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
-from agent.errors import ModelError
+from agent.errors import EngineAway, ModelError
 from agent.inference.blazepose import PoseNet
 from agent.inference.bodies import BodyNet, BodyTracker, Person
 from agent.inference.detector import Detector
-from agent.inference.engine import Engine, load_engine
+from agent.inference.engine import REMOTE_BACKENDS, Engine, RemoteEngine, connect_engine, load_engine
 from agent.inference.gestures import HandReader, Readout
 from agent.inference.hands import HandFinder, hand_box
 from agent.inference.manifest import Manifest, load_manifest
-from agent.inference.models import find
+from agent.inference.models import classifier_of, find, runs_elsewhere
 from agent.inference.palm import PalmFinder
 from agent.inference.places import Candidate
 from agent.inference.search import HandSearch
@@ -53,8 +53,10 @@ class Perception:
         *,
         close: Callable[[], None] = lambda: None,
         models: Mapping[str, str] | None = None,
+        remotes: Sequence[RemoteEngine] = (),
     ) -> None:
-        self.models = dict(models or {})  # name: sha256 of what is loaded
+        self.models = dict(models or {})  # name: sha256 of what is loaded, or the address where it runs
+        self._remotes = tuple(remotes)
         self._settings, self._pose, self._palms, self._reader = settings, pose, palms, reader
         self._close = close
         self._eyes: dict[str, _Eye] = {}
@@ -67,8 +69,11 @@ class Perception:
     def see(self, frames: Sequence[Frame]) -> list[Sight]:
         """One sight a frame, in order. The hands of all frames go through the classifier in one batch.
 
-        Raises `EngineError`.
+        Raises `EngineError`, and `EngineAway` while a network that runs elsewhere cannot be had.
         """
+        for remote in self._remotes:
+            if remote.away is not None:
+                raise EngineAway(remote.away)  # before work is done that would be for nothing
         looks = [self._look(frame) for frame in frames]
         together = Stopwatch()
         with together.stage("crop"):
@@ -213,14 +218,22 @@ def build_perception(
     """
     if settings.pose != "blazepose":
         raise ModelError(f'recognition.pose is "{settings.pose}"; this version has "blazepose"')
+    here = "auto" if settings.backend in REMOTE_BACKENDS else settings.backend
     opened: list[Engine] = []
+    remotes: list[RemoteEngine] = []
     models: dict[str, str] = {}
 
     def load(name: str) -> tuple[Engine, Manifest]:
+        manifest = load_manifest(name, engines)
+        if runs_elsewhere(name, settings):
+            remotes.append(connect_engine(manifest, settings.triton))
+            models[name] = remotes[-1].address
+            opened.append(remotes[-1])
+            return opened[-1], manifest
         located = find(name, cache_dir, engines)
         models[name] = located.sha256
-        opened.append(load_engine(name, located.path, backend=settings.backend, threads=settings.threads))
-        return opened[-1], load_manifest(name, engines)
+        opened.append(load_engine(name, located.path, backend=here, threads=settings.threads))
+        return opened[-1], manifest
 
     def close() -> None:
         for engine in reversed(opened):
@@ -228,7 +241,9 @@ def build_perception(
 
     try:
         network, manifest = load(settings.gestures)
-        own = head_for(taught, models[settings.gestures], manifest.labels) if taught else None
+        own = None
+        if taught:
+            own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
         reader = _gesture_reader(network, manifest, own)
         palms = PalmFinder(Detector(*load("palm-detector")))
         pose = None
@@ -237,4 +252,4 @@ def build_perception(
     except BaseException:
         close()
         raise
-    return Perception(settings, pose, palms, reader, close=close, models=models)
+    return Perception(settings, pose, palms, reader, close=close, models=models, remotes=remotes)

@@ -1,0 +1,155 @@
+"""A network that runs on a Triton Inference Server: `backend = "triton"`, for cameras too thin for it.
+
+The server may go and come back while we run. A thread of this engine keeps an eye on it, so that its loss is
+noticed while nobody is in view too, and so that the loop waits for it at most once: from then on `run` says
+`EngineAway` at once, until the server is there again with the network that the manifest describes.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+
+from agent.config.settings import TritonSettings
+from agent.core.types import Floats
+from agent.errors import EngineAway, EngineError, ModelError
+from agent.inference.engine import Shape, check_inputs
+from agent.inference.manifest import Manifest
+from agent.inference.triton_line import Line
+from agent.inference.triton_terms import Served, misfits, served, terms_of
+
+CHECK_S = 5.0  # between two looks at a server that is well
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # between two tries to reach one that is away
+
+
+class TritonEngine:
+    """See `Engine`. Away is a state: it starts without the server and takes up work when it is there."""
+
+    def __init__(self, manifest: Manifest, settings: TritonSettings, *, check_s: float = CHECK_S) -> None:
+        """Raises `ModelError` when the server is there with another network, or certificates are wrong."""
+        self.name = manifest.name
+        self.address = settings.url
+        self._terms = terms_of(manifest)
+        self.inputs: Mapping[str, Shape] = self._terms.inputs
+        self.outputs: Mapping[str, Shape] = self._terms.outputs
+        self._line = Line(manifest.name, settings)
+        self._watching = Line(manifest.name, settings)
+        self._served: Served | None = None
+        self._away: str | None = "not asked yet"
+        self._check_s, self._retry_s = check_s, FIRST_RETRY_S
+        self._closed = False
+        self._wake = threading.Event()
+        try:
+            self._served = self._meet(self._line)
+            self._away = None
+        except EngineAway as exc:
+            self._away = str(exc)
+        self._thread = threading.Thread(target=self._watch, name=f"triton {self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def away(self) -> str | None:
+        """Why the server cannot be used now; None while it can."""
+        return self._away
+
+    @property
+    def version(self) -> str | None:
+        """Of the network, as the server counts; None before it was ever there."""
+        return self._served.version if self._served else None
+
+    def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Engine.run`. Raises `EngineAway` too, at once while the server is known to be away."""
+        if self._closed:
+            raise EngineError(f"{self.name}: is closed")
+        check_inputs(self.name, self.inputs, inputs)
+        if self._away is not None:
+            raise EngineAway(self._away)
+        try:
+            answer = self._run(inputs)
+        except EngineAway as exc:
+            self._away = str(exc)
+            self._wake.set()
+            raise
+        self._retry_s = FIRST_RETRY_S
+        return answer
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._closed = True
+        self._wake.set()
+        self._line.close()
+
+    def _run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """In as many requests as the server wants. Raises `EngineAway`, `EngineError`."""
+        counts = {len(array) for array in inputs.values()}
+        if len(counts) != 1:
+            raise EngineError(
+                f"{self.name}: its inputs hold {sorted(counts)} pictures, not one number of them"
+            )
+        count = counts.pop()
+        step = (self._served.batch if self._served else None) or max(count, 1)
+        parts = [
+            self._request({name: array[start : start + step] for name, array in inputs.items()})
+            for start in range(0, count, step)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
+
+    def _request(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        count = len(next(iter(inputs.values())))
+        results = self._line.infer(inputs, list(self.outputs))
+        for name, array in results.items():
+            want = self._terms.outputs[name]
+            fits = len(array) == count and (not want or array.shape[1:] == want[1:])
+            if not fits or not np.isfinite(array).all():
+                what = f"{array.shape}" if not fits else "not finite"
+                raise EngineAway(
+                    f'{self.name} at {self.address}: output "{name}" of {count} pictures is {what}'
+                )
+        return results
+
+    def _meet(self, line: Line) -> Served:
+        """Whether the server has our network. Raises `EngineAway`, and `ModelError` when it is another."""
+        if not line.is_ready():
+            raise EngineAway(f"{self.name} at {self.address}: the server is not ready to run it")
+        metadata, config = line.metadata(), line.config()
+        try:
+            wrong = list(misfits(self._terms, metadata))
+            found = served(metadata, config)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise EngineAway(
+                f"{self.name} at {self.address}: what it says of the network is no metadata ({exc})"
+            ) from exc
+        if wrong:
+            raise ModelError(
+                f"{self.name} at {self.address} is another network: {'; '.join(wrong)}; "
+                f"serve the one that engines/{self.name}/manifest.toml describes"
+            )
+        return found
+
+    # The thread that keeps an eye on the server.
+
+    def _watch(self) -> None:
+        while not self._closed:
+            self._wake.wait(self._check_s if self._away is None else self._retry_s * random.uniform(0.8, 1.2))  # noqa: S311
+            self._wake.clear()
+            if not self._closed:
+                self._look()
+        self._watching.close()
+
+    def _look(self) -> None:
+        was_away = self._away is not None
+        if was_away:
+            self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
+        try:
+            self._served = self._meet(self._watching)
+        except (EngineAway, ModelError) as exc:
+            self._away = str(exc)
+        else:
+            self._away = None
+            if not was_away:
+                self._retry_s = FIRST_RETRY_S
