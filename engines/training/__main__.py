@@ -116,7 +116,7 @@ def gesturenet(args: argparse.Namespace) -> None:
     make(
         args.work,
         ENGINES / "gesturenet",
-        steps=args.steps or 3000,
+        steps=args.steps or 8000,
         without=tuple(args.without),
         seed=args.seed,
     )

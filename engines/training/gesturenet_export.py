@@ -135,4 +135,4 @@ def write(model: GestureNet, pictures: Pictures, held: tuple[str, ...], engine: 
         table[path.name] = row
         print(path.name, row)
     (work / "gesturenet.json").write_text(json.dumps(table, indent=1))
-    renew_sum(engine / "manifest.toml", fp32)
+    renew_sum(engine / "manifest.toml", fp16)  # the file that the manifest names
