@@ -15,15 +15,31 @@ app = typer.Typer(no_args_is_help=True)
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show every step, do none of them.")]
 
 
-@app.command(epilog=examples("gesture-agent service install --dry-run", "sudo gesture-agent service install"))
-def install(dry_run: DryRun = False) -> None:
+@app.command(
+    epilog=examples(
+        "gesture-agent service install --dry-run",
+        "sudo gesture-agent service install",
+        "sudo gesture-agent service install --keys    rules may press keys",
+    )
+)
+def install(
+    keys: Annotated[
+        bool | None,
+        typer.Option(
+            "--keys/--no-keys",
+            help="Whether it may press keys (/dev/uinput).",
+            show_default="as it is, at first not",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
     """Put the agent under /opt, its settings under /etc, and start it; again: upgrade it.
 
     What you changed in /etc/gesture-agent is kept.
     """
     from agent.service.install import install as do_install
 
-    do_install(typer.echo, dry_run=dry_run)
+    do_install(typer.echo, keys=keys, dry_run=dry_run)
 
 
 @app.command(epilog=examples("sudo gesture-agent service uninstall --keep-settings"))

@@ -8,7 +8,8 @@ try:
     from evdev import UInput, ecodes
 except ImportError as exc:
     raise CannotStart(
-        f"actions.keys needs the package evdev ({exc}); pip install 'gesture-agent[keys]', or set it to false"
+        f"actions.keys needs the package evdev ({exc}); pip install 'gesture-agent[keys]' or apt install "
+        "python3-evdev, or set it to false"
     ) from exc
 
 
@@ -25,7 +26,8 @@ class Keyboard:
         except OSError as exc:
             raise CannotStart(
                 f"actions.keys: /dev/uinput cannot be opened ({exc}); "
-                "load the module uinput and let this user write to the device (systemd/ has the udev rule)"
+                "`gesture-agent service install --keys` lets the service use it; by hand: load the module "
+                "uinput, let this user write to the device (systemd/71-gesture-agent-keys.rules)"
             ) from exc
 
     def press(self, keys: str) -> None:

@@ -12,7 +12,7 @@ import grp
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.errors import CannotStart
@@ -36,23 +36,36 @@ PACKAGES = {  # of the distribution, and the file by which they are known to be 
     "python3-venv": "usr/lib/python3*/ensurepip/__init__.py",
     "python3-systemd": "usr/lib/python3/dist-packages/systemd/__init__.py",
 }
+KEYS_PACKAGES = {"python3-evdev": "usr/lib/python3/dist-packages/evdev/__init__.py"}
 
 
-def install(say: Say, *, dry_run: bool = False, places: Places | None = None, run: Run = run) -> None:
-    """Put the agent in place and start it; again: upgrade it. Raises `CannotStart` with what to do."""
+def install(
+    say: Say,
+    *,
+    keys: bool | None = None,
+    dry_run: bool = False,
+    places: Places | None = None,
+    run: Run = run,
+) -> None:
+    """Put the agent in place and start it; again: upgrade it. Raises `CannotStart` with what to do.
+
+    `keys`: whether it may press keys through /dev/uinput; None leaves that as it is, at first false.
+    """
     places = places or Places()
     if not dry_run:
         _check_rights(places)
         if not (places.root / "run/systemd/system").is_dir():
             raise CannotStart("no systemd runs here; start `gesture-agent run` another way")
     say("Installing gesture-agent as a service" + (" (shown only, nothing is done)" if dry_run else ""))
-    carry_out(install_steps(places, home(), run), say, dry_run=dry_run)
+    carry_out(install_steps(places, home(), run, keys=keys), say, dry_run=dry_run)
     if dry_run:
         return
     say("gesture-agent is installed and running.")
     say(f"  settings  {places.settings}/config.toml, then: systemctl restart gesture-agent")
     say(f"  rules     {places.settings}/rules/, then: systemctl reload gesture-agent")
     say("  log       journalctl -u gesture-agent -f")
+    if not places.drop_in("keys.conf").exists():
+        say("  keys      rules that press keys need: gesture-agent service install --keys")
 
 
 def uninstall(
@@ -79,20 +92,17 @@ def _check_rights(places: Places) -> None:
         raise CannotStart('this needs root; try: sudo "$(command -v gesture-agent)" service ...')
 
 
-def install_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
+def install_steps(places: Places, source: Path, run: Run, *, keys: bool | None = None) -> Iterator[Step]:
     """Everything that makes a running service, in order. `source` is `home()`."""
     yield from _program_steps(places, source, run)
     yield from _settings_steps(places, source)
-    yield from _system_steps(places, source / "systemd", run)
+    yield from _system_steps(places, source / "systemd", run, keys=keys)
     yield command("start it with the machine", run, "systemctl", "enable", "--quiet", UNIT)
     yield command("start it now, wait until it is ready", run, "systemctl", "restart", UNIT)
 
 
 def _program_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
-    missing = [name for name, sign in PACKAGES.items() if not any(places.root.glob(sign))]
-    if missing and shutil.which("apt-get"):
-        words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
-        yield command("install what is missing", run, *words, *missing)
+    yield from _packages(places, PACKAGES, run)
     python = places.prefix / "bin" / "python"
     make = command(
         "make a virtual environment", run,
@@ -106,6 +116,13 @@ def _program_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
     yield put_text(places.share / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
     yield put_link(places.command, places.prefix / "bin" / "gesture-agent")
     yield _networks(places, run)
+
+
+def _packages(places: Places, wanted: Mapping[str, str], run: Run) -> Iterator[Step]:
+    missing = [name for name, sign in wanted.items() if not any(places.root.glob(sign))]
+    if missing and shutil.which("apt-get"):
+        words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+        yield command("install what is missing", run, *words, *missing)
 
 
 def _pip_install(source: Path, python: str, run: Run) -> None:
@@ -150,18 +167,37 @@ def _settings_steps(places: Places, source: Path) -> Iterator[Step]:
     yield give_text(places.settings / "mqtt-password", "", mode=0o600)
 
 
-def _system_steps(places: Places, files: Path, run: Run) -> Iterator[Step]:
+def _system_steps(places: Places, files: Path, run: Run, *, keys: bool | None) -> Iterator[Step]:
     yield from (_group(name, run) for name in GROUPS)
     yield put_text(places.unit, (files / places.unit.name).read_text(encoding="utf-8"))
     if places.is_jetson:
-        drop_in = places.unit.with_name(f"{UNIT}.d") / "jetson.conf"
+        drop_in = places.drop_in("jetson.conf")
         yield put_text(drop_in, (files / drop_in.name).read_text(encoding="utf-8"))
+    if keys or (keys is None and places.drop_in("keys.conf").exists()):
+        yield from _keys_steps(places, files, run)
+    elif keys is False:
+        yield from map(remove, _keys_files(places))
     yield command("reload systemd's units", run, "systemctl", "daemon-reload")
     yield put_text(places.udev_rule, (files / places.udev_rule.name).read_text(encoding="utf-8"))
     if (places.root / "run/udev/control").exists():  # not so in a container
         yield command("reload udev's rules", run, "udevadm", "control", "--reload")
-        words = ["trigger", "--action=change", "--subsystem-match=video4linux"]
-        yield command("apply them to the cameras", run, "udevadm", *words)
+        words = ["trigger", "--action=change", "--subsystem-match=video4linux", "--subsystem-match=misc"]
+        yield command("apply them to the devices", run, "udevadm", *words)
+
+
+def _keys_files(places: Places) -> tuple[Path, Path, Path]:
+    return places.drop_in("keys.conf"), places.keys_udev_rule, places.modules
+
+
+def _keys_steps(places: Places, files: Path, run: Run) -> Iterator[Step]:
+    """What a virtual keyboard needs: python-evdev, the device, and the right to write to it."""
+    yield from _packages(places, KEYS_PACKAGES, run)
+    yield _group("uinput", run)
+    drop_in, udev_rule, modules = _keys_files(places)
+    for path in (drop_in, udev_rule):
+        yield put_text(path, (files / path.name).read_text(encoding="utf-8"))
+    yield put_text(modules, "uinput\n")
+    yield command("load the module of /dev/uinput", run, "modprobe", "uinput")
 
 
 def _group(name: str, run: Run) -> Step:
@@ -181,8 +217,9 @@ def uninstall_steps(places: Places, run: Run, *, keep_settings: bool) -> Iterato
     stop = command("stop it for good", run, "systemctl", "disable", "--now", "--quiet", UNIT)
     yield Step(stop.what, stop.do, places.unit.exists)
     yield remove(places.unit)
-    yield remove(places.unit.with_name(f"{UNIT}.d"))
-    yield remove(places.udev_rule)
+    yield remove(places.drop_in(""))
+    for path in (places.udev_rule, places.keys_udev_rule, places.modules):
+        yield remove(path)
     yield command("reload systemd's units", run, "systemctl", "daemon-reload")
     yield remove(places.command)
     yield remove(places.prefix)

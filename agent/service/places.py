@@ -10,6 +10,7 @@ from agent.errors import CannotStart
 
 UNIT = "gesture-agent.service"
 UDEV_RULE = "70-gesture-agent.rules"
+KEYS_UDEV_RULE = "71-gesture-agent-keys.rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,24 @@ class Places:
         """The unit; beside it the folder of its drop-ins."""
         return self.root / "etc/systemd/system" / UNIT
 
+    def drop_in(self, name: str) -> Path:
+        """One of the unit's drop-ins."""
+        return self.unit.with_name(f"{UNIT}.d") / name
+
     @property
     def udev_rule(self) -> Path:
         """Rights of the cameras' devices."""
         return self.root / "etc/udev/rules.d" / UDEV_RULE
+
+    @property
+    def keys_udev_rule(self) -> Path:
+        """Rights of /dev/uinput."""
+        return self.udev_rule.with_name(KEYS_UDEV_RULE)
+
+    @property
+    def modules(self) -> Path:
+        """Kernel modules to load with the machine."""
+        return self.root / "etc/modules-load.d/gesture-agent.conf"
 
     @property
     def cache(self) -> Path:

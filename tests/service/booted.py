@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 if sys.version_info >= (3, 11):
     import tomllib
 else:

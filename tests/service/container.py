@@ -19,6 +19,8 @@ import numpy as np
 import platformdirs
 import pytest
 from booted import ROOT, Booted, base_system, wheels, why_not
+from endless import NAME as ENDLESS
+from endless import write_endless
 
 UNIT = "gesture-agent.service"
 PATIENCE_S = 90
@@ -84,6 +86,10 @@ def restart(machine: Booted) -> None:
 def next_event(machine: Booted, topic: str = "gesture/+/camera/+/event") -> str:
     """The next message, by a subscriber of the real broker."""
     return machine.run("mosquitto_sub", "-t", topic, "-C", "1", "-W", "60")
+
+
+def watchdog_timeouts(machine: Booted) -> int:
+    return machine.run("journalctl", "-u", UNIT, "--no-pager").count("Watchdog timeout")
 
 
 def test_it_installs_and_is_ready_without_camera_and_without_broker(machine: Booted):
@@ -152,7 +158,20 @@ def test_frozen_it_is_killed_by_the_watchdog_and_is_back(machine: Booted):
     before = state(machine)
     machine.run("kill", "-STOP", str(before["pid"]))
     wait_until(lambda: state(machine)["running"] and state(machine)["pid"] != before["pid"], "started again")
-    assert "Watchdog timeout" in machine.run("journalctl", "-u", UNIT, "--no-pager")
+    assert watchdog_timeouts(machine) == 1
+    assert json.loads(next_event(machine))["event_type"] == "fist"
+
+
+def test_an_inference_that_never_returns_is_ended_by_the_watchdog(machine: Booted):
+    write_endless(machine.path("/opt/gesture-agent/share/gesture-agent/engines"))
+    write(machine, "config.toml", SETTINGS + f'[recognition]\ngestures = "{ENDLESS}"\n')
+    restart(machine)  # ready: the network is well until it sees a hand
+    before = state(machine)
+    timeouts = watchdog_timeouts(machine)
+    write(machine, "config.toml", SETTINGS)  # for the next life
+    wait_until(lambda: state(machine)["running"] and state(machine)["pid"] != before["pid"], "started again")
+    assert watchdog_timeouts(machine) == timeouts + 1
+    assert state(machine)["restarts"] == before["restarts"] + 1
     assert json.loads(next_event(machine))["event_type"] == "fist"
 
 

@@ -29,10 +29,10 @@ class Machine:
             program.parent.mkdir(parents=True)
             program.touch()
 
-    def install(self, *, dry_run: bool = False) -> None:
+    def install(self, *, keys: bool | None = None, dry_run: bool = False) -> None:
         self.commands.clear()
         self.said.clear()
-        install(self.said.append, dry_run=dry_run, places=self.places, run=self.run)
+        install(self.said.append, keys=keys, dry_run=dry_run, places=self.places, run=self.run)
 
     def uninstall(self, *, keep_settings: bool = False) -> None:
         self.commands.clear()
@@ -76,7 +76,7 @@ def test_it_is_started_last_and_now_and_with_the_machine(machine: Machine):
         "systemctl restart gesture-agent.service",
     ]
     assert "systemctl daemon-reload" in machine.commands
-    assert machine.said[-4:][0] == "gesture-agent is installed and running."
+    assert "gesture-agent is installed and running." in machine.said
 
 
 def test_a_dry_run_shows_the_steps_and_does_none(machine: Machine):
@@ -117,8 +117,34 @@ def test_a_jetson_gets_the_socket_of_its_cameras(machine: Machine):
     assert "argus_socket" in drop_in.read_text()
 
 
-def test_removing_it_leaves_nothing(machine: Machine):
+KEYS = {
+    "etc/systemd/system/gesture-agent.service.d/keys.conf",
+    "etc/udev/rules.d/71-gesture-agent-keys.rules",
+    "etc/modules-load.d/gesture-agent.conf",
+}
+
+
+def test_keys_are_for_those_who_ask_for_them(machine: Machine):
     machine.install()
+    assert not machine.files() & KEYS
+    assert machine.said[-1].endswith("gesture-agent service install --keys")
+    machine.install(keys=True)
+    assert machine.files() >= KEYS
+    assert "modprobe uinput" in machine.commands
+    assert "DeviceAllow=/dev/uinput rw" in machine.places.drop_in("keys.conf").read_text()
+
+
+def test_an_upgrade_keeps_the_right_to_press_keys_until_it_is_taken_back(machine: Machine):
+    machine.install(keys=True)
+    machine.places.drop_in("keys.conf").write_text("an older one")
+    machine.install()
+    assert "uinput" in machine.places.drop_in("keys.conf").read_text()
+    machine.install(keys=False)
+    assert not machine.files() & KEYS
+
+
+def test_removing_it_leaves_nothing(machine: Machine):
+    machine.install(keys=True)
     machine.places.state.mkdir(parents=True)
     (machine.places.state / "outbox.sqlite").touch()
     machine.uninstall()

@@ -41,6 +41,18 @@ def test_the_exposure_is_at_most_two(unit: Path):
     assert done.returncode == 0, done.stdout[-500:]
 
 
+@needs_systemd
+def test_the_right_to_press_keys_is_a_drop_in_that_systemd_takes_and_costs_little(unit: Path):
+    drop_in = unit.with_name(f"{unit.name}.d") / "keys.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text((UNIT.parent / drop_in.name).read_text())
+    done = analyze("verify", "--man=no", str(unit))
+    assert (done.stderr, done.returncode) == ("", 0)
+    done = analyze("security", "--offline=yes", "--threshold=20", "--no-pager", str(unit))
+    assert done.returncode == 0, done.stdout[-500:]
+    assert "/dev/uinput" not in UNIT.read_text()
+
+
 def settings_of(text: str) -> configparser.SectionProxy:
     parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
