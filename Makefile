@@ -16,7 +16,7 @@ APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-client
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service check unit slow bench train chaos soak audit install-deps clean
+.PHONY: help demo test test-service check unit slow bench bench-fleet test-triton train chaos soak audit install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -93,6 +93,17 @@ test-service: $(VENV)/.test ## the installed service in a Debian of its own, boo
 	$(call apt,debootstrap systemd-container)
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/service/container.py --timeout 600
+
+TRITON := $(VENV)/triton
+
+test-triton: $(VENV)/.test ## our networks on a real Triton Inference Server (x86-64; fetches it once, 55 MB)
+	@[ -x $(TRITON)/bin/pytriton ] || { $(PYTHON) -m venv $(TRITON) && \
+	  $(TRITON)/bin/python -m pip install --quiet --disable-pip-version-check 'nvidia-pytriton>=0.5.12' onnxruntime; }
+	@$(AGENT) models fetch
+	@GESTURE_AGENT_TRITON=$(TRITON) $(BIN)/pytest tests/inference/triton_real.py --timeout 600
+
+bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
+	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)
 
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -21,6 +21,8 @@ from agent.inference.manifest import Manifest
 pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the extra triton)")
 from triton_double import TritonDouble, wait_for
 
+from agent.inference.triton_engine import TritonEngine
+
 INPUTS = {"input_1": [-1, 3, 8, 8], "crop_angle": [-1, 1]}
 OUTPUTS = {"activation_18": [-1, 6], "presence": [-1, 1]}
 MANIFEST = Manifest.model_validate(
@@ -220,8 +222,6 @@ def test_a_server_that_goes_and_comes_back(server: TritonDouble, connect: Connec
 
 
 def test_a_loss_is_noticed_also_while_nobody_is_in_view(server: TritonDouble) -> None:
-    from agent.inference.triton_engine import TritonEngine
-
     engine = TritonEngine(MANIFEST, TritonSettings(url=server.url, timeout=0.5), check_s=0.05)
     assert engine.away is None
     server.stop()
