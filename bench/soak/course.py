@@ -21,6 +21,9 @@ from stage import Stage
 PARTS = 15  # of the time: one to warm up, one of peace, eleven of faults, one to recover, one of peace
 APART_S = (3.0, 20.0)  # between two faults: from, to
 SAMPLE_S = 2.0
+READY_S = 300.0  # the networks are loaded, on a machine that may be busy
+ANSWER_S = 120.0
+REHEARSE = "gesture/soak/bridge/request/test_rule", '{"rule": "lamp"}'  # rows, whatever the eyes can see
 LINE_S = 60.0  # between two lines of progress where nobody watches a terminal
 
 
@@ -54,6 +57,8 @@ class Course:
 
     def run(self) -> None:
         """To its end, and the agent's."""
+        until(lambda: self.stage.subscriber.on("bridge/state"), "the agent is ready", READY_S)
+        self._began = time.monotonic()
         part = self.seconds / PARTS
         self._wait(part)
         self._peace("peace", self.start, part)
@@ -87,7 +92,7 @@ class Course:
         subscriber = self.stage.subscriber
         subscriber.publish("gesture/soak/bridge/request/health", "{}")
         answers = "bridge/response/health"
-        until(lambda: any(h.at > asked for h in subscriber.on(answers)), "the answer about health")
+        until(lambda: any(h.at > asked for h in subscriber.on(answers)), "the answer about health", ANSWER_S)
         peace.health = json.loads(subscriber.on(answers)[-1].payload)["data"]
 
     def _wait(self, seconds: float) -> None:
@@ -95,6 +100,7 @@ class Course:
         while (left := ends - time.monotonic()) > 0:
             time.sleep(min(left, SAMPLE_S))
             self._look()
+            self.stage.subscriber.say(*REHEARSE)
 
     def _look(self) -> None:
         agent = self.stage.agent

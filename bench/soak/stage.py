@@ -15,6 +15,7 @@ from reckoning import take_notes
 
 ROOT = Path(__file__).parents[2]
 CLIP, TRUTH = ROOT / "tests/data/demo.mp4", ROOT / "tests/data/demo.json"
+FRONT = "front.avi"  # what is in a file counts, not its name
 MAX_AGE_S = 5.0  # of events, as in the agent's defaults
 PIPELINE = "gst:videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=10/1"
 CONFIG = """
@@ -22,7 +23,7 @@ CONFIG = """
 id = "soak"
 state_dir = "state"
 [camera.front]
-source = "{clip}"
+source = "{front}"
 loop = true
 [camera.shelf]
 source = "shelf"
@@ -35,6 +36,8 @@ loop = true
 [mqtt]
 url = "mqtt://127.0.0.1:{port}"
 keepalive = 5
+[rest]
+fps = {rest_fps}
 [log]
 format = "json"
 """
@@ -46,13 +49,21 @@ publish = { topic = "gesture/soak/lamp", payload = "ON" }
 """
 
 
-class Stage:
-    """All of it in one folder, running."""
+REST_FPS, LIGHT_REST_FPS = 4, 1  # looks a second at a camera with nobody in view
+LIGHT_EVERY = 3  # of the clip's pictures
 
-    def __init__(self, folder: Path, *, leak_mb_min: float = 0.0) -> None:
+
+class Stage:
+    """All of it in one folder, running.
+
+    `light` is for a machine that is busy with other things: every third picture of the clip, and fewer looks.
+    """
+
+    def __init__(self, folder: Path, *, leak_mb_min: float = 0.0, light: bool = False) -> None:
         self.folder = folder
         self.log = folder / "agent.log"
         self.piped = shutil.which("gst-launch-1.0") is not None
+        self.light = light
         self._films()
         self.broker = Mosquitto(folder, "allow_anonymous true", "max_queued_messages 0").start()
         self.subscriber = Subscriber(self.broker.port, "gesture/soak/#")
@@ -74,11 +85,34 @@ class Stage:
         for image in pictures:
             writer.write(image)
         writer.release()
+        self._front()
+
+    def _front(self) -> None:
+        """The clip, or a part of its pictures at the same speed."""
+        if not self.light:
+            (self.folder / FRONT).symlink_to(CLIP)
+            return
+        clip = cv2.VideoCapture(str(CLIP))
+        size = int(clip.get(cv2.CAP_PROP_FRAME_WIDTH)), int(clip.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        fps = clip.get(cv2.CAP_PROP_FPS) / LIGHT_EVERY
+        writer = cv2.VideoWriter(str(self.folder / FRONT), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
+        number = 0
+        while clip.grab():
+            if number % LIGHT_EVERY == 0:
+                writer.write(clip.retrieve()[1])
+            number += 1
+        writer.release()
 
     def _settings(self) -> None:
         pipe = f'[camera.pipe]\nsource = "{PIPELINE}"\nwidth = 320\nheight = 240\nfps = 10' * self.piped
         (self.folder / "config.toml").write_text(
-            CONFIG.format(clip=CLIP, pipe=pipe, port=self.wire.port), encoding="utf-8"
+            CONFIG.format(
+                front=FRONT,
+                pipe=pipe,
+                port=self.wire.port,
+                rest_fps=LIGHT_REST_FPS if self.light else REST_FPS,
+            ),
+            encoding="utf-8",
         )
         (self.folder / "rules").mkdir()
         (self.folder / "rules/soak.toml").write_text(RULES, encoding="utf-8")

@@ -148,6 +148,10 @@ class Subscriber:
     def publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, 1, retain).wait_for_publish(PATIENCE_S)
 
+    def say(self, topic: str, payload: str) -> None:
+        """Without a promise: lost when the broker is away."""
+        self._client.publish(topic, payload, 0)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
