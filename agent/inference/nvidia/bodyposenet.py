@@ -1,0 +1,167 @@
+"""BodyPoseNet: everybody in a picture at once, behind the same seam as BlazePose.
+
+It sees the whole picture anew each time, so nothing has to be searched for: who is who from frame to frame is
+the tracker's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from agent.core.geometry import box_around
+from agent.core.tracking import Tracker
+from agent.core.types import Box, Floats, Image, Pose
+from agent.errors import EngineError, ModelError
+from agent.inference.bodies import Person
+from agent.inference.engine import Engine, Shape
+from agent.inference.manifest import Manifest
+from agent.inference.nvidia.assembly import Decoding, decode
+from agent.inference.nvidia.skeleton import FIELDS, HEATMAPS, JOINTS, Skeleton
+from agent.inference.stopwatch import Stopwatch
+
+PAD = 128  # grey, as in training; 0 after normalising
+NVIDIAS_LEAST, OUR_LEAST = 0.4, 0.5  # the same person: NVIDIA's least score, the default of `min_person`
+THERE = 0.5  # a joint that was put into a person is there, however low its heat: `MIN_JOINT` of core.geometry
+FORGET_S = 2.0  # as for BlazePose
+UPPER = tuple(JOINTS.index(name) for name in JOINTS if name.endswith(("nose", "neck", "shoulder", "ear")))
+BODY = 2.0  # side of a region / extent of head and shoulders
+
+
+class BodyPoseNet:
+    """The network and its decoder. Sizes come from the engine, outputs are known by their channels.
+
+    Raises `ModelError` when the network has other inputs or outputs than BodyPoseNet.
+    """
+
+    def __init__(self, engine: Engine, manifest: Manifest, min_person: float = OUR_LEAST) -> None:
+        self._engine, self._manifest = engine, manifest
+        self._batch, self._size = _input_of(engine, manifest)
+        self._heatmaps = output_with(engine.name, engine.outputs, HEATMAPS)
+        self._fields = output_with(engine.name, engine.outputs, FIELDS)
+        self._decoding = Decoding(score=min_person * NVIDIAS_LEAST / OUR_LEAST)
+        spec = manifest.input
+        self._table = (np.arange(256, dtype=np.float32) - np.float32(spec.offset)) * np.float32(spec.scale)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the input in pixels."""
+        return self._size
+
+    def tracker(self, people: int, look_around_s: float) -> BodyPoseTracker:  # noqa: ARG002 (the seam's)
+        """See `BodyNet.tracker`; it looks everywhere in each frame."""
+        return BodyPoseTracker(self, people)
+
+    def find(self, image: Image, watch: Stopwatch | None = None) -> list[Pose]:
+        """Everybody in a picture (BGR), in its pixels, the surest first. Raises `EngineError`."""
+        watch = watch or Stopwatch()
+        with watch.stage("body"):
+            picture, scale, shift = letterboxed(image, self._size)
+            feed = np.zeros((self._batch, *picture.shape), np.float32)
+            if self._manifest.input.color == "RGB":
+                picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            cv2.LUT(picture, self._table, dst=feed[0])
+            results = self._engine.run({self._manifest.input.name: feed})
+        with watch.stage("decode"):
+            heatmaps, fields = results[self._heatmaps][0], results[self._fields][0]
+            _check(self._engine.name, heatmaps, fields)
+            people = decode(heatmaps, fields, self._size, self._decoding)
+        return [_pose(skeleton, scale, shift) for skeleton in people]
+
+
+class BodyPoseTracker:
+    """The people of one camera. See `BodyTracker`."""
+
+    def __init__(self, net: BodyPoseNet, people: int) -> None:
+        self._net, self._people = net, people
+        self.tracker = Tracker(FORGET_S)
+
+    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+        """The nearest `people` persons."""
+        poses = self._net.find(image, watch)
+        seen = sorted(((pose, region_of(pose)) for pose in poses), key=lambda s: -s[1].side)[: self._people]
+        ids = self.tracker.update(at, [region for _, region in seen])
+        return [Person(i, pose, region) for i, (pose, region) in zip(ids, seen, strict=True)]
+
+
+def letterboxed(image: Image, size: tuple[int, int]) -> tuple[Image, Floats, Floats]:
+    """uint8 (*size, 3): the picture in the middle of grey, its aspect kept.
+
+    With it the scale (x, y) and the shift (x, y) in pixels of the input: input = picture * scale + shift.
+    """
+    height, width = image.shape[:2]
+    share = min(size[0] / height, size[1] / width)
+    high, wide = max(round(height * share), 1), max(round(width * share), 1)
+    top, left = (size[0] - high) // 2, (size[1] - wide) // 2
+    canvas = np.full((*size, 3), PAD, np.uint8)
+    how = cv2.INTER_AREA if share <= 0.5 else cv2.INTER_LINEAR
+    canvas[top : top + high, left : left + wide] = cv2.resize(image, (wide, high), interpolation=how)
+    scale = np.array([wide / width, high / height], np.float32)
+    return canvas, scale, np.array([left, top], np.float32)
+
+
+def output_with(name: str, outputs: Mapping[str, Shape], channels: int) -> str:
+    """The output whose last dimension is `channels`. Raises `ModelError`: none or several."""
+    fitting = [key for key, shape in outputs.items() if len(shape) == 4 and shape[3] == channels]
+    if len(fitting) != 1:
+        seen = ", ".join(f"{key} {shape}" for key, shape in outputs.items())
+        raise ModelError(
+            f"{name}: {len(fitting)} outputs have {channels} channels (the last dimension), BodyPoseNet has "
+            f"one; outputs are {seen}. Is this another network?"
+        )
+    return fitting[0]
+
+
+def region_of(pose: Pose) -> Box:
+    """Roughly where somebody is: twice the extent of head and shoulders, or of all joints without those.
+
+    Legs come and go with tables and picture borders; a region that came and went with them would look like
+    somebody else.
+    """
+    seen = pose.keypoints[:, 2] > 0
+    upper = [row for row in UPPER if seen[row]]
+    points = pose.keypoints[upper if len(upper) >= 3 else seen, :2]
+    around = box_around(points)
+    return Box(around.cx, around.cy, max(around.side * BODY, 1.0))
+
+
+def _pose(skeleton: Skeleton, scale: Floats, shift: Floats) -> Pose:
+    """In pixels of the picture; a joint that was not found stays (0, 0, 0)."""
+    points = skeleton.joints.copy()
+    seen = points[:, 2] > 0
+    points[seen, :2] = (points[seen, :2] - shift) / scale
+    points[seen, 2] = THERE + (1 - THERE) * np.minimum(points[seen, 2], 1)
+    return Pose(points, JOINTS, min(1.0, skeleton.score * OUR_LEAST / NVIDIAS_LEAST))
+
+
+def _input_of(engine: Engine, manifest: Manifest) -> tuple[int, tuple[int, int]]:
+    """Batch and (height, width) of the input: the engine's, or the manifest's where it leaves them open."""
+    spec = manifest.input
+    shape = engine.inputs.get(spec.name)
+    if shape is None or len(shape) != 4 or len(engine.inputs) != 1:
+        seen = ", ".join(f"{key} {shape}" for key, shape in engine.inputs.items())
+        raise ModelError(
+            f'{manifest.name}: its inputs are {seen}; the manifest says one, "{spec.name}" of 4 dimensions; '
+            "fix its manifest, or import the file again"
+        )
+    if spec.layout != "NHWC" or (isinstance(shape[3], int) and shape[3] != len("RGB")):
+        raise ModelError(
+            f'{manifest.name}: input "{spec.name}" is {shape}; BodyPoseNet wants (N, height, width, 3)'
+        )
+    batch, height, width = shape[:3]
+    return (
+        batch if isinstance(batch, int) else 1,
+        (
+            height if isinstance(height, int) else spec.size[0],
+            width if isinstance(width, int) else spec.size[1],
+        ),
+    )
+
+
+def _check(name: str, heatmaps: Floats, fields: Floats) -> None:
+    if heatmaps.shape[-1] != HEATMAPS or fields.shape[-1] != FIELDS:
+        raise EngineError(f"{name}: gives maps {heatmaps.shape} and {fields.shape}, not BodyPoseNet's")
+    if not np.isfinite(heatmaps).all():
+        raise EngineError(f"{name}: its heatmaps are not finite; its file is damaged, import it again")
