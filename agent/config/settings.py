@@ -147,6 +147,27 @@ class RecognitionSettings(Model):
 
     backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
     pose: Literal["blazepose", "bodyposenet"] = "blazepose"
+class TensorRtSettings(Model):
+    """How networks run on an NVIDIA GPU."""
+
+    precision: Literal["fp32", "fp16", "int8"] = "fp16"
+    batch: tuple[
+        Annotated[int, Field(ge=1, le=64)],
+        Annotated[int, Field(ge=1, le=64)],
+        Annotated[int, Field(ge=1, le=64)],
+    ] = (1, 2, 8)
+    frames: Literal["gpu", "cpu"] = "gpu"
+    calibration: Path | None = None
+    workspace_bytes: Annotated[int, Field(ge=16_000_000)] = 1_000_000_000
+    fallback: bool = False
+
+    @model_validator(mode="after")
+    def _batches_are_ordered(self) -> TensorRtSettings:
+        if list(self.batch) != sorted(self.batch):
+            raise ValueError(f"batch {list(self.batch)} must be smallest, usual, largest, as in [1, 2, 8]")
+        return self
+
+
     proposal: Literal["pose", "palm", "both"] = "both"
     gestures: str = "gesturenet-landmark"
     threads: Annotated[int, Field(ge=1, le=64)] = 2
@@ -160,6 +181,7 @@ class RecognitionSettings(Model):
 class RestSettings(Model):
     """How the agent rests while nobody is in view."""
 
+    tensorrt: TensorRtSettings = TensorRtSettings()
     fps: Annotated[float, Field(gt=0, le=240)] = 4.0
     after: Duration = 5.0
 

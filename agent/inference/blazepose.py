@@ -14,9 +14,10 @@ from agent.core.geometry import overlap, turn_up
 from agent.core.tracking import Tracker
 from agent.core.types import Box, Floats, Image, Pose
 from agent.inference.bodies import Person
-from agent.inference.crops import cut, fill_batch, letterbox, points_in_picture
+from agent.inference.crops import letterbox, points_in_picture
 from agent.inference.detector import Detection, Detector
 from agent.inference.engine import Engine
+from agent.inference.look import look
 from agent.inference.manifest import Manifest
 from agent.inference.stopwatch import Stopwatch
 
@@ -49,8 +50,7 @@ class PoseNet:
             return []
         spec, out = self._manifest.input, self._manifest.output
         assert out.landmarks and out.presence  # the manifest's own check  # noqa: S101, PT018
-        cuts = [cut(image, region, spec.size) for region in regions]
-        results = self._engine.run({spec.name: fill_batch(cuts, spec)})
+        results = look(self._engine, [(image, region) for region in regions], spec)
         rows = zip(regions, results[out.landmarks], results[out.presence], strict=True)
         return [self._person(raw, float(score.reshape(-1)[0]), region) for region, raw, score in rows]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -21,12 +21,9 @@ def cut(image: Image, box: Box, size: tuple[int, int]) -> Image:
 
     Where the target is not square, the box lies in its middle and the picture goes on at its sides.
     """
-    matrix = to_picture(box, size)
-    scale = box.side / min(size)
-    if scale >= SHRINK_LIMIT:
-        image, matrix = _shrunk(image, matrix, size, int(scale))
+    how = sampling((image.shape[0], image.shape[1]), box, size)
     done = cv2.warpAffine(
-        image, matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        _shrunk(image, how), how.matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0),
     )  # fmt: skip
     return np.asarray(done, np.uint8)
@@ -77,18 +74,44 @@ def fill_batch(cuts: Sequence[Image], spec: Input) -> Floats:
     return planes if spec.layout == "NCHW" else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
-def _shrunk(
-    image: Image, matrix: npt.NDArray[np.float64], size: tuple[int, int], factor: int
-) -> tuple[Image, npt.NDArray[Any]]:
-    """The part of the picture that a cut needs, averaged over `factor` pixels, and its own matrix."""
-    height, width = image.shape[:2]
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampling:
+    """How a cut is read: `matrix` (2, 3) leads from pixel centres of the cut to those of the shrunk part.
+
+    The part begins at `left`, `top` of the picture and is `wide` x `high` blocks of `factor` x `factor`
+    pixels, each averaged; beyond it all is black.
+    """
+
+    matrix: npt.NDArray[np.float64]
+    left: int
+    top: int
+    wide: int
+    high: int
+    factor: int
+
+
+def sampling(picture: tuple[int, int], box: Box, size: tuple[int, int]) -> Sampling:
+    """For a picture of (height, width). From `SHRINK_LIMIT` on only the part that is needed, averaged."""
+    height, width = picture
+    matrix, scale = to_picture(box, size), box.side / min(size)
+    whole = Sampling(matrix, 0, 0, width, height, 1)
+    if scale < SHRINK_LIMIT:
+        return whole
+    factor = int(scale)
     corners = np.array([(x, y, 1) for x in (0, size[1] - 1) for y in (0, size[0] - 1)]) @ matrix.T
     left, top = (max(int(low) - factor, 0) for low in corners.min(axis=0))
     right, bottom = (int(high) + 2 * factor for high in corners.max(axis=0))
-    part = image[top : min(bottom, height), left : min(right, width)]
-    wide, high = part.shape[1] // factor, part.shape[0] // factor
-    if not wide or not high:
-        return image, matrix  # wholly beyond the frame: black either way
-    small = cv2.resize(part[: high * factor, : wide * factor], (wide, high), interpolation=cv2.INTER_AREA)
+    wide, high = (min(right, width) - left) // factor, (min(bottom, height) - top) // factor
+    if wide < 1 or high < 1:
+        return whole  # wholly beyond the frame: black either way
     shift = np.array([[0, 0, left + (factor - 1) / 2], [0, 0, top + (factor - 1) / 2]])
-    return np.asarray(small, np.uint8), (matrix - shift) / factor
+    return Sampling((matrix - shift) / factor, left, top, wide, high, factor)
+
+
+def _shrunk(image: Image, how: Sampling) -> Image:
+    """The part of the picture that a cut needs."""
+    if how.factor == 1:
+        return image
+    bottom, right = how.top + how.high * how.factor, how.left + how.wide * how.factor
+    part = image[how.top : bottom, how.left : right]
+    return np.asarray(cv2.resize(part, (how.wide, how.high), interpolation=cv2.INTER_AREA), np.uint8)

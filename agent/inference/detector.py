@@ -11,8 +11,9 @@ import numpy as np
 
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
-from agent.inference.crops import cut, fill_batch, points_in_picture
+from agent.inference.crops import points_in_picture
 from agent.inference.engine import Engine
+from agent.inference.look import look
 from agent.inference.manifest import Anchors, Manifest
 
 MIN_SCORE = 0.5  # MediaPipe, tensors_to_detections: min_score_thresh
@@ -52,8 +53,7 @@ class Detector:
         if not regions:
             return []
         spec = self._manifest.input
-        cuts = [cut(image, region, spec.size) for region in regions]
-        results = self._engine.run({spec.name: fill_batch(cuts, spec)})
+        results = look(self._engine, [(image, region) for region in regions], spec)
         found = []
         for region, raw, logits in zip(regions, results[self._boxes], results[self._scores], strict=True):
             found.append([self._placed(d, region) for d in self._decoded(raw, logits[:, 0])])

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from agent.core.types import Floats
+import structlog
+
+from agent.config.settings import TensorRtSettings, TritonSettings
+from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
-
-if TYPE_CHECKING:
-    from agent.config.settings import TritonSettings
-    from agent.inference.manifest import Manifest
+from agent.inference.manifest import Input, Manifest
+from agent.inference.trt.choice import tensorrt_here
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
+Piece: TypeAlias = tuple[Image, Box]  # a square of a picture (BGR)
 
 BACKENDS = {
     "onnxruntime": "agent.inference.onnxruntime_engine:OnnxRuntimeEngine",
+    "tensorrt": "agent.inference.trt.engine:TensorRtEngine",
 }
 """Name -> dotted path; imported on choice, so that no other library has to be installed."""
 
@@ -25,6 +29,8 @@ REMOTE_BACKENDS = {
     "triton": "agent.inference.triton_engine:TritonEngine",
 }
 """The same for networks that run on another machine: those have no file here, and may be away."""
+
+log = structlog.get_logger(__name__)
 
 
 class Engine(Protocol):
@@ -65,25 +71,78 @@ class RemoteEngine(Engine, Protocol):
         """Of the network, as its server counts; None before it was ever there."""
 
 
+@runtime_checkable
+class LooksItself(Engine, Protocol):
+    """An engine that cuts its input out of pictures by itself, where they lie: on the GPU."""
+
+    @property
+    def cuts_itself(self) -> bool:
+        """Whether it does so now."""
+
+    def run_pieces(
+        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """As `run`, with the pieces as input `spec`; `more` holds the other inputs. Raises `EngineError`."""
+
+    def new_frames(self) -> None:
+        """Pictures shown before are old: their arrays may hold others now."""
+
+
+def _nobody(_line: str, _seconds: float) -> None:
+    """Nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What loading a network may need to know besides its file.
+
+    `waiting` hears, while something takes long, what it is and how many seconds to wait at least.
+    """
+
+    cache_dir: Path | None = None  # None: the user's own
+    settings: TensorRtSettings = field(default_factory=TensorRtSettings)
+    manifest: Manifest | None = None
+    waiting: Callable[[str, float], None] = _nobody
+
+
 def choose_backend(backend: str) -> tuple[str, str]:
     """The backend that `auto` or a name stands for, and why. Raises `ModelError` for an unknown name."""
     if backend == "auto":
-        return "onnxruntime", "the only backend of this version, it runs on every machine"
+        tensorrt = tensorrt_here()
+        return ("tensorrt" if tensorrt.usable else "onnxruntime"), tensorrt.why
     if backend not in (*BACKENDS, *REMOTE_BACKENDS):
         known = ", ".join((*BACKENDS, *REMOTE_BACKENDS))
         raise ModelError(f'backend "{backend}" is not known; there are: auto, {known}')
     return backend, "set in recognition.backend"
 
 
-def load_engine(name: str, path: Path, *, backend: str = "auto", threads: int = 2) -> Engine:
-    """The network in `path`, ready to run. Raises `ModelError` when it cannot be loaded."""
+def load_engine(
+    name: str, path: Path, *, backend: str = "auto", threads: int = 2, options: EngineOptions | None = None
+) -> Engine:
+    """The network in `path`, ready to run. Raises `ModelError` when it cannot be loaded.
+
+    A network that TensorRT cannot run goes to ONNX Runtime only where the settings say so.
+    """
     chosen, _ = choose_backend(backend)
-    module, _, cls = BACKENDS[chosen].partition(":")
+    if chosen == "onnxruntime":
+        return _made(name, path, chosen, threads=threads)
+    options = options or EngineOptions()
+    try:
+        return _made(name, path, chosen, options=options)
+    except ModelError as exc:
+        if not options.settings.fallback:
+            raise
+        log.warning("backend_fell_back", engine=name, wanted=chosen, used="onnxruntime", reason=str(exc))
+        return _made(name, path, "onnxruntime", threads=threads)
+
+
+def _made(name: str, path: Path, backend: str, **more: int | EngineOptions) -> Engine:
+    module, _, cls = BACKENDS[backend].partition(":")
     try:
         make = getattr(import_module(module), cls)
     except ImportError as exc:
-        raise ModelError(f'{name}: backend "{chosen}" is not installed here ({exc})') from exc
-    engine: Engine = make(name, path, threads=threads)
+        raise ModelError(f'{name}: backend "{backend}" is not installed here ({exc})') from exc
+    engine: Engine = make(name, path, **more)
     return engine
 
 
@@ -99,6 +158,12 @@ def connect_engine(manifest: Manifest, settings: TritonSettings, *, backend: str
         ) from exc
     engine: RemoteEngine = make(manifest, settings)
     return engine
+
+
+def backend_of(engine: Engine) -> str:
+    """The name of the backend that runs a network."""
+    path = f"{type(engine).__module__}:{type(engine).__qualname__}"
+    return next((name for name, cls in (BACKENDS | REMOTE_BACKENDS).items() if cls == path), "another")
 
 
 def check_inputs(name: str, specs: Mapping[str, Shape], given: Mapping[str, Floats]) -> None:

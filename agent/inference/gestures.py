@@ -12,6 +12,7 @@ from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.crops import cut, fill_batch, points_in_picture
 from agent.inference.engine import Engine
+from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
 
 
@@ -39,10 +40,14 @@ class Readout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """A hand as the network sees it: uint8 (height, width, 3) in the picture's colours, cut along `box`."""
+    """A hand as the network sees it: uint8 (height, width, 3) in the picture's colours, cut along `box`.
+
+    For an engine that cuts by itself `image` is the whole picture, and `whole` is true.
+    """
 
     image: Image
     box: Box  # the margin included
+    whole: bool = False
 
 
 class HandReader:
@@ -71,6 +76,8 @@ class HandReader:
     def crop(self, image: Image, hand: Box) -> Crop:
         """A hand cut out of a picture, as the manifest wants it."""
         box = self.crop_box(hand)
+        if looks_itself(self._engine):
+            return Crop(image, box, whole=True)
         return Crop(cut(image, box, self.manifest.input.size), box)
 
     def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
@@ -90,10 +97,11 @@ class HandReader:
         spec, names = self.manifest.input, self._names
         spare = (spec.batch or 0) - len(crops)  # a network of fixed batch wants it full
         fill = [*crops, *[crops[-1]] * spare]
-        feed = {spec.name: fill_batch([crop.image for crop in fill], spec)}
-        if spec.angle:
-            feed[spec.angle] = np.array([[crop.box.angle] for crop in fill], np.float32)
-        results = self._engine.run(feed)
+        more = {spec.angle: np.array([[c.box.angle] for c in fill], np.float32)} if spec.angle else {}
+        if fill and all(crop.whole for crop in fill):
+            results = look(self._engine, [(crop.image, crop.box) for crop in fill], spec, more)
+        else:
+            results = self._engine.run({spec.name: fill_batch([crop.image for crop in fill], spec), **more})
         if short := [n for n in names.values() if n not in results or len(results[n]) != len(fill)]:
             raise EngineError(
                 f"{self.manifest.name}: {len(fill)} crops in, outputs {short} do not have as many"

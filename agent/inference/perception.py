@@ -16,7 +16,16 @@ from agent.errors import EngineAway, ModelError
 from agent.inference.blazepose import PoseNet
 from agent.inference.bodies import BodyNet, BodyTracker, Person
 from agent.inference.detector import Detector
-from agent.inference.engine import REMOTE_BACKENDS, Engine, RemoteEngine, connect_engine, load_engine
+from agent.inference.engine import (
+    REMOTE_BACKENDS,
+    Engine,
+    EngineOptions,
+    LooksItself,
+    RemoteEngine,
+    backend_of,
+    connect_engine,
+    load_engine,
+)
 from agent.inference.gestures import HandReader, Readout
 from agent.inference.hands import HandFinder, hand_box
 from agent.inference.manifest import Manifest, load_manifest
@@ -52,13 +61,16 @@ class Perception:
         reader: HandReader,
         *,
         close: Callable[[], None] = lambda: None,
+        new_frames: Callable[[], None] = lambda: None,
+        backends: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
         remotes: Sequence[RemoteEngine] = (),
     ) -> None:
         self.models = dict(models or {})  # name: sha256 of what is loaded, or the address where it runs
         self._remotes = tuple(remotes)
         self._settings, self._pose, self._palms, self._reader = settings, pose, palms, reader
-        self._close = close
+        self.backends = dict(backends or {})  # name: what runs it
+        self._close, self._new_frames = close, new_frames
         self._eyes: dict[str, _Eye] = {}
 
     @property
@@ -74,6 +86,7 @@ class Perception:
         for remote in self._remotes:
             if remote.away is not None:
                 raise EngineAway(remote.away)  # before work is done that would be for nothing
+        self._new_frames()
         looks = [self._look(frame) for frame in frames]
         together = Stopwatch()
         with together.stage("crop"):
@@ -205,16 +218,24 @@ def _gesture_reader(engine: Engine, manifest: Manifest, taught: TaughtHead | Dor
     return HandReader(engine, manifest, taught)
 
 
+def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
+    for engine in engines:
+        if isinstance(engine, LooksItself):
+            engine.new_frames()
+
+
 def build_perception(
     settings: RecognitionSettings,
     cache_dir: Path,
     engines: Path | None = None,
     *,
     taught: Path | None = None,
+    waiting: Callable[[str, float], None] = lambda _line, _seconds: None,
 ) -> Perception:
     """All networks that the settings ask for, loaded. Raises `CannotStart` that says what to do.
 
-    `taught` is the folder where the user's own gestures are; None leaves them out.
+    `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
+    takes long, as in `EngineOptions`.
     """
     if settings.pose != "blazepose":
         raise ModelError(f'recognition.pose is "{settings.pose}"; this version has "blazepose"')
@@ -232,7 +253,10 @@ def build_perception(
             return opened[-1], manifest
         located = find(name, cache_dir, engines)
         models[name] = located.sha256
-        opened.append(load_engine(name, located.path, backend=here, threads=settings.threads))
+        options = EngineOptions(cache_dir, settings.tensorrt, manifest, waiting)
+        opened.append(
+            load_engine(name, located.path, backend=here, threads=settings.threads, options=options)
+        )
         return opened[-1], manifest
 
     def close() -> None:
@@ -252,4 +276,8 @@ def build_perception(
     except BaseException:
         close()
         raise
-    return Perception(settings, pose, palms, reader, close=close, models=models, remotes=remotes)
+    return Perception(
+        settings, pose, palms, reader, close=close, models=models, remotes=remotes,
+        new_frames=lambda: _tell_of_new_frames(opened),
+        backends={engine.name: backend_of(engine) for engine in opened},
+    )  # fmt: skip

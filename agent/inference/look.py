@@ -1,0 +1,25 @@
+"""Squares of pictures through a network: cut by the engine itself where it can, else with OpenCV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agent.core.types import Floats
+from agent.inference.crops import cut, fill_batch
+from agent.inference.engine import Engine, LooksItself, Piece
+from agent.inference.manifest import Input
+
+
+def looks_itself(engine: Engine) -> bool:
+    """Whether pieces are better left whole: the engine cuts them."""
+    return isinstance(engine, LooksItself) and engine.cuts_itself
+
+
+def look(
+    engine: Engine, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats] | None = None
+) -> dict[str, Floats]:
+    """All outputs for all pieces, in one batch. Raises `EngineError`."""
+    if isinstance(engine, LooksItself) and engine.cuts_itself:
+        return engine.run_pieces(pieces, spec, more or {})
+    cuts = [cut(image, box, spec.size) for image, box in pieces]
+    return engine.run({spec.name: fill_batch(cuts, spec), **(more or {})})

@@ -1,0 +1,157 @@
+"""ONNX to plan: parse, set precision and batch sizes, build; one path for TensorRT 8.6 to 11 and for RTX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.errors import ModelError
+from agent.inference.engine import Shape
+from agent.inference.trt.library import Library
+from agent.inference.trt.log import Journal, Tell
+from agent.inference.trt.plans import Batch
+from agent.inference.trt.progress import Phases, Progress, monitor
+
+TICK_S = 0.5  # between two looks at a build
+
+Precision = str  # "fp32", "fp16", "int8"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network shall be built.
+
+    `shapes` are input shapes known from elsewhere, for networks that leave more than the batch open.
+    `calibrator` is TensorRT's own object, only for INT8 on versions that take one.
+    """
+
+    name: str
+    precision: Precision
+    batch: Batch
+    workspace_bytes: int
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    calibrator: Any = None
+    expected_s: float | None = None
+
+
+def build_plan(
+    library: Library,
+    onnx: bytes,
+    recipe: Recipe,
+    watch: Callable[[Progress], None] = lambda _progress: None,
+    tell: Tell = lambda _level, _text: None,
+) -> bytes:
+    """Built in a thread of its own, so that `watch` is called twice a second and Ctrl-C works.
+
+    Raises `ModelError`: an operator that TensorRT does not know, a shape left open, not enough memory.
+    """
+    phases = Phases(recipe.name, recipe.expected_s)
+    with ThreadPoolExecutor(1, thread_name_prefix="build") as pool:
+        job = pool.submit(_build, library, onnx, recipe, phases, tell)
+        try:
+            while not wait([job], TICK_S).done:
+                watch(phases.now())
+        except BaseException:
+            phases.cancelled = True  # TensorRT stops at its next step; versions without steps finish first
+            raise
+        return job.result()
+
+
+def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: Tell) -> bytes:
+    journal = Journal(library, tell)
+    builder = library.trt.Builder(journal.logger)
+    if builder is None:
+        raise ModelError(f"{recipe.name}: {library.label} cannot start ({journal.last()})")
+    network = _parsed(library, builder, journal, onnx, recipe.name)
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(library.trt.MemoryPoolType.WORKSPACE, recipe.workspace_bytes)
+    _set_precision(library, config, recipe)
+    profile = _profile(builder, network, recipe)
+    if profile is not None:
+        config.add_optimization_profile(profile)
+        if recipe.calibrator is not None:
+            config.set_calibration_profile(profile)
+    watcher = monitor(library, phases)
+    if watcher is not None:
+        config.progress_monitor = watcher
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise _failure(library, journal, recipe)
+    return bytes(plan)
+
+
+def _parsed(library: Library, builder: Any, journal: Journal, onnx: bytes, name: str) -> Any:
+    flags = library.trt.NetworkDefinitionCreationFlag
+    explicit = 1 << int(flags.EXPLICIT_BATCH) if hasattr(flags, "EXPLICIT_BATCH") else 0  # 8.6 wants it said
+    network = builder.create_network(explicit)
+    parser = library.trt.OnnxParser(network, journal.logger)
+    if not parser.parse(onnx):
+        errors = [_parser_error(parser.get_error(number)) for number in range(parser.num_errors)]
+        raise ModelError(
+            f"{name}: {library.label} cannot take this network: {'; '.join(errors) or journal.last()}; "
+            'set recognition.backend to "onnxruntime", or export it with operators that TensorRT knows'
+        )
+    return network
+
+
+def _parser_error(error: Any) -> str:
+    text = " ".join(str(error.desc()).split())
+    if not hasattr(error, "node_name"):  # 8.6 knows the number only
+        return f"node {error.node()}: {text}"
+    return f'node "{error.node_name()}" ({error.node_operator() or "?"}): {text}'
+
+
+def _set_precision(library: Library, config: Any, recipe: Recipe) -> None:
+    """TF32 is off: FP32 means FP32. Without flags the network itself says its types."""
+    flags = library.trt.BuilderFlag
+    if hasattr(flags, "TF32"):
+        config.clear_flag(flags.TF32)
+    if not library.has_precision_flags or recipe.precision == "fp32":
+        return
+    config.set_flag(flags.FP16)
+    if recipe.precision == "int8":
+        config.set_flag(flags.INT8)
+        config.int8_calibrator = recipe.calibrator
+
+
+def _profile(builder: Any, network: Any, recipe: Recipe) -> Any | None:
+    """Batch sizes of all inputs with an open batch; None where nothing is open."""
+    profile, is_open = builder.create_optimization_profile(), False
+    for number in range(network.num_inputs):
+        tensor = network.get_input(number)
+        shape = _closed(recipe, str(tensor.name), tuple(int(n) for n in tensor.shape))
+        if -1 not in tuple(tensor.shape):
+            continue
+        is_open = True
+        sizes = [(n if shape[0] == -1 else shape[0], *shape[1:]) for n in recipe.batch]
+        profile.set_shape(tensor.name, *sizes)
+    return profile if is_open else None
+
+
+def _closed(recipe: Recipe, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with all but the batch filled in, from the manifest where the network leaves it open."""
+    known = recipe.shapes.get(name, ())
+    if len(known) == len(shape):
+        shape = tuple(
+            k if n == -1 and place and isinstance(k, int) else n
+            for place, (n, k) in enumerate(zip(shape, known, strict=True))
+        )
+    if -1 in shape[1:]:
+        seen = ", ".join("?" if n == -1 else str(n) for n in shape)
+        raise ModelError(
+            f'{recipe.name}: input "{name}" is ({seen}), only the first size may be open; '
+            f"write the full shape into engines/{recipe.name}/manifest.toml, or export it with fixed sizes"
+        )
+    return shape
+
+
+def _failure(library: Library, journal: Journal, recipe: Recipe) -> ModelError:
+    said = f"{recipe.name}: {library.label} could not build the plan ({journal.last()})"
+    if journal.out_of_memory:
+        return ModelError(
+            f"{said}: not enough memory on the GPU; close what else uses it, lower "
+            "recognition.tensorrt.workspace_bytes, or ask for smaller batches in recognition.tensorrt.batch"
+        )
+    return ModelError(f'{said}; set recognition.backend to "onnxruntime" if this network cannot be mended')

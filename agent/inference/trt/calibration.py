@@ -1,0 +1,113 @@
+"""What sets the ranges of INT8: a folder of pictures, the rendered hands, or NVIDIA's calibration file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from agent.core.types import Box, Floats, Image
+from agent.errors import ModelError
+from agent.inference.background import pictures
+from agent.inference.crops import cut, fill_batch, letterbox
+from agent.inference.manifest import Manifest
+from agent.inference.trt.device import Device
+from agent.inference.trt.library import Library
+
+AT_MOST = 200  # pictures: more does not move the ranges, and takes minutes
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+OF_HANDS = {"gesture", "hand-landmark"}
+
+Feed = dict[str, Floats]
+
+
+def feeds_of(manifest: Manifest, folder: Path | None) -> list[Feed]:
+    """One feed a picture, cut and normalised as the manifest says; evenly picked, `AT_MOST` of them.
+
+    Without a folder networks that look at hands get the rendered hands; others need pictures of people.
+    Raises `ModelError`: no folder, no pictures in it.
+    """
+    if folder is None and manifest.task not in OF_HANDS:
+        raise ModelError(
+            f"{manifest.name}: INT8 needs pictures to calibrate with; set recognition.tensorrt.calibration "
+            "to a folder of a hundred or more from your camera, with and without people"
+        )
+    places = _of_folder(folder, manifest.name) if folder else list(pictures())
+    spec = manifest.input
+    feeds = []
+    for image, box in places[:: max(len(places) // AT_MOST, 1)][:AT_MOST]:
+        own = box if manifest.crop.rotate else box.upright()
+        feed = {spec.name: fill_batch([cut(image, own.scaled(manifest.crop.margin), spec.size)], spec)}
+        if spec.angle:
+            feed[spec.angle] = np.array([[own.angle]], np.float32)
+        feeds.append(feed)
+    return feeds
+
+
+def fingerprint(source: Path | None) -> str:
+    """sha256 of a calibration file, or of the names and sizes of a folder's pictures."""
+    if source is None:
+        return "rendered-hands"
+    if source.is_file():
+        return hashlib.sha256(source.read_bytes()).hexdigest()
+    listed = [f"{path.relative_to(source)} {path.stat().st_size}" for path in _pictures_in(source)]
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+
+
+def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache: bytes | None) -> Any:
+    """TensorRT's entropy calibrator (up to 10): from a calibration file, else over the feeds.
+
+    Called by TensorRT in the thread that builds; `feeds` may be empty where a file is given.
+    """
+    base = library.trt.IInt8EntropyCalibrator2
+
+    class Calibrator(base):  # type: ignore[misc,valid-type]
+        def __init__(self) -> None:
+            super().__init__()
+            self._waiting = iter(feeds)
+            self._memory = {name: device.memory(array.nbytes) for name, array in (feeds or [{}])[0].items()}
+
+        def get_batch_size(self) -> int:
+            return 1
+
+        def get_batch(self, names: list[str]) -> list[int] | None:
+            feed = next(self._waiting, None)
+            if feed is None:
+                return None
+            with device.current():
+                stream = device.stream()
+                for name in names:
+                    device.upload(self._memory[name], np.ascontiguousarray(feed[name]), stream)
+                stream.synchronize()
+            return [self._memory[name].address for name in names]
+
+        def read_calibration_cache(self) -> bytes | None:
+            return cache
+
+        def write_calibration_cache(self, _cache: Any) -> None:
+            """The plan is kept; the ranges alone are of no further use."""
+
+    return Calibrator()
+
+
+def _of_folder(folder: Path, name: str) -> list[tuple[Image, Box]]:
+    found = []
+    for path in _pictures_in(folder):
+        image = cv2.imread(str(path))
+        if image is not None:
+            picture = np.asarray(image, np.uint8)
+            found.append((picture, letterbox(picture)))
+    if not found:
+        raise ModelError(
+            f"{name}: {folder} has no pictures to calibrate with; it needs a hundred or so "
+            f"({', '.join(sorted(SUFFIXES))})"
+        )
+    return found
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)

@@ -1,0 +1,141 @@
+"""The GPU through PyCUDA: the device's primary context, which TensorRT uses too."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycuda.driver as cuda
+
+from agent.errors import EngineError, ModelError
+from agent.inference.trt.compile import compiled
+from agent.inference.trt.device import Array, Grid, Memory, Stream
+from agent.inference.trt.driver import find_gpu
+
+
+class CudaMemory:
+    """See `Memory`."""
+
+    def __init__(self, nbytes: int) -> None:
+        try:
+            self._allocation: Any = cuda.mem_alloc(nbytes)
+        except cuda.MemoryError as exc:
+            free, total = cuda.mem_get_info()
+            raise ModelError(
+                f"the GPU's memory is full: {nbytes:,} bytes did not fit, {free:,} of {total:,} are free; "
+                "close what else uses it, or lower recognition.tensorrt.batch"
+            ) from exc
+        self.address, self.nbytes = int(self._allocation), nbytes
+
+    def free(self) -> None:
+        """See `Memory`."""
+        if self._allocation is not None:
+            self._allocation.free()
+            self._allocation = None
+
+
+class CudaStream:
+    """See `Stream`. Its one event marks where others wait."""
+
+    def __init__(self) -> None:
+        self.raw = cuda.Stream()
+        self.handle = int(self.raw.handle)
+        self.mark = cuda.Event(cuda.event_flags.DISABLE_TIMING)
+
+    def synchronize(self) -> None:
+        """See `Stream`."""
+        try:
+            self.raw.synchronize()
+        except cuda.Error as exc:
+            raise EngineError(
+                f"the GPU failed ({exc}); see `dmesg | grep -i nvrm`; a restart of the agent may be needed"
+            ) from exc
+
+    def after(self, other: Stream) -> None:
+        """See `Stream`."""
+        assert isinstance(other, CudaStream)  # one device, one kind of stream  # noqa: S101
+        other.mark.record(other.raw)
+        self.raw.wait_for_event(other.mark)
+
+
+class CudaKernel:
+    """See `Kernel`."""
+
+    def __init__(self, module: Any, name: str) -> None:
+        self._module = module  # keeps the function alive
+        self._function = module.get_function(name)
+
+    def launch(self, grid: Grid, block: Grid, arguments: Sequence[int | np.generic], stream: Stream) -> None:
+        """See `Kernel`."""
+        assert isinstance(stream, CudaStream)  # noqa: S101
+        given = [np.uint64(a) if isinstance(a, int) else a for a in arguments]
+        try:
+            self._function(*given, grid=grid, block=block, stream=stream.raw)
+        except cuda.Error as exc:
+            raise EngineError(f"a kernel could not be started ({exc})") from exc
+
+
+class CudaDevice:
+    """See `Device`: the first GPU."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        """Raises `ModelError`: no driver, no GPU."""
+        self.gpu = find_gpu()
+        self._cache_dir = cache_dir
+        try:
+            cuda.init()
+            self._context: Any = cuda.Device(0).retain_primary_context()
+        except cuda.Error as exc:
+            raise ModelError(f"{self.gpu.label}: PyCUDA cannot use it ({exc}); see nvidia-smi") from exc
+        self._kernels: dict[tuple[str, str], CudaKernel] = {}
+
+    def memory(self, nbytes: int) -> Memory:
+        """See `Device`."""
+        return CudaMemory(nbytes)
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """See `Device`."""
+        try:
+            array: Array = cuda.pagelocked_empty(shape, dtype)
+        except cuda.Error as exc:
+            raise ModelError(f"no pinned memory for {shape} ({exc}); is `ulimit -l` too low?") from exc
+        return array
+
+    def stream(self) -> Stream:
+        """See `Device`."""
+        return CudaStream()
+
+    def upload(self, target: Memory, source: Array, stream: Stream) -> None:
+        """See `Device`."""
+        assert isinstance(stream, CudaStream)  # noqa: S101
+        cuda.memcpy_htod_async(target.address, source, stream.raw)
+
+    def download(self, target: Array, source: Memory, stream: Stream) -> None:
+        """See `Device`."""
+        assert isinstance(stream, CudaStream)  # noqa: S101
+        cuda.memcpy_dtoh_async(target, source.address, stream.raw)
+
+    def kernel(self, source: str, name: str) -> CudaKernel:
+        """See `Device`."""
+        if (source, name) not in self._kernels:
+            code = compiled(source, self.gpu.capability, self._cache_dir)
+            self._kernels[source, name] = CudaKernel(cuda.module_from_buffer(code), name)
+        return self._kernels[source, name]
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """See `Device`."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            if not sys.is_finalizing():
+                cuda.Context.pop()
+
+    def free_bytes(self) -> int:
+        """See `Device`."""
+        return int(cuda.mem_get_info()[0])

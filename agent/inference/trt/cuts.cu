@@ -1,0 +1,51 @@
+// Cuts turned squares out of a picture and makes a network's input of them: what crops.py does with OpenCV,
+// step by step and with its roundings, so that both give the same numbers.
+//
+// `cuts` holds CUT floats for every cut: the 2 x 3 matrix from pixel centres of the cut to pixel centres of the
+// (shrunk) picture, then left, top, wide, high of the part that is used, in (shrunk) pixels but left and top, and
+// the factor by which it is shrunk. One thread a pixel of the output, one layer of the grid a cut.
+//
+// No header is included: it compiles with nvrtc, with nvcc, and, after tests/inference/trt/host.h, with g++.
+
+#define CUT 11
+
+static __device__ __forceinline__ float sample(
+    const unsigned char *frame, int pitch, const float *cut, int x, int y, int channel) {
+  const int left = (int)cut[6], top = (int)cut[7], wide = (int)cut[8], high = (int)cut[9], factor = (int)cut[10];
+  if (x < 0 || y < 0 || x >= wide || y >= high) return 0.0f;  // black beyond the picture
+  const unsigned char *at = frame + (long long)(top + y * factor) * pitch + (left + x * factor) * 3 + channel;
+  if (factor == 1) return (float)*at;
+  int sum = 0;  // the mean of a block: a pixel of the shrunk picture
+  for (int row = 0; row < factor; ++row, at += pitch)
+    for (int column = 0; column < factor; ++column) sum += at[column * 3];
+  return rintf((float)sum / (float)(factor * factor));
+}
+
+extern "C" __global__ void cut_and_normalise(
+    const unsigned char *frame, int pitch, const float *cuts, float *out, int out_width, int out_height,
+    int channels_last, int reverse, float offset, float scale) {
+  const int u = blockIdx.x * blockDim.x + threadIdx.x, v = blockIdx.y * blockDim.y + threadIdx.y;
+  if (u >= out_width || v >= out_height) return;
+  const int number = blockIdx.z, area = out_width * out_height;
+  const float *cut = cuts + number * CUT;
+  const float x = cut[0] * u + cut[1] * v + cut[2], y = cut[3] * u + cut[4] * v + cut[5];
+  // Far outside: also keeps the conversion to int defined.
+  const bool inside = x > -2.0f && y > -2.0f && x < cut[8] + 2.0f && y < cut[9] + 2.0f;
+  const float x_floor = floorf(x), y_floor = floorf(y);
+  const int x0 = inside ? (int)x_floor : -2, y0 = inside ? (int)y_floor : -2;
+  const float right = x - x_floor, low = y - y_floor;
+  for (int channel = 0; channel < 3; ++channel) {
+    float value = 0.0f;
+    if (inside) {
+      const float upper = sample(frame, pitch, cut, x0, y0, channel) * (1.0f - right) +
+                          sample(frame, pitch, cut, x0 + 1, y0, channel) * right;
+      const float lower = sample(frame, pitch, cut, x0, y0 + 1, channel) * (1.0f - right) +
+                          sample(frame, pitch, cut, x0 + 1, y0 + 1, channel) * right;
+      value = rintf(upper * (1.0f - low) + lower * low);  // OpenCV's cut is of whole numbers
+    }
+    const int plane = reverse ? 2 - channel : channel;
+    const long long at = channels_last ? ((long long)number * area + v * out_width + u) * 3 + plane
+                                       : ((long long)number * 3 + plane) * area + v * out_width + u;
+    out[at] = (value - offset) * scale;
+  }
+}

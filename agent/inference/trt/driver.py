@@ -1,0 +1,87 @@
+"""Which NVIDIA GPU is here, asked of the driver itself: ctypes over libcuda, nothing to install.
+
+It is quick and safe where there is no GPU at all, which is what `backend = "auto"` needs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+from agent.errors import ModelError
+
+LIBCUDA = "libcuda.so.1"
+CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
+HINTS = {  # CUresult -> what to do
+    3: "the driver is being unloaded; restart the agent",
+    34: "this libcuda is a stub of the CUDA toolkit, not a driver; take its folder out of LD_LIBRARY_PATH",
+    35: "the driver is older than the CUDA it is asked for; update the NVIDIA driver",
+    100: "no GPU is visible; is it in the machine, passed to this container, hidden by CUDA_VISIBLE_DEVICES?",
+    101: "no GPU is visible; is it in the machine, passed to this container, hidden by CUDA_VISIBLE_DEVICES?",
+    802: "the system is not ready (fabric manager, power state); see nvidia-smi",
+    803: "kernel module and libcuda are of different versions; reboot after a driver update",
+    804: "this GPU does not take the forward compatibility package; update the driver itself",
+    999: "see `dmesg | grep -i nvrm`; may the agent open /dev/nvidia* or /dev/nvhost* (group video, render)",
+}
+
+
+class NoGpuError(ModelError):
+    """No NVIDIA GPU can be used here; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """The first GPU. `cuda` is the newest CUDA version that the driver speaks."""
+
+    name: str
+    capability: tuple[int, int]
+    memory_bytes: int
+    cuda: tuple[int, int]
+
+    @property
+    def label(self) -> str:
+        """For messages and for the keys of plans."""
+        return f"{self.name} (compute capability {self.capability[0]}.{self.capability[1]})"
+
+
+def find_gpu(libcuda: str = LIBCUDA) -> Gpu:
+    """Raises `NoGpuError`: no driver, a driver that fails, no GPU."""
+    try:
+        cuda = ctypes.CDLL(libcuda)
+    except OSError as exc:
+        raise NoGpuError(
+            f"no NVIDIA driver here ({exc}); install it, or set recognition.backend to onnxruntime"
+        ) from exc
+    _call(cuda, "cuInit", ctypes.c_uint(0))
+    version, count, device = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    _call(cuda, "cuDriverGetVersion", ctypes.byref(version))
+    _call(cuda, "cuDeviceGetCount", ctypes.byref(count))
+    if count.value < 1:
+        raise NoGpuError(f"the NVIDIA driver answers, yet {HINTS[100]}")
+    _call(cuda, "cuDeviceGet", ctypes.byref(device), ctypes.c_int(0))
+    name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t()
+    _call(cuda, "cuDeviceGetName", name, ctypes.c_int(256), device)
+    _call(cuda, "cuDeviceTotalMem_v2", ctypes.byref(memory), device)
+    return Gpu(
+        name.value.decode(errors="replace"),
+        (_attribute(cuda, device, CAPABILITY_MAJOR), _attribute(cuda, device, CAPABILITY_MINOR)),
+        int(memory.value),
+        (version.value // 1000, version.value % 1000 // 10),
+    )
+
+
+def _attribute(cuda: Any, device: ctypes.c_int, which: int) -> int:
+    value = ctypes.c_int()
+    _call(cuda, "cuDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(which), device)
+    return value.value
+
+
+def _call(cuda: Any, name: str, *arguments: Any) -> None:
+    code = int(getattr(cuda, name)(*arguments))
+    if code:
+        text = ctypes.c_char_p()
+        cuda.cuGetErrorString(ctypes.c_int(code), ctypes.byref(text))
+        said = (text.value or b"unknown error").decode(errors="replace")
+        hint = HINTS.get(code, "see nvidia-smi")
+        raise NoGpuError(f"the NVIDIA driver fails: {name} says {code}, {said}; {hint}")

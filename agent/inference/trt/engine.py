@@ -1,0 +1,204 @@
+"""The `tensorrt` backend: a network behind the `Engine` contract, its plan built where it is missing.
+
+Nothing is allocated on the device after loading. Pictures are cut on the device, where they were uploaded
+once, unless `recognition.tensorrt.frames` is "cpu".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from agent.core.types import Floats
+from agent.errors import EngineError, ModelError
+from agent.inference.engine import EngineOptions, Piece, Shape, check_inputs
+from agent.inference.manifest import Input
+from agent.inference.trt.cuts import Cutter
+from agent.inference.trt.device import Device
+from agent.inference.trt.rooms import Room, default_room
+from agent.inference.trt.session import Session
+from agent.inference.trt.workshop import load_session
+
+
+class TensorRtEngine:
+    """See `Engine` and `LooksItself`."""
+
+    def __init__(
+        self, name: str, path: Path, *, options: EngineOptions | None = None, room: Room | None = None
+    ) -> None:
+        """Builds the plan where it is missing. Raises `ModelError`.
+
+        `room` is what engines of one GPU share; None: that of this process.
+        """
+        self.name = name
+        options = options or EngineOptions()
+        self._room = room or default_room(options.cache_dir)
+        self._device: Device = self._room.device
+        self._cutter: Cutter | None = None
+        self._waiting: Pending | None = None
+        with self._device.current():
+            self._session: Session | None = load_session(self._room, name, path, options)
+            try:
+                if options.settings.frames == "gpu":
+                    self._cutter = Cutter(self._device, self._session.max_batch)
+            except BaseException:
+                self._session.close()
+                raise
+        self.inputs: dict[str, Shape] = {t.name: t.shape for t in self._session.inputs.values()}
+        self.outputs: dict[str, Shape] = {t.name: t.shape for t in self._session.outputs.values()}
+
+    @property
+    def cuts_itself(self) -> bool:
+        """Whether `run_pieces` may be used."""
+        return self._cutter is not None
+
+    @property
+    def max_batch(self) -> int:
+        """Pictures that go through at once; more are run one batch after the other."""
+        return self._open().max_batch
+
+    def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Engine.run`."""
+        session = self._open()
+        check_inputs(self.name, self.inputs, inputs)
+        count = self._count_of(inputs)
+        parts = []
+        for first in range(0, count, session.max_batch):
+            part = {name: array[first : first + session.max_batch] for name, array in inputs.items()}
+            parts.append(self.start(part).result())
+        return _joined(parts, self.outputs)
+
+    def start(self, inputs: Mapping[str, Floats]) -> Pending:
+        """Start a run of at most `max_batch` pictures; its `result` waits for it."""
+        session = self._ready()
+        with self._device.current():
+            for name, array in inputs.items():
+                tensor = session.inputs[name]
+                host = tensor.host[: len(array)]
+                np.copyto(host, array)
+                self._device.upload(tensor.device, host, session.stream)
+            return self._launch(session, max(len(array) for array in inputs.values()))
+
+    def run_pieces(
+        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """See `LooksItself.run_pieces`."""
+        session = self._open()
+        parts = []
+        for first in range(0, len(pieces), session.max_batch):
+            last = first + session.max_batch
+            rest = {name: array[first:last] for name, array in more.items()}
+            parts.append(self.start_pieces(pieces[first:last], spec, rest).result())
+        return _joined(parts, self.outputs)
+
+    def start_pieces(self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats]) -> Pending:
+        """As `start`, the pictures cut on the device."""
+        session, gallery = self._ready(), self._room.gallery
+        if self._cutter is None:
+            raise EngineError(f"{self.name}: cuts on the CPU (recognition.tensorrt.frames)")
+        self._check_pieces(session, spec, more)
+        with self._device.current():
+            for first, last in _runs(pieces):
+                image = pieces[first][0]
+                upload = gallery.show(image, session.stream)
+                boxes = [box for _, box in pieces[first:last]]
+                target = session.inputs[spec.name].device
+                self._cutter.cut(upload, boxes, spec, target=target, first=first, stream=session.stream)
+            for name, array in more.items():
+                host = session.inputs[name].host[: len(array)]
+                np.copyto(host, array)
+                self._device.upload(session.inputs[name].device, host, session.stream)
+            return self._launch(session, len(pieces))
+
+    def new_frames(self) -> None:
+        """See `LooksItself.new_frames`."""
+        self._room.gallery.turn()
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        if self._session is None:
+            return
+        with self._device.current():
+            if self._cutter is not None:
+                self._cutter.close()
+            self._session.close()
+        self._session = None
+
+    def _launch(self, session: Session, count: int) -> Pending:
+        session.enqueue(count)
+        for tensor in session.outputs.values():
+            self._device.download(tensor.host[:count], tensor.device, session.stream)
+        self._waiting = Pending(session, self._device, count)
+        return self._waiting
+
+    def _open(self) -> Session:
+        if self._session is None:
+            raise EngineError(f"{self.name}: is closed")
+        return self._session
+
+    def _ready(self) -> Session:
+        """The session, with no run under way: its memory holds one."""
+        if self._waiting is not None:
+            self._waiting.wait()
+        return self._open()
+
+    def _count_of(self, inputs: Mapping[str, Floats]) -> int:
+        counts = {len(array) for name, array in inputs.items() if isinstance(self.inputs[name][0], str)}
+        if len(counts) > 1:
+            lengths = {name: len(array) for name, array in inputs.items()}
+            raise EngineError(
+                f"{self.name}: inputs have {lengths} pictures, the network wants as many of each"
+            )
+        return counts.pop() if counts else max(len(array) for array in inputs.values())
+
+    def _check_pieces(self, session: Session, spec: Input, more: Mapping[str, Floats]) -> None:
+        if {spec.name, *more} != set(session.inputs):
+            raise EngineError(
+                f"{self.name}: inputs are {sorted({spec.name, *more})}, the network wants "
+                f"{sorted(session.inputs)}"
+            )
+        sizes = session.inputs[spec.name].sizes
+        if sizes != tuple(spec.shape[1:]):
+            raise EngineError(
+                f'{self.name}: input "{spec.name}" is (N, {sizes}), the manifest says {spec.shape}; '
+                f"fix engines/{self.name}/manifest.toml"
+            )
+
+
+class Pending:
+    """A run that was started. `result` may be asked for once or never."""
+
+    def __init__(self, session: Session, device: Device, count: int) -> None:
+        self._session, self._device, self._count = session, device, count
+        self._done: dict[str, Floats] | None = None
+
+    def wait(self) -> None:
+        """Keep the result, so that the memory can be used again. Raises `EngineError`."""
+        if self._done is None:
+            with self._device.current():
+                self._session.wait()
+            self._done = {
+                name: tensor.host[: self._count].copy() for name, tensor in self._session.outputs.items()
+            }
+
+    def result(self) -> dict[str, Floats]:
+        """All outputs. Raises `EngineError`."""
+        self.wait()
+        assert self._done is not None  # noqa: S101 (just waited for)
+        return self._done
+
+
+def _runs(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
+    """First and last + 1 of the neighbours that are cut from one picture."""
+    starts = [i for i, (image, _) in enumerate(pieces) if i == 0 or image is not pieces[i - 1][0]]
+    return list(zip(starts, [*starts[1:], len(pieces)], strict=True))
+
+
+def _joined(parts: Sequence[dict[str, Floats]], outputs: Mapping[str, Shape]) -> dict[str, Floats]:
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        raise ModelError("a run of no pictures")
+    return {name: np.concatenate([part[name] for part in parts]) for name in outputs}

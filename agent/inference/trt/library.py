@@ -1,0 +1,96 @@
+"""Which TensorRT is here, and what it can do. Differences between versions are asked for, never guessed.
+
+`tensorrt` is looked for first, then TensorRT for RTX, which has the same Python API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from typing import Any
+
+from agent.errors import ModelError
+
+NAMES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
+INSTALL = (
+    "on a Jetson it comes with JetPack (make the virtual environment with --system-site-packages), elsewhere "
+    "pip install 'gesture-agent[tensorrt]' or 'gesture-agent[tensorrt-rtx]'"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Library:
+    """One TensorRT. `trt` is its module."""
+
+    trt: Any
+    rtx: bool
+
+    @property
+    def version(self) -> str:
+        """Such as 10.3.0."""
+        return str(self.trt.__version__)
+
+    @property
+    def label(self) -> str:
+        """For messages and for the keys of plans: a plan is good for one library and one version."""
+        return f"TensorRT {'for RTX ' if self.rtx else ''}{self.version}"
+
+    @property
+    def has_precision_flags(self) -> bool:
+        """Up to version 10 the builder picks the precision; later the network itself says it."""
+        return hasattr(self.trt.BuilderFlag, "FP16")
+
+    @property
+    def has_calibrators(self) -> bool:
+        """Up to version 10 INT8 ranges come from a calibrator; later from Q/DQ nodes in the network."""
+        return hasattr(self.trt, "IInt8EntropyCalibrator2")
+
+    @property
+    def builds_without_gpu(self) -> bool:
+        """TensorRT for RTX finishes its plans on the machine that runs them; the others time kernels."""
+        return self.rtx
+
+    @property
+    def made_for_cuda(self) -> int | None:
+        """The CUDA major version that its package was made for; None where it is no Python package."""
+        stem = "tensorrt-rtx" if self.rtx else "tensorrt"
+        for major in range(20, 10, -1):
+            try:
+                metadata.version(f"{stem}-cu{major}-libs")
+            except metadata.PackageNotFoundError:
+                continue
+            return major
+        return None
+
+
+def find_library(names: tuple[str, ...] = NAMES) -> Library:
+    """The first one that can be imported. Raises `ModelError` that says what was tried."""
+    tried = []
+    for name in names:
+        try:
+            module = import_module(name)
+        except (ImportError, OSError, RuntimeError) as exc:  # not installed; a library or a driver is missing
+            tried.append(f"{name}: {first_line(exc)}")
+            continue
+        return checked(module, rtx=name.startswith("tensorrt_rtx"))
+    raise ModelError(f"TensorRT is not installed here ({'; '.join(tried)}); {INSTALL}")
+
+
+def checked(module: Any, *, rtx: bool) -> Library:
+    """Raises `ModelError` for a version without named tensors (before 8.5)."""
+    library = Library(module, rtx)
+    needed = {"ICudaEngine": "num_io_tensors", "IExecutionContext": "execute_async_v3"}
+    if lacking := [
+        f"{cls}.{name}" for cls, name in needed.items() if not hasattr(getattr(module, cls), name)
+    ]:
+        raise ModelError(
+            f"{library.label} is too old, it has no {', '.join(lacking)}; "
+            "8.6 to 11 are supported (JetPack 6 on)"
+        )
+    return library
+
+
+def first_line(exc: BaseException) -> str:
+    """The first line of an error's text, or its type where it has none."""
+    text = str(exc).strip()
+    return text.splitlines()[0] if text else type(exc).__name__

@@ -1,0 +1,177 @@
+"""Plans on disk: what TensorRT built, kept under all that decides whether it may be used again.
+
+Beside each plan lies a receipt with its sha256. A plan whose sum is wrong is corrupt and never loaded; one
+that was made for another model, GPU or version is stale. Both are built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from agent.errors import ModelError
+from agent.inference.disk import write_whole
+
+RECIPE = 1  # raise it when a build of the same key would make something else
+FOLDER = "plans"
+
+State = Literal["ready", "missing", "stale", "corrupt"]
+Batch = tuple[int, int, int]  # smallest, usual and largest number of pictures a run
+
+
+@dataclass(frozen=True, slots=True)
+class PlanKey:
+    """What a plan depends on. `calibration` is the sha256 of what set the ranges of INT8, else empty."""
+
+    name: str
+    model: str  # sha256 of the ONNX file
+    gpu: str
+    library: str
+    precision: str
+    batch: Batch
+    calibration: str = ""
+    recipe: int = RECIPE
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells any two keys apart."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def file_name(self) -> str:
+        """Readable first, unique at the end."""
+        return f"{self.name}-{self.precision}-b{self.batch[2]}-{self.fingerprint[:16]}.plan"
+
+    def differences(self, other: PlanKey) -> list[str]:
+        """In words: what `other` was made for, what is wanted here."""
+        pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
+        return [
+            f"{name} is {_short(was)}, wanted is {_short(want)}" for name, was, want in pairs if was != want
+        ]
+
+    def replaces(self, other: PlanKey) -> bool:
+        """Whether a plan of `other` is of no use once there is one of this key: an old model or version."""
+        return replace(other, model=self.model, library=self.library, recipe=self.recipe) == self
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A plan on disk. `key` is None where its receipt cannot be read."""
+
+    path: Path
+    key: PlanKey | None
+    size_bytes: int
+    took_s: float
+    built_at: float  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is on disk for a key; `detail` says what is wrong with it."""
+
+    state: State
+    path: Path
+    detail: str = ""
+
+
+def look_up(folder: Path, key: PlanKey) -> Found:
+    """Whether there is a plan for a key, and if not, what there is instead. Reads receipts only."""
+    path = folder / key.file_name
+    if path.is_file():
+        return Found("ready", path)
+    others = [kept for kept in kept_plans(folder) if kept.key and _alike(kept.key, key)]
+    if not others:
+        return Found("missing", path, "not built yet")
+    newest = max(others, key=lambda kept: kept.built_at)
+    assert newest.key  # noqa: S101 (see above)
+    return Found("stale", path, "; ".join(key.differences(newest.key)))
+
+
+def read_plan(folder: Path, key: PlanKey) -> bytes:
+    """The plan of a key, if it is what its receipt says. Raises `CorruptPlanError`, `FileNotFoundError`."""
+    path = folder / key.file_name
+    content = path.read_bytes()
+    receipt = _receipt(path)
+    seen = hashlib.sha256(content).hexdigest()
+    if receipt.get("sha256") != seen:
+        wanted = receipt.get("sha256", "none, its receipt is missing or damaged")
+        raise CorruptPlanError(f"{path} is damaged: its sha256 is {seen}, its receipt says {wanted}")
+    return content
+
+
+class CorruptPlanError(ModelError):
+    """A plan that must not be loaded."""
+
+
+def keep_plan(folder: Path, key: PlanKey, plan: bytes, took_s: float) -> Path:
+    """Write it, whole or not at all, and remove those that it replaces. Raises `ModelError`: disk full."""
+    path = folder / key.file_name
+    receipt = {
+        "key": asdict(key),
+        "sha256": hashlib.sha256(plan).hexdigest(),
+        "size_bytes": len(plan),
+        "took_s": round(took_s, 2),
+        "built_at": time.time(),
+    }
+    write_whole(path, plan)
+    write_whole(path.with_suffix(".json"), json.dumps(receipt, indent=1).encode())
+    for kept in kept_plans(folder):
+        if kept.key and kept.key != key and key.replaces(kept.key):
+            remove_plan(kept.path)
+    return path
+
+
+def remove_plan(path: Path) -> None:
+    """The plan and its receipt."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def kept_plans(folder: Path) -> Iterator[Kept]:
+    """Every plan in the folder, in name order."""
+    for path in sorted(folder.glob("*.plan")):
+        receipt = _receipt(path)
+        took, built = (_number(receipt.get(name)) for name in ("took_s", "built_at"))
+        yield Kept(path, _key(receipt), path.stat().st_size, took, built)
+
+
+def last_build_s(folder: Path, key: PlanKey) -> float | None:
+    """How long the newest build of this network at this precision took; None: never built."""
+    before = [kept for kept in kept_plans(folder) if kept.key and _alike(kept.key, key)]
+    return max(before, key=lambda kept: kept.built_at).took_s if before else None
+
+
+def _alike(one: PlanKey, other: PlanKey) -> bool:
+    return (one.name, one.precision, one.batch) == (other.name, other.precision, other.batch)
+
+
+def _key(receipt: dict[str, Any]) -> PlanKey | None:
+    given = receipt.get("key")
+    if not isinstance(given, dict) or set(given) != {f.name for f in fields(PlanKey)}:
+        return None
+    batch = given["batch"]
+    if not (isinstance(batch, list) and len(batch) == 3 and all(isinstance(n, int) for n in batch)):
+        return None
+    return PlanKey(**{**given, "batch": tuple(batch)})
+
+
+def _receipt(path: Path) -> dict[str, Any]:
+    try:
+        receipt = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return receipt if isinstance(receipt, dict) else {}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text or "none"

@@ -1,0 +1,125 @@
+"""The same network in another number format, for a TensorRT that takes the format from the network (11, RTX).
+
+FP16: weights and arithmetic in half precision, inputs and outputs stay float32. INT8: Q/DQ nodes around every
+convolution and matrix product, symmetric, weights by channel, ranges from calibration pictures.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
+from onnxruntime.quantization import quantize_static as _quantize
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from agent.core.types import Floats
+from agent.errors import ModelError
+
+Feed = dict[str, Floats]
+
+KEEP_FULL = ("Resize", "Upsample", "TopK", "NonMaxSuppression")  # their sizes and scales must stay float32
+QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def in_half(model: bytes, name: str) -> bytes:
+    """FP16 inside, float32 outside. A network that is in half precision already comes back as it is."""
+    network = onnx.load_from_string(model)
+    if not _has(network, TensorProto.FLOAT):
+        return model
+    try:
+        halved = convert_float_to_float16(
+            onnx.load_from_string(in_full(model)), keep_io_types=True, op_block_list=list(KEEP_FULL)
+        )
+        onnx.checker.check_model(halved, full_check=True)
+    except Exception as exc:  # the library's errors share no base class
+        raise ModelError(
+            f"{name}: cannot be turned into FP16 ({exc}); set recognition.tensorrt.precision to fp32"
+        ) from exc
+    return bytes(halved.SerializeToString())
+
+
+def in_full(model: bytes) -> bytes:
+    """Float32 throughout: half-precision weights are widened, casts to half become casts to float32."""
+    network = onnx.load_from_string(model)
+    if not _has(network, TensorProto.FLOAT16):
+        return model
+    for tensor in network.graph.initializer:
+        _widen(tensor)
+    for node in network.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT16:
+                attribute.i = TensorProto.FLOAT
+            elif attribute.type == onnx.AttributeProto.TENSOR:
+                _widen(attribute.t)
+    del network.graph.value_info[:]  # it holds the old types
+    return bytes(network.SerializeToString())
+
+
+def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
+    """Q/DQ nodes with ranges from the feeds (entropy, as TensorRT's own calibrator). Raises `ModelError`."""
+    if not feeds:
+        raise ModelError(f"{name}: INT8 needs pictures to calibrate with, none were given")
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        source, target = Path(folder) / "full.onnx", Path(folder) / "int8.onnx"
+        source.write_bytes(in_full(model))
+        try:
+            _quantize(
+                str(source),
+                str(target),
+                _Reader(feeds),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(QUANTIZED),
+                per_channel=True,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.Entropy,
+                extra_options={
+                    "ActivationSymmetric": True,  # TensorRT knows no zero point
+                    "WeightSymmetric": True,
+                    "AddQDQPairToWeight": True,
+                    "QuantizeBias": False,  # nor INT32 biases
+                },
+            )
+        except Exception as exc:  # the library's errors share no base class
+            raise ModelError(
+                f"{name}: cannot be quantized ({exc}); set recognition.tensorrt.precision to fp16"
+            ) from exc
+        return target.read_bytes()
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, feeds: Sequence[Feed]) -> None:
+        self._feeds: Iterator[Feed] = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        return next(self._feeds, None)
+
+
+def _has(network: Any, kind: int) -> bool:
+    """Whether any weight worth the name (more than a scalar) is of this type."""
+    return any(t.data_type == kind and int(np.prod(t.dims or [1])) > 1 for t in network.graph.initializer)
+
+
+def _widen(tensor: Any) -> None:
+    if tensor.data_type == TensorProto.FLOAT16:
+        wide = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The library logs advice through the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,49 @@
+"""What all networks on one GPU share: the library, the device, the uploaded pictures, the folder of plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+from agent.errors import ModelError
+from agent.inference.trt.choice import check_driver
+from agent.inference.trt.device import Device
+from agent.inference.trt.driver import find_gpu
+from agent.inference.trt.gallery import Gallery
+from agent.inference.trt.library import INSTALL, Library, find_library, first_line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Room:
+    """One GPU and one TensorRT."""
+
+    library: Library
+    device: Device
+    gallery: Gallery
+    cache_dir: Path
+
+
+def default_room(cache_dir: Path | None) -> Room:
+    """That of this process. Raises `ModelError`: no driver, no GPU, no TensorRT, no PyCUDA."""
+    return _room(cache_dir or platformdirs.user_cache_path("gesture-agent"))
+
+
+@cache
+def _room(cache_dir: Path) -> Room:
+    gpu = find_gpu()
+    library = find_library()
+    check_driver(gpu, library)
+    device = _cuda_device(cache_dir)
+    with device.current():
+        return Room(library, device, Gallery(device), cache_dir)
+
+
+def _cuda_device(cache_dir: Path) -> Device:
+    try:
+        from agent.inference.trt.cuda import CudaDevice  # noqa: PLC0415 (PyCUDA: where TensorRT is used only)
+    except (ImportError, OSError) as exc:
+        raise ModelError(f"PyCUDA cannot be loaded ({first_line(exc)}); {INSTALL}") from exc
+    return CudaDevice(cache_dir)

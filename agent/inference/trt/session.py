@@ -1,0 +1,148 @@
+"""A plan that is loaded and ready: named tensors, fixed addresses, nothing allocated afterwards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agent.errors import EngineError, ModelError
+from agent.inference.engine import Shape
+from agent.inference.trt.device import Array, Device, Memory
+from agent.inference.trt.library import Library
+from agent.inference.trt.log import Journal
+
+FLOAT_BYTES = 4
+
+
+class PlanRefusedError(ModelError):
+    """TensorRT does not take this plan: it was built for another GPU or version, or is damaged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """An input or output with its memory on both sides, large enough for the largest batch."""
+
+    name: str
+    shape: Shape
+    device: Memory
+    host: Array  # pinned, float32
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of one picture."""
+        return tuple(int(n) for n in self.shape[1:])
+
+
+class Session:
+    """One plan, one execution context, one stream. Not for two threads at once."""
+
+    def __init__(self, library: Library, device: Device, plan: bytes, name: str) -> None:
+        """Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory."""
+        self.name, self.device = name, device
+        self._journal = Journal(library)
+        self._runtime = library.trt.Runtime(self._journal.logger)
+        self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise self._refusal(library, plan)
+        self._context: Any = self._engine.create_execution_context()
+        if self._context is None:
+            raise self._no_room(library)
+        self.stream = device.stream()
+        self.inputs: dict[str, Tensor] = {}
+        self.outputs: dict[str, Tensor] = {}
+        try:
+            self.max_batch = self._find_batch(library)
+            self._bind(library)
+        except BaseException:
+            self.close()
+            raise
+        self._count = 0  # pictures that the context is set for
+
+    def enqueue(self, count: int) -> None:
+        """Start a run over the first `count` pictures of the inputs' device memory."""
+        if count != self._count:
+            for tensor in self.inputs.values():
+                batch = tensor.shape[0] if isinstance(tensor.shape[0], int) else count
+                self._demand(self._context.set_input_shape(tensor.name, (batch, *tensor.sizes)))
+            self._count = count
+        self._demand(self._context.execute_async_v3(self.stream.handle))
+
+    def wait(self) -> None:
+        """Until the run is over. Raises `EngineError`."""
+        self.stream.synchronize()
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for tensor in (*self.inputs.values(), *self.outputs.values()):
+            tensor.device.free()
+        self._context = self._engine = self._runtime = None
+
+    def _find_batch(self, library: Library) -> int:
+        """The largest number of pictures a run; sets the inputs to it."""
+        largest = []
+        for name in self._names(library, "INPUT"):
+            shape = tuple(int(n) for n in self._engine.get_tensor_shape(name))
+            most = tuple(int(n) for n in self._engine.get_tensor_profile_shape(name, 0)[2])
+            fixed = -1 not in shape
+            self._demand(self._context.set_input_shape(name, shape if fixed else most))
+            largest.append(shape[0] if fixed else most[0])
+        return max(largest, default=1)
+
+    def _bind(self, library: Library) -> None:
+        """Memory for every tensor at its largest, and its address told once."""
+        for mode, tensors in (("INPUT", self.inputs), ("OUTPUT", self.outputs)):
+            for name in self._names(library, mode):
+                if self._engine.get_tensor_dtype(name) != library.trt.DataType.FLOAT:
+                    raise ModelError(
+                        f'{self.name}: {mode.lower()} "{name}" is {self._engine.get_tensor_dtype(name)}, the '
+                        "agent works with float32; export the network with float32 inputs and outputs"
+                    )
+                most = tuple(int(n) for n in self._context.get_tensor_shape(name))
+                if any(n < 1 for n in most):
+                    raise ModelError(
+                        f'{self.name}: the size of "{name}" is not known before a run ({most}); export the '
+                        "network with outputs of fixed size"
+                    )
+                free = int(self._engine.get_tensor_shape(name)[0]) == -1
+                memory = self.device.memory(math.prod(most) * FLOAT_BYTES)
+                shape: Shape = ("N" if free else most[0], *most[1:])
+                tensors[name] = Tensor(name, shape, memory, self.device.pinned(most, np.float32))
+                self._demand(self._context.set_tensor_address(name, memory.address))
+
+    def _names(self, library: Library, mode: str) -> list[str]:
+        wanted = getattr(library.trt.TensorIOMode, mode)
+        names = [str(self._engine.get_tensor_name(number)) for number in range(self._engine.num_io_tensors)]
+        return [name for name in names if self._engine.get_tensor_mode(name) == wanted]
+
+    def _demand(self, done: bool) -> None:
+        if not done:
+            said = self._journal.last()
+            self._journal.forget()
+            raise EngineError(f"{self.name}: TensorRT failed ({said})")
+
+    def _refusal(self, library: Library, plan: bytes) -> ModelError:
+        if self._journal.out_of_memory:
+            return self._no_room(library)
+        why = self._journal.last("it says nothing about the reason")
+        ask = getattr(self._runtime, "get_engine_validity", None)  # TensorRT for RTX says it in bits
+        if ask is not None:
+            _, bits = ask(plan)
+            words = [
+                m.name.lower().replace("_", " ")
+                for m in library.trt.EngineInvalidityDiagnostics.__members__.values()
+                if int(m) & int(bits)
+            ]
+            why = f"{', '.join(words)}: {why}" if words else why
+        return PlanRefusedError(
+            f"{self.name}: {library.label} on {self.device.gpu.label} does not take this plan ({why})"
+        )
+
+    def _no_room(self, library: Library) -> ModelError:
+        free = self.device.free_bytes()
+        return ModelError(
+            f"{self.name}: the GPU's memory is full, {free / 1e6:,.0f} MB are free ({library.label}: "
+            f"{self._journal.last()}); close what else uses it, or lower recognition.tensorrt.batch"
+        )

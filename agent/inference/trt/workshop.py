@@ -1,0 +1,202 @@
+"""From an ONNX file to a loaded plan: from the cache where it is good, else built and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent.errors import ModelError
+from agent.inference.engine import EngineOptions, Shape
+from agent.inference.manifest import Manifest
+from agent.inference.store import sha256_of
+from agent.inference.trt.build import Recipe, build_plan
+from agent.inference.trt.device import Device
+from agent.inference.trt.library import Library
+from agent.inference.trt.log import Tell
+from agent.inference.trt.plans import (
+    FOLDER,
+    CorruptPlanError,
+    PlanKey,
+    keep_plan,
+    last_build_s,
+    look_up,
+    read_plan,
+    remove_plan,
+)
+from agent.inference.trt.progress import Progress
+from agent.inference.trt.rooms import Room
+from agent.inference.trt.session import PlanRefusedError, Session
+
+PATIENCE_S = 60.0  # what systemd is asked to wait on top of what a build is known to take
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """One plan that is wanted. `device` is None on a machine without a GPU (TensorRT for RTX only)."""
+
+    library: Library
+    device: Device | None
+    cache_dir: Path
+    name: str
+    path: Path
+    options: EngineOptions
+
+    @property
+    def folder(self) -> Path:
+        """Where the plans are."""
+        return self.cache_dir / FOLDER
+
+    @property
+    def key(self) -> PlanKey:
+        """What the plan depends on."""
+        settings, library = self.options.settings, self.library
+        calibration = ""
+        if settings.precision == "int8":
+            from agent.inference.trt.calibration import fingerprint  # noqa: PLC0415 (cv2)
+
+            calibration = fingerprint(settings.calibration)
+        gpu = "any" if library.builds_without_gpu or self.device is None else self.device.gpu.label
+        return PlanKey(
+            self.name,
+            sha256_of(self.path),
+            gpu,
+            library.label,
+            settings.precision,
+            settings.batch,
+            calibration,
+        )
+
+
+def load_session(room: Room, name: str, path: Path, options: EngineOptions) -> Session:
+    """The network, loaded. A plan that is missing, stale, corrupt or refused is built, once.
+
+    Raises `ModelError` when the new one does not work either.
+    """
+    order = Order(room.library, room.device, room.cache_dir, name, path, options)
+    plan, built = plan_for(order)
+    try:
+        session = Session(room.library, room.device, plan, name)
+    except PlanRefusedError as exc:
+        if built:
+            raise
+        log.warning("plan_refused", engine=name, reason=str(exc))
+        remove_plan(order.folder / order.key.file_name)
+        session = Session(room.library, room.device, build(order), name)
+    log.info(
+        "engine_loaded", engine=name, backend="tensorrt", library=room.library.label,
+        gpu=room.device.gpu.name, precision=options.settings.precision, batch=session.max_batch,
+    )  # fmt: skip
+    return session
+
+
+def plan_for(order: Order) -> tuple[bytes, bool]:
+    """The plan, and whether it was built just now."""
+    found = look_up(order.folder, order.key)
+    if found.state == "ready":
+        try:
+            return read_plan(order.folder, order.key), False
+        except CorruptPlanError as exc:
+            log.warning("plan_corrupt", engine=order.name, reason=str(exc))
+            remove_plan(found.path)
+    elif found.state == "stale":
+        log.info("plan_stale", engine=order.name, reason=found.detail)
+    return build(order), True
+
+
+def build(
+    order: Order,
+    watch: Callable[[Progress], None] | None = None,
+    tell: Tell = lambda _level, _text: None,
+) -> bytes:
+    """Build, keep and give back a plan. Raises `ModelError`."""
+    key, settings = order.key, order.options.settings
+    expected = last_build_s(order.folder, key)
+    began = time.monotonic()
+    log.info("plan_building", engine=order.name, library=key.library, gpu=key.gpu, precision=key.precision)
+    onnx, calibrator = material(order)
+    recipe = Recipe(
+        name=order.name,
+        precision=settings.precision,
+        batch=settings.batch,
+        workspace_bytes=settings.workspace_bytes,
+        shapes=_shapes(order.options.manifest),
+        calibrator=calibrator,
+        expected_s=expected,
+    )
+    watch = watch or _told_to(order.options.waiting)
+    plan = build_plan(order.library, onnx, recipe, watch, tell)
+    took = time.monotonic() - began
+    path = keep_plan(order.folder, key, plan, took)
+    log.info("plan_built", engine=order.name, took_s=round(took, 1), size_bytes=len(plan), file=str(path))
+    return plan
+
+
+def material(order: Order) -> tuple[bytes, Any]:
+    """The ONNX that TensorRT gets, and its calibrator: which of the two says the precision depends on it."""
+    library, settings = order.library, order.options.settings
+    onnx = order.path.read_bytes()
+    if library.has_precision_flags:
+        return onnx, _calibrator(order) if settings.precision == "int8" else None
+    from agent.inference.trt import precision  # noqa: PLC0415 (onnx and onnxruntime's tools: to build only)
+
+    if settings.precision == "fp16":
+        return precision.in_half(onnx, order.name), None
+    if settings.precision == "int8":
+        return precision.in_int8(onnx, _feeds(order), order.name), None
+    return precision.in_full(onnx), None
+
+
+def _calibrator(order: Order) -> Any:
+    from agent.inference.trt.calibration import calibrator_of  # noqa: PLC0415 (cv2)
+
+    if order.device is None:
+        raise ModelError(
+            f"{order.name}: INT8 on {order.library.label} is calibrated on the GPU, none is here"
+        )
+    source = order.options.settings.calibration
+    if source is not None and source.is_file():
+        return calibrator_of(order.library, order.device, [], source.read_bytes())
+    return calibrator_of(order.library, order.device, _feeds(order), None)
+
+
+def _feeds(order: Order) -> list[Any]:
+    from agent.inference.trt.calibration import feeds_of  # noqa: PLC0415 (cv2)
+
+    source, manifest = order.options.settings.calibration, order.options.manifest
+    if manifest is None:
+        raise ModelError(f"{order.name}: INT8 needs the network's manifest, to make inputs of pictures")
+    if source is not None and not source.exists():
+        raise ModelError(f"{order.name}: recognition.tensorrt.calibration is {source}, which does not exist")
+    if source is not None and source.is_file():
+        raise ModelError(
+            f"{order.name}: {source} is a calibration file, {order.library.label} does not read those "
+            "(TensorRT up to 10 does); set recognition.tensorrt.calibration to a folder of pictures"
+        )
+    return feeds_of(manifest, source)
+
+
+def _shapes(manifest: Manifest | None) -> dict[str, Shape]:
+    return {manifest.input.name: manifest.input.shape} if manifest else {}
+
+
+LIMIT_S = 3600.0  # a build that takes longer hangs: systemd may end it
+
+
+def _told_to(waiting: Callable[[str, float], None]) -> Callable[[Progress], None]:
+    """Tell whoever waits for the start what goes on, and how long to wait at least from now."""
+
+    def watch(progress: Progress) -> None:
+        if progress.elapsed_s > LIMIT_S:
+            return
+        share = f", {progress.share:.0%}" if progress.share is not None else ""
+        left = f", about {progress.left_s:.0f} s left" if progress.left_s else ""
+        waiting(f"building the plan of {progress.name}{share}{left}", (progress.left_s or 0.0) + PATIENCE_S)
+
+    return watch
