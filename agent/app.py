@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ from agent.service.trace import FOLDER, Ring
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from agent.web.page import WebPage
 
 PAUSED = "paused"  # a file in the state folder: the cameras stay closed over restarts
 
@@ -142,6 +144,22 @@ class Agent:
         book = load_rules(settings, labels).book
         self._mind = build_interpreter(settings, labels, book)
         self._ring = build_ring(settings, labels, self._folders.state) if settings.trace.enabled else None
+        hooks = Hooks(
+            load_book=lambda: load_rules(settings, labels).book,
+            world=self._world,
+            health=self._health,
+            enabled_changed=self._remember_enabled,
+            rules_changed=self._use_book,
+            state_changed=self._notifier.status,
+            reloading=self._notifier.reloading,
+            reloaded=self._notifier.ready,
+            turned=self._turned,
+            record=self._record,
+        )
+        self.page = self._build_page() if settings.web.enabled else None
+        if self.page is not None:
+            page = self.page
+            hooks = replace(hooks, looked=page.looked, understood=page.understood, rules_refused=page.refuse)
         self.loop = Loop(
             frames=self._frames,
             eyes=self._perception,
@@ -149,18 +167,7 @@ class Agent:
             out=self.delivery,
             rest=settings.rest,
             max_age_s=settings.debounce.max_age,
-            hooks=Hooks(
-                load_book=lambda: load_rules(settings, labels).book,
-                world=self._world,
-                health=self._health,
-                enabled_changed=self._remember_enabled,
-                rules_changed=self._use_book,
-                state_changed=self._notifier.status,
-                reloading=self._notifier.reloading,
-                reloaded=self._notifier.ready,
-                turned=self._turned,
-                record=self._record,
-            ),
+            hooks=hooks,
             clock=time.monotonic,
         )
         self.cameras = {
@@ -172,6 +179,8 @@ class Agent:
         """Start everything. Raises `CannotStart`."""
         try:
             self.delivery.start()
+            if self.page is not None:
+                self.page.start()
             self._use_book(self._mind.rules.book)
             self.loop.watch(self.cameras, enabled=not self._paused.exists())
             for camera in self.cameras.values():
@@ -195,6 +204,8 @@ class Agent:
     def close(self) -> None:
         """Close what was built, in reverse."""
         self._notifier.stopping()
+        if self.page is not None:
+            self.page.close()
         for camera in self.cameras.values():
             camera.close()
         self._frames.close()
@@ -208,8 +219,40 @@ class Agent:
     def _turned(self) -> None:
         if self._watchdog is not None:
             self._watchdog.turn()
+        if self.page is not None:
+            self.page.turned()
         if self._rule_files.changed(time.monotonic()):
             self.loop.reload()
+
+    def _build_page(self) -> WebPage:
+        """The page in the browser. Raises `ConfigError`."""
+        from agent.web.board import About  # noqa: PLC0415
+        from agent.web.page import WebPage  # noqa: PLC0415 (a web server, only where one is wanted)
+
+        about = About(
+            agent=self.settings.agent.id,
+            version=__version__,
+            gestures=tuple(label for label in self._perception.labels if label != NO_GESTURE),
+            cameras=tuple(self.settings.camera),
+            hold_ms=self.settings.debounce.hold * 1000,
+            preview=self.settings.web.preview,
+        )
+        return WebPage(
+            self.settings.web,
+            about,
+            mind=self._mind,
+            vitals=self._vitals,
+            progress=lambda: {"loop": self.loop.turns, "outbox": self.delivery.progress},
+            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
+        )
+
+    def _vitals(self) -> dict[str, Any]:
+        """`bridge/health`, and what the page shows besides."""
+        health, status = self.delivery.with_delivery(self.loop.health()), self.delivery.status()
+        for name, camera in self.cameras.items():
+            health["camera"][name]["reason"] = camera.state.reason
+        broker = {"url": status.broker, "connected": status.connected, "trouble": status.trouble}
+        return {**health, "enabled": self.loop.enabled, "broker": broker}
 
     def _record(self, moment: Moment) -> None:
         if self._ring is not None:
@@ -226,7 +269,10 @@ class Agent:
             gestures=info["gestures"],
             backend=info["backend"],
             wakes=book.wake is not None,
+            page=self.page.url if self.page is not None and not self.settings.web.loopback else None,
         )
+        if self.page is not None:
+            self.page.use(book)
 
     def _world(self) -> World:
         """What rules may ask besides gestures."""
@@ -240,6 +286,8 @@ class Agent:
         return self._folders.state / PAUSED
 
     def _remember_enabled(self, on: bool) -> None:
+        if self.page is not None:
+            self.page.switched(on)
         try:
             if on:
                 self._paused.unlink(missing_ok=True)

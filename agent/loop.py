@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 
@@ -33,6 +34,7 @@ from agent.errors import ConfigError, EngineAway
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
 HEALTH_S = 60.0
+MAX_WISHES = 32  # of other threads, waiting to be answered
 SLOW_S = 1.0  # a step that takes longer is worth a line in the log
 
 log = structlog.get_logger(__name__)
@@ -93,6 +95,19 @@ class Out(Protocol):
         """Answer it."""
 
 
+Answer: TypeAlias = tuple[dict[str, Any], str]
+"""Data and error of a response; the error is empty where all went well."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What another thread of this process asks for, in the words of `bridge/request/<name>`."""
+
+    name: str
+    data: Mapping[str, Any]
+    answer: Future[Answer] = field(default_factory=Future)
+
+
 def _nothing(*_: object) -> None:
     """Nobody wants to know."""
 
@@ -110,6 +125,9 @@ class Hooks:
     reloading: Callable[[], None] = _nothing
     reloaded: Callable[[], None] = _nothing
     turned: Callable[[], None] = _nothing  # after every turn: the loop makes progress
+    rules_refused: Callable[[str], None] = _nothing  # what is wrong with them; the old ones run on
+    looked: Callable[[Frame, Sight], None] = _nothing  # must neither block nor raise
+    understood: Callable[[str, float, Understood], None] = _nothing  # camera, time; handed over before
     record: Callable[[Moment], None] = _nothing  # all that the core hears, for a trace; must not raise
 
 
@@ -140,6 +158,7 @@ class Loop:
         self._states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
         self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
+        self._wishes: queue.Queue[_Wish] = queue.Queue(MAX_WISHES)
         self._latency = LatencyWindow()
         self._stages: dict[str, LatencyWindow] = {}
         self._health_due = clock()
@@ -161,6 +180,15 @@ class Loop:
     def reload(self) -> None:
         """Read the rules again in the next turn."""
         self._reload_wanted = True
+
+    def ask(self, name: str, data: Mapping[str, Any] | None = None) -> Future[Answer]:
+        """Fulfil a request as if it had come over MQTT, in the loop's own thread.
+
+        Raises `queue.Full` when too many wait already. After `stop` nothing is answered any more.
+        """
+        wish = _Wish(name, data or {})
+        self._wishes.put_nowait(wish)
+        return wish.answer
 
     # The loop's own thread.
 
@@ -208,7 +236,9 @@ class Loop:
 
     def _look(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
+        by_camera = {frame.camera: frame for frame in frames}
         for sight in self._see(frames):
+            self._hooks.looked(by_camera[sight.camera], sight)
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
@@ -252,6 +282,7 @@ class Loop:
     def _take_in(self, kind: Kind, camera: str, at: float, world: World, understood: Understood) -> None:
         self._hooks.record(Moment(kind, at, camera, understood.readings, world))
         self._hand_over(understood)
+        self._hooks.understood(camera, at, understood)
 
     def _hand_over(self, understood: Understood) -> None:
         for event in understood.events:
@@ -298,6 +329,7 @@ class Loop:
             book = self._hooks.load_book()
         except ConfigError as exc:
             log.error("rules_refused", problem=str(exc), kept="the rules that ran before")
+            self._hooks.rules_refused(str(exc))
             return str(exc)
         self._mind.reload(book)
         self._hooks.rules_changed(book)
@@ -308,8 +340,12 @@ class Loop:
         while (request := self._out.next_request()) is not None:
             data, error = self._fulfil(request.name, request.data)
             self._out.respond(request, data, error)
+        while not self._wishes.empty():
+            wish = self._wishes.get()
+            if wish.answer.set_running_or_notify_cancel():
+                wish.answer.set_result(self._fulfil(wish.name, wish.data))
 
-    def _fulfil(self, name: str, data: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer:
         """Data and error of a response."""
         if name == "enabled":
             self.set_enabled(bool(data["on"]))
@@ -325,7 +361,7 @@ class Loop:
             self.stop()
         return {}, ""
 
-    def _test_rule(self, rule: str) -> tuple[dict[str, Any], str]:
+    def _test_rule(self, rule: str) -> Answer:
         """Do a rule's actions now, as if its gesture had been seen."""
         known = {r.id: r for r in self._mind.rules.book.rules}
         if rule not in known:

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "inference": {"core", "config"},
     "delivery": {"core", "config"},
     "service": {"core", "config"},
+    "web": {"core", "config"},
     "loop": {"core", "config", "capture", "inference", "delivery", "service"},
 }
 # Above the loop: these may import everything.
@@ -38,6 +39,10 @@ HEAVY = {
     "pycuda",
     "tree_sitter",
     "tritonclient",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "prometheus_client",
 }
 PURE_CORE_FORBIDS = HEAVY | {
     "asyncio", "io", "logging", "os", "pathlib", "pydantic", "random", "socket", "sqlite3", "structlog",
@@ -87,7 +92,7 @@ def test_the_core_is_pure(path: Path):
     assert not roots & PURE_CORE_FORBIDS
 
 
-@pytest.mark.parametrize("package", ["core", "config", "capture", "inference", "delivery", "service"])
+@pytest.mark.parametrize("package", ["core", "config", "capture", "inference", "delivery", "service", "web"])
 def test_importing_a_package_loads_nothing_heavy(package: str):
     code = f"import sys, agent.{package}; print(*sorted({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -101,7 +106,7 @@ def test_the_command_line_starts_light():
 
 
 def test_there_is_one_composition_root():
-    builders = {"CameraWatch", "Delivery", "build_perception"}
+    builders = {"CameraWatch", "Delivery", "build_perception", "WebPage"}
     for path in modules():
         if own_part(path) in TOP or own_part(path) == "__init__":
             continue

@@ -5,6 +5,7 @@ A part of the agent receives its own small model from here, never the whole `Set
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 from pathlib import Path
@@ -46,11 +47,15 @@ Duration = Annotated[
 ID_PATTERN = r"^[a-z0-9_-]{1,64}$"
 URL_PATTERN = r"^(embedded|mqtts?://[^/\s]+)$"
 BASE_PATTERN = r"^[^#+\s]+$"
+NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
+ORIGIN_PATTERN = r"^https?://[^/\s?#@]+$"
 SERVER_PATTERN = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
 FORMS = {  # the same for people
     ID_PATTERN: "a name of 1 to 64 of the letters a-z 0-9 _ -",
     URL_PATTERN: '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"',
     BASE_PATTERN: "part of a topic: no space, no + and no #",
+    NAME_PATTERN: 'a host name without port, like "kiosk.local"',
+    ORIGIN_PATTERN: '"http://HOST[:PORT]" or "https://HOST[:PORT]", without a path',
     SERVER_PATTERN: '"http://HOST[:PORT]" or "https://HOST[:PORT]", perhaps with a path',
 }
 
@@ -142,11 +147,6 @@ class TritonSettings(Model):
     tls: TlsSettings = TlsSettings()
 
 
-class RecognitionSettings(Model):
-    """Which networks look, and how."""
-
-    backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
-    pose: Literal["blazepose", "bodyposenet"] = "blazepose"
 class TensorRtSettings(Model):
     """How networks run on an NVIDIA GPU."""
 
@@ -168,6 +168,11 @@ class TensorRtSettings(Model):
         return self
 
 
+class RecognitionSettings(Model):
+    """Which networks look, and how."""
+
+    backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
+    pose: Literal["blazepose", "bodyposenet"] = "blazepose"
     proposal: Literal["pose", "palm", "both"] = "both"
     gestures: str = "gesturenet-landmark"
     threads: Annotated[int, Field(ge=1, le=64)] = 2
@@ -176,12 +181,12 @@ class TensorRtSettings(Model):
     min_person: Share = 0.5
     min_hand: Share = 0.5
     triton: TritonSettings = TritonSettings()
+    tensorrt: TensorRtSettings = TensorRtSettings()
 
 
 class RestSettings(Model):
     """How the agent rests while nobody is in view."""
 
-    tensorrt: TensorRtSettings = TensorRtSettings()
     fps: Annotated[float, Field(gt=0, le=240)] = 4.0
     after: Duration = 5.0
 
@@ -264,6 +269,35 @@ class TraceSettings(Model):
     bytes: Annotated[int, Field(ge=100_000)] = 50_000_000
 
 
+class WebSettings(Model):
+    """The page in the browser, its streams for kiosks, and /metrics."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765  # 0: a free one, told in the log
+    token: Secret | None = None
+    preview: bool = False
+    names: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
+    origins: tuple[Annotated[str, Field(pattern=ORIGIN_PATTERN)], ...] = ()
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone can reach the page."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @model_validator(mode="after")
+    def _strangers_need_a_token(self) -> WebSettings:
+        if not self.loopback and self.token is None:
+            raise ValueError(
+                f'host = "{self.host}" lets other machines in; write token = {{ file = "web-token" }} '
+                'with a secret of your own in that file, or host = "127.0.0.1"'
+            )
+        return self
+
+
 class Settings(Model):
     """All of it."""
 
@@ -277,4 +311,5 @@ class Settings(Model):
     actions: ActionsSettings = ActionsSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     trace: TraceSettings = TraceSettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

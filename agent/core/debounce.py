@@ -172,7 +172,7 @@ class Debouncer:
         state = self._hands.get(reading.key)
         span = (state.forming or state.on) if state else None
         who = (reading.at, reading.camera, reading.person, reading.hand, reading.track, reading.place)
-        seen = reading.scores is not None
+        seen = reading.place is not None  # scores fade out over a few readings
         if state is None or span is None:
             return HandProgress(*who, seen, "idle")
         forming = span is state.forming

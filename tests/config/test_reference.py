@@ -53,7 +53,7 @@ def test_it_can_be_used_as_it_is() -> None:
 def test_every_setting_is_in_it_and_nothing_else() -> None:
     listed = {path for path in UNCOMMENTED.keys if not isinstance(value(UNCOMMENTED.data, path), dict)}  # type: ignore[arg-type]
     known = {path for path, _ in keys(Settings)}
-    secrets = {(*path, "file") for path in known if path[-1] == "password"}
+    secrets = {(*path, "file") for path in known if path[-1] in {"password", "token"}}
     assert listed - secrets == known - {path[:-1] for path in secrets}
 
 

@@ -1,0 +1,179 @@
+"""What the page knows, and what it says when that changes. Lives in the web thread alone."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.core.types import GestureEnded, GestureStarted
+from agent.web import messages
+from agent.web.feed import News, RulesInForce, RulesRefused, RuleWords, Turn, Vitals
+from agent.web.messages import Message
+
+LOG_SIZE = 200  # entries
+AGAIN_MS = 3000  # a rule that goes on firing, as dials do, is logged once until it rests for so long
+SERIES_S = 180  # of the latency chart
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while the agent runs."""
+
+    agent: str
+    version: str
+    gestures: tuple[str, ...]
+    cameras: tuple[str, ...]
+    hold_ms: float
+    preview: bool
+
+
+class Board:
+    """Feed it news, get messages. `clock` is the one of the news, `wall` seconds since 1970."""
+
+    def __init__(self, about: About, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self.about = about
+        self.started: Counter[tuple[str, str]] = Counter()  # (camera, gesture)
+        self.fired: Counter[str] = Counter()  # rule
+        self.health: Mapping[str, Any] = {}
+        self._clock, self._wall = clock, wall
+        self._armed: dict[str, bool | None] = {}
+        self._shown: dict[str, bool] = {}  # cameras of whose hands the last message told
+        self._states: dict[str, tuple[str, str]] = {}
+        self._enabled: bool | None = None
+        self._rules: tuple[RuleWords, ...] = ()
+        self._fired_ms: dict[str, float] = {}
+        self._trouble = ""
+        self._log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
+        self._second: list[float] = []
+        self._series: deque[dict[str, float]] = deque(maxlen=SERIES_S)
+
+    # What is asked of it.
+
+    def hello(self) -> Message:
+        """The first message of every stream."""
+        facts = {**asdict(self.about), "protocol": messages.PROTOCOL}
+        states = {name: {"state": state, "reason": why} for name, (state, why) in self._states.items()}
+        return messages.message(
+            "hello", {**facts, "enabled": self._enabled, "armed": self._armed, "camera": states}
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that the page shows besides hands; `/api/state`."""
+        return {
+            "about": asdict(self.about),
+            "ts_ms": self._ms(self._clock()),
+            "enabled": self._enabled,
+            "armed": self._armed,
+            "health": self.health,
+            "rules": [
+                {**asdict(rule), "fired": self.fired[rule.id], "last_ms": self._fired_ms.get(rule.id)}
+                for rule in self._rules
+            ],
+            "trouble": self._trouble,
+            "series": list(self._series),
+            "log": list(self._log),
+        }
+
+    # What is told to it.
+
+    def take(self, news: News) -> Iterator[Message]:
+        """All that follows, in order."""
+        if isinstance(news, Turn):
+            yield from self._turned(news)
+        elif isinstance(news, Vitals):
+            yield from self._fares(news.health)
+        elif isinstance(news, RulesInForce):
+            self._rules, self._trouble = news.rules, ""
+            yield from self._note("rules", text=f"{len(news.rules)} rules are in force")
+            yield self._rules_message()
+        elif isinstance(news, RulesRefused):
+            self._trouble = news.problem
+            yield from self._note("trouble", text="the rule files were refused; the old rules run on")
+            yield self._rules_message()
+
+    def note(self, kind: str, text: str) -> Message:
+        """Something that a person did on the page."""
+        return next(self._note(kind, text=text))
+
+    def _turned(self, turn: Turn) -> Iterator[Message]:
+        ts_ms = self._ms(turn.at)
+        if turn.latency_s is not None:
+            self._second.append(turn.latency_s * 1000)
+        yield from self._progress(turn, ts_ms)
+        for event in turn.events:
+            if isinstance(event, GestureStarted | GestureEnded):
+                yield messages.gesture(
+                    event, ts_ms=ts_ms, latency_ms=round((self._clock() - turn.at) * 1000, 1)
+                )
+            if isinstance(event, GestureStarted):
+                self.started[turn.camera, event.gesture] += 1
+                yield from self._note(
+                    "gesture",
+                    at=turn.at,
+                    camera=turn.camera,
+                    gesture=event.gesture,
+                    hand=event.hand,
+                    confidence=round(event.score, 3),
+                )
+        for rule in dict.fromkeys(action.rule for action in turn.actions):
+            goes_on = ts_ms - self._fired_ms.get(rule, 0.0) < AGAIN_MS
+            self.fired[rule] += 1
+            self._fired_ms[rule] = ts_ms
+            does = "; ".join(f"{a.kind} {a.target}" for a in turn.actions if a.rule == rule)
+            fields = {"rule": rule, "camera": turn.camera, "ts_ms": ts_ms, "fired": self.fired[rule]}
+            yield messages.message("rule", fields)
+            if not goes_on:
+                yield from self._note("rule", at=turn.at, camera=turn.camera, rule=rule, text=does)
+        if self._armed.get(turn.camera) != turn.armed:
+            self._armed[turn.camera] = turn.armed
+            yield messages.message("armed", {"camera": turn.camera, "ts_ms": ts_ms, "armed": turn.armed})
+
+    def _progress(self, turn: Turn, ts_ms: float) -> Iterator[Message]:
+        """While a hand is seen or a gesture is on; and once more when it is over."""
+        hands = [messages.hand(told) for told in turn.hands if told.seen or told.phase != "idle"]
+        if hands or self._shown.get(turn.camera):
+            self._shown[turn.camera] = bool(hands)
+            fields = {"camera": turn.camera, "ts_ms": ts_ms, "people": turn.people, "hands": hands}
+            yield messages.message("progress", fields, slot=f"progress {turn.camera}")
+
+    def _fares(self, health: Mapping[str, Any]) -> Iterator[Message]:
+        """Once a second: states of the cameras, the switch, and a point of the chart."""
+        self.health = health
+        for name, camera in health.get("camera", {}).items():
+            state = (camera["state"], camera.get("reason", ""))
+            if self._states.get(name) != state:
+                self._states[name] = state
+                yield messages.message("camera", {"camera": name, "state": state[0], "reason": state[1]})
+                yield from self._note("camera", camera=name, text=": ".join(filter(None, state)))
+        enabled = health.get("enabled")
+        if enabled != self._enabled:
+            self._enabled = enabled
+            yield messages.message("enabled", {"enabled": enabled})
+        point = self._point()
+        yield messages.message(
+            "vitals", {"health": health, "point": point, "enabled": enabled}, slot="vitals", page=True
+        )
+
+    def _point(self) -> dict[str, float]:
+        """Of the second that is over: frames, the middle and the slowest of them in ms."""
+        spent, self._second = sorted(self._second), []
+        point = {"ts_ms": self._ms(self._clock()), "frames": len(spent)}
+        if spent:
+            point |= {"mid_ms": round(spent[len(spent) // 2], 1), "max_ms": round(spent[-1], 1)}
+        self._series.append(point)
+        return point
+
+    def _rules_message(self) -> Message:
+        state = self.snapshot()
+        return messages.message("rules", {"rules": state["rules"], "trouble": state["trouble"]}, page=True)
+
+    def _note(self, kind: str, at: float | None = None, **facts: Any) -> Iterator[Message]:
+        entry = {"kind": kind, "ts_ms": self._ms(self._clock() if at is None else at), **facts}
+        self._log.append(entry)
+        yield messages.message("log", {"entry": entry}, page=True)
+
+    def _ms(self, at: float) -> float:
+        """A moment of `clock` in milliseconds since 1970."""
+        return round((self._wall() - (self._clock() - at)) * 1000, 1)

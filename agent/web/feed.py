@@ -1,0 +1,104 @@
+"""From the loop to the page: a mailbox that never makes the loop wait.
+
+Nothing here imports a web server. The loop leaves plain, immutable data; when the page does not come
+to fetch it, the oldest goes, and is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from agent.core.debounce import HandProgress
+from agent.core.types import Action, GestureEvent
+
+SIZE = 256  # pieces of news; four seconds of two cameras
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one step of the loop told of one camera.
+
+    `latency_s` is from the frame to the end of its step, None where there was no frame. `armed` is
+    None where the rules have no wake gesture.
+    """
+
+    camera: str
+    at: float
+    latency_s: float | None
+    people: int
+    hands: tuple[HandProgress, ...] = ()
+    events: tuple[GestureEvent, ...] = ()
+    actions: tuple[Action, ...] = ()
+    armed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """How the agent fares, as `bridge/health` says it, with `enabled` and `broker`."""
+
+    health: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWords:
+    """A rule for people."""
+
+    id: str
+    when: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesInForce:
+    """Other rules run from now on."""
+
+    rules: tuple[RuleWords, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RulesRefused:
+    """The rule files are wrong; those that ran before run on."""
+
+    problem: str
+
+
+News: TypeAlias = Turn | Vitals | RulesInForce | RulesRefused
+
+
+class Feed:
+    """One thread leaves, one fetches. `dropped` counts what was never fetched."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.dropped = 0
+        self._news: deque[News] = deque(maxlen=size)
+        self._wake: Callable[[], None] | None = None
+        self._rung = False
+
+    def attach(self, wake: Callable[[], None] | None) -> None:
+        """`wake` is called from the leaving thread, once until the news was fetched; it must not block."""
+        self._rung = False
+        self._wake = wake
+
+    def put(self, news: News) -> None:
+        """Leave something. Never blocks, never raises."""
+        if len(self._news) == self._news.maxlen:
+            self.dropped += 1
+        self._news.append(news)
+        if self._wake is None or self._rung:
+            return
+        self._rung = True
+        try:
+            self._wake()
+        except RuntimeError:  # the page's event loop has just been closed
+            self._wake = None
+
+    def take(self) -> list[News]:
+        """All that is there, in order."""
+        self._rung = False  # first: what comes from here on rings again
+        found = []
+        while self._news:
+            found.append(self._news.popleft())
+        return found

@@ -1,0 +1,146 @@
+/*
+ * Hears what gesture-agent sees, from any page. No dependencies.
+ *
+ *   import { GestureClient } from "http://localhost:8765/static/gesture-client.js";
+ *
+ *   const gestures = new GestureClient({ dwell: { ok: 800 } });
+ *   gestures.addEventListener("ring", ({ detail }) => draw(detail.gesture, detail.ring));
+ *   gestures.addEventListener("choose", ({ detail }) => act(detail.gesture));
+ *   gestures.start();
+ *
+ * Every message of the stream is an event of its `type` (hello, progress, fired, ended, rule, camera, armed,
+ * enabled), its `detail` the message. Made of them, for pages:
+ *
+ *   ring    {gesture, ring 0..1, camera, hand, confidence, x, y}  once a picture for the hand that is furthest;
+ *           gesture null and ring 0 when nothing is forming any more
+ *   choose  {gesture, ...}   once a hold: the ring is full
+ *   hand    a hand came into view;  lost: the last one left it, or the connection did
+ *   state   {connected}
+ *
+ * `dwell` are holds in ms that are longer than the agent's own; without one the agent's `hold` counts.
+ */
+
+const AGAIN_MS = [250, 500, 1000, 2000, 5000]; // between two tries to connect
+
+export class GestureClient extends EventTarget {
+  #url;
+  #token;
+  #dwell;
+  #socket = null;
+  #timer = 0;
+  #failures = 0;
+  #running = false;
+  #hands = new Map(); // camera: its hands of the newest progress
+  #chosen = new Map(); // hand id: the gesture that was chosen and still goes on
+  #shown = false; // the last ring event had a gesture
+
+  constructor({ url = new URL("/ws/kiosk", import.meta.url), token = "", dwell = {} } = {}) {
+    super();
+    this.#url = new URL(url, import.meta.url);
+    this.#url.protocol = this.#url.protocol === "https:" || this.#url.protocol === "wss:" ? "wss:" : "ws:";
+    this.#token = token;
+    this.#dwell = dwell;
+  }
+
+  get connected() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  start() {
+    this.#running = true;
+    this.#connect();
+    return this;
+  }
+
+  stop() {
+    this.#running = false;
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+  }
+
+  #connect() {
+    const protocols = this.#token ? ["gesture-agent", `token.${base64url(this.#token)}`] : ["gesture-agent"];
+    const socket = new WebSocket(this.#url, protocols);
+    this.#socket = socket;
+    socket.onopen = () => {
+      this.#failures = 0;
+      this.#emit("state", { connected: true });
+    };
+    socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    socket.onclose = () => this.#lost();
+  }
+
+  #lost() {
+    this.#forget();
+    this.#emit("state", { connected: false });
+    if (!this.#running) return;
+    const wait = AGAIN_MS[Math.min(this.#failures, AGAIN_MS.length - 1)];
+    this.#failures += 1;
+    this.#timer = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
+  }
+
+  #hear(message) {
+    this.#emit(message.type, message);
+    if (message.type === "progress") this.#follow(message);
+    else if (message.type === "fired" && !(message.gesture in this.#dwell)) this.#emit("choose", message);
+    else if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
+  }
+
+  #follow({ camera, hands }) {
+    const before = this.#count();
+    this.#hands.set(camera, hands);
+    const now = this.#count();
+    if (now && !before) this.#emit("hand", hands[0]);
+    const rings = hands.filter((hand) => hand.gesture && hand.phase !== "releasing");
+    for (const hand of hands) if (!rings.includes(hand)) this.#chosen.delete(hand.id);
+    for (const hand of rings) this.#dwellOn(camera, hand);
+    this.#ring(camera, rings);
+    if (before && !now) this.#forget();
+  }
+
+  #dwellOn(camera, hand) {
+    if (this.#chosen.has(hand.id) && this.#chosen.get(hand.id) !== hand.gesture) this.#chosen.delete(hand.id);
+    const full = hand.gesture in this.#dwell && hand.phase === "on" && this.#ringOf(hand) >= 1;
+    if (!full || this.#chosen.has(hand.id)) return;
+    this.#chosen.set(hand.id, hand.gesture);
+    this.#emit("choose", { camera, ...hand, ring: 1 });
+  }
+
+  #ring(camera, hands) {
+    const [first] = hands.map((hand) => ({ camera, ...hand, ring: this.#ringOf(hand) })).sort((a, b) => b.ring - a.ring);
+    if (first || this.#shown) this.#emit("ring", first ?? { gesture: null, ring: 0, camera });
+    this.#shown = Boolean(first);
+  }
+
+  /* Of a hold of ours, or the agent's. */
+  #ringOf(hand) {
+    const wanted = this.#dwell[hand.gesture];
+    return wanted ? Math.min(hand.ring, hand.held_ms / wanted) : hand.ring;
+  }
+
+  #count() {
+    let seen = 0;
+    for (const hands of this.#hands.values()) seen += hands.length;
+    return seen;
+  }
+
+  #forget(camera) {
+    const before = this.#count();
+    if (camera === undefined) this.#hands.clear();
+    else this.#hands.delete(camera);
+    if (this.#count()) return;
+    this.#chosen.clear();
+    if (this.#shown) this.#emit("ring", { gesture: null, ring: 0 });
+    this.#shown = false;
+    if (before || camera === undefined) this.#emit("lost", {});
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function base64url(text) {
+  const bytes = new TextEncoder().encode(text);
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

@@ -1,0 +1,51 @@
+/* The last events, newest first. */
+
+import { clock, el } from "./dom.js";
+import { icon, title } from "./icons.js";
+
+const KEPT = 100;
+
+export class EventLog {
+  #list;
+  #empty;
+
+  constructor(list, empty) {
+    this.#list = list;
+    this.#empty = empty;
+  }
+
+  fill(entries) {
+    this.#list.replaceChildren(...entries.slice(-KEPT).reverse().map(line));
+    this.#empty.hidden = entries.length > 0;
+  }
+
+  add(entry) {
+    this.#list.prepend(line(entry));
+    while (this.#list.children.length > KEPT) this.#list.lastChild.remove();
+    this.#empty.hidden = true;
+  }
+}
+
+function line(entry) {
+  const [title, detail] = inWords(entry);
+  const mark = entry.kind === "gesture" ? icon(entry.gesture) : el("span", { class: "mark" });
+  const body = el("div", {}, el("strong", {}, title), el("p", { class: "detail" }, detail));
+  return el("li", { class: `kind-${entry.kind}` }, mark, body, el("time", { datetime: new Date(entry.ts_ms).toISOString() }, clock(entry.ts_ms)));
+}
+
+function inWords({ kind, camera, gesture, hand, confidence, rule, text }) {
+  switch (kind) {
+    case "gesture":
+      return [title(gesture), `${hand} hand, ${Math.round(confidence * 100)} % sure, camera ${camera}`];
+    case "rule":
+      return [`Rule ${rule}`, text];
+    case "camera":
+      return [`Camera ${camera}`, text];
+    case "trouble":
+      return ["Rules refused", text];
+    case "rules":
+      return ["Rules loaded", text];
+    default:
+      return ["On this page", text];
+  }
+}

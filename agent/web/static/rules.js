@@ -1,0 +1,65 @@
+/* The rules in the order in which they are tried, with their last firing and a button to try each. */
+
+import { el, say } from "./dom.js";
+
+const JUST_MS = 2500; // a rule that has just fired stands out for so long
+
+export class RuleTable {
+  #body;
+  #empty;
+  #test;
+  #rows = new Map();
+
+  constructor(body, empty, test) {
+    this.#body = body;
+    this.#empty = empty;
+    this.#test = test;
+  }
+
+  show(rules) {
+    this.#rows = new Map(rules.map((rule) => [rule.id, this.#row(rule)]));
+    this.#body.replaceChildren(...[...this.#rows.values()].map(({ element }) => element));
+    this.#empty.hidden = rules.length > 0;
+    this.#body.closest("table").hidden = !rules.length;
+    this.age();
+  }
+
+  fired(id, count, ts) {
+    const row = this.#rows.get(id);
+    if (!row) return;
+    Object.assign(row, { fired: count, last: ts });
+    row.element.classList.add("just");
+    setTimeout(() => row.element.classList.remove("just"), JUST_MS);
+    this.age();
+  }
+
+  age() {
+    for (const { last, fired, cell } of this.#rows.values()) {
+      say(cell, last ? `${ago(Date.now() - last)}, ${fired} in all` : "not yet");
+    }
+  }
+
+  #row({ id, when, does, fired, last_ms: last }) {
+    const cell = el("td", { class: "last" });
+    const button = el("button", { type: "button", "aria-label": `Test rule ${id}`, onclick: () => this.#test(id) }, "Test");
+    const element = el(
+      "tr",
+      {},
+      el("td", { class: "id" }, id),
+      el("td", { class: "when" }, when.replaceAll("_", " ")),
+      el("td", { class: "does" }, does),
+      cell,
+      el("td", { class: "test" }, button),
+    );
+    return { element, cell, fired, last };
+  }
+}
+
+function ago(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 2) return "just now";
+  if (seconds < 90) return `${seconds} s ago`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min ago`;
+  return minutes < 2880 ? `${Math.round(minutes / 60)} h ago` : `${Math.round(minutes / 1440)} days ago`;
+}

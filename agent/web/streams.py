@@ -1,0 +1,112 @@
+"""The WebSockets: what happens, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agent.web.board import Board
+from agent.web.gate import PROTOCOL
+from agent.web.hub import SEND_S, Client, Hub, TooSlow
+from agent.web.messages import Message, message
+from agent.web.preview import Preview
+
+TRY_LATER, POLICY = 1013, 1008  # close codes (IANA's registry of WebSocket close codes)
+
+log = structlog.get_logger(__name__)
+
+
+class Streams:
+    """Endpoints of `/ws/kiosk`, `/ws/page` and `/ws/preview/{camera}`."""
+
+    def __init__(self, hub: Hub, board: Board, preview: Preview | None, send_s: float = SEND_S) -> None:
+        self._hub, self._board, self._preview, self._send_s = hub, board, preview, send_s
+
+    async def kiosk(self, socket: WebSocket) -> None:
+        """What a kiosk's page needs: docs/kiosk.md."""
+        await self._serve(socket, page=False)
+
+    async def page(self, socket: WebSocket) -> None:
+        """The same, and what our own page shows besides."""
+        await self._serve(socket, page=True)
+
+    async def pictures(self, socket: WebSocket) -> None:
+        """A picture for every message of the client."""
+        camera = socket.path_params["camera"]
+        if self._preview is None or camera not in self._board.about.cameras:
+            await socket.close(POLICY)
+            return
+        await _accept(socket)
+        self._preview.watchers += 1
+        wanted = asyncio.Event()
+        try:
+            with suppress(WebSocketDisconnect, asyncio.TimeoutError):
+                await _first(
+                    self._show(socket, camera, self._preview, wanted), _until_gone(socket, wanted.set)
+                )
+        finally:
+            self._preview.watchers -= 1
+
+    async def _show(self, socket: WebSocket, camera: str, preview: Preview, wanted: asyncio.Event) -> None:
+        seq = -1
+        while True:
+            await wanted.wait()
+            wanted.clear()
+            seq, picture = await preview.after(camera, seq)
+            await asyncio.wait_for(socket.send_bytes(picture), self._send_s)
+
+    async def _serve(self, socket: WebSocket, *, page: bool) -> None:
+        if self._hub.full:
+            self._hub.counters.refused += 1
+            await socket.close(TRY_LATER)
+            return
+        await _accept(socket)
+        client = Client(page=page)
+        client.offer(self._board.hello())
+        if page:
+            client.offer(_snapshot(self._board))
+        self._hub.join(client)
+        try:
+            await _first(client.pump(socket.send_text, self._send_s), _until_gone(socket))
+        except TooSlow:
+            self._hub.counters.dropped += 1
+            log.warning("web_client_dropped", client=_name(socket), reason="it does not read what it is sent")
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._hub.leave(client)
+
+
+async def _accept(socket: WebSocket) -> None:
+    await socket.accept(PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", ()) else None)
+
+
+async def _until_gone(socket: WebSocket, said: Callable[[], None] = lambda: None) -> None:
+    """What a client says does not matter, only that it says something."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        said()
+
+
+async def _first(*jobs: Awaitable[None]) -> None:
+    """Until one of them ends, or raises."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _snapshot(board: Board) -> Message:
+    return message("snapshot", board.snapshot(), page=True)
+
+
+def _name(socket: WebSocket) -> str:
+    return f"{socket.client.host}:{socket.client.port}" if socket.client else "unknown"

@@ -1,0 +1,225 @@
+"""An agent without a hurry: the rendered clip, seen once by the real networks, then played at its own pace.
+
+What plays is real from there on: loop, core, rules, page. So a busy machine shows the same gestures as an
+idle one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from agent.config.rule_files import read_rules
+from agent.config.settings import DebounceSettings, RecognitionSettings, RestSettings, WebSettings
+from agent.core.interpreter import Interpreter
+from agent.core.rules import Book, World
+from agent.core.thresholds import thresholds_of
+from agent.core.types import NO_GESTURE, Action, CameraState, Frame, GestureEvent, Sight
+from agent.inference.perception import build_perception
+from agent.loop import Hooks, Loop
+from agent.web.board import About
+from agent.web.page import WebPage
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ROOT = Path(__file__).parents[2]
+CLIP = ROOT / "tests/data/demo.mp4"
+FPS = 15.0
+CAMERA = "front"
+
+
+@dataclass(frozen=True)
+class Film:
+    """The clip and what the networks see in it."""
+
+    frames: list[Frame]
+    sights: list[Sight]
+    labels: tuple[str, ...]
+
+
+def look_at_clip(cache_dir: Path) -> Film:
+    """Every frame through the real networks."""
+    video = cv2.VideoCapture(str(CLIP))
+    frames = []
+    while (read := video.read())[0]:
+        image = np.asarray(read[1], np.uint8)
+        frames.append(Frame(CAMERA, len(frames), len(frames) / FPS, image))
+    perception = build_perception(RecognitionSettings(), cache_dir)
+    try:
+        sights = [perception.see([frame])[0] for frame in frames]
+        return Film(frames, sights, perception.labels)
+    finally:
+        perception.close()
+
+
+class Projector:
+    """In the cameras' place and in that of the eyes. Plays again and again, a dark second between.
+
+    `still` is the number of a frame at which it stays.
+    """
+
+    def __init__(self, film: Film, gap_s: float = 1.0) -> None:
+        self.on = True
+        self.played = 0
+        self.still: int | None = None
+        self._film, self._gap_s = film, gap_s
+        self._begins = time.monotonic()
+        self._next = self._shown = 0
+        self._closed = threading.Event()
+        self.tell: Callable[[CameraState], None] = print
+
+    def take(self, timeout_s: float) -> list[Frame]:
+        due = self._begins + self._next / FPS
+        if not self.on or due - time.monotonic() > timeout_s:
+            self._closed.wait(timeout_s)
+            return []
+        self._closed.wait(max(0.0, due - time.monotonic()))
+        self._shown = self._next if self.still is None else self.still
+        frame = replace(self._film.frames[self._shown], seq=self.played, at=due)
+        self.played += 1
+        self._next += 1
+        if self._next == len(self._film.frames):
+            self._begins, self._next = due + (self._gap_s if self.still is None else 1 / FPS), 0
+        return [frame]
+
+    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+        return [replace(self._film.sights[self._shown], at=frame.at) for frame in frames]
+
+    def forget(self, camera: str) -> None:
+        pass
+
+    def enable(self, on: bool) -> None:
+        self.on = on
+        self._begins, self._next = time.monotonic(), 0
+        self.tell(CameraState(CAMERA, "online" if on else "disabled"))
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class NoBroker:
+    """Delivery, with nobody to deliver to."""
+
+    def __init__(self) -> None:
+        self.done: list[Action] = []
+
+    def event(self, _event: GestureEvent, **_: Any) -> str | None:
+        return None
+
+    def perform(self, action: Action) -> None:
+        self.done.append(action)
+
+    def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None: ...
+    def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None: ...
+    def enabled(self, on: bool) -> None: ...
+    def recognition(self, *_: Any) -> None: ...
+    def health(self, health: Mapping[str, Any]) -> None: ...
+    def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(health)
+
+    def next_request(self) -> Any | None:
+        return None
+
+    def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None: ...
+
+
+class Agent:
+    """Loop and page, running. `stalled` holds the loop still."""
+
+    def __init__(
+        self, film: Film, web: WebSettings, rules: Path, *, send_s: float = 5.0, hold_s: float = 0.3
+    ) -> None:
+        self.reel = Projector(film)
+        self.out = NoBroker()
+        self.rules = rules
+        self._labels = film.labels
+        self._debounce = DebounceSettings(hold=hold_s)
+        self._began = time.monotonic()
+        mind = Interpreter(film.labels, thresholds=thresholds_of(self._debounce), book=self._book())
+        self.page = WebPage(
+            web,
+            About(
+                agent="hall",
+                version="0.1.0",
+                gestures=tuple(label for label in film.labels if label != NO_GESTURE),
+                cameras=(CAMERA,),
+                hold_ms=hold_s * 1000,
+                preview=web.preview,
+            ),
+            mind=mind,
+            vitals=self._vitals,
+            progress=lambda: {"loop": self.loop.turns},
+            ask=self._ask,
+            send_s=send_s,
+        )
+        self.loop = Loop(
+            frames=self.reel,
+            eyes=self.reel,
+            mind=mind,
+            out=self.out,
+            rest=RestSettings(),
+            max_age_s=5.0,
+            hooks=Hooks(
+                world=World,
+                load_book=self._book,
+                enabled_changed=self.page.switched,
+                rules_changed=self.page.use,
+                rules_refused=self.page.refuse,
+                turned=self.page.turned,
+                looked=self.page.looked,
+                understood=self.page.understood,
+            ),
+            clock=time.monotonic,
+        )
+        self.reel.tell = self.loop.camera_changed
+        self._thread = threading.Thread(target=self.loop.run, name="loop")
+
+    def _ask(self, name: str, data: Mapping[str, Any]) -> Future[tuple[dict[str, Any], str]]:
+        return self.loop.ask(name, data)
+
+    def _book(self) -> Book:
+        return read_rules(self.rules, self._labels, self._debounce, None).book
+
+    def _vitals(self) -> dict[str, Any]:
+        outbox = {"depth": 0, "oldest_s": 0.0, "expired": 0, "refused": 0, "unheard": 0, "dropped": 0}
+        return {
+            **self.loop.health(),
+            "uptime_s": round(time.monotonic() - self._began),
+            "rss_mb": 258.0,
+            "camera": {
+                CAMERA: {
+                    "state": "online" if self.reel.on else "disabled",
+                    "reason": "",
+                    "fps": FPS if self.reel.on else 0.0,
+                    "frames": self.reel.played,
+                    "dropped": 0,
+                    "stalls": 0,
+                }
+            },
+            "outbox": outbox,
+            "mqtt": {"reconnects": 0, "version": "5"},
+            "broker": {"url": "mqtt://localhost:1883", "connected": True, "trouble": None},
+            "enabled": self.loop.enabled,
+        }
+
+    def __enter__(self) -> Self:
+        self.page.start()
+        self.loop.watch({CAMERA: self.reel}, enabled=True)
+        self.page.use(self._book())
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.stop()
+        self._thread.join()
+        self.reel.close()
+        self.page.close()
