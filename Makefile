@@ -32,6 +32,13 @@ define apt
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 endef
 
+# $(call audit,OPTIONS)
+AUDIT := $(VENV)/audit/bin/pip-audit
+define audit
+	@$(BIN)/python -m pip freeze --quiet --disable-pip-version-check --exclude-editable > $(VENV)/installed.txt
+	@$(BIN)/python tests/security/audit.py $(AUDIT) $(VENV)/installed.txt $(1)
+endef
+
 $(VENV)/.run: pyproject.toml
 	$(call apt,$(APT_RUN))
 	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
@@ -53,10 +60,11 @@ demo: $(VENV)/.run ## sets all up, then: camera (or the clip) -> gestures -> MQT
 
 test: $(VENV)/.test check unit ## sets all up, then: linters, types, every test, the shipped rules
 
-check: $(VENV)/.test ## ruff, mypy
+check: $(VENV)/.test $(AUDIT) ## ruff, mypy, known vulnerabilities of what is installed (says so where nobody can be asked)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
+	$(call audit)
 
 unit: $(VENV)/.test ## pytest, with the models at hand, and the cases of the shipped rules
 	@$(AGENT) models fetch
@@ -83,11 +91,12 @@ soak: $(VENV)/.test ## the whole agent for MINUTES (30) with failing cameras and
 	@$(AGENT) models fetch >/dev/null
 	@$(BIN)/python bench/soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-audit: $(VENV)/.test ## known vulnerabilities of what is installed; asks PyPI's advisory service, fails where it cannot
-	@[ -x $(VENV)/audit/bin/pip-audit ] || { $(PYTHON) -m venv $(VENV)/audit && \
-	  $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
-	@$(BIN)/python -m pip freeze --quiet --disable-pip-version-check --exclude-editable > $(VENV)/audit/installed.txt
-	@$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audit/installed.txt
+audit: $(VENV)/.test $(AUDIT) ## known vulnerabilities of what is installed; fails where the advisory service is not reached
+	$(call audit,--strict)
+
+$(AUDIT): # in an environment of its own, because it brings much along; not there where it cannot be had
+	@{ $(PYTHON) -m venv $(VENV)/audit && \
+	  $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; } || true
 
 test-service: $(VENV)/.test ## the installed service in a Debian of its own, booted (root; says why where it cannot)
 	$(call apt,debootstrap systemd-container)
