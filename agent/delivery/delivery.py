@@ -21,6 +21,7 @@ from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.deeds import Deeds
 from agent.delivery.drain import Drain, OnPublished
 from agent.delivery.entities import Described
+from agent.delivery.fleet_claim import Claims, client_id
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant import HomeAssistant
 from agent.delivery.incoming import Incoming
@@ -74,14 +75,17 @@ class Delivery:
             on_published=on_published,
         )
         self._incoming = Incoming(self.topics, self.publish)
+        self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
+        self._health: Mapping[str, Any] | None = None
         self._mqtt = Mqtt(
             mqtt,
-            f"gesture-agent-{agent_id}",
+            client_id(agent_id, folder),
             birth=state(self.topics.bridge_state, {"state": "online"}),
             will=state(self.topics.bridge_state, {"state": "offline"}),
             subscriptions=(self.topics.bridge_state, *self._incoming.subscriptions),
             report=self._drain.report,
             received=self._received,
+            claims=self._claims,
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
         self._asked: frozenset[str] = frozenset()
@@ -203,7 +207,13 @@ class Delivery:
 
     def health(self, health: Mapping[str, Any]) -> None:
         """Tell how the agent fares; delivery adds its own part."""
+        self._health = health
         self._mqtt.keep(state(self.topics.bridge_health, self.with_delivery(health), qos=0))
+
+    def _repeat_health(self) -> None:
+        """Something in delivery's part is worth telling at once."""
+        if self._health is not None:
+            self.health(self._health)
 
     def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
         """`health` with `outbox` and `mqtt` filled in, as `bridge/health` and its request give it."""
@@ -263,12 +273,14 @@ class Delivery:
     def status(self) -> DeliveryStatus:
         """A snapshot; cheap."""
         fill, counters = self._drain.fill, self._drain.counters
+        rival = self._claims.rival
         return DeliveryStatus(
             connected=self._mqtt.connected,
             broker=self._url,
             mqtt_version=self._mqtt.version,
             trouble=self._mqtt.trouble,
             reconnects=self._mqtt.reconnects,
+            rival=rival.host if rival else None,
             depth=fill.depth,
             queue_bytes=fill.queue_bytes,
             oldest_s=fill.oldest_s,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
 from agent.config.settings import MqttSettings
 from agent.delivery import reasons
 from agent.delivery.address import address, password, tls_context
+from agent.delivery.fleet_claim import Claims
 from agent.delivery.link import Down, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.delivery.talk import WINDOW, Party, Received, Talk
@@ -40,14 +43,16 @@ class Mqtt:
         subscriptions: Sequence[str],
         report: Callable[[LinkEvent], None],
         received: Received,
+        claims: Claims | None = None,
     ) -> None:
         """Raises `CannotStart` for what a person must mend: URL, certificates, password file."""
         broker = address(settings.url)
         tls = tls_context(settings.tls) if broker.tls else None
         password(settings)
         self._party = Party(
-            settings, broker, tls, client_id, birth, will, tuple(subscriptions), report, received
+            settings, broker, tls, client_id, birth, will, tuple(subscriptions), report, received, claims
         )
+        self._client_id = client_id
         self._states: dict[str, Message] = {}
         self._states_lock = threading.Lock()
         self._followed: frozenset[str] = frozenset()
@@ -144,6 +149,10 @@ class Mqtt:
             reason = self._converse(talk, lost_at)
             if self._closing.is_set():
                 return
+            if talk.yielded is not None:
+                said = self._stand_aside(talk, said)
+                lost_at = lost_at or began
+                continue
             if talk.alive:
                 said, lost_at, retry_s = "", time.monotonic(), FIRST_RETRY_S
                 reason = self._suspect_a_rival(talk, lost_at - began)
@@ -163,6 +172,8 @@ class Mqtt:
             while talk.step() and not self._is_to_end(talk):
                 if talk.alive and self._talk is None:
                     self._up(talk, lost_at)
+                if talk.wants_repeat():
+                    self.repeat_states()
         except BrokerLost as exc:
             talk.reason = str(exc)
         except Exception as exc:  # what a broker sends must not end this thread
@@ -170,6 +181,18 @@ class Mqtt:
             talk.reason = f"{type(exc).__name__}: {exc}"
         finally:
             self._down(talk)
+        return talk.reason
+
+    def _stand_aside(self, talk: Talk, said: str) -> str:
+        """Another agent has our id: wait, then ask again. What was said of it in the log."""
+        claims = self._party.claims
+        if claims is None:
+            return said
+        claims.gave_up()
+        if talk.reason != said:
+            log.error("agent_id_taken", id=claims.agent, reason=talk.reason)
+        self.trouble = talk.reason
+        self._closing.wait(claims.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
         return talk.reason
 
     def _is_to_end(self, talk: Talk) -> bool:
@@ -184,6 +207,8 @@ class Mqtt:
 
     def _up(self, talk: Talk, lost_at: float | None) -> None:
         self.trouble = None
+        if self._party.claims is not None:
+            self._party.claims.took()
         self.reconnects += self._was_up
         self._was_up = True
         self._window = talk.window
@@ -224,14 +249,18 @@ class Mqtt:
         return falls_back
 
     def _suspect_a_rival(self, talk: Talk, lived_s: float) -> str:
+        """Somebody has our very client id: under another one both can be there, and settle who stays."""
         self._thrown_out = self._thrown_out + 1 if talk.hung_up_on and lived_s < STABLE_S else 0
+        if talk.refused == reasons.TAKEN_OVER or self._thrown_out >= RIVAL:
+            aside = f"{self._client_id}-{uuid.uuid4().hex[:6]}"
+            self._party = replace(self._party, client_id=aside)
         if self._thrown_out < RIVAL:
             return talk.reason
         return reasons.thrown_out(talk.reason, self._thrown_out, self._party.client_id)
 
     def _wait_s(self, talk: Talk, usual_s: float) -> float:
         """A little random, so that a fleet does not come back all at once."""
-        if talk.refused in (*reasons.BAD_LOGIN, reasons.TAKEN_OVER):
+        if talk.refused in reasons.BAD_LOGIN:
             usual_s = REFUSED_RETRY_S
         elif self._thrown_out >= RIVAL:
             usual_s = RIVAL_RETRY_S

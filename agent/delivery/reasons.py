@@ -10,6 +10,17 @@ from agent.delivery.address import Address
 UNSUPPORTED_VERSION, BAD_LOGIN, TAKEN_OVER = 132, (134, 135), 142  # MQTT 5.0, 2.4
 
 
+OWN_ID = "give each agent its own agent.id"
+
+
+def id_taken(agent: str, host: str) -> str:
+    """Another agent has our id, and has had it longer."""
+    return (
+        f'the agent.id "{agent}" is in use on this broker, by the agent on host "{host}"; '
+        "give this one its own agent.id (nothing is published until then)"
+    )
+
+
 def unreachable(broker: Address, exc: OSError) -> str:
     """TCP or TLS did not come about."""
     if isinstance(exc, ssl.SSLCertVerificationError):

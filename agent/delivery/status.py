@@ -15,6 +15,7 @@ class DeliveryStatus:
     mqtt_version: str
     trouble: str | None  # with the broker
     reconnects: int
+    rival: str | None  # host of another agent that wants our id
     depth: int
     queue_bytes: int
     oldest_s: float
@@ -40,5 +41,5 @@ class DeliveryStatus:
                 "dead": self.dead,
                 "trouble": self.outbox_trouble,
             },
-            "mqtt": {"reconnects": self.reconnects, "version": self.mqtt_version},
+            "mqtt": {"reconnects": self.reconnects, "version": self.mqtt_version, "rival": self.rival},
         }

@@ -15,10 +15,12 @@ import socket
 import ssl
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -28,6 +30,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.config.settings import MqttSettings
 from agent.delivery import reasons
 from agent.delivery.address import Address, password
+from agent.delivery.fleet_claim import ANSWER_S, Claim, Claims, Said, heard
 from agent.delivery.link import Ack, LinkEvent
 from agent.delivery.message import Message
 from agent.errors import BrokerLost, CannotStart
@@ -35,7 +38,10 @@ from agent.errors import BrokerLost, CannotStart
 TICK_S = 0.25  # how long a request to close or to abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FAREWELL_S = 1.0
+REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
+
+log = structlog.get_logger(__name__)
 
 Received: TypeAlias = Callable[[str, bytes, bool], None]  # topic, payload, retained
 
@@ -53,6 +59,7 @@ class Party:
     subscriptions: tuple[str, ...]
     report: Callable[[LinkEvent], None]
     received: Received
+    claims: Claims | None = None  # None: a client that is no agent, whose id nobody else can want
 
 
 class Talk:
@@ -68,8 +75,14 @@ class Talk:
         self.alive = False  # and birth is acknowledged
         self.refused: int | None = None  # reason code
         self.hung_up_on = False  # the other side closed and gave no reason
+        self.yielded: Claim | None = None  # to whom we left the id
         self.reason = ""
         self._party = party
+        self._said: deque[Said] = deque(maxlen=100)
+        self._asked_at: float | None = None
+        self._ask_came_back = False
+        self._somebody_online = False  # says the broker, before we said anything
+        self._repeat_at: float | None = None  # when to say again what a rival may have said over
         self._birth_mid: int | None = None
         self._birth_is_wrong = False
         self._leaving = False
@@ -105,8 +118,11 @@ class Talk:
         """Wait for news and deal with it; False when the connection has ended."""
         if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
             return False
-        if self.connected and self._birth_mid is None:
-            self._introduce()
+        self._settle_claims()
+        if self.yielded is not None:
+            return False
+        if self.connected and self._birth_mid is None and self._may_introduce():
+            self._birth_mid = self.publish(self._party.birth)
         if not self.alive and time.monotonic() > self._patience_ends:
             self.reason = f"{self._party.broker} accepts connections but does not answer"
             return False
@@ -180,11 +196,58 @@ class Talk:
             client.tls_insecure_set(not party.settings.tls.verify)
         return client
 
-    def _introduce(self) -> None:
-        """Subscriptions first, so that an old will that arrives late is seen; then birth."""
-        for topic in self._party.subscriptions:
-            self.subscribe(topic)
-        self._birth_mid = self.publish(self._party.birth)
+    def wants_repeat(self) -> bool:
+        """True once after a rival has left: what it said under our id is to be said over."""
+        due = self._repeat_at is not None and time.monotonic() > self._repeat_at
+        if due:
+            self._repeat_at = None
+            self._birth_is_wrong = True
+        return due
+
+    def _may_introduce(self) -> bool:
+        """Subscriptions first, so that an old will that arrives late is seen; then who else has our id."""
+        claims = self._party.claims
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            for topic in (*self._party.subscriptions, *([claims.topic] if claims else [])):
+                self.subscribe(topic)
+            if claims:
+                self.publish(claims.ask())
+        if claims is None or not claims.newcomer:
+            return True
+        nobody = self._ask_came_back and not self._somebody_online
+        return nobody or time.monotonic() > self._asked_at + ANSWER_S
+
+    def _settle_claims(self) -> None:
+        claims = self._party.claims
+        while claims is not None and self._said and self.yielded is None:
+            said, mine = self._said.popleft(), claims.mine
+            theirs = said.claim
+            if theirs.instance == mine.instance:
+                self._ask_came_back = True
+            elif said.to is None:
+                keeps = mine.beats(theirs)
+                self.publish(claims.answer(theirs, keeps=keeps))
+                self._settled(theirs, keeps=keeps)
+            elif said.to == mine.instance:
+                self._settled(theirs, keeps=not said.keeps)
+
+    def _settled(self, theirs: Claim, *, keeps: bool) -> None:
+        """We keep the id: say over what the other may have said. Or we leave, and spare the will."""
+        claims = self._party.claims
+        if claims is None or self._leaving:
+            return
+        if keeps:
+            if claims.note(theirs):
+                log.warning("agent_id_contested", id=claims.agent, by_host=theirs.host, fix=reasons.OWN_ID)
+            self._repeat_at = time.monotonic() + REPEAT_S
+            return
+        self.yielded = theirs
+        self.reason = reasons.id_taken(claims.agent, theirs.host)
+        self._client.disconnect()
+        ends = time.monotonic() + FAREWELL_S
+        while self._client.want_write() and time.monotonic() < ends:
+            self._client.loop(0.05)
 
     # Callbacks: note and enqueue, nothing else.
 
@@ -221,8 +284,14 @@ class Talk:
         self._gone = self._leaving
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
-        if message.topic != self._party.birth.topic:
+        claims = self._party.claims
+        if claims is not None and message.topic == claims.topic:
+            if not message.retain and (said := heard(bytes(message.payload))) is not None:
+                self._said.append(said)
+        elif message.topic != self._party.birth.topic:
             self._party.received(message.topic, bytes(message.payload), message.retain)
+        elif message.payload == self._party.birth.payload and message.retain:
+            self._somebody_online = True
         elif message.payload == self._party.will.payload and not (message.retain or self._leaving):
             self._birth_is_wrong = True  # the will of our former self, fired at take-over
 

@@ -44,6 +44,11 @@ class Topics:
         return self._of("bridge/health")
 
     @property
+    def bridge_claim(self) -> str:
+        """Where two agents with this id settle who keeps it."""
+        return self._of("bridge/claim")
+
+    @property
     def enabled_set(self) -> str:
         """`ON` or `OFF` from outside."""
         return self._of("enabled/set")
