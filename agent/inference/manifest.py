@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Task = Literal["gesture", "pose-detector", "pose-landmark", "palm-detector", "hand-landmark"]
+Task = Literal["gesture", "pose-detector", "pose-landmark", "pose-maps", "palm-detector", "hand-landmark"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -35,6 +35,8 @@ class FileSource(_Model):
     kind: Literal["file"]
     file: str
     sha256: Sha256
+    origin: str | None = None  # of an imported file: where it came from
+    origin_sha256: Sha256 | None = None  # of that file, before it was decoded
 
 
 class WheelSource(_Model):
@@ -66,7 +68,18 @@ class ImportSource(_Model):
     hint: str  # where to get it and how to import it
 
 
-Source = Annotated[FileSource | WheelSource | JoinSource | ImportSource, Field(discriminator="kind")]
+class NgcSource(_Model):
+    """A file on NVIDIA's NGC: fetched once the user has accepted its licence, or brought by the user."""
+
+    kind: Literal["ngc"]
+    url: str
+    page: str  # where its card and licence are
+    key: str = "nvidia_tlt"  # of an .etlt file
+
+
+Source = Annotated[
+    FileSource | WheelSource | JoinSource | ImportSource | NgcSource, Field(discriminator="kind")
+]
 
 
 class Input(_Model):
@@ -144,6 +157,7 @@ class Manifest(_Model):
             "gesture": ("labels", "output.scores"),
             "pose-detector": ("anchors", "output.scores", "output.boxes"),
             "pose-landmark": ("joints", "output.landmarks", "output.presence"),
+            "pose-maps": ("joints",),
             "palm-detector": ("anchors", "output.scores", "output.boxes"),
             "hand-landmark": ("output.landmarks", "output.presence", "output.handedness"),
         }

@@ -13,6 +13,7 @@ from agent.core.geometry import box_of_landmarks
 from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import EngineAway, ModelError
+from agent.inference.arms import ArmSearch
 from agent.inference.blazepose import PoseNet
 from agent.inference.bodies import BodyNet, BodyTracker, Person
 from agent.inference.detector import Detector
@@ -28,12 +29,14 @@ from agent.inference.engine import (
 )
 from agent.inference.gestures import HandReader, Readout
 from agent.inference.hands import HandFinder, hand_box
-from agent.inference.manifest import Manifest, load_manifest
+from agent.inference.manifest import Manifest
 from agent.inference.models import classifier_of, find, runs_elsewhere
+from agent.inference.nvidia.bodyposenet import BodyPoseNet
 from agent.inference.palm import PalmFinder
 from agent.inference.places import Candidate
 from agent.inference.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
+from agent.inference.store import manifest_of
 from agent.inference.taught import head_for
 
 TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
@@ -197,7 +200,8 @@ class Perception:
     def _new_eye(self) -> _Eye:
         s = self._settings
         bodies = self._pose.tracker(s.people, s.look_around) if self._pose else None
-        search = HandSearch(self._palms, s.proposal, 2 * s.people)
+        arm = s.proposal == "arm"
+        search = ArmSearch() if arm else HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._reader.manifest.output.landmarks is not None
         return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
 
@@ -224,6 +228,13 @@ def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
             engine.new_frames()
 
 
+def _bodies(settings: RecognitionSettings, load: Callable[[str], tuple[Engine, Manifest]]) -> BodyNet:
+    """What `recognition.pose` names."""
+    if settings.pose == "bodyposenet":
+        return BodyPoseNet(*load("bodyposenet"), settings.min_person)
+    return PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.min_person)
+
+
 def build_perception(
     settings: RecognitionSettings,
     cache_dir: Path,
@@ -237,15 +248,13 @@ def build_perception(
     `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
     takes long, as in `EngineOptions`.
     """
-    if settings.pose != "blazepose":
-        raise ModelError(f'recognition.pose is "{settings.pose}"; this version has "blazepose"')
     here = "auto" if settings.backend in REMOTE_BACKENDS else settings.backend
     opened: list[Engine] = []
     remotes: list[RemoteEngine] = []
     models: dict[str, str] = {}
 
     def load(name: str) -> tuple[Engine, Manifest]:
-        manifest = load_manifest(name, engines)
+        manifest = manifest_of(name, cache_dir, engines)
         if runs_elsewhere(name, settings):
             remotes.append(connect_engine(manifest, settings.triton))
             models[name] = remotes[-1].address
@@ -270,9 +279,7 @@ def build_perception(
             own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
         reader = _gesture_reader(network, manifest, own)
         palms = PalmFinder(Detector(*load("palm-detector")))
-        pose = None
-        if settings.proposal != "palm":
-            pose = PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.min_person)
+        pose = _bodies(settings, load) if settings.proposal != "palm" else None
     except BaseException:
         close()
         raise

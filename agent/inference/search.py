@@ -11,7 +11,7 @@ from agent.core.types import Hand, Image
 from agent.inference.palm import PalmFinder
 from agent.inference.places import Arm, Candidate, arm_of, known, nearest, parts_of
 
-Proposal = Literal["pose", "palm", "both"]
+Proposal = Literal["pose", "palm", "both", "arm"]
 
 SEARCH_S = 0.2  # between two searches for the same unseen hand: a third of a core, not all of it
 ARM_REGION = 1.5  # side of the square that is searched / rough box of the arm: the wrist is off by as much
@@ -39,7 +39,13 @@ class HandSearch:
             new += self._in_picture(image, arms, [*found, *new])
         return new
 
-    def again(self, image: Image, followed: Sequence[Candidate]) -> list[Candidate]:
+    def again(
+        self,
+        image: Image,
+        at: float,  # noqa: ARG002 (as `ArmSearch`)
+        arms: Sequence[Arm],  # noqa: ARG002
+        followed: Sequence[Candidate],
+    ) -> list[Candidate]:
         """Followed hands, found again near where they were: for classifiers that give no landmarks."""
         regions = [c.box.upright().scaled(TRACK_REGION) for c in followed]
         pairs = zip(followed, self._palms.find(image, regions), strict=True)

@@ -14,6 +14,7 @@ from agent.inference.manifest import (
     ImportSource,
     JoinSource,
     Manifest,
+    NgcSource,
     engine_names,
     load_manifest,
 )
@@ -51,14 +52,14 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
 
     Raises `ModelError` that says what is missing or wrong and which command mends it.
     """
-    manifest = load_manifest(name, engines)
+    manifest = manifest_of(name, cache_dir, engines)
     source = manifest.source
     if isinstance(source, FileSource):
         return Located(checked(manifest.folder / source.file, source.sha256, manifest), source.sha256)
     path = cached(name, cache_dir)
     if not path.is_file():
-        todo = source.hint if isinstance(source, ImportSource) else MAKE
-        raise ModelError(f"{name}: {path} does not exist; {todo}")
+        where = "is not here" if isinstance(source, NgcSource) else f"{path} does not exist"
+        raise ModelError(f"{name}: {where}; {_todo(manifest)}")
     receipt = _receipt(path)
     if not isinstance(source, ImportSource) and receipt.get("recipe") != recipe_of(manifest, engines):
         raise ModelError(f"{name}: {path} was made by another recipe; {MAKE}")
@@ -68,12 +69,31 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
     return Located(path, seen)
 
 
+def manifest_of(name: str, cache_dir: Path, engines: Path | None = None) -> Manifest:
+    """An engine's manifest: the shipped one, or the one that came with a file that the user imported.
+
+    An imported file never takes the place of an engine that is made from its own source. Raises `ModelError`.
+    """
+    own = own_folder(cache_dir)
+    if (own / name / "manifest.toml").is_file():
+        if name not in engine_names(engines):
+            return load_manifest(name, own)
+        if load_manifest(name, engines).source.kind in {"import", "ngc"}:
+            return load_manifest(name, own)
+    return load_manifest(name, engines)
+
+
+def own_folder(cache_dir: Path) -> Path:
+    """Where imported engines lie: a folder with manifest and network for each."""
+    return cache_dir / "engines"
+
+
 def statuses(cache_dir: Path, engines: Path | None = None) -> list[Status]:
     """Every engine and whether it can be used now."""
     found = []
-    for name in engine_names(engines):
+    for name in sorted({*engine_names(engines), *engine_names(own_folder(cache_dir))}):
         try:
-            manifest = load_manifest(name, engines)
+            manifest = manifest_of(name, cache_dir, engines)
         except ModelError as exc:
             found.append(Status(name, "?", "?", "broken", str(exc)))
             continue
@@ -106,6 +126,17 @@ def _exists(manifest: Manifest, cache_dir: Path) -> bool:
         manifest.folder / source.file if isinstance(source, FileSource) else cached(manifest.name, cache_dir)
     )
     return path.is_file()
+
+
+def _todo(manifest: Manifest) -> str:
+    """What brings an engine that is not here."""
+    source = manifest.source
+    if isinstance(source, NgcSource):
+        return (
+            f"it is NVIDIA's: read its licence at {source.page}, then run `gesture-agent models fetch "
+            f"{manifest.name} --accept-nvidia-licence`; or `gesture-agent models import FILE` if you have it"
+        )
+    return source.hint if isinstance(source, ImportSource) else MAKE
 
 
 def _receipt(path: Path) -> dict[str, str]:

@@ -1,0 +1,81 @@
+"""Hands where the body's arms end, with no palm detector: NVIDIA's way, `proposal = "arm"`.
+
+The same questions as `HandSearch` answers, from the joints alone. A hand's box is averaged over time, so that
+joints that tremble do not make the crop tremble.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from agent.core.types import Box, Hand, Image
+from agent.inference.places import Arm, Candidate, apart, arm_of
+
+STEADY_S = 0.08  # time constant of the average
+JUMP = 0.4  # sides of the box: a hand that moved as far is where it is now
+
+
+class ArmSearch:
+    """See `HandSearch`."""
+
+    def more(
+        self,
+        image: Image,  # noqa: ARG002 (as `HandSearch`)
+        at: float,  # noqa: ARG002
+        arms: Sequence[Arm],
+        found: list[Candidate],
+        *,
+        body: bool,  # noqa: ARG002
+    ) -> list[Candidate]:
+        """The ends of raised arms that have no hand yet."""
+        claimed = [arm_of(c.box, arms) for c in found]
+        free = [arm for arm in arms if not arm.hangs and arm not in claimed]
+        return [Candidate(arm.box, 1.0, arm.person, arm.hand) for arm in free]
+
+    def again(
+        self,
+        image: Image,  # noqa: ARG002
+        at: float,
+        arms: Sequence[Arm],
+        followed: Sequence[Candidate],
+    ) -> list[Candidate]:
+        """Followed hands where their arms end now; each arm has one."""
+        found: list[Candidate] = []
+        taken: list[Arm] = []
+        for candidate in followed:
+            arm = arm_of(candidate.box, [arm for arm in arms if arm not in taken])
+            track = candidate.followed
+            if arm and track:
+                taken.append(arm)
+                box = steadied(track.box, arm.box, at - track.at)
+                found.append(Candidate(box, 1.0, arm.person, arm.hand, track))
+        return found
+
+    def second_chance(
+        self,
+        image: Image,  # noqa: ARG002
+        arms: Sequence[Arm],  # noqa: ARG002
+        found: Sequence[Candidate],  # noqa: ARG002
+    ) -> list[Candidate]:
+        """None: `more` has taken every arm."""
+        return []
+
+    def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:  # noqa: ARG002
+        """None: a hand hangs on an arm."""
+        return []
+
+    def hurry(self, person: int, hand: Hand) -> None:
+        """Nothing to do: arms are looked at in every frame."""
+
+
+def steadied(before: Box, now: Box, passed_s: float) -> Box:
+    """The average of where a box was and is; where it is, if it moved far or long ago."""
+    if apart(before, now) > JUMP or passed_s <= 0:
+        return now
+    new = 1 - math.exp(-passed_s / STEADY_S)
+
+    def mean(a: float, b: float) -> float:
+        return a + (b - a) * new
+
+    return Box(mean(before.cx, now.cx), mean(before.cy, now.cy), mean(before.side, now.side), now.angle)

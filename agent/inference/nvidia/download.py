@@ -1,0 +1,206 @@
+"""A large file over HTTP: in pieces if the line breaks, with clear words for what goes wrong.
+
+What has come stays beside the target as `.part`, with a note of which file it is a part of; the next try asks
+for the rest (Range), and only if the server still has the same file (If-Range).
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent import __version__
+from agent.errors import ModelError
+from agent.inference.disk import disk_is_full
+
+TIMEOUT_S = 30.0  # without a single byte
+PIECE_BYTES = 1 << 18
+TRIES = 6  # in a row that bring nothing new
+PAUSE_S = 1.0  # before the second try; twice as long before each further one
+
+Progress = Callable[[int, int | None], None]
+"""Bytes so far and in all; None: the server does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How patient a download is."""
+
+    timeout_s: float = TIMEOUT_S
+    pause_s: float = PAUSE_S
+    tries: int = TRIES
+
+
+def download(
+    url: str, target: Path, progress: Progress = lambda _done, _all: None, waiting: Waiting | None = None
+) -> Path:
+    """The file at `url`, whole, as `target`. Raises `ModelError` that says what to do."""
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ModelError(f"{url}: is no http or https address")
+    part = _Part(target)
+    waiting = waiting or Waiting()
+    failures = 0
+    while True:
+        before = part.size
+        try:
+            _continue(url, part, progress, waiting.timeout_s)
+        except _BrokenError as exc:
+            failures = 1 if part.size > before else failures + 1
+            if failures >= waiting.tries:
+                kept = f"; {part.size:,} bytes are kept, the next try goes on there" if part.size else ""
+                raise ModelError(f"{url}: {exc}; tried {failures} times{kept}") from exc
+            time.sleep(waiting.pause_s * 2 ** (failures - 1))
+        else:
+            return part.done()
+
+
+class _BrokenError(Exception):
+    """The line or the server failed in a way that another try may mend."""
+
+
+class _Part:
+    """What has come so far. Its note says of which file: address and the server's own mark of it."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.path = target.with_name(target.name + ".part")
+        self._note = target.with_name(target.name + ".part.json")
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def mark(self, url: str) -> str | None:
+        """What tells whether the server's file is still the same; None: nothing here to go on with."""
+        try:
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+            return str(note["mark"]) if note["url"] == url and note["mark"] and self.size else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def begin(self, url: str, mark: str | None) -> None:
+        """Start anew."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_bytes(b"")
+        self._note.write_text(json.dumps({"url": url, "mark": mark}), encoding="utf-8")
+
+    def done(self) -> Path:
+        """All of it is here."""
+        self.path.replace(self._target)
+        self._note.unlink(missing_ok=True)
+        return self._target
+
+
+def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> None:
+    """From where it was left to the end. Raises `_BrokenError`, `ModelError`."""
+    mark = part.mark(url)
+    headers = {"User-Agent": f"gesture-agent/{__version__}", "Accept-Encoding": "identity"}
+    if mark:
+        headers |= {"Range": f"bytes={part.size}-", "If-Range": mark}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (http and https, see `download`)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
+            _receive(url, answer, part, progress)
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.size:
+            part.begin(url, None)
+            raise _BrokenError("what was kept does not fit the server's file") from exc
+        raise _refused(url, exc.code) from exc
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as exc:
+        raise _unreachable(url, part, exc) from exc
+
+
+def _receive(url: str, answer: http.client.HTTPResponse, part: _Part, progress: Progress) -> None:
+    headers = dict(answer.headers.items())
+    if answer.status != HTTPStatus.PARTIAL_CONTENT or _start(headers) != part.size:
+        part.begin(url, _mark(headers))
+    total = _total(answer.status, headers, part.size)
+    if (headers.get("Content-Type") or "").startswith("text/html"):
+        raise ModelError(
+            f"{url}: gives a page, not a file; does something between (a login of the network) answer?"
+        )
+    with part.path.open("ab") as file:
+        done = file.tell()
+        progress(done, total)
+        while piece := answer.read(PIECE_BYTES):
+            file.write(piece)
+            done += len(piece)
+            progress(done, total)
+    if total is not None and done < total:
+        raise _BrokenError(f"the line broke after {done:,} of {total:,} bytes")
+    if total is not None and done > total:
+        part.begin(url, None)
+        raise _BrokenError(f"the server sent {done:,} bytes and had announced {total:,}")
+
+
+def _mark(headers: Mapping[str, str]) -> str | None:
+    """A strong ETag, else the date: what If-Range takes (RFC 9110)."""
+    etag = headers.get("ETag") or ""
+    return etag if etag.startswith('"') else headers.get("Last-Modified")
+
+
+def _start(headers: Mapping[str, str]) -> int | None:
+    """Of "Content-Range: bytes START-END/TOTAL"."""
+    start = (headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
+    return int(start) if start.isdigit() else None
+
+
+def _total(status: int, headers: Mapping[str, str], kept: int) -> int | None:
+    length = headers.get("Content-Length") or ""
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        total = (headers.get("Content-Range") or "").rpartition("/")[2]
+        return int(total) if total.isdigit() else kept + int(length) if length.isdigit() else None
+    return int(length) if length.isdigit() else None
+
+
+def _refused(url: str, code: int) -> Exception:
+    """A server's no, in words."""
+    said = f"{url}: the server answers {code} {_phrase(code)}"
+    by_hand = "download it with a browser and run `gesture-agent models import FILE`"
+    if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return ModelError(f"{said}: it wants a login, or does not serve this network; {by_hand}")
+    if code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        return ModelError(f"{said}: the file has moved; look for it on its page, {by_hand}")
+    if code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _BrokenError(f"the server answers {code} {_phrase(code)}; it is in trouble, try again later")
+    return ModelError(f"{said}; {by_hand}")
+
+
+def _phrase(code: int) -> str:
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return ""
+
+
+def _unreachable(url: str, part: _Part, exc: Exception) -> Exception:
+    """A broken line, in words; a full disk or a folder of somebody else is for the user to mend."""
+    cause = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+    host = urlsplit(url).hostname
+    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        return disk_is_full(part.path.parent, None)
+    if isinstance(cause, (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError)):
+        return ModelError(f"{part.path}: cannot be written ({cause.strerror}); set agent.cache_dir")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        why = f"the certificate of {host} is not trusted ({cause.verify_message})"
+        return ModelError(f"{url}: {why}; a proxy that looks inside? Then this machine must trust its own")
+    reasons = {
+        socket.gaierror: f"the name {host} is not known here; is there a network, is a proxy needed?",
+        TimeoutError: f"{host} does not answer; is there a network, is a proxy needed (https_proxy)?",
+        ConnectionRefusedError: f"{host} refuses the connection; is a proxy needed (https_proxy)?",
+    }
+    known = (text for kind, text in reasons.items() if isinstance(cause, kind))
+    return _BrokenError(next(known, f"the line broke ({cause or type(exc).__name__})"))
