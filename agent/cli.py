@@ -15,6 +15,7 @@ from agent.commands import (
     demo,
     evaluate,
     explain,
+    fleet,
     models,
     outbox,
     record,
@@ -36,6 +37,7 @@ _OPTIONAL = (
     "paho-mqtt",
     "amqtt",
     "systemd-python",
+    "tritonclient",
     "tensorrt",
     "pycuda",
 )
@@ -82,6 +84,7 @@ app.command(epilog=tune.EPILOG, short_help="Try other thresholds on traces: miss
 )
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(epilog=teach.EPILOG, short_help="Teach a gesture of your own.")(teach.teach)
+app.command(epilog=fleet.EPILOG, short_help="List the agents of the broker and how they fare.")(fleet.fleet)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
 app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
 app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")

@@ -77,6 +77,7 @@ class Delivery:
         self._incoming = Incoming(self.topics, self.publish)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
+        self._last: dict[str, str] = {}  # the gesture that began last, by camera
         self._mqtt = Mqtt(
             mqtt,
             client_id(agent_id, folder),
@@ -151,11 +152,13 @@ class Delivery:
         topic = self.topics.event(event.camera)
         self._drain.add(Row("publish", topic, as_json(payload), deadline, event_id, content_type=JSON))
         if isinstance(event, GestureStarted):
+            self._last[event.camera] = event.gesture
             action = self.topics.action(event.camera)
             self._drain.add(Row("publish", action, event.gesture.encode(), deadline, event_id))
         changed = self._news.changed(event, happened)
         if changed is not None:
-            self._mqtt.keep(state(self.topics.gesture(event.camera), topics.gesture_payload(*changed)))
+            now = topics.gesture_payload(*changed, self._last.get(event.camera))
+            self._mqtt.keep(state(self.topics.gesture(event.camera), now))
         return event_id
 
     def perform(self, action: Action) -> None:
@@ -202,13 +205,14 @@ class Delivery:
         self._mqtt.keep(state(self.topics.enabled_state, "ON" if on else "OFF"))
 
     def info(self, info: Mapping[str, Any]) -> None:
-        """Tell what this agent is made of."""
-        self._mqtt.keep(state(self.topics.bridge_info, info))
+        """Tell what this agent is made of, and on which host."""
+        self._mqtt.keep(state(self.topics.bridge_info, {**info, "host": self._claims.mine.host}))
 
     def health(self, health: Mapping[str, Any]) -> None:
         """Tell how the agent fares; delivery adds its own part."""
         self._health = health
-        self._mqtt.keep(state(self.topics.bridge_health, self.with_delivery(health), qos=0))
+        told = {**self.with_delivery(health), "ts": rfc3339(self._clocks.wall_s())}
+        self._mqtt.keep(state(self.topics.bridge_health, told, qos=0))
 
     def _repeat_health(self) -> None:
         """Something in delivery's part is worth telling at once."""

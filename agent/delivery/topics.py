@@ -123,9 +123,9 @@ def event_payload(
     return payload if at_s is None else {**payload, "at_s": round(at_s, 3)}
 
 
-def gesture_payload(gesture: str | None, since_wall_s: float) -> dict[str, Any]:
-    """The gesture that is being made now (None: none) and since when."""
-    return {"gesture": gesture or NO_GESTURE_NOW, "since": rfc3339(since_wall_s)}
+def gesture_payload(gesture: str | None, since_wall_s: float, last: str | None = None) -> dict[str, Any]:
+    """The gesture that is being made now (None: none) and since when; `last` is the one that began last."""
+    return {"gesture": gesture or NO_GESTURE_NOW, "since": rfc3339(since_wall_s), "last": last}
 
 
 def camera_state_payload(value: str, reason: str | None) -> dict[str, Any]:
