@@ -2,9 +2,10 @@
 
     python tests/chaos/run.py [--seconds 120] [--seed N] [--max-age 600] [--rate 40]
 
-A producer (the agent's delivery) makes events; a subscriber hears them through a real mosquitto. In
-random order, by the seed: kill -9 of the producer, kill -9 of the broker, SIGSTOP of either, the wire
-between them cut. In the end every committed row is accounted for (see `reckoning`).
+A producer (the agent's delivery) makes events; a durable subscriber hears them through a real mosquitto.
+In random order, by the seed: kill -9 of the producer, kill -9 of the broker, SIGSTOP of either, the wire
+between them cut, and where events live long enough to wait for it, the subscriber's connection too. In
+the end every committed row is accounted for (see `reckoning`).
 
 The broker is given the producer's connection only while the subscriber listens: what a broker
 without persistence forgets after it has acknowledged is not the agent's to lose.
@@ -32,6 +33,8 @@ from brokers import Mosquitto, Subscriber, until  # noqa: E402
 from proxy import Wire  # noqa: E402
 from reckoning import Reckoning, reckon, take_notes  # noqa: E402
 
+MISSED_S = 60.0  # events that live longer than this are not late when the subscriber was away for a moment
+
 
 @dataclass(frozen=True)
 class Report:
@@ -55,6 +58,7 @@ class Chaos:
         self.random = random.Random(seed)  # noqa: S311 (repeatable, not secret)
         self.folder = folder
         self.rate, self.max_age_s = rate, max_age_s
+        self.producing = folder / "producing"
         self.broker = Mosquitto(
             folder,
             "allow_anonymous true",
@@ -62,7 +66,7 @@ class Chaos:
             "max_queued_messages 0",
             "log_type none",
         ).start()
-        self.subscriber = Subscriber(self.broker.port, "gesture/chaos/camera/#")
+        self.subscriber = Subscriber(self.broker.port, "gesture/chaos/camera/#", durable="ear")
         self.wire = Wire(self.broker.port)
         self.faults: Counter[str] = Counter()
         take_notes(folder / "state")
@@ -70,11 +74,12 @@ class Chaos:
         self.producer = self._produce()
 
     def _produce(self) -> subprocess.Popen[bytes]:
+        self.producing.unlink(missing_ok=True)
         with (self.folder / "producer.log").open("ab") as log:
             return subprocess.Popen(
                 [
                     sys.executable, str(HERE / "producer.py"), f"mqtt://127.0.0.1:{self.wire.port}",
-                    str(self.folder / "state"), str(self.rate), str(self.max_age_s),
+                    str(self.folder / "state"), str(self.rate), str(self.max_age_s), str(self.producing),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,6 +89,8 @@ class Chaos:
     # Faults.
 
     def kill_producer(self) -> None:
+        """Not before it has made something: on a busy machine it would never come to that."""
+        until(self.producing.exists, "the producer produces", 120)
         self.producer.kill()
         self.producer.wait()
         self.producer = self._produce()
@@ -119,6 +126,11 @@ class Chaos:
         self.broker.start()
         self._listen()
 
+    def drop_subscriber(self) -> None:
+        """The broker keeps what it misses: its session is durable."""
+        self.subscriber.drop()
+        until(self.subscriber.ready.is_set, "the subscriber is back", 30)
+
     def _listen(self) -> None:
         until(self.subscriber.ready.is_set, "the subscriber is back", 30)
         self.wire.join()
@@ -136,6 +148,8 @@ class Chaos:
             self.freeze_producer,
             self.cut_wire,
         ]
+        if self.max_age_s > MISSED_S:
+            faults.append(self.drop_subscriber)
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             self._pause(1.5)

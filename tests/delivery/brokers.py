@@ -148,6 +148,13 @@ class Subscriber:
     def publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, 1, retain).wait_for_publish(PATIENCE_S)
 
+    def drop(self) -> None:
+        """Lose the connection; it comes back by itself, `ready` again, and hears what its session kept."""
+        self.ready.clear()
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            sock.shutdown(socket.SHUT_RDWR)
+
     def say(self, topic: str, payload: str) -> None:
         """Without a promise: lost when the broker is away."""
         self._client.publish(topic, payload, 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -318,3 +319,24 @@ def test_kill_9_in_the_middle_of_commits_loses_no_committed_row(tmp_path):
     with sqlite3.connect(tmp_path / FILE) as db:
         assert db.execute("SELECT value FROM counters WHERE name = 'committed'").fetchone()[0] == len(found)
     db.close()
+
+
+@pytest.mark.parametrize("torn", ["shorter", "garbage"])
+def test_a_power_cut_in_the_middle_of_a_commit_costs_that_commit_and_no_other(opened, clocks, tmp_path, torn):
+    """What was synced is on the platter; of what was being written there is a part, or anything."""
+    box, sizes = opened(), []
+    for number in range(20):
+        box.add([row(clocks, str(number), left_s=60)])
+        sizes.append((tmp_path / f"{FILE}-wal").stat().st_size)
+    file, wal = (tmp_path / FILE).read_bytes(), (tmp_path / f"{FILE}-wal").read_bytes()
+    for number, (before, after) in enumerate(itertools.pairwise(sizes)):
+        cut = (before + after) // 2
+        left = wal[:cut] if torn == "shorter" else wal[:cut] + os.urandom(after - cut)
+        folder = tmp_path / f"after-{number}"
+        folder.mkdir()
+        (folder / FILE).write_bytes(file)
+        (folder / f"{FILE}-wal").write_bytes(left)
+        again = Outbox(folder, OutboxSettings(), clocks)
+        again.open()
+        assert texts(again.next("publish", 0, 100)) == [str(n) for n in range(number + 1)]
+        again.close()
