@@ -128,7 +128,10 @@ class Agent:
         self._started_at = time.monotonic()
         self._rule_files = Changes(settings.agent.rules)
         self._perception = build_perception(
-            settings.recognition, self._folders.cache, taught=self._folders.state
+            settings.recognition,
+            self._folders.cache,
+            taught=self._folders.state,
+            waiting=self._preparing,
         )
         labels = self._perception.labels
         self._frames = Latest()
@@ -190,6 +193,8 @@ class Agent:
             raise
         self._watchdog = Watchdog(self._notifier, lambda: (self.loop.turns, self.delivery.progress))
         self._notifier.ready()
+        backend, why = choose_backend(self.settings.recognition.backend)
+        log.info("backend_chosen", backend=backend, why=why)
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 
@@ -215,6 +220,11 @@ class Agent:
         self.delivery.close()
         self._perception.close()
         log.info("agent_stopped")
+
+    def _preparing(self, line: str, seconds: float) -> None:
+        """The start takes long, as when TensorRT builds its plans: systemd shall see why, and wait."""
+        self._notifier.status(line)
+        self._notifier.extend_start(seconds)
 
     def _turned(self) -> None:
         if self._watchdog is not None:
@@ -298,11 +308,13 @@ class Agent:
 
     def _info(self) -> dict[str, Any]:
         """`bridge/info`: what this agent is made of."""
-        backend, _why = choose_backend(self.settings.recognition.backend)
+        backend, why = choose_backend(self.settings.recognition.backend)
         return {
             "version": __version__,
             "config": _fingerprint(self.settings),
             "backend": backend,
+            "backend_why": why,
+            "backends": self._perception.backends,
             "models": self._perception.models,
             "gestures": [label for label in self._perception.labels if label != NO_GESTURE],
             "rules": [rule.id for rule in self._mind.rules.book.rules],

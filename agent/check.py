@@ -42,11 +42,47 @@ class Verdict:
 def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
     """Models, rules, folders, cameras and the broker, in this order; each verdict as it is known."""
     cache = cache_folder(settings.agent, environ)
+    yield check_backend(settings.recognition)
     yield from check_models(settings.recognition, cache)
     yield check_rules(settings, state_folder(settings.agent, environ))
     yield check_folder("state", state_folder(settings.agent, environ))
     yield from check_cameras(settings.camera)
     yield check_broker(settings.mqtt, settings.agent.id)
+    if settings.web.enabled:
+        yield check_page(settings.web)
+
+
+def check_backend(recognition: RecognitionSettings) -> Verdict:
+    """What runs the networks, and why; whether what was asked for can be had here."""
+    from agent.inference.engine import choose_backend
+    from agent.inference.trt.choice import tensorrt_here
+
+    backend, why = choose_backend(recognition.backend)
+    tensorrt = tensorrt_here()
+    if backend == "tensorrt" and not tensorrt.usable:
+        state: State = "warn" if recognition.tensorrt.fallback else "fail"
+        return Verdict("backend", backend, state, f"{tensorrt.why}; {tensorrt.todo}")
+    return Verdict("backend", backend, "ok", tensorrt.why if backend == "tensorrt" else why)
+
+
+def check_page(web: WebSettings) -> Verdict:
+    """Whether the page's token is good and its port free."""
+    from agent.web.gate import read_token
+    from agent.web.server import bind
+
+    name = f"{web.host}:{web.port}"
+    try:
+        token = read_token(web)
+    except ConfigError as exc:
+        return Verdict("page", name, "fail", str(exc))
+    try:
+        bind(web).close()
+    except ConfigError as exc:  # as it must be while the agent runs
+        return Verdict("page", name, "warn", str(exc))
+    pictures = "with pictures" if web.preview else "no pictures"
+    return Verdict(
+        "page", name, "ok", f"{'asks for the token' if token else 'asks for no token'}, {pictures}"
+    )
 
 
 def check_models(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Verdict]:

@@ -13,6 +13,7 @@ from agent import __version__
 from agent.commands import (
     check,
     demo,
+    engines,
     evaluate,
     explain,
     fleet,
@@ -39,6 +40,7 @@ _OPTIONAL = (
     "systemd-python",
     "tritonclient",
     "tensorrt",
+    "tensorrt-rtx-cu13-bindings",
     "pycuda",
 )
 
@@ -86,6 +88,7 @@ app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(epilog=teach.EPILOG, short_help="Teach a gesture of your own.")(teach.teach)
 app.command(epilog=fleet.EPILOG, short_help="List the agents of the broker and how they fare.")(fleet.fleet)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
+app.add_typer(engines.app, name="engines", help="Plans for an NVIDIA GPU: build, list, remove them.")
 app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
 app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")
 app.add_typer(

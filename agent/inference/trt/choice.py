@@ -14,10 +14,11 @@ from agent.inference.trt.library import Library, find_library
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`why` is one clause: what is here, or what is missing."""
+    """`why` is one clause: what is here, or what is missing; `todo` is what would mend that."""
 
     usable: bool
     why: str
+    todo: str = ""
 
 
 @cache
@@ -35,9 +36,12 @@ def judge(
         trt = library()
         check_driver(found, trt)
     except ModelError as exc:
-        return Choice(False, str(exc))
+        why, _, todo = str(exc).partition("; ")
+        return Choice(False, why, todo)
     if not (pycuda or _has_pycuda)():
-        return Choice(False, f"{trt.label} and {found.label} are here, but PyCUDA is not; pip install pycuda")
+        return Choice(
+            False, f"{trt.label} and {found.label} are here, but PyCUDA is not", "pip install pycuda"
+        )
     return Choice(True, f"{trt.label} on {found.label}")
 
 

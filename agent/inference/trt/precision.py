@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,13 +32,14 @@ QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 def in_half(model: bytes, name: str) -> bytes:
     """FP16 inside, float32 outside. A network that is in half precision already comes back as it is."""
-    network = onnx.load_from_string(model)
-    if not _has(network, TensorProto.FLOAT):
+    if not _has(_loaded(model, name), TensorProto.FLOAT):
         return model
     try:
-        halved = convert_float_to_float16(
-            onnx.load_from_string(in_full(model)), keep_io_types=True, op_block_list=list(KEEP_FULL)
-        )
+        with _quiet():
+            halved = convert_float_to_float16(
+                onnx.load_from_string(in_full(model, name)), keep_io_types=True, op_block_list=list(KEEP_FULL)
+            )
+        _sort(halved.graph)
         onnx.checker.check_model(halved, full_check=True)
     except Exception as exc:  # the library's errors share no base class
         raise ModelError(
@@ -46,9 +48,9 @@ def in_half(model: bytes, name: str) -> bytes:
     return bytes(halved.SerializeToString())
 
 
-def in_full(model: bytes) -> bytes:
+def in_full(model: bytes, name: str) -> bytes:
     """Float32 throughout: half-precision weights are widened, casts to half become casts to float32."""
-    network = onnx.load_from_string(model)
+    network = _loaded(model, name)
     if not _has(network, TensorProto.FLOAT16):
         return model
     for tensor in network.graph.initializer:
@@ -64,12 +66,15 @@ def in_full(model: bytes) -> bytes:
 
 
 def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
-    """Q/DQ nodes with ranges from the feeds (entropy, as TensorRT's own calibrator). Raises `ModelError`."""
+    """Q/DQ nodes with ranges from the feeds: extremes, averaged over pictures. Raises `ModelError`.
+
+    ONNX Runtime's entropy calibration would keep every value of every picture in memory.
+    """
     if not feeds:
         raise ModelError(f"{name}: INT8 needs pictures to calibrate with, none were given")
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "full.onnx", Path(folder) / "int8.onnx"
-        source.write_bytes(in_full(model))
+        source.write_bytes(in_full(model, name))
         try:
             _quantize(
                 str(source),
@@ -80,8 +85,10 @@ def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
                 per_channel=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.Entropy,
+                calibrate_method=CalibrationMethod.MinMax,
                 extra_options={
+                    "CalibMovingAverage": True,
+                    "CalibTensorRangeSymmetric": True,
                     "ActivationSymmetric": True,  # TensorRT knows no zero point
                     "WeightSymmetric": True,
                     "AddQDQPairToWeight": True,
@@ -95,12 +102,37 @@ def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
         return target.read_bytes()
 
 
+def _loaded(model: bytes, name: str) -> Any:
+    try:
+        network = onnx.load_from_string(model)
+    except Exception as exc:  # protobuf has one implementation for each of its versions
+        raise ModelError(f"{name}: is no ONNX file ({exc}); fetch or export it again") from exc
+    if not network.graph.node:
+        raise ModelError(f"{name}: there is no network in this ONNX file; fetch or export it again")
+    return network
+
+
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, feeds: Sequence[Feed]) -> None:
         self._feeds: Iterator[Feed] = iter(feeds)
 
     def get_next(self) -> Feed | None:
         return next(self._feeds, None)
+
+
+def _sort(graph: Any) -> None:
+    """Nodes after those that feed them: the converter appends its casts at the end."""
+    known = {value.name for value in (*graph.input, *graph.initializer)} | {""}
+    waiting, ordered = list(graph.node), []
+    while waiting:
+        ready = [node for node in waiting if known.issuperset(node.input)]
+        if not ready:
+            raise ValueError(f"nodes without source: {[node.name for node in waiting][:3]}")
+        ordered += ready
+        known |= {name for node in ready for name in node.output}
+        waiting = [node for node in waiting if not known.issuperset(node.output)]
+    del graph.node[:]
+    graph.node.extend(ordered)
 
 
 def _has(network: Any, kind: int) -> bool:
@@ -116,10 +148,12 @@ def _widen(tensor: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The library logs advice through the root logger."""
+    """The library gives advice through the root logger, and warns of weights that half precision rounds."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)

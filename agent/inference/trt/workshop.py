@@ -150,7 +150,7 @@ def material(order: Order) -> tuple[bytes, Any]:
         return precision.in_half(onnx, order.name), None
     if settings.precision == "int8":
         return precision.in_int8(onnx, _feeds(order), order.name), None
-    return precision.in_full(onnx), None
+    return precision.in_full(onnx, order.name), None
 
 
 def _calibrator(order: Order) -> Any:

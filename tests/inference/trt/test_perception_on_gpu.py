@@ -1,0 +1,99 @@
+"""The whole perception with frames that stay on the device: kernels, uploads, plans and streams together.
+
+The device is the host's, the networks run on ONNX Runtime behind TensorRT's API; all between them is real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from host_device import HostDevice
+from tensorrt_double import Behaviour, double
+
+from agent.config.settings import RecognitionSettings, TensorRtSettings
+from agent.core.types import Frame
+from agent.inference import engine as engines_module
+from agent.inference.engine import EngineOptions
+from agent.inference.perception import Perception, build_perception
+from agent.inference.trt.engine import TensorRtEngine
+from agent.inference.trt.gallery import Gallery
+from agent.inference.trt.library import Library
+from agent.inference.trt.rooms import Room
+
+CLIP = Path(__file__).parents[2] / "data" / "demo.mp4"
+
+
+class OnHostDevice(TensorRtEngine):
+    """The backend with a device of the test's own."""
+
+    room: Room
+
+    def __init__(self, name: str, path: Path, *, options: EngineOptions | None = None) -> None:
+        super().__init__(name, path, options=options, room=OnHostDevice.room)
+
+
+@pytest.fixture
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostDevice:
+    made = HostDevice()
+    library = Library(double("10.13.0", Behaviour()), rtx=False)
+    OnHostDevice.room = Room(library, made, Gallery(made), tmp_path)
+    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:OnHostDevice")
+    return made
+
+
+def frames(count: int, size: tuple[int, int] = (640, 480)) -> Iterator[Frame]:
+    clip = cv2.VideoCapture(str(CLIP))
+    for seq in range(count):
+        read, image = clip.read()
+        assert read
+        resized = np.asarray(cv2.resize(image, size), np.uint8)
+        yield Frame("front", seq, seq / 15, resized)
+    clip.release()
+
+
+def perception(cache: Path, backend: str, gestures: str) -> Perception:
+    settings = RecognitionSettings.model_validate(
+        {
+            "backend": backend,
+            "gestures": gestures,
+            "tensorrt": TensorRtSettings(precision="fp32").model_dump(),
+        }
+    )
+    return build_perception(settings, cache)
+
+
+def test_it_sees_what_the_cpu_path_sees_and_uploads_each_frame_once(
+    cache_dir: Path, device: HostDevice
+) -> None:
+    on_gpu, on_cpu = (perception(cache_dir, b, "gesturenet") for b in ("tensorrt", "onnxruntime"))
+    assert set(on_gpu.backends) == {"gesturenet", "palm-detector", "pose-detector", "pose-landmark"}
+    people = hands = 0
+    for frame in frames(4):
+        (found,), (expected,) = on_gpu.see([frame]), on_cpu.see([frame])
+        assert (found.people, len(found.hands)) == (expected.people, len(expected.hands))
+        for a, b in zip(found.poses, expected.poses, strict=True):
+            seen = b.keypoints[:, 2] > 0.8  # joints beyond the picture are guesses
+            assert np.abs(a.keypoints[seen, :2] - b.keypoints[seen, :2]).max() < 2.0
+        for c, d in zip(found.hands, expected.hands, strict=True):
+            assert (c.person, c.hand) == (d.person, d.hand)
+            assert np.abs(c.scores - d.scores).max() < 0.1
+        people, hands = people + found.people, hands + len(found.hands)
+    assert people == 4
+    on_gpu.close()
+    on_cpu.close()
+    assert hands > 0
+
+
+def test_a_camera_that_changes_its_size_mid_run_is_followed(cache_dir: Path, device: HostDevice) -> None:
+    eyes = perception(cache_dir, "tensorrt", "gesturenet")
+    for size in ((640, 480), (1280, 720), (320, 240)):
+        (frame,) = frames(1, size)
+        (sight,) = eyes.see([frame])
+        assert (sight.width, sight.height) == size
+        assert sight.people == 1
+        eyes.forget("front")
+    eyes.close()
