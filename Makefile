@@ -16,7 +16,7 @@ APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-client
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service check unit slow bench bench-fleet test-triton train chaos soak audit install-deps clean
+.PHONY: help demo test test-service test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton train chaos soak audit install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -98,10 +98,32 @@ $(AUDIT): # in an environment of its own, because it brings much along; not ther
 	@{ $(PYTHON) -m venv $(VENV)/audit && \
 	  $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; } || true
 
+test-web: $(VENV)/.test ## the pages in a real Chromium, which it installs (100 MB)
+	$(call apt,chromium fonts-dejavu-core)
+	@$(AGENT) models fetch
+	@$(BIN)/pytest tests/web
+
+screenshots: $(VENV)/.test ## the pictures of docs/web.md and docs/kiosk.md, made by the tests of the pages
+	$(call apt,chromium fonts-dejavu-core pngquant)
+	@$(AGENT) models fetch
+	@GESTURE_AGENT_SCREENSHOTS=docs $(BIN)/pytest tests/web/test_browser.py
+	@cd docs && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png
+
+bench-web: $(VENV)/.test ## from the camera to the kiosk's page, in a real Chromium; SECONDS=60
+	$(call apt,chromium fonts-dejavu-core)
+	@$(AGENT) models fetch >/dev/null
+	@$(BIN)/python bench/kiosk.py --seconds $(or $(SECONDS),60)
+
 test-service: $(VENV)/.test ## the installed service in a Debian of its own, booted (root; says why where it cannot)
 	$(call apt,debootstrap systemd-container)
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/service/container.py --timeout 600
+
+test-homes: $(VENV)/.test ## two releases of Home Assistant and a Node-RED, real ones (1 GB), with the real agent
+	$(call apt,npm)
+	@$(BIN)/python tests/homes/prepare.py $(VENV)/homes
+	@$(AGENT) models fetch
+	@GESTURE_AGENT_HOMES=$(abspath $(VENV)/homes) $(BIN)/pytest tests/homes
 
 TRITON := $(VENV)/triton
 

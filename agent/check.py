@@ -18,7 +18,7 @@ from typing import Literal
 from agent.capture.source import open_source, public_name
 from agent.config.folders import cache_folder, state_folder
 from agent.config.problems import ConfigProblems
-from agent.config.settings import CameraSettings, MqttSettings, RecognitionSettings, Settings
+from agent.config.settings import CameraSettings, MqttSettings, RecognitionSettings, Settings, WebSettings
 from agent.core.types import LABELS
 from agent.errors import CannotStart, ConfigError, EndOfSource, LostForNow, ModelError
 
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
-    """Models, rules, folders, cameras and the broker, in this order; each verdict as it is known."""
+    """Models, rules, folders, cameras, broker and page, in this order; each verdict as it is known."""
     cache = cache_folder(settings.agent, environ)
     yield check_backend(settings.recognition)
     yield from check_models(settings.recognition, cache)

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.app import Agent, signals
 from agent.capture.source import open_source
-from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings
+from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings, WebSettings
 from agent.errors import LostForNow
 
 REPOSITORY = Path(__file__).parents[1]
@@ -49,26 +49,44 @@ def first_camera() -> str | None:
     return None
 
 
-def demo_settings(settings: Settings, source: str, state: Path) -> Settings:
-    """The user's settings, but for one camera, the embedded broker and a state folder that goes away."""
+def demo_settings(settings: Settings, source: str, state: Path, *, web: bool = False) -> Settings:
+    """The user's settings, but for one camera, the embedded broker and a state folder that goes away.
+
+    With `web` there is the page, with pictures, for this machine alone; a clip begins again at its end.
+    """
+    page = WebSettings(enabled=True, port=settings.web.port, preview=True) if web else settings.web
     return settings.model_copy(
         update={
             "agent": AgentSettings(
                 id="demo", rules=RULES, state_dir=state, cache_dir=settings.agent.cache_dir
             ),
-            "camera": {"front": CameraSettings(source=source)},
+            "camera": {"front": CameraSettings(source=source, loop=web)},
             "mqtt": MqttSettings(url="embedded"),
+            "web": page,
         }
     )
 
 
-def run_demo(settings: Settings, source: str, environ: Mapping[str, str], say: Say) -> int:
-    """Until the clip is over or Ctrl-C; the number of gestures that started. Raises `CannotStart`."""
+def run_demo(
+    settings: Settings,
+    source: str,
+    environ: Mapping[str, str],
+    say: Say,
+    *,
+    web: bool = False,
+    page_ready: Callable[[str], None] = lambda _url: None,
+) -> int:
+    """Until the clip is over or Ctrl-C; the number of gestures that started. Raises `CannotStart`.
+
+    `page_ready` hears the address of the page, where there is one.
+    """
     with tempfile.TemporaryDirectory(prefix="gesture-agent-demo-") as state:
-        agent = Agent(demo_settings(settings, source, Path(state)), environ)
+        agent = Agent(demo_settings(settings, source, Path(state), web=web), environ)
         listener = _Listener(say)
         stop = signals(agent.loop.stop, agent.loop.reload)
         with stop, agent, listener.listening(agent.delivery.status().broker):
+            if agent.page is not None:
+                page_ready(agent.page.url)
             agent.run()
             agent.delivery.flush(CATCH_UP_S)
             listener.catch_up()

@@ -16,6 +16,7 @@ EPILOG = examples(
     "gesture-agent demo",
     "gesture-agent demo --source v4l2:/dev/video2",
     "gesture-agent demo --source clip.mp4",
+    "gesture-agent demo --web     with the page in the browser",
 )
 
 
@@ -23,6 +24,9 @@ def demo(
     source: Annotated[
         str | None, typer.Option(help="What to watch.", show_default="the first camera, else a rendered clip")
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Show the page with the camera's pictures too; a clip begins again.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Watch a camera, or a clip where there is none, and show every MQTT message as a subscriber gets it.
@@ -47,9 +51,13 @@ def demo(
             f"Watching {chosen}. Show it a palm, a fist, a thumb up, ok or two fingers. Ctrl-C ends it."
         )
     typer.echo("What follows came back from the broker: seconds, topic, payload.\n")
-    started = run_demo(settings, chosen, os.environ, _say)
+    started = run_demo(settings, chosen, os.environ, _say, web=web, page_ready=_page_ready)
     typer.echo(f"\n{started} gestures were published. Next: put your camera into config.toml, your rules")
     typer.echo("into rules/, ask `gesture-agent check`, then `gesture-agent run`.")
+
+
+def _page_ready(url: str) -> None:
+    typer.secho(f"The page is at {url}  Ctrl-C ends it.\n", bold=True)
 
 
 def _say(at_s: float, topic: str, payload: str) -> None:

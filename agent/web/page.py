@@ -55,7 +55,7 @@ class WebPage:
         """
         self.url = ""
         self._settings, self._mind, self._vitals, self._clock = settings, mind, vitals, clock
-        self._vitals_due = clock()
+        self._vitals_due, self._send_s = clock(), send_s
         self._sights: dict[str, Sight] = {}
         self.feed = Feed()
         self.hub = Hub()
@@ -80,7 +80,7 @@ class WebPage:
 
     def start(self) -> None:
         """Raises `ConfigError` when the address cannot be had."""
-        listener = bind(self._settings)
+        listener = bind(self._settings, self._send_s)
         self.url = address(self._settings, listener)
         self._server.start(listener)
         log.info(
@@ -89,6 +89,11 @@ class WebPage:
             token=self._settings.token is not None,
             preview=self._settings.preview,
         )
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return self._server.connections
 
     def close(self) -> None:
         """Takes seconds at most."""

@@ -24,8 +24,11 @@ CLOSE_S = 2.0
 log = structlog.get_logger(__name__)
 
 
-def bind(settings: WebSettings) -> socket.socket:
-    """A listening socket. Raises `ConfigError` that says which setting to change."""
+def bind(settings: WebSettings, send_s: float = SEND_S) -> socket.socket:
+    """A listening socket; whoever takes nothing for twice `send_s` is cut off.
+
+    Raises `ConfigError` that says which setting to change.
+    """
     where = f"web.host {settings.host}, web.port {settings.port}"
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -39,7 +42,7 @@ def bind(settings: WebSettings) -> socket.socket:
         # Connections inherit these: little waits in the kernel, and who never reads is cut off by it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(2 * SEND_S * 1000))
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(2 * send_s * 1000))
         listener.bind(address)
         listener.listen(64)
     except OSError as exc:
@@ -78,6 +81,11 @@ class Server:
         )
         self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    @property
+    def connections(self) -> int:
+        """Open ones, also those of clients that were given up and have not gone yet."""
+        return len(self._server.server_state.connections)
 
     def start(self, listener: socket.socket) -> None:
         """Serve on it; returns at once: the kernel queues who comes before the first accept."""

@@ -22,7 +22,18 @@ from agent.config.settings import DebounceSettings, RecognitionSettings, RestSet
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book, World
 from agent.core.thresholds import thresholds_of
-from agent.core.types import NO_GESTURE, Action, CameraState, Frame, GestureEvent, Sight
+from agent.core.types import (
+    LABELS,
+    NO_GESTURE,
+    Action,
+    Box,
+    CameraState,
+    Frame,
+    GestureEvent,
+    Pose,
+    SeenHand,
+    Sight,
+)
 from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
 from agent.web.board import About
@@ -59,6 +70,21 @@ def look_at_clip(cache_dir: Path) -> Film:
         return Film(frames, sights, perception.labels)
     finally:
         perception.close()
+
+
+def drawn_film(gesture: str = "stop") -> Film:
+    """Two seconds without any network: a hand that shows a gesture, then goes."""
+    image = np.full((48, 64, 3), 90, np.uint8)
+    frames = [Frame(CAMERA, i, i / FPS, image) for i in range(30)]
+    scores = np.full(len(LABELS), 0.01, np.float32)
+    scores[LABELS.index(gesture)] = 0.95
+    points = np.full((21, 2), 20, np.float32)
+    hand = SeenHand(0, "right", Box(20, 20, 10), scores, points)
+    joints = np.array([(10, 10, 0.9), (30, 10, 0.9)], np.float32)
+    pose = Pose(joints, ("left_shoulder", "right_shoulder"), 0.9)
+    there = Sight(CAMERA, 0.0, 64, 48, 1, (hand,), (pose,), {"classifier": 2.0})
+    gone = Sight(CAMERA, 0.0, 64, 48, 0, (), (), {"classifier": 0.0})
+    return Film(frames, [there if i < 18 else gone for i in range(30)], LABELS)
 
 
 class Projector:

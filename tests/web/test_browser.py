@@ -1,0 +1,293 @@
+"""The pages in a real Chromium, as people use them. `make test-web` installs it.
+
+With GESTURE_AGENT_SCREENSHOTS set to a folder (`make screenshots` says docs/) the pictures of the
+documentation are made on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browser import Browser, Tab, chromium, program
+from conftest import Start
+from film import CLIP, ROOT, Agent, Film
+
+pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it")
+
+TRUTH = json.loads(CLIP.with_suffix(".json").read_text(encoding="utf-8"))
+MIDDLE = {
+    span["gesture"]: round((span["from_s"] + span["to_s"]) / 2 * TRUTH["fps"]) for span in TRUTH["gestures"]
+}
+HOME = ROOT / "rules/home.toml"
+FIRED = "document.querySelectorAll('.log .kind-gesture').length"
+CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def shoot() -> Callable[[Tab, str], None]:
+    """Keeps a picture for the documentation, where one is wanted."""
+
+    def shot(tab: Tab, name: str, *, whole: bool = False) -> None:
+        if folder := os.environ.get("GESTURE_AGENT_SCREENSHOTS"):
+            tab.picture(Path(folder) / f"{name}.png", whole=whole)
+
+    return shot
+
+
+def opened(
+    browser: Browser, agent: Agent, path: str = "", width: int = 1280, height: int = 900, **media: str
+) -> Tab:
+    tab = browser.tab()
+    tab.size(width, height, mobile=width < 600)
+    tab.media(prefers_reduced_motion="reduce", **media)
+    tab.go(agent.page.url + path)
+    return tab
+
+
+def settled(tab: Tab, agent: Agent, gesture: str) -> None:
+    """Let some gestures go by, then stay at one."""
+    tab.until(f"{FIRED} >= 3", "gestures in the log")
+    agent.reel.still = MIDDLE[gesture]
+    tab.until("document.querySelector('.hand.is-on')", "a gesture that is on")
+    tab.until(
+        f"document.querySelector('.hand .name').textContent.toLowerCase() === {gesture.replace('_', ' ')!r}",
+        gesture,
+    )
+
+
+def test_the_page_shows_what_the_clip_shows(browser: Browser, clip: Film, start: Start, shoot):
+    agent = start(clip, rules=HOME)
+    tab = opened(browser, agent, height=960)
+    settled(tab, agent, "thumbs_up")
+    tab.until("/\\d/.test(document.querySelector('#percentiles dd').textContent)", "the latency")
+    shoot(tab, "web")
+    heard = tab.run(
+        "[...document.querySelectorAll('.log .kind-gesture strong')].map((node) => node.textContent)"
+    )
+    assert set(heard) <= {"Fist", "Stop", "Thumbs up", "Ok", "Two"}
+    assert tab.run("document.querySelector('.hand .facts').textContent").startswith("right hand · held ")
+    assert (
+        tab.run("document.querySelector('#broker').innerText") == "connected to mqtt://localhost:1883, MQTT 5"
+    )
+    assert tab.run("document.title") == "hall · gesture-agent"
+    assert tab.problems == []
+
+
+def test_it_loads_nothing_from_elsewhere(browser: Browser, clip: Film, start: Start):
+    agent = start(clip, preview=True)
+    tab = opened(browser, agent)
+    tab.until(f"{FIRED} >= 1", "a gesture")
+    tab.go(agent.page.url + "kiosk")
+    ours = (agent.page.url, agent.page.url.replace("http", "ws"), "blob:", "about:")
+    assert [url for url in tab.requests if not url.startswith(ours)] == []
+    assert any("/ws/kiosk" in url for url in tab.requests)
+    assert tab.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_in(browser: Browser, clip: Film, start: Start, shoot, scheme: str):
+    agent = start(clip, rules=HOME, preview=True)
+    tab = opened(browser, agent, height=960, prefers_color_scheme=scheme)
+    settled(tab, agent, "ok")
+    if scheme == "dark":
+        shoot(tab, "web-dark")
+    assert tab.run(CONTRAST) == []
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, clip: Film, start: Start, shoot):
+    agent = start(clip, rules=HOME)
+    tab = opened(browser, agent, width=390, height=844)
+    settled(tab, agent, "two")
+    shoot(tab, "web-phone")
+    assert tab.run("document.documentElement.scrollWidth") == 390
+    small = tab.run(
+        "[...document.querySelectorAll('button')].filter((b) => b.getBoundingClientRect().height < 36).length"
+    )
+    assert small == 0
+
+
+def test_preview_is_off_unless_wanted_and_says_so_when_on(browser: Browser, clip: Film, start: Start, shoot):
+    without = opened(browser, start(clip))
+    without.until(f"{FIRED} >= 1", "a gesture")
+    assert without.run(
+        "document.querySelector('canvas') === null && document.getElementById('preview-on').hidden"
+    )
+    agent = start(clip, preview=True)
+    tab = opened(browser, agent, height=960)
+    tab.until("document.querySelector('.has-picture')", "a picture")
+    settled(tab, agent, "ok")
+    shoot(tab, "web-preview")
+    assert tab.run("document.getElementById('preview-on').checkVisibility()")
+    colours = tab.run(
+        """(() => {
+          const canvas = document.querySelector("canvas");
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const seen = new Set();
+          for (let i = 0; i < data.length; i += 400) seen.add(data[i] << 16 | data[i + 1] << 8 | data[i + 2]);
+          return seen.size;
+        })()"""
+    )
+    assert colours > 500  # a picture, not a blank
+
+
+def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start):
+    agent = start()
+    tab = opened(browser, agent)
+    tab.until(f"{FIRED} >= 1", "a gesture")
+    focused = []
+    for _ in range(12):
+        tab.press("Tab")
+        focused.append(tab.run("document.activeElement.textContent || document.activeElement.id"))
+        if focused[-1] == "Pause":
+            break
+    assert focused[0] == "Skip to what is seen now"
+    outline = tab.run("getComputedStyle(document.activeElement).outlineStyle")
+    assert (focused[-1], outline) == ("Pause", "solid")
+    tab.press("Enter")
+    tab.until("!document.getElementById('paused').hidden", "the pause")
+    assert agent.reel.on is False
+    assert tab.run("document.activeElement.id") == "pause"
+    tab.press(" ")
+    tab.until("document.getElementById('paused').hidden", "the end of the pause")
+    assert agent.reel.on is True
+    tab.run("document.querySelector('[aria-label=\"Test rule bell\"]').focus()")
+    tab.press("Enter")
+    tab.until("document.getElementById('toast').textContent === 'Done: publish home/bell'", "the answer")
+    assert [action.rule for action in agent.out.done if action.rule == "bell"] == ["bell"]
+
+
+def test_a_screen_reader_finds_its_way_and_hears_gestures(browser: Browser, start: Start):
+    agent = start()
+    tab = opened(browser, agent)
+    tab.until(
+        "document.getElementById('said').textContent === 'stop, right hand'", "words for a screen reader"
+    )
+    found = tab.accessibility()
+    roles = [role for role, _ in found]
+    assert {"banner", "main", "contentinfo", "navigation", "log", "table"} <= set(roles)
+    names = {name for role, name in found if role == "region"}
+    assert names >= {"Now", "Events", "Latency", "Delivery", "Rules"}
+    assert [name for role, name in found if role in {"button", "link"} and not name] == []
+    assert ("button", "Test rule lamp") in found
+    assert tab.run("document.documentElement.lang") == "en"
+    assert tab.run("document.getElementById('said').getAttribute('aria-live')") == "polite"
+
+
+def test_a_bad_rule_file_is_shown_with_its_place(browser: Browser, start: Start, rules: Path):
+    agent = start()
+    tab = opened(browser, agent)
+    tab.until(f"{FIRED} >= 1", "a gesture")
+    rules.write_text(rules.read_text().replace("gesture", "gestrue"), encoding="utf-8")
+    agent.loop.reload()
+    tab.until("!document.getElementById('trouble').hidden", "the trouble")
+    assert "rules.toml:4:" in tab.run("document.getElementById('problem').textContent")
+
+
+def test_a_page_that_lost_the_agent_says_so_and_comes_back(browser: Browser, start: Start):
+    agent = start()
+    tab = opened(browser, agent)
+    tab.until(f"{FIRED} >= 1", "a gesture")
+    agent.page.close()
+    tab.until(
+        "document.getElementById('link').textContent.startsWith('not connected')", "the loss to be told"
+    )
+    port = int(agent.page.url.rstrip("/").rpartition(":")[2])
+    start(port=port)
+    tab.until("document.getElementById('link').textContent === 'connected'", "the way back")
+
+
+def test_logging_in_with_the_token_in_the_address_leaves_none_there(
+    browser: Browser, start: Start, tmp_path: Path
+):
+    (tmp_path / "web-token").write_text("0123456789abcdef", encoding="utf-8")
+    agent = start(token={"file": tmp_path / "web-token"})
+    tab = opened(browser, agent, "#token=0123456789abcdef")
+    tab.until(f"document.getElementById('log') && {FIRED} >= 1", "the page behind the token")
+    assert "token" not in tab.run("location.href")
+    assert "gesture_agent" not in tab.run("document.cookie")
+    stranger = opened(browser, agent)
+    stranger.until("document.getElementById('token')", "the question for the token")
+    assert stranger.problems == []
+
+
+# The kiosk.
+
+
+def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: Start, shoot):
+    agent = start(clip)
+    tab = opened(browser, agent, "kiosk", 1280, 720)
+    tab.run(Path(__file__).with_name("kiosk_notes.js").read_text(encoding="utf-8"))
+    tab.until("acted.some(([gesture], i) => gesture === 'fist' && acted.length >= i + 5)", "a whole clip", 90)
+    acted = tab.run("acted.slice(acted.findIndex(([gesture]) => gesture === 'fist')).slice(0, 5)")
+    rings = tab.run("rings")
+    assert [gesture for gesture, _, _ in acted] == ["fist", "stop", "thumbs_up", "ok", "two"]
+    views = {gesture: view for gesture, view, _ in acted}
+    assert (views["stop"], views["ok"], views["two"]) == ("menu", "detail", "detail")
+    planets = {gesture: planet for gesture, _, planet in acted}
+    assert planets["stop"] == planets["fist"]  # back, at the start, changes nothing
+    assert planets["thumbs_up"].removesuffix("★") == planets["fist"].removesuffix("★")
+    assert planets["two"] != planets["ok"]
+    assert any(0 < share < 100 for share in rings)
+    assert 100 in rings
+    assert tab.problems == []
+    if "GESTURE_AGENT_SCREENSHOTS" in os.environ:
+        agent.reel.still = MIDDLE["two"]
+        tab.until("document.body.dataset.view === 'detail' && document.querySelector('.ring-on')", "a planet")
+        shoot(tab, "kiosk-detail")
+
+
+def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
+    browser: Browser, clip: Film, start: Start
+):
+    agent = start(clip)
+    agent.reel.still = MIDDLE["ok"]
+    tab = opened(browser, agent, "kiosk")
+    tab.run(
+        """import("/static/gesture-client.js").then(({ GestureClient }) => {
+          window.seen = [];
+          const client = new GestureClient({ dwell: { ok: 1500 } });
+          client.addEventListener("fired", () => seen.push("fired"));
+          client.addEventListener("choose", ({ detail }) => seen.push(`choose ${detail.gesture}`));
+          client.addEventListener("ring", ({ detail }) => seen.push(detail.ring));
+          client.addEventListener("state", ({ detail }) => detail.connected && setTimeout(() => agentGo()));
+          const agentGo = () => (window.listening = true);
+          client.start();
+        })"""
+    )
+    tab.until("window.listening", "the client")
+    agent.reel.still = 0  # the hand goes down, and comes again
+    tab.until("seen.at(-1) === 0", "the ring to be empty")
+    agent.reel.still = MIDDLE["ok"]
+    tab.until("seen.includes('choose ok')", "the choice")
+    tab.until("seen.length > seen.lastIndexOf('choose ok') + 10", "some more rings")
+    seen = tab.run("seen.slice(seen.lastIndexOf('fired'))")
+    rings = [share for share in seen if isinstance(share, int | float)]
+    assert seen.count("choose ok") == 1
+    assert rings == sorted(rings)
+    assert rings[0] < 0.5
+    assert rings[-1] == 1
+
+
+def test_the_kiosk_draws_the_ring_while_a_gesture_forms(browser: Browser, clip: Film, rules: Path, shoot):
+    from agent.config.settings import WebSettings  # noqa: PLC0415
+
+    with Agent(clip, WebSettings(enabled=True, port=0), rules, hold_s=20.0) as agent:
+        agent.reel.still = MIDDLE["ok"]
+        tab = opened(browser, agent, "kiosk", 1280, 720)
+        arc = "document.querySelector('.legend .is-forming .ring-arc')"
+        tab.until(f"parseFloat({arc}?.getAttribute('stroke-dasharray')) > 30", "a third of the ring")
+        assert tab.run("document.querySelector('.legend .is-forming').innerText") == "Open"
+        shoot(tab, "kiosk")
+        agent.reel.still = 0
+        tab.until(f"{arc} === null", "the ring to go when the hand goes")
+        assert tab.run("document.body.dataset.view") == "menu"
