@@ -125,6 +125,8 @@ class Agent:
         self._folders = make_folders(settings, environ)
         self._notifier = Notifier(environ)
         self._watchdog: Watchdog | None = None
+        self._state = "starting"  # what `systemctl status` shows
+        self._trouble: str | None = None
         self._started_at = time.monotonic()
         self._rule_files = Changes(settings.agent.rules)
         self._perception = build_perception(
@@ -153,7 +155,7 @@ class Agent:
             health=self._health,
             enabled_changed=self._remember_enabled,
             rules_changed=self._use_book,
-            state_changed=self._notifier.status,
+            state_changed=self._tell_state,
             reloading=self._notifier.reloading,
             reloaded=self._notifier.ready,
             turned=self._turned,
@@ -226,7 +228,14 @@ class Agent:
         self._notifier.status(line)
         self._notifier.extend_start(seconds)
 
+    def _tell_state(self, line: str) -> None:
+        """One line for `systemctl status`, with what is wrong with the broker if something is."""
+        self._state, self._trouble = line, self.delivery.trouble
+        self._notifier.status(f"{line}; broker: {self._trouble}" if self._trouble else line)
+
     def _turned(self) -> None:
+        if self.delivery.trouble != self._trouble:
+            self._tell_state(self._state)
         if self._watchdog is not None:
             self._watchdog.turn()
         if self.page is not None:

@@ -274,6 +274,11 @@ class Delivery:
         """Moves several times a second while the outbox thread is healthy, broker or not."""
         return self._drain.progress
 
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no broker, in words; None while there is one. Cheap."""
+        return self._mqtt.trouble
+
     def status(self) -> DeliveryStatus:
         """A snapshot; cheap."""
         fill, counters = self._drain.fill, self._drain.counters

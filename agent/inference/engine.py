@@ -124,6 +124,8 @@ def load_engine(
     A network that TensorRT cannot run goes to ONNX Runtime only where the settings say so.
     """
     chosen, _ = choose_backend(backend)
+    if chosen in REMOTE_BACKENDS:
+        raise ModelError(f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server')
     if chosen == "onnxruntime":
         return _made(name, path, chosen, threads=threads)
     options = options or EngineOptions()
