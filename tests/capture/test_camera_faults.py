@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,6 +224,22 @@ def test_a_stream_that_turns_to_garbage_is_lost(mjpeg: MjpegServer, watching, ea
     ear.wait_for("offline", mjpeg.url)
     mjpeg.shows = jpeg
     ear.wait_for("online")
+
+
+def test_a_slow_camera_is_no_lost_one_and_holds_up_no_other(
+    mjpeg: MjpegServer, tmp_path, watching, ear, latest
+):
+    def slow(number: int) -> bytes:
+        time.sleep(0.5)  # a device of two pictures a second
+        return jpeg(number)
+
+    mjpeg.shows = slow
+    watching(mjpeg.url, camera="slow")
+    ear.wait_for("online")
+    watching(str(write_video(tmp_path / "clip.avi", 20)), camera="file", tell=Ear(), loop=True)
+    assert len(frames_of(latest, "slow", 4)) == 4
+    assert len(frames_of(latest, "file", 20)) == 20
+    assert [state.state for state in ear.heard] == ["offline", "online"]
 
 
 def test_a_stream_that_ends_is_opened_again(mjpeg: MjpegServer, watching, ear):
