@@ -11,6 +11,7 @@ import typer
 
 from agent import __version__
 from agent.commands import (
+    bench,
     check,
     demo,
     engines,
@@ -85,6 +86,9 @@ app.command(epilog=tune.EPILOG, short_help="Try other thresholds on traces: miss
     tune.tune
 )
 app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(epilog=bench.EPILOG, short_help="Measure networks and the whole loop on this machine.")(
+    bench.bench
+)
 app.command(epilog=teach.EPILOG, short_help="Teach a gesture of your own.")(teach.teach)
 app.command(epilog=fleet.EPILOG, short_help="List the agents of the broker and how they fare.")(fleet.fleet)
 app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")

@@ -1,0 +1,158 @@
+"""How fast networks and the whole loop are on this machine: what `gesture-agent bench` measures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.capture.source import open_source
+from agent.config.settings import CameraSettings, RecognitionSettings
+from agent.core.types import Floats, Frame
+from agent.errors import ConfigError, EndOfSource, SourceLost
+from agent.inference.engine import Engine, EngineOptions, load_engine
+from agent.inference.manifest import Manifest, load_manifest
+from agent.inference.models import find
+from agent.inference.perception import build_perception
+
+WARM_UP = 5  # runs that do not count: memory is touched, kernels are chosen
+AT_LEAST = 20  # runs, however short the time: a p99 of fewer says nothing
+FRAMES = 150  # of a clip, kept in memory
+
+Step = Callable[[float], None]  # seconds that have passed since the last call
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `per_second` counts pictures, or frames for the whole loop."""
+
+    what: str
+    backend: str
+    precision: str
+    batch: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One network on one backend, or the whole loop where `network` is None."""
+
+    network: str | None
+    recognition: RecognitionSettings
+    batch: int = 1
+
+    @property
+    def precision(self) -> str:
+        """As it is computed: ONNX Runtime computes in float32 on a CPU, whatever the weights are."""
+        return self.recognition.tensorrt.precision if self.recognition.backend == "tensorrt" else "fp32"
+
+
+def device_name(backend: str) -> str:
+    """What a backend runs on."""
+    if backend == "tensorrt":
+        from agent.inference.trt.driver import find_gpu
+
+        return find_gpu().label
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return f"{models[0] if models else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> Row:
+    """Runs of random pictures, host memory to host memory. Raises `CannotStart`."""
+    assert task.network  # noqa: S101 (a task of a network)
+    manifest = load_manifest(task.network)
+    recognition = task.recognition
+    options = EngineOptions(cache_dir, recognition.tensorrt, manifest)
+    path = find(task.network, cache_dir).path
+    engine = load_engine(
+        task.network, path, backend=recognition.backend, threads=recognition.threads, options=options
+    )
+    try:
+        feed = _feed(engine, manifest, task.batch)
+        times = _timed(lambda: engine.run(feed), seconds, step)
+    finally:
+        engine.close()
+    return _row(task, task.network, times, task.batch)
+
+
+def measure_loop(task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: float, step: Step) -> Row:
+    """Frame in, gestures' probabilities out: poses, crops, classifier, decoding; no camera. `CannotStart`."""
+    eyes = build_perception(task.recognition, cache_dir)
+    try:
+        endless = _again(frames)
+        times = _timed(lambda: eyes.see([next(endless)]), seconds, step)
+    finally:
+        eyes.close()
+    height, width = frames[0].image.shape[:2]
+    return _row(task, f"whole loop, {width} x {height}", times, 1)
+
+
+def frames_of(source: str) -> list[Frame]:
+    """The first frames of a clip, decoded. Raises `ConfigError`."""
+    opened = open_source(CameraSettings(source=source), "bench", pace=False)
+    frames: list[Frame] = []
+    try:
+        opened.open()
+        while len(frames) < FRAMES:
+            frames.append(opened.read())
+    except EndOfSource:
+        pass
+    except SourceLost as exc:
+        raise ConfigError(str(exc)) from exc
+    finally:
+        opened.close()
+    if not frames:
+        raise ConfigError(f"{source}: there is not a single picture in it")
+    return frames
+
+
+def _again(frames: Sequence[Frame]) -> Iterator[Frame]:
+    """The clip forwards and backwards for ever, so that nobody jumps; time goes on."""
+    step = max((frames[-1].at - frames[0].at) / max(len(frames) - 1, 1), 1e-3)
+    order = [*frames, *frames[-2:0:-1]]
+    seq = 0
+    while True:
+        for frame in order:
+            yield Frame(frame.camera, seq, seq * step, frame.image)
+            seq += 1
+
+
+def _feed(engine: Engine, manifest: Manifest, batch: int) -> dict[str, Floats]:
+    rng = np.random.default_rng(0)
+    low = -manifest.input.offset * manifest.input.scale
+    high = (255 - manifest.input.offset) * manifest.input.scale
+    feed = {}
+    for name, shape in engine.inputs.items():
+        count = shape[0] if isinstance(shape[0], int) else batch
+        feed[name] = rng.uniform(low, high, (count, *map(int, shape[1:]))).astype(np.float32)
+    return feed
+
+
+def _timed(run: Callable[[], object], seconds: float, step: Step) -> list[float]:
+    """Milliseconds of each run."""
+    for _ in range(WARM_UP):
+        run()
+    times: list[float] = []
+    began = told = time.perf_counter()
+    while (now := time.perf_counter()) - began < seconds or len(times) < AT_LEAST:
+        run()
+        times.append((time.perf_counter() - now) * 1000)
+        if now - told > 0.1:
+            step(now - told)
+            told = now
+    return times
+
+
+def _row(task: Task, what: str, times: list[float], pictures: int) -> Row:
+    p50, p99 = (float(np.percentile(times, q)) for q in (50, 99))
+    per_second = pictures * len(times) / (sum(times) / 1000)
+    return Row(what, task.recognition.backend, task.precision, pictures, per_second, p50, p99, len(times))

@@ -1,0 +1,411 @@
+"""Everything that needs an NVIDIA GPU, in one go, with a report.
+
+    python bench/gpu.py --out report                 all of it, an hour of frames at the end
+    python bench/gpu.py --out report --minutes 2     a shorter soak
+
+What it does, each part going on when another failed: names the machine; runs the tests that wait for a GPU;
+builds plans of all networks in every precision; compares them with ONNX Runtime; compares the kernels with
+OpenCV; measures networks and the whole loop; measures what CUDA graphs would save (PyCUDA has none); feeds
+frames for an hour and watches the device's memory. Exit 0: all went well; 1: the report says what did not;
+3: no GPU here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from agent.commands.bench_measure import Task, frames_of, measure_loop, measure_network
+from agent.config.folders import cache_folder
+from agent.config.settings import AgentSettings, RecognitionSettings, TensorRtSettings
+from agent.core.types import Box, Floats, Frame, Image
+from agent.errors import GestureAgentError
+from agent.inference.crops import cut, fill_batch, letterbox
+from agent.inference.engine import EngineOptions, load_engine
+from agent.inference.manifest import Input, load_manifest
+from agent.inference.models import find
+from agent.inference.perception import build_perception
+from agent.inference.trt.choice import tensorrt_here
+from agent.inference.trt.cuts import Cutter
+from agent.inference.trt.driver import LIBCUDA, find_gpu
+from agent.inference.trt.engine import TensorRtEngine
+from agent.inference.trt.rooms import default_room
+
+ROOT = Path(__file__).parents[1]
+CLIP = ROOT / "tests" / "data" / "demo.mp4"
+NETWORKS = (
+    "pose-detector", "pose-landmark", "palm-detector", "hand-landmark", "gesturenet-landmark", "gesturenet",
+)  # fmt: skip
+OF_HANDS = ("hand-landmark", "gesturenet-landmark", "gesturenet")  # INT8 without pictures of the user's own
+AIM_PER_S, AIM_MS = 5000.0, 4.0  # GestureNet FP16 batch 1; the whole loop at 1280 x 720
+LEAK_BYTES = 8_000_000  # more than this over the whole soak is growth
+
+Lines = list[str]
+
+
+@dataclass
+class Report:
+    """What is written at the end, and after each part."""
+
+    folder: Path
+    parts: list[tuple[str, str, Lines]] = field(default_factory=list)  # title, "ok" or "failed", text
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def part(self, title: str, work: Callable[[], tuple[Lines, Any]]) -> None:
+        """Do it, keep what it says; a failure is a line of the report."""
+        print(f"{title} ...", flush=True)
+        began = time.monotonic()
+        try:
+            lines, self.data[title] = work()
+            state = "failed" if any(line.startswith("FAILED") for line in lines) else "ok"
+        except (GestureAgentError, Exception) as exc:  # noqa: BLE001 (the next part may still work)
+            lines, state = [f"FAILED: {exc}", "```", traceback.format_exc().strip(), "```"], "failed"
+        self.parts.append((f"{title} ({time.monotonic() - began:.0f} s)", state, lines))
+        print("\n".join([*lines, ""]), flush=True)
+        self.write()
+
+    def write(self) -> None:
+        """Markdown for people, JSON for programs."""
+        text = ["# GPU report", ""]
+        for title, state, lines in self.parts:
+            text += [f"## {title}: {state}", "", *lines, ""]
+        (self.folder / "report.md").write_text("\n".join(text), encoding="utf-8")
+        (self.folder / "report.json").write_text(
+            json.dumps(self.data, indent=1, default=str), encoding="utf-8"
+        )
+
+
+def machine(cache: Path) -> tuple[Lines, Any]:
+    """GPU, driver, libraries."""
+    gpu, room = find_gpu(), default_room(cache)
+    packages = {}
+    for name in ("pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            packages[name] = "not as a package"
+    facts = {
+        "gpu": gpu.label,
+        "memory_bytes": gpu.memory_bytes,
+        "driver speaks CUDA": ".".join(map(str, gpu.cuda)),
+        "library": room.library.label,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        **packages,
+    }
+    return [f"- {name}: {value}" for name, value in facts.items()], facts
+
+
+def tests() -> tuple[Lines, Any]:
+    """Those that are skipped without a GPU."""
+    files = ["tests/inference/test_engine.py", "tests/inference/trt"]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", "900", *files]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    tail = done.stdout.strip().splitlines()[-25:]
+    return [
+        f"{'FAILED' if done.returncode else 'passed'}: {' '.join(command[2:])}",
+        "```",
+        *tail,
+        "```",
+    ], tail[-1:]
+
+
+def agreement(cache: Path) -> tuple[Lines, Any]:
+    """The largest difference from ONNX Runtime, of every output, network and precision."""
+    rows = []
+    for name in NETWORKS:
+        manifest, path = load_manifest(name), find(name, cache).path
+        reference = load_engine(name, path, backend="onnxruntime")
+        feed = real_feed(manifest.input, 3)
+        expected = reference.run(feed)
+        for precision in ("fp32", "fp16", *(["int8"] if name in OF_HANDS else [])):
+            options = EngineOptions(cache, TensorRtSettings(precision=precision), manifest)  # type: ignore[arg-type]
+            began = time.monotonic()
+            engine = TensorRtEngine(name, path, options=options)
+            loaded_s = time.monotonic() - began
+            found = engine.run(feed)
+            engine.close()
+            for output, array in expected.items():
+                apart = float(np.abs(found[output] - array).max())
+                rows.append((name, precision, output, apart, float(np.abs(array).max()), loaded_s))
+    lines = [
+        "| network | precision | output | max abs error | largest value | built and loaded, s |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [f"| {n} | {p} | {o} | {e:.5f} | {m:.3f} | {s:.1f} |" for n, p, o, e, m, s in rows]
+    lines += [
+        f"FAILED: {n} {p} {o}: {e:.4f} is more than 2 % of {m:.3f}"
+        for n, p, o, e, m, _ in rows
+        if (p == "fp32" and e > 0.002 * max(m, 1))
+        or (p == "fp16" and e > 0.02 * max(m, 1))
+        or not np.isfinite(e)
+    ]
+    return lines, rows
+
+
+def real_feed(spec: Input, count: int) -> dict[str, Floats]:
+    """Frames of the clip as a network's input."""
+    images = [frame.image for frame in frames_of(str(CLIP))[: 30 * count : 30]]
+    feed = {spec.name: fill_batch([cut(image, letterbox(image), spec.size) for image in images], spec)}
+    if spec.angle:
+        feed[spec.angle] = np.zeros((len(images), 1), np.float32)
+    return feed
+
+
+def kernels(cache: Path) -> tuple[Lines, Any]:
+    """Cuts on the device against OpenCV, in grey levels of 255; and how long one takes."""
+    room = default_room(cache)
+    rng = np.random.default_rng(0)
+    scene = np.asarray(cv2.resize(frames_of(str(CLIP))[0].image, (1280, 720)), np.uint8)
+    noise = rng.integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+    spec = Input(name="x", shape=("N", 3, 224, 224), offset=0.0, scale=1.0)
+    rows = []
+    for title, image in (("scene", scene), ("noise", noise)):
+        boxes = [letterbox(image)]
+        boxes += [Box(*map(float, rng.uniform((0, 0, 20, -3), (1280, 720, 700, 3)))) for _ in range(7)]
+        found, ms = on_device(room, image, boxes, spec)
+        apart = np.abs(found - fill_batch([cut(image, box, spec.size) for box in boxes], spec))
+        rows.append((title, len(boxes), float(apart.max()), float(apart.mean()), ms))
+    lines = [
+        f"- {t}: {n} cuts of 1280 x 720, differ by at most {m:.2f}, on average {a:.4f}; {ms:.3f} ms"
+        for t, n, m, a, ms in rows
+    ]
+    limit = 1.01 if int(cv2.__version__.split(".")[0]) >= 5 else 9.0
+    lines += [f"FAILED: {t} differs by {m:.2f}, allowed are {limit}" for t, _, m, _, _ in rows if m > limit]
+    return lines, rows
+
+
+def on_device(room: Any, image: Image, boxes: Sequence[Box], spec: Input) -> tuple[Floats, float]:
+    """All cuts, and the milliseconds of one launch without the upload."""
+    with room.device.current():
+        height, width = spec.size
+        result = np.zeros((len(boxes), 3, height, width), np.float32)
+        target, stream = room.device.memory(result.nbytes), room.device.stream()
+        cutter = Cutter(room.device, len(boxes))
+        room.gallery.turn()
+        for attempt in range(21):
+            upload = room.gallery.show(image, stream)
+            stream.synchronize()
+            if attempt == 1:
+                began = time.perf_counter()
+            cutter.cut(upload, boxes, spec, target=target, first=0, stream=stream)
+            stream.synchronize()
+        ms = (time.perf_counter() - began) * 1000 / 20
+        room.device.download(result, target, stream)
+        stream.synchronize()
+        cutter.close()
+        target.free()
+    return result, ms
+
+
+def table(cache: Path, seconds: float) -> tuple[Lines, Any]:
+    """Networks by backend, precision and batch."""
+    rows = []
+    for name in NETWORKS:
+        for precision in ("fp32", "fp16", *(["int8"] if name in OF_HANDS else [])):
+            own = gpu_settings(precision)
+            rows += [measure_network(Task(name, own, n), cache, seconds, _quiet) for n in (1, 2, 8)]
+        rows.append(
+            measure_network(Task(name, RecognitionSettings(backend="onnxruntime")), cache, seconds, _quiet)
+        )
+    lines = show(rows)
+    best = next(
+        r
+        for r in rows
+        if (r.what, r.precision, r.batch) == ("gesturenet", "fp16", 1) and r.backend == "tensorrt"
+    )
+    met = "met" if best.per_second > AIM_PER_S else "missed"
+    lines.append(
+        f"\nAim of {AIM_PER_S:.0f} images/s of GestureNet FP16 batch 1: {met} ({best.per_second:.0f})."
+    )
+    return lines, [vars_of(row) for row in rows]
+
+
+def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
+    """The whole loop at two sizes, frames cut on the GPU and on the CPU."""
+    rows = []
+    for size in ((640, 480), (1280, 720)):
+        frames = resized(size)
+        for where in ("gpu", "cpu"):
+            row = measure_loop(Task(None, gpu_settings("fp16", where)), cache, frames, seconds, _quiet)
+            rows.append((where, row))
+        rows.append(
+            (
+                "cpu",
+                measure_loop(
+                    Task(None, RecognitionSettings(backend="onnxruntime")), cache, frames, seconds, _quiet
+                ),
+            )
+        )
+    lines = ["| loop | backend | frames cut on | frames/s | p50 ms | p99 ms |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {r.what} | {r.backend} | {w} | {r.per_second:.0f} | {r.p50_ms:.2f} | {r.p99_ms:.2f} |"
+        for w, r in rows
+    ]
+    best = next(r for w, r in rows if w == "gpu" and "1280" in r.what)
+    lines.append(
+        f"\nAim of {AIM_MS} ms a frame at 1280 x 720: "
+        f"{'met' if best.p50_ms < AIM_MS else 'missed'} ({best.p50_ms:.2f} ms p50)."
+    )
+    return lines, [(where, vars_of(row)) for where, row in rows]
+
+
+def graphs(cache: Path) -> tuple[Lines, Any]:
+    """What a captured CUDA graph would save a run: PyCUDA cannot make one, the driver is asked directly."""
+    room = default_room(cache)
+    cuda = ctypes.CDLL(LIBCUDA)
+    rows = []
+    for name in ("gesturenet", "pose-landmark"):
+        options = EngineOptions(cache, TensorRtSettings(), load_manifest(name))
+        engine = TensorRtEngine(name, find(name, cache).path, options=options)
+        session = engine._session  # noqa: SLF001 (what a run costs below the engine)
+        assert session is not None  # noqa: S101
+        with room.device.current():
+            plain = timed(lambda s=session: s.enqueue(1), session.wait)
+            stream, graph, made = ctypes.c_void_p(session.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
+            demand(cuda.cuStreamBeginCapture_v2(stream, ctypes.c_int(1)), "begin")
+            session.enqueue(1)
+            demand(cuda.cuStreamEndCapture(stream, ctypes.byref(graph)), "end")
+            demand(
+                cuda.cuGraphInstantiateWithFlags(ctypes.byref(made), graph, ctypes.c_ulonglong(0)),
+                "instantiate",
+            )
+            captured = timed(
+                lambda g=made, s=stream: demand(cuda.cuGraphLaunch(g, s), "launch"), session.wait
+            )
+        engine.close()
+        rows.append((name, plain, captured))
+    return [
+        f"- {n}, batch 1: {p:.3f} ms, as a graph {g:.3f} ms: {p - g:.3f} ms are lost without"
+        for n, p, g in rows
+    ], rows
+
+
+def timed(launch: Callable[[], object], wait: Callable[[], None]) -> float:
+    """Median milliseconds from launch to finish."""
+    times = []
+    for _ in range(220):
+        began = time.perf_counter()
+        launch()
+        wait()
+        times.append((time.perf_counter() - began) * 1000)
+    return float(np.median(times[20:]))
+
+
+def demand(code: int, what: str) -> None:
+    """A CUDA call that must work."""
+    if code:
+        raise RuntimeError(f"CUDA graph: {what} says {code}")
+
+
+def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
+    """Frames as fast as they go; free device memory every half minute."""
+    room = default_room(cache)
+    eyes = build_perception(gpu_settings("fp16"), cache)
+    endless = cycled(resized((1280, 720)))
+    seen: list[tuple[float, int, int]] = []
+    began, frames, due = time.monotonic(), 0, 5.0  # the first seconds are for what is allocated once
+    while (now := time.monotonic() - began) < minutes * 60:
+        eyes.see([next(endless)])
+        frames += 1
+        if now >= due:
+            due += 30.0
+            with room.device.current():
+                seen.append((now, frames, room.device.free_bytes()))
+    eyes.close()
+    if len(seen) < 2:
+        return ["FAILED: too short to say anything; give --minutes 1 or more"], seen
+    grown = seen[0][2] - seen[-1][2]
+    lines = [f"- {frames:,} frames in {minutes:g} minutes; device memory in use grew by {grown / 1e6:.2f} MB"]
+    return lines + (["FAILED: device memory grows"] if grown > LEAK_BYTES else []), seen
+
+
+def gpu_settings(precision: str, frames: str = "gpu") -> RecognitionSettings:
+    """TensorRT at a precision."""
+    return RecognitionSettings.model_validate(
+        {"backend": "tensorrt", "tensorrt": {"precision": precision, "frames": frames}}
+    )
+
+
+def resized(size: tuple[int, int]) -> list[Frame]:
+    """The clip at another size."""
+    return [
+        Frame(f.camera, f.seq, f.at, np.asarray(cv2.resize(f.image, size), np.uint8))
+        for f in frames_of(str(CLIP))
+    ]
+
+
+def cycled(frames: Sequence[Frame]) -> Iterator[Frame]:
+    """Forwards and backwards for ever, time going on."""
+    seq = 0
+    while True:
+        for frame in (*frames, *frames[-2:0:-1]):
+            yield Frame(frame.camera, seq, seq / 15, frame.image)
+            seq += 1
+
+
+def show(rows: Sequence[Any]) -> Lines:
+    """A table in Markdown."""
+    head = [
+        "| network | backend | precision | batch | images/s | p50 ms | p99 ms |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return head + [
+        f"| {r.what} | {r.backend} | {r.precision} | {r.batch} | {r.per_second:.0f} | {r.p50_ms:.3f} "
+        f"| {r.p99_ms:.3f} |"
+        for r in rows
+    ]
+
+
+def vars_of(row: Any) -> Mapping[str, Any]:
+    """A row as JSON wants it."""
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def _quiet(_seconds: float) -> None:
+    """No bar."""
+
+
+def main() -> int:
+    """Run it."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--out", type=Path, default=Path("gpu-report"))
+    options.add_argument("--minutes", type=float, default=60.0, help="of frames at the end")
+    options.add_argument("--seconds", type=float, default=3.0, help="for each line of the tables")
+    given = options.parse_args()
+    here = tensorrt_here()
+    if not here.usable:
+        print(f"No GPU to run on: {here.why}; {here.todo}", file=sys.stderr)
+        return 3
+    given.out.mkdir(parents=True, exist_ok=True)
+    cache = cache_folder(AgentSettings(), os.environ)
+    report = Report(given.out)
+    report.part("machine", lambda: machine(cache))
+    report.part("tests", tests)
+    report.part("agreement with ONNX Runtime", lambda: agreement(cache))
+    report.part("kernels against OpenCV", lambda: kernels(cache))
+    report.part("networks", lambda: table(cache, given.seconds))
+    report.part("whole loop", lambda: loops(cache, given.seconds))
+    report.part("CUDA graphs", lambda: graphs(cache))
+    report.part("soak", lambda: soak(cache, given.minutes))
+    print(f"report: {given.out / 'report.md'}")
+    return 1 if any(state == "failed" for _, state, _ in report.parts) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
