@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent.commands import engines_export
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import State, echo_json, echo_table, is_fancy, quiet_logs, sign, wants_colour
 from agent.config.folders import cache_folder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from agent.inference.trt.workshop import Order
 
 app = typer.Typer(no_args_is_help=True)
+app.command(epilog=engines_export.EPILOG)(engines_export.export)
 
 _STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "stale": "warn", "corrupt": "fail"}
 

@@ -14,7 +14,8 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -92,15 +93,32 @@ class _Part:
 
     def begin(self, url: str, mark: str | None) -> None:
         """Start anew."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_bytes(b"")
-        self._note.write_text(json.dumps({"url": url, "mark": mark}), encoding="utf-8")
+        with self._disk():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_bytes(b"")
+            self._note.write_text(json.dumps({"url": url, "mark": mark}), encoding="utf-8")
+
+    def add(self, piece: bytes) -> None:
+        """Go on."""
+        with self._disk(), self.path.open("ab") as file:
+            file.write(piece)
 
     def done(self) -> Path:
         """All of it is here."""
-        self.path.replace(self._target)
-        self._note.unlink(missing_ok=True)
+        with self._disk():
+            self.path.replace(self._target)
+            self._note.unlink(missing_ok=True)
         return self._target
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """What the disk says no to is for the user to mend: another try would not help."""
+        try:
+            yield
+        except OSError as exc:
+            if exc.errno == errno.ENOSPC:
+                raise disk_is_full(self.path.parent, None) from exc
+            raise ModelError(f"{self.path}: cannot be written ({exc.strerror}); set agent.cache_dir") from exc
 
 
 def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> None:
@@ -120,7 +138,7 @@ def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> No
             raise _BrokenError("what was kept does not fit the server's file") from exc
         raise _refused(url, exc.code) from exc
     except (urllib.error.URLError, OSError, http.client.HTTPException) as exc:
-        raise _unreachable(url, part, exc) from exc
+        raise _unreachable(url, exc) from exc
 
 
 def _receive(url: str, answer: http.client.HTTPResponse, part: _Part, progress: Progress) -> None:
@@ -132,13 +150,12 @@ def _receive(url: str, answer: http.client.HTTPResponse, part: _Part, progress: 
         raise ModelError(
             f"{url}: gives a page, not a file; does something between (a login of the network) answer?"
         )
-    with part.path.open("ab") as file:
-        done = file.tell()
+    done = part.size
+    progress(done, total)
+    while piece := answer.read(PIECE_BYTES):
+        part.add(piece)
+        done += len(piece)
         progress(done, total)
-        while piece := answer.read(PIECE_BYTES):
-            file.write(piece)
-            done += len(piece)
-            progress(done, total)
     if total is not None and done < total:
         raise _BrokenError(f"the line broke after {done:,} of {total:,} bytes")
     if total is not None and done > total:
@@ -186,14 +203,10 @@ def _phrase(code: int) -> str:
         return ""
 
 
-def _unreachable(url: str, part: _Part, exc: Exception) -> Exception:
-    """A broken line, in words; a full disk or a folder of somebody else is for the user to mend."""
+def _unreachable(url: str, exc: Exception) -> Exception:
+    """A broken line, in words."""
     cause = exc.reason if isinstance(exc, urllib.error.URLError) else exc
     host = urlsplit(url).hostname
-    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-        return disk_is_full(part.path.parent, None)
-    if isinstance(cause, (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError)):
-        return ModelError(f"{part.path}: cannot be written ({cause.strerror}); set agent.cache_dir")
     if isinstance(cause, ssl.SSLCertVerificationError):
         why = f"the certificate of {host} is not trusted ({cause.verify_message})"
         return ModelError(f"{url}: {why}; a proxy that looks inside? Then this machine must trust its own")

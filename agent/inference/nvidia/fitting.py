@@ -182,7 +182,7 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str):
         text = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text) + '"'
+        return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text) + '"'
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return repr(value)
