@@ -104,7 +104,7 @@ def _told(configs: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
 def _head(about: Described) -> Component:
     device: Component = {
         "identifiers": [about.node],
-        "name": about.name or f"Gestures {about.topics.agent}",
+        "name": about.called,
         "manufacturer": MAKER,
         "model": "Gesture daemon",
         "serial_number": about.topics.agent,

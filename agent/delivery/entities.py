@@ -9,6 +9,8 @@ or taught gesture ("now", "camera") can be mistaken for something else.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -36,6 +38,11 @@ class Described:
     area: str | None = None
     page: str | None = None  # URL of the agent's own page
     wakes: bool = False  # a gesture wakes the rules, so being awake is worth showing
+
+    @property
+    def called(self) -> str:
+        """Name of the device."""
+        return self.name or f"Gestures {self.topics.agent}"
 
     @property
     def node(self) -> str:
@@ -193,6 +200,12 @@ def _trigger(about: Described, camera: str, gesture: str) -> Component:
 def _named(about: Described, domain: str, name: str, *key: str) -> Component:
     return {
         "unique_id": ".".join((about.node, *key)),
-        "default_entity_id": f"{domain}.{'_'.join((about.topics.agent, *key))}".replace("-", "_"),
+        "default_entity_id": f"{domain}.{_slug(about.called) or about.node}_{_slug(name)}",
         "name": name,
     }
+
+
+def _slug(name: str) -> str:
+    """As Home Assistant makes ids of names, which it does by itself before 2025.10."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")

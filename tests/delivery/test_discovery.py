@@ -78,6 +78,16 @@ def test_no_name_of_a_person_is_mistaken_for_a_part_of_ours():
     assert not ids & {part["unique_id"] for part in other.values()}
 
 
+def test_entity_ids_are_those_that_home_assistant_makes_of_the_names():
+    def ids(about: Described) -> set[str]:
+        return {part["default_entity_id"] for part in components(about).values() if "name" in part}
+
+    assert "event.kitchen_gesture_front" in ids(ABOUT)
+    assert "switch.gestures_kitchen_recognition" in ids(replace(ABOUT, name=None))
+    assert "sensor.kuche_oben_current_gesture_front" in ids(replace(ABOUT, name="Küche (oben)"))
+    assert "switch.gesture_kitchen_recognition" in ids(replace(ABOUT, name="厨房"))
+
+
 def test_being_awake_is_shown_where_a_gesture_wakes_the_rules():
     assert "front-armed" not in components(ABOUT)
     wakes = components(replace(ABOUT, wakes=True))
