@@ -23,7 +23,7 @@ from agent.web.gate import Gate
 MAX_BODY_BYTES = 4096  # as over MQTT
 DRAIN_BYTES = 2_000_000  # of what is too large, read and thrown away, so that the answer is heard
 BODY_S = 5.0
-OPEN_PATHS = ("/login", "/healthz", "/static/")
+OPEN_PATHS = ("/login", "/healthz", "/static/", "/favicon.ico")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -134,7 +134,7 @@ def security_headers(origins: tuple[str, ...]) -> Mapping[str, str]:
     return {
         "content-security-policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        "referrer-policy": "same-origin",  # with "no-referrer" browsers send "Origin: null" along with forms
         "cross-origin-resource-policy": "cross-origin" if origins else "same-origin",
         "permissions-policy": "camera=(), microphone=(), geolocation=()",
     }

@@ -53,6 +53,7 @@ class Site:
         return Starlette(
             routes=[
                 *(Route(path, _page(file)) for path, file in PAGES.items()),
+                Route("/favicon.ico", _page("icon.svg")),
                 Route("/login", _page("login.html"), methods=["GET"]),
                 Route("/login", self._log_in, methods=["POST"]),
                 Route("/api/state", self._state),

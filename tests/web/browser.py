@@ -169,7 +169,7 @@ def chromium() -> Iterator[Browser]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            with connect(_address(Path(profile), process), max_size=None) as connection:
+            with connect(_address(Path(profile), process), max_size=None, ping_interval=None) as connection:
                 browser = Browser(connection)
                 yield browser
                 with suppress(Exception):

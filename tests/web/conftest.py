@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # film.py, browser.py, visitors.py
 
-from film import Agent, Film, drawn_film, look_at_clip
+from film import RULES, Agent, Film, Start, drawn_film, look_at_clip
 
 from agent.config.settings import WebSettings
-
-RULES = """
-[[rule]]
-id = "lamp"
-when = { gesture = "stop" }
-publish = { topic = "home/lamp/set", payload = { state = "ON" } }
-
-[[rule]]
-id = "bell"
-when = { gesture = "fist" }
-publish = { topic = "home/bell", payload = "ring" }
-"""
-
-Start = Callable[..., Agent]
 
 
 @pytest.fixture
@@ -40,14 +26,13 @@ def rules(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(rules: Path) -> Iterator[Start]:
-    """Starts an agent with settings of [web], by default on a free port of the loopback."""
+    """Starts an agent with options of `Agent` and settings of [web], on a free port where none is given."""
     with ExitStack() as running:
 
-        def started(
-            film: Film | None = None, *, rules: Path = rules, send_s: float = 5.0, **web: Any
-        ) -> Agent:
-            settings = WebSettings.model_validate({"enabled": True, "port": 0, **web})
-            return running.enter_context(Agent(film or drawn_film(), settings, rules, send_s=send_s))
+        def started(film: Film | None = None, *, rules: Path = rules, **options: Any) -> Agent:
+            own = {name: options.pop(name) for name in ("send_s", "hold_s", "speed") if name in options}
+            settings = WebSettings.model_validate({"enabled": True, "port": 0, **options})
+            return running.enter_context(Agent(film or drawn_film(), settings, rules, **own))
 
         yield started
 

@@ -46,6 +46,17 @@ ROOT = Path(__file__).parents[2]
 CLIP = ROOT / "tests/data/demo.mp4"
 FPS = 15.0
 CAMERA = "front"
+RULES = """
+[[rule]]
+id = "lamp"
+when = { gesture = "stop" }
+publish = { topic = "home/lamp/set", payload = { state = "ON" } }
+
+[[rule]]
+id = "bell"
+when = { gesture = "fist" }
+publish = { topic = "home/bell", payload = "ring" }
+"""
 
 
 @dataclass(frozen=True)
@@ -90,25 +101,36 @@ def drawn_film(gesture: str = "stop") -> Film:
 class Projector:
     """In the cameras' place and in that of the eyes. Plays again and again, a dark second between.
 
-    `still` is the number of a frame at which it stays.
+    It keeps the time: `now` runs `speed` times as fast as real time, and stands still while a frame is due
+    that was not taken, so that a busy machine plays the film late but not otherwise. `still` is the number of
+    a frame at which it stays.
     """
 
-    def __init__(self, film: Film, gap_s: float = 1.0) -> None:
+    def __init__(self, film: Film, speed: float, gap_s: float = 1.0) -> None:
         self.on = True
         self.played = 0
         self.still: int | None = None
-        self._film, self._gap_s = film, gap_s
-        self._begins = time.monotonic()
+        self.tell: Callable[[CameraState], None] = print
+        self._film, self._speed, self._gap_s = film, speed, gap_s
+        self._started = self._begins = time.monotonic()
         self._next = self._shown = 0
         self._closed = threading.Event()
-        self.tell: Callable[[CameraState], None] = print
+
+    def now(self) -> float:
+        """The film's time, in the manner of `time.monotonic`."""
+        now = self._started + (time.monotonic() - self._started) * self._speed
+        return min(now, self._due) if self.on else now
+
+    @property
+    def _due(self) -> float:
+        return self._begins + self._next / FPS
 
     def take(self, timeout_s: float) -> list[Frame]:
-        due = self._begins + self._next / FPS
-        if not self.on or due - time.monotonic() > timeout_s:
+        due, wait_s = self._due, (self._due - self.now()) / self._speed
+        if not self.on or wait_s > timeout_s:
             self._closed.wait(timeout_s)
             return []
-        self._closed.wait(max(0.0, due - time.monotonic()))
+        self._closed.wait(wait_s)
         self._shown = self._next if self.still is None else self.still
         frame = replace(self._film.frames[self._shown], seq=self.played, at=due)
         self.played += 1
@@ -118,14 +140,18 @@ class Projector:
         return [frame]
 
     def see(self, frames: Sequence[Frame]) -> list[Sight]:
-        return [replace(self._film.sights[self._shown], at=frame.at) for frame in frames]
+        """What the networks saw; at the film's own speed it takes as long as they did, or half a frame."""
+        sight = self._film.sights[self._shown]
+        if self._speed == 1:
+            self._closed.wait(min(sum(sight.stage_ms.values()) / 1000, 0.5 / FPS))
+        return [replace(sight, at=frame.at) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass
 
     def enable(self, on: bool) -> None:
+        self._begins, self._next = self.now(), 0
         self.on = on
-        self._begins, self._next = time.monotonic(), 0
         self.tell(CameraState(CAMERA, "online" if on else "disabled"))
 
     def close(self) -> None:
@@ -162,9 +188,16 @@ class Agent:
     """Loop and page, running. `stalled` holds the loop still."""
 
     def __init__(
-        self, film: Film, web: WebSettings, rules: Path, *, send_s: float = 5.0, hold_s: float = 0.3
+        self,
+        film: Film,
+        web: WebSettings,
+        rules: Path,
+        *,
+        send_s: float = 5.0,
+        hold_s: float = 0.3,
+        speed: float = 1,
     ) -> None:
-        self.reel = Projector(film)
+        self.reel = Projector(film, speed)
         self.out = NoBroker()
         self.rules = rules
         self._labels = film.labels
@@ -185,6 +218,7 @@ class Agent:
             vitals=self._vitals,
             progress=lambda: {"loop": self.loop.turns},
             ask=self._ask,
+            clock=self.reel.now,
             send_s=send_s,
         )
         self.loop = Loop(
@@ -204,7 +238,7 @@ class Agent:
                 looked=self.page.looked,
                 understood=self.page.understood,
             ),
-            clock=time.monotonic,
+            clock=self.reel.now,
         )
         self.reel.tell = self.loop.camera_changed
         self._thread = threading.Thread(target=self.loop.run, name="loop")
@@ -249,3 +283,7 @@ class Agent:
         self._thread.join()
         self.reel.close()
         self.page.close()
+
+
+Start = Callable[..., Agent]
+"""Of the fixture `start`."""

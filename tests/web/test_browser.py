@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, Tab, chromium, program
-from conftest import Start
-from film import CLIP, ROOT, Agent, Film
+from film import CLIP, ROOT, Agent, Film, Start
+
+SHOOTING = os.environ.get("GESTURE_AGENT_SCREENSHOTS")
+SPEED = 1 if SHOOTING else 3  # of the film: pictures show real figures
 
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it")
 
@@ -38,8 +40,8 @@ def shoot() -> Callable[[Tab, str], None]:
     """Keeps a picture for the documentation, where one is wanted."""
 
     def shot(tab: Tab, name: str, *, whole: bool = False) -> None:
-        if folder := os.environ.get("GESTURE_AGENT_SCREENSHOTS"):
-            tab.picture(Path(folder) / f"{name}.png", whole=whole)
+        if SHOOTING:
+            tab.picture(Path(SHOOTING) / f"{name}.png", whole=whole)
 
     return shot
 
@@ -66,7 +68,7 @@ def settled(tab: Tab, agent: Agent, gesture: str) -> None:
 
 
 def test_the_page_shows_what_the_clip_shows(browser: Browser, clip: Film, start: Start, shoot):
-    agent = start(clip, rules=HOME)
+    agent = start(clip, speed=SPEED, rules=HOME)
     tab = opened(browser, agent, height=960)
     settled(tab, agent, "thumbs_up")
     tab.until("/\\d/.test(document.querySelector('#percentiles dd').textContent)", "the latency")
@@ -84,7 +86,7 @@ def test_the_page_shows_what_the_clip_shows(browser: Browser, clip: Film, start:
 
 
 def test_it_loads_nothing_from_elsewhere(browser: Browser, clip: Film, start: Start):
-    agent = start(clip, preview=True)
+    agent = start(clip, speed=SPEED, preview=True)
     tab = opened(browser, agent)
     tab.until(f"{FIRED} >= 1", "a gesture")
     tab.go(agent.page.url + "kiosk")
@@ -96,7 +98,7 @@ def test_it_loads_nothing_from_elsewhere(browser: Browser, clip: Film, start: St
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read_in(browser: Browser, clip: Film, start: Start, shoot, scheme: str):
-    agent = start(clip, rules=HOME, preview=True)
+    agent = start(clip, speed=SPEED, rules=HOME, preview=True)
     tab = opened(browser, agent, height=960, prefers_color_scheme=scheme)
     settled(tab, agent, "ok")
     if scheme == "dark":
@@ -105,7 +107,7 @@ def test_every_text_can_be_read_in(browser: Browser, clip: Film, start: Start, s
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, clip: Film, start: Start, shoot):
-    agent = start(clip, rules=HOME)
+    agent = start(clip, speed=SPEED, rules=HOME)
     tab = opened(browser, agent, width=390, height=844)
     settled(tab, agent, "two")
     shoot(tab, "web-phone")
@@ -117,12 +119,12 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, clip: Fil
 
 
 def test_preview_is_off_unless_wanted_and_says_so_when_on(browser: Browser, clip: Film, start: Start, shoot):
-    without = opened(browser, start(clip))
+    without = opened(browser, start(clip, speed=SPEED))
     without.until(f"{FIRED} >= 1", "a gesture")
     assert without.run(
         "document.querySelector('canvas') === null && document.getElementById('preview-on').hidden"
     )
-    agent = start(clip, preview=True)
+    agent = start(clip, speed=SPEED, preview=True)
     tab = opened(browser, agent, height=960)
     tab.until("document.querySelector('.has-picture')", "a picture")
     settled(tab, agent, "ok")
@@ -224,7 +226,7 @@ def test_logging_in_with_the_token_in_the_address_leaves_none_there(
 
 
 def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: Start, shoot):
-    agent = start(clip)
+    agent = start(clip, speed=SPEED)
     tab = opened(browser, agent, "kiosk", 1280, 720)
     tab.run(Path(__file__).with_name("kiosk_notes.js").read_text(encoding="utf-8"))
     tab.until("acted.some(([gesture], i) => gesture === 'fist' && acted.length >= i + 5)", "a whole clip", 90)
@@ -240,7 +242,7 @@ def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: 
     assert any(0 < share < 100 for share in rings)
     assert 100 in rings
     assert tab.problems == []
-    if "GESTURE_AGENT_SCREENSHOTS" in os.environ:
+    if SHOOTING:
         agent.reel.still = MIDDLE["two"]
         tab.until("document.body.dataset.view === 'detail' && document.querySelector('.ring-on')", "a planet")
         shoot(tab, "kiosk-detail")
@@ -249,7 +251,7 @@ def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: 
 def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
     browser: Browser, clip: Film, start: Start
 ):
-    agent = start(clip)
+    agent = start(clip, speed=SPEED)
     agent.reel.still = MIDDLE["ok"]
     tab = opened(browser, agent, "kiosk")
     tab.run(
@@ -278,16 +280,14 @@ def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
     assert rings[-1] == 1
 
 
-def test_the_kiosk_draws_the_ring_while_a_gesture_forms(browser: Browser, clip: Film, rules: Path, shoot):
-    from agent.config.settings import WebSettings  # noqa: PLC0415
-
-    with Agent(clip, WebSettings(enabled=True, port=0), rules, hold_s=20.0) as agent:
-        agent.reel.still = MIDDLE["ok"]
-        tab = opened(browser, agent, "kiosk", 1280, 720)
-        arc = "document.querySelector('.legend .is-forming .ring-arc')"
-        tab.until(f"parseFloat({arc}?.getAttribute('stroke-dasharray')) > 30", "a third of the ring")
-        assert tab.run("document.querySelector('.legend .is-forming').innerText") == "Open"
-        shoot(tab, "kiosk")
-        agent.reel.still = 0
-        tab.until(f"{arc} === null", "the ring to go when the hand goes")
-        assert tab.run("document.body.dataset.view") == "menu"
+def test_the_kiosk_draws_the_ring_while_a_gesture_forms(browser: Browser, clip: Film, start: Start, shoot):
+    agent = start(clip, hold_s=20.0)
+    agent.reel.still = MIDDLE["ok"]
+    tab = opened(browser, agent, "kiosk", 1280, 720)
+    arc = "document.querySelector('.legend .is-forming .ring-arc')"
+    tab.until(f"parseFloat({arc}?.getAttribute('stroke-dasharray')) > 30", "a third of the ring")
+    assert tab.run("document.querySelector('.legend .is-forming').innerText") == "Open"
+    shoot(tab, "kiosk")
+    agent.reel.still = 0
+    tab.until(f"{arc} === null", "the ring to go when the hand goes")
+    assert tab.run("document.body.dataset.view") == "menu"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RULES, Start
+from film import RULES, Start
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 from pydantic import ValidationError
@@ -349,3 +349,13 @@ def test_the_server_leaves_the_signals_of_the_agent_alone(start: Start):
     before = signal.getsignal(signal.SIGTERM)
     start()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_every_proof_of_the_manual_is_a_test_that_exists():
+    root = STATIC.parents[2]
+    proofs = re.findall(r"(tests/web/\w+\.py)::(\w+)", (root / "docs/web.md").read_text(encoding="utf-8"))
+    assert len(proofs) > 10
+    missing = [
+        test for file, test in proofs if f"def {test}(" not in (root / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import Start
+from film import Start
 from visitors import ask, stream, until, who_never_reads
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -71,18 +72,11 @@ def test_a_kiosk_hears_only_what_the_manual_names(start: Start):
 
 def test_ten_browsers_hear_the_same(start: Start):
     url = start().page.url
-    listeners = [connect(url.replace("http", "ws") + "ws/page") for _ in range(10)]
-    try:
-        fired = []
-        for listener in listeners:
-            message = {"type": ""}
-            while message["type"] != "fired":
-                message = json.loads(listener.recv(timeout=60))
-            fired.append(message["ts_ms"])
-        assert max(fired) - min(fired) < 1  # ms: the same moment of the same film
-    finally:
-        for listener in listeners:
-            listener.close()
+    with ExitStack() as opened:
+        pages = [opened.enter_context(stream(url, "ws/page")) for _ in range(10)]
+        fired = pages[-1].until("fired")  # all of them were there by then
+        for page in pages[:-1]:
+            assert page.until("fired", ts_ms=fired["ts_ms"]) == fired
 
 
 def test_who_never_reads_is_dropped_and_counted_and_nobody_waits_for_him(start: Start):

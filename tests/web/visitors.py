@@ -59,7 +59,9 @@ def post(url: str, path: str, document: Any = None, **headers: str) -> Answer:
 
 @contextmanager
 def stream(url: str, path: str = "ws/kiosk", **options: Any) -> Iterator[Stream]:
-    with connect(url.replace("http", "ws", 1) + path, max_size=None, **options) as connection:
+    with connect(
+        url.replace("http", "ws", 1) + path, max_size=None, ping_interval=None, **options
+    ) as connection:
         yield Stream(connection)
 
 
