@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("chaos", "d
 from course import Course  # noqa: E402
 from growth import growth, second_half, trend_mb_min  # noqa: E402
 from reckoning import Reckoning, reckon  # noqa: E402
-from stage import LIGHT_EVERY, MAX_AGE_S, TRUTH, Stage  # noqa: E402
+from stage import LIGHT_EVERY, TRUTH, Stage  # noqa: E402
 
 
 def report(course: Course, seed: int) -> bool:
@@ -44,7 +44,7 @@ def report(course: Course, seed: int) -> bool:
     console.print(f"cameras: {health['camera']}")
     console.print(f"delivery: {health['outbox']} {health['mqtt']}")
     console.print(f"log: {dict(log_counts(course.stage.log.read_text().splitlines()))}")
-    rows = reckon(course.stage.folder / "state", list(course.stage.subscriber.heard), MAX_AGE_S)
+    rows = reckon(course.stage.folder / "state", list(course.stage.subscriber.heard))
     console.print(_gestures(course, rows))
     console.print(
         f"rows: {rows.committed} committed, {rows.delivered} delivered ({rows.duplicates} duplicates), "

@@ -16,7 +16,6 @@ from reckoning import take_notes
 ROOT = Path(__file__).parents[2]
 CLIP, TRUTH = ROOT / "tests/data/demo.mp4", ROOT / "tests/data/demo.json"
 FRONT = "front.avi"  # what is in a file counts, not its name
-MAX_AGE_S = 5.0  # of events, as in the agent's defaults
 PIPELINE = "gst:videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=10/1"
 CONFIG = """
 [agent]

@@ -7,12 +7,10 @@ heard, or left at its deadline: what is neither is lost.
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from brokers import Heard
@@ -23,12 +21,13 @@ from agent.delivery.outbox import FILE, Outbox
 
 LATE_S = 1.0  # beyond the deadline: MQTT counts expiry in whole seconds, and the machine is busy
 _NOTES = """
-CREATE TABLE audit (id INTEGER PRIMARY KEY, event_id TEXT, target TEXT, deadline REAL, gone REAL);
+CREATE TABLE audit (event_id TEXT, target TEXT, deadline REAL, gone REAL, PRIMARY KEY (event_id, target));
 CREATE TRIGGER came AFTER INSERT ON rows BEGIN
-    INSERT OR IGNORE INTO audit VALUES (new.id, new.event_id, new.target, new.wall_s, NULL);
+    INSERT OR IGNORE INTO audit VALUES (new.event_id, new.target, new.wall_s, NULL);
 END;
 CREATE TRIGGER went AFTER DELETE ON rows BEGIN
-    UPDATE audit SET gone = (julianday('now') - 2440587.5) * 86400 WHERE id = old.id;
+    UPDATE audit SET gone = (julianday('now') - 2440587.5) * 86400
+    WHERE event_id = old.event_id AND target = old.target;
 END;
 """
 
@@ -65,15 +64,16 @@ class Reckoning:
         )
 
 
-def reckon(state: Path, heard: Iterable[Heard], max_age_s: float) -> Reckoning:
-    """From the trigger's notes and from what was heard; `max_age_s` is that of the events."""
+def reckon(state: Path, heard: Iterable[Heard]) -> Reckoning:
+    """From the trigger's notes and from what was heard."""
     with contextlib.closing(sqlite3.connect(state / FILE)) as db:
         rows = db.execute("SELECT event_id, target, deadline, gone FROM audit").fetchall()
         counters = dict(db.execute("SELECT name, value FROM counters").fetchall())
         waiting = db.execute("SELECT count(*) FROM rows").fetchone()[0]
     of_rows = [(event_id, message) for message in heard if (event_id := _event_id(message))]
     times = Counter((event_id, message.topic) for event_id, message in of_rows)
-    over_s = [_age_s(m) - max_age_s for _, m in of_rows if m.topic.endswith("/event")]
+    deadlines = {(row[0], row[1]): row[2] for row in rows}
+    over_s = [message.at - deadlines[event_id, message.topic] for event_id, message in of_rows]
     unheard = [row for row in rows if (row[0], row[1]) not in times]
     lost = [row for row in unheard if row[3] is not None and row[3] < row[2]]
     return Reckoning(
@@ -94,9 +94,3 @@ def _event_id(message: Heard) -> str:
     """Of what went through the outbox; empty for states."""
     properties = dict(message.properties.get("UserProperty", []))  # type: ignore[call-overload]
     return str(properties.get("event_id", ""))
-
-
-def _age_s(message: Heard) -> float:
-    """From the gesture until it was heard."""
-    happened = json.loads(message.payload)["ts"].replace("Z", "+00:00")
-    return message.at - datetime.fromisoformat(happened).timestamp()
