@@ -11,12 +11,12 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export ORT_DISABLE_TELEMETRY := 1
 
 APT_RUN  := python3 python3-venv ca-certificates
-APT_TEST := gcc pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
+APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
             gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton train chaos soak audit install-deps clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt train chaos soak audit install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -138,3 +138,8 @@ bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, 
 
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which needs no GPU for that (x86-64; 96 MB); with a GPU: all of it
+	@$(PIP) 'tensorrt-rtx-cu13-libs>=1.7' 'tensorrt-rtx-cu13-bindings>=1.7'
+	@$(AGENT) models fetch
+	@$(BIN)/pytest tests/inference/trt --timeout 600
+

@@ -50,9 +50,9 @@ def test_it_prints_the_settings_in_force_so_that_they_can_be_read_back(run: Run,
         home, '[mqtt]\nbase = "house"\n[debounce]\nhold = "0.5s"\n[camera.a]\nsource = "csi:0"\nfps = 12.5\n'
     )
     done = run("check", GESTURE_AGENT__LOG__LEVEL="debug")
-    shown = done.stdout.split("\n\n" + next(line for line in done.stdout.splitlines() if " model " in line))[
-        0
-    ]
+    shown = done.stdout.split(
+        "\n\n" + next(line for line in done.stdout.splitlines() if " backend " in line)
+    )[0]
     (home / "shown.toml").write_text(shown)
     again = load_settings(home / "shown.toml", {})
     assert (again.mqtt.base, again.debounce.hold, again.camera["a"].fps) == ("house", 0.5, 12.5)
@@ -118,6 +118,7 @@ def test_where_all_is_in_order_every_verdict_is_ok_and_the_exit_code_0(
     finally:
         mosquitto.stop()
     assert {part: state for part, (state, _) in verdicts(done).items()} == {
+        "backend": "ok",
         "model": "ok",
         "rules": "ok",
         "folder": "ok",

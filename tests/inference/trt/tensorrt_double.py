@@ -12,6 +12,7 @@ import ctypes
 import enum
 import json
 import math
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +57,7 @@ class Behaviour:
         self.refuses_plans = False
         self.fails_to_run = False
         self.gpu = "NVIDIA Test"
+        self.waits_for: threading.Event | None = None  # a build ends when this is set
         self.built: list[dict[str, Any]] = []
         self.runs: list[dict[str, tuple[int, ...]]] = []
 
@@ -253,6 +255,8 @@ class _Builder:
                 if not monitor.step_complete("Building engine", step):
                     return None
             monitor.phase_finish("Building engine")
+        if how.waits_for is not None:
+            assert how.waits_for.wait(30)
         how.built.append(seen)
         profile = config._profiles[0]._shapes if config._profiles else {}
         head = json.dumps({"version": self.trt.__version__, "gpu": how.gpu, "profile": profile}).encode()  # type: ignore[attr-defined]

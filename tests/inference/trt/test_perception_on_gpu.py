@@ -77,7 +77,9 @@ def test_it_sees_what_the_cpu_path_sees_and_uploads_each_frame_once(
         assert (found.people, len(found.hands)) == (expected.people, len(expected.hands))
         for a, b in zip(found.poses, expected.poses, strict=True):
             seen = b.keypoints[:, 2] > 0.8  # joints beyond the picture are guesses
-            assert np.abs(a.keypoints[seen, :2] - b.keypoints[seen, :2]).max() < 2.0
+            apart = np.abs(a.keypoints[seen, :2] - b.keypoints[seen, :2])  # px; the person is 400 px tall
+            assert np.median(apart) < 1.0
+            assert apart.max() < 5.0
         for c, d in zip(found.hands, expected.hands, strict=True):
             assert (c.person, c.hand) == (d.person, d.hand)
             assert np.abs(c.scores - d.scores).max() < 0.1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
+import cv2
 import pytest
 from bodypose_like import bodyposenet
 from onnx import TensorProto, helper
 
 from agent.config.settings import TensorRtSettings
 from agent.errors import ModelError
+from agent.inference.background import pictures
 from agent.inference.engine import EngineOptions
 from agent.inference.manifest import Input, Manifest, load_manifest
 from agent.inference.models import locate
@@ -139,16 +142,18 @@ def test_bodyposenet_builds(rtx: Library, tmp_path: Path, precision: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gesturenet", "hand-landmark", "gesturenet-landmark"])
-def test_hand_networks_build_in_int8_from_the_rendered_hands(
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_build_in_int8_from_a_folder_of_pictures(
     rtx: Library, cache_dir: Path, tmp_path: Path, name: str
 ) -> None:
+    for number, (image, _) in enumerate(itertools.islice(pictures(), 8)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
     manifest = load_manifest(name)
     try:
         path = locate(name, cache_dir)
     except ModelError as exc:
         pytest.skip(str(exc))
-    assert build(order(rtx, name, path, tmp_path, manifest, precision="int8"))
+    assert build(order(rtx, name, path, tmp_path, manifest, precision="int8", calibration=tmp_path))
 
 
 def test_nvidias_calibration_file_is_refused_where_it_cannot_be_read(rtx: Library, tmp_path: Path) -> None:
