@@ -16,7 +16,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt train chaos soak audit install-deps clean
+.PHONY: help demo test test-service test-etlt test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt train chaos soak audit install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -118,6 +118,16 @@ test-service: $(VENV)/.test ## the installed service in a Debian of its own, boo
 	$(call apt,debootstrap systemd-container)
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/service/container.py --timeout 600
+
+test-etlt: $(VENV)/.test ## TAO's .etlt files through NVIDIA's own package, from each Python here that it is built for
+	@tried=; for v in 3.10 3.12; do d=$(VENV)/etlt-$$v; \
+	  python$$v -c '' 2>/dev/null || { echo "python$$v is not here"; continue; }; \
+	  [ -f $$d/.ready ] || { python$$v -m venv $$d && \
+	    $$d/bin/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-eff-tao-encryption && \
+	    $$d/bin/python -m pip install --quiet --disable-pip-version-check cffi cryptography && \
+	    touch $$d/.ready; } || exit 1; \
+	  GESTURE_AGENT_ETLT_PYTHON=$$PWD/$$d/bin/python $(BIN)/pytest tests/inference/nvidia/test_etlt.py || exit 1; tried=1; \
+	done; [ -n "$$tried" ] || echo "nothing was tried: NVIDIA's package wants Python 3.10 or 3.12"
 
 test-homes: $(VENV)/.test ## two releases of Home Assistant and a Node-RED, real ones (1 GB), with the real agent
 	$(call apt,npm)
