@@ -32,7 +32,7 @@ from agent.inference.nvidia.peaks import MOST, Peaks
 from agent.inference.nvidia.skeleton import JOINTS, Skeleton
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/inference/nvidia"))
-from rendered import SIZE, inside, maps, person, without
+from rendered import SIZE, connected, inside, maps, person, without
 
 Decoder = Callable[[Floats, Floats], list[Skeleton]]
 NEAR = 12.0  # px: a joint farther from the truth than this is another one
@@ -155,7 +155,7 @@ def precision(decoders: dict[str, Decoder], scenes: int) -> Table:
                 heat, fields = weakened(*maps(people), rng)
                 heat = heat + rng.normal(0, noise, heat.shape).astype(np.float32)
                 fields = fields + rng.normal(0, noise, fields.shape).astype(np.float32)
-                *counts, wide = judge(run(heat, fields), people)
+                *counts, wide = judge(run(heat, fields), [connected(p) for p in people])
                 sums += counts
                 errors += wide
             truths, right, claimed, false = map(int, sums)

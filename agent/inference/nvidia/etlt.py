@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -93,7 +94,7 @@ def decode(content: bytes, key: str, name: str, python: Path | None = None) -> b
     with tempfile.TemporaryDirectory() as folder:  # nothing of the current folder is imported by the child
         try:
             done = subprocess.run(
-                [str(python or sys.executable), "-c", _CHILD],
+                [_interpreter(python), "-c", _CHILD],
                 input=fed, capture_output=True, timeout=DECODE_S, cwd=folder, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as exc:
@@ -108,6 +109,14 @@ def decode(content: bytes, key: str, name: str, python: Path | None = None) -> b
             raise ModelError(f"{name}: {how_to_decode(python)}")
         raise ModelError(f"{name}: NVIDIA's decoder failed ({last})")
     return done.stdout
+
+
+def _interpreter(python: Path | None) -> str:
+    """As the child's folder sees it: a name on the path, or a path from here."""
+    if python is None:
+        return sys.executable
+    named = shutil.which(str(python)) if python.parent == Path() else None
+    return named or str(python.absolute())
 
 
 def has_decoder() -> bool:

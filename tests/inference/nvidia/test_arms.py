@@ -1,4 +1,4 @@
-"""Hands where arms end: the whole way from a body's joints to NVIDIA's GestureNet, without its sample's bugs."""
+"""Hands where arms end: from joints to NVIDIA's GestureNet, without its sample's bugs."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Bodies:
     def __init__(self) -> None:
         self.people: list[Floats] = []
 
-    def tracker(self, people: int, look_around_s: float) -> Bodies:
+    def tracker(self, people: int, look_around_s: float) -> Bodies:  # noqa: ARG002
         return self
 
-    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:  # noqa: ARG002
         poses = [pose_of(joints) for joints in self.people]
         return [Person(i, pose, region_of(pose)) for i, pose in enumerate(poses)]
 
@@ -184,7 +184,7 @@ def test_a_hand_at_the_border_is_cut_there_and_not_moved_inside(
 
 
 def test_the_average_of_a_box_lives_on_from_frame_to_frame(eyes: Perception, bodies: Bodies) -> None:
-    """The sample makes its smoother anew in each frame, so that it never smooths. A joint trembles by 8 px."""
+    """The sample makes its smoother anew in each frame, so it never smooths. A joint trembles by 8 px."""
     rng = np.random.default_rng(4)
     places = []
     trembles = rng.normal(0, 8, 60)
@@ -194,7 +194,7 @@ def test_the_average_of_a_box_lives_on_from_frame_to_frame(eyes: Perception, bod
     assert np.std(places[5:]) < 0.7 * np.std(trembles[5:])
 
 
-def test_the_average_of_one_hand_is_kept_while_the_other_comes_and_goes(
+def test_the_average_of_one_hand_is_kept_while_the_other_is_not_always_there(
     eyes: Perception, bodies: Bodies
 ) -> None:
     steps = []

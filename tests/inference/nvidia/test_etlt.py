@@ -124,6 +124,18 @@ def test_an_interpreter_without_the_decoder_is_told(tmp_path: Path) -> None:
         decode(bytes(4) + bytes(40), KEY, "gesture.etlt", fake)
 
 
+def test_an_interpreter_may_be_named_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child runs elsewhere; `--python etlt/bin/python` is meant from here."""
+    (tmp_path / "etlt").mkdir()
+    fake = tmp_path / "etlt" / "python"
+    fake.write_text("#!/bin/sh\nprintf opened\n")
+    fake.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    assert decode(bytes(4) + bytes(40), KEY, "gesture.etlt", Path("etlt/python")) == b"opened"
+
+
 @pytest.mark.parametrize("python", ["/nowhere/python", "/"])
 def test_an_interpreter_that_is_none_is_told(python: str) -> None:
     with pytest.raises(ModelError, match=r"cannot be run \(.*--python wants an interpreter"):
