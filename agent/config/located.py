@@ -7,6 +7,7 @@ stand, also inside inline tables and arrays of tables. Lines and columns count f
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import sys
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ else:
 KeyPath: TypeAlias = tuple[str | int, ...]  # ("rule", 0, "when", "gesture")
 
 MAX_FILE_BYTES = 1_000_000  # a thousand rules are 200 kB; more is a mistake, and parsing it would stall
+MAX_PARTS = 50  # of a dotted key; the time to read it grows with their square
+_LONG_KEY = re.compile(rf"""(?m)^\s*\[*\s*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')\s*\.\s*){{{MAX_PARTS}}}""")
 _LANGUAGE = tree_sitter.Language(tree_sitter_toml.language())
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _AT_END = re.compile(r"\s*\(at end of document\)$")
@@ -109,6 +112,9 @@ def read(path: Path, name: str | None = None) -> Located:
 def parse(text: str, path: str | Path) -> Located:
     """Parse TOML; `path` is what problems call the file. Raises `ConfigProblems` on bad syntax."""
     file = str(path)
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.end()) + 1
+        raise ConfigProblems([Problem(file, line, 1, f"a key of more than {MAX_PARTS} parts")])
     try:
         located = Located(file, tomllib.loads(text))
         _Walk(located, text).document()
@@ -133,6 +139,8 @@ class _Walk:
         self._file, self._keys, self._values = located.file, located.keys, located.values
         self._root = tree_sitter.Parser(_LANGUAGE).parse(text.encode()).root_node
         self._lines = [line.encode() for line in text.split("\n")]
+        self._plain = [line.isascii() for line in self._lines]
+        self._columns: dict[int, list[int]] = {}  # of rows with letters of several bytes: byte to column
         self._counts: dict[KeyPath, int] = {}  # tables so far in each array of tables
 
     def document(self) -> None:
@@ -191,7 +199,18 @@ class _Walk:
 
     def _spot(self, node: tree_sitter.Node) -> Spot:
         row, byte = node.start_point.row, node.start_point.column
-        return Spot(self._file, row + 1, len(self._lines[row][:byte].decode()) + 1)
+        return Spot(self._file, row + 1, self._column(row, byte))
+
+    def _column(self, row: int, byte: int) -> int:
+        """Counted once a row: a line may be a megabyte long and hold a hundred thousand values."""
+        if self._plain[row]:
+            return byte + 1
+        if row not in self._columns:
+            begins = (
+                each & 0xC0 != 0x80 for each in self._lines[row]
+            )  # not the second and further bytes of a letter
+            self._columns[row] = [0, *itertools.accumulate(begins)]
+        return self._columns[row][byte] + 1
 
 
 def _names(node: tree_sitter.Node) -> list[str]:

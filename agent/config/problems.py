@@ -9,6 +9,7 @@ from rapidfuzz import fuzz, process
 
 from agent.errors import ConfigError
 
+MOST_SHOWN = 100  # problems in one message; nobody mends more at once, and it goes out over MQTT too
 ALIKE = 60.0  # per cent of letters in common (Indel ratio); below it a suggestion misleads
 
 
@@ -31,7 +32,10 @@ class ConfigProblems(ConfigError):  # noqa: N818 (there may be many)
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
-        super().__init__("\n".join(map(str, self.problems)))
+        lines = [str(problem) for problem in self.problems[:MOST_SHOWN]]
+        if len(self.problems) > MOST_SHOWN:
+            lines.append(f"... and {len(self.problems) - MOST_SHOWN} more")
+        super().__init__("\n".join(lines))
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:

@@ -23,6 +23,7 @@ from agent.core.rules import ANY, Book
 from agent.core.types import NO_GESTURE
 
 MAX_FILES = 100
+MAX_RULES = 1000  # in all files: every pair of them is compared at load
 MAX_WARNINGS = 20
 _DANGER = "rules start programs"
 
@@ -57,6 +58,8 @@ def read_rules(
         "camera": cameras,
     }
     files = list(_validate(written, known, problems))
+    if (count := sum(len(file.rule) for _, file in files)) > MAX_RULES:
+        problems.append(Problem(str(source), 0, 0, f"holds {count} rules; at most {MAX_RULES} are read"))
     problems += _said_twice(written)
     problems += _never_true(files)
     if problems:
