@@ -158,7 +158,7 @@ def _latency(about: Described) -> Component:
         "device_class": "duration",
         "unit_of_measurement": "ms",
         "suggested_display_precision": 0,
-        "value_template": "{{ value_json.latency.p50 | default(none) }}",
+        "value_template": "{{ value_json.latency.get('p50') }}",
     }
 
 
@@ -168,7 +168,7 @@ def _fps(about: Described, camera: str) -> Component:
         "icon": "mdi:filmstrip",
         "unit_of_measurement": "fps",
         "suggested_display_precision": 0,
-        "value_template": f"{{{{ value_json.camera['{camera}'].fps | default(none) }}}}",
+        "value_template": f"{{{{ value_json.camera.get('{camera}', {{}}).get('fps') }}}}",
     }
 
 
