@@ -60,7 +60,7 @@ def with_nvrtc(nvrtc: Any, source: str, target: str) -> bytes:
         options = (ctypes.c_char_p * 2)(f"--gpu-architecture={target}".encode(), b"--fmad=false")
         if nvrtc.nvrtcCompileProgram(program, len(options), options):
             said = _bytes_of(nvrtc, program, "ProgramLog").decode(errors="replace").strip()
-            raise ModelError(f"NVRTC cannot compile for {target}: {said.rstrip(chr(0))}; {INSTALL}")
+            raise _refused("NVRTC", target, said.rstrip("\0"))
         return _bytes_of(nvrtc, program, "CUBIN")
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
@@ -74,9 +74,15 @@ def with_nvcc(nvcc: str, source: str, target: str) -> bytes:
         command = [nvcc, "--cubin", f"-arch={target}", "--fmad=false", "-o", str(made), str(text)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            said = " ".join((done.stderr or done.stdout).split())
-            raise ModelError(f"nvcc cannot compile for {target}: {said}; {INSTALL}")
+            raise _refused("nvcc", target, done.stderr or done.stdout)
         return made.read_bytes()
+
+
+def _refused(compiler: str, target: str, said: str) -> ModelError:
+    return ModelError(
+        f"{compiler} cannot compile for {target}: {' '.join(said.split())}; it may be too old or too new "
+        'for this GPU: install another one, or set recognition.tensorrt.frames to "cpu"'
+    )
 
 
 def _bytes_of(nvrtc: Any, program: ctypes.c_void_p, what: str) -> bytes:

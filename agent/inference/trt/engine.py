@@ -160,9 +160,10 @@ class TensorRtEngine:
                 f"{sorted(session.inputs)}"
             )
         sizes = session.inputs[spec.name].sizes
+        have = ", ".join(map(str, sizes))
         if sizes != tuple(spec.shape[1:]):
             raise EngineError(
-                f'{self.name}: input "{spec.name}" is (N, {sizes}), the manifest says {spec.shape}; '
+                f'{self.name}: input "{spec.name}" is (N, {have}), the manifest says {spec.shape}; '
                 f"fix engines/{self.name}/manifest.toml"
             )
 
