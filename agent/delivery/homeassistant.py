@@ -73,9 +73,11 @@ class HomeAssistant:
             self._tidy(topic, payload)
 
     def close(self) -> None:
-        """Forget what is due later."""
+        """Forget what is due later, but leave nobody without entities; the next start does the rest."""
         for timer in self._timers.values():
             timer.cancel()
+        if self._moving:
+            self._tell()
 
     def _tidy(self, topic: str, old: bytes) -> None:
         if not discovery.has_moved(topic, old, self._wanted):
@@ -87,9 +89,12 @@ class HomeAssistant:
         self._later("move", self._settle_s, self._tell_again)
 
     def _tell_again(self) -> None:
+        self._tell()
+        self._later("move", self._settle_s, self._forget_moved)
+
+    def _tell(self) -> None:
         for message in self._wanted.values():
             self._mqtt.publish(message)
-        self._later("move", self._settle_s, self._forget_moved)
 
     def _forget_moved(self) -> None:
         for topic in self._moving - self._wanted.keys():

@@ -212,6 +212,24 @@ def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver,
     assert {h.topic for h in late.heard if h.retained} == now
 
 
+def test_an_agent_that_stops_while_the_form_changes_leaves_nobody_without_entities(
+    mosquitto: Mosquitto, deliver, listen
+):
+    first = deliver(mosquitto.url, homeassistant=home("component"))
+    tell(first)
+    subscriber = listen(mosquitto.port, "homeassistant/#")
+    until(lambda: len(subscriber.heard) == 12, "told")
+    first.close()
+    second = deliver(mosquitto.url, homeassistant=home("device"), start=False)
+    second._home._settle_s = 3600.0
+    second.start()
+    tell(second)
+    until(lambda: sum("migrate_discovery" in h.payload for h in subscriber.heard) == 12, "all are let go")
+    second.close()
+    until(lambda: subscriber.heard[-1].topic == "homeassistant/device/gesture_kitchen/config", "told again")
+    assert set(json.loads(subscriber.heard[-1].payload)["components"]) >= {"enabled", "front-stop-trigger"}
+
+
 def test_all_is_told_again_when_home_assistant_is_born(mosquitto: Mosquitto, deliver, listen):
     delivery = deliver(mosquitto.url, homeassistant=home("device"))
     delivery._home._delay_s = lambda: 0.0
