@@ -35,6 +35,7 @@ TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when n
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
 HEALTH_S = 60.0
 MAX_WISHES = 32  # of other threads, waiting to be answered
+REFUSED_CHARS = 2000  # of what is wrong with the rules, in bridge/health
 SLOW_S = 1.0  # a step that takes longer is worth a line in the log
 
 log = structlog.get_logger(__name__)
@@ -164,6 +165,7 @@ class Loop:
         self._health_due = clock()
         self._blind: str | None = None  # why nothing can be recognised although there are pictures
         self._blind_since = 0.0
+        self._rules_refused: str | None = None  # why the rule files as they are now are not in force
         self._reload_wanted = False
         self._stopping = False
 
@@ -329,12 +331,19 @@ class Loop:
             book = self._hooks.load_book()
         except ConfigError as exc:
             log.error("rules_refused", problem=str(exc), kept="the rules that ran before")
+            self._rules_judged(str(exc))
             self._hooks.rules_refused(str(exc))
             return str(exc)
         self._mind.reload(book)
+        self._rules_judged(None)
         self._hooks.rules_changed(book)
         log.info("rules_loaded", rules=len(book.rules))
         return ""
+
+    def _rules_judged(self, refused: str | None) -> None:
+        """In the next health too, at once: whoever saved a bad file may look at no log."""
+        self._rules_refused = refused
+        self._health_due = self._clock()
 
     def _answer(self) -> None:
         while (request := self._out.next_request()) is not None:
@@ -388,6 +397,10 @@ class Loop:
         return {
             **self._hooks.health(),
             "recognition": recognition,
+            "rules": {
+                "count": len(self._mind.rules.book.rules),
+                "refused": self._rules_refused and self._rules_refused[:REFUSED_CHARS],
+            },
             "latency": self._latency.summary(),
             "stages": stages,
         }

@@ -85,6 +85,8 @@ class AgentSeen:
             yield f"silent for {span(now_s - told)}"
         if self.fact("recognition", "state") == "away":
             yield f"recognises nothing: {text(self.fact('recognition', 'reason'))}"
+        if refused := self.fact("rules", "refused"):
+            yield f"its rule files are refused, the former rules run: {text(refused)}"
         if trouble := self.fact("outbox", "trouble"):
             yield f"outbox: {text(trouble)}"
         for name, camera in sorted(self.cameras.items()):

@@ -51,6 +51,10 @@ def test_agents_are_listed_by_id_with_their_cameras():
         ({"ts": "2027-01-15T07:50:00.000Z"}, "silent for 10 min"),
         ({"recognition": {"state": "away", "reason": "gpu gone"}}, "recognises nothing: gpu gone"),
         ({"outbox": {"trouble": "disk is full"}}, "outbox: disk is full"),
+        (
+            {"rules": {"refused": "a.toml:3:1: bad"}},
+            "its rule files are refused, the former rules run: a.toml:3:1: bad",
+        ),
     ],
 )
 def test_troubles_are_told(health: dict[str, Any], said: str):
