@@ -71,6 +71,16 @@ def test_broken_and_world_writable_rules_are_refused_and_the_old_ones_run_on(tmp
         until(lambda: [h.payload for h in subscriber.on("home/lamp")] == ["ON"], "the old rule")
         rules.chmod(0o644)
         assert ask("reload")["status"] == "ok"
+        rules.write_text(RULE.replace("gesture =", "gestrue ="))  # nobody asks: the change is noticed
+
+        def refused() -> str:
+            health = json.loads(subscriber.on("bridge/health")[-1].payload)["rules"]
+            assert health["count"] == 1
+            return str(health["refused"] or "")
+
+        until(lambda: "did you mean" in refused(), "health says so", 60)
+        rules.write_text(RULE)
+        until(lambda: not refused(), "and that it is mended", 60)
         process.terminate()
         assert process.wait(30) == 0
     finally:
