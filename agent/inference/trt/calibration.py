@@ -69,7 +69,9 @@ def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache
         def __init__(self) -> None:
             super().__init__()
             self._waiting = iter(feeds)
-            self._memory = {name: device.memory(array.nbytes) for name, array in (feeds or [{}])[0].items()}
+            first = feeds[0] if feeds else {}
+            with device.current():
+                self._memory = {name: device.memory(array.nbytes) for name, array in first.items()}
 
         def get_batch_size(self) -> int:
             return 1

@@ -9,6 +9,7 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -33,6 +34,7 @@ class HostMemory:
 
     def free(self) -> None:
         if self._bytes is not None:
+            self._device.demand_current()
             self._device.used -= self.nbytes
             self._device.live -= 1
             self._bytes = None
@@ -65,12 +67,21 @@ class HostKernel:
 
 
 class HostDevice:
-    def __init__(self, limit: int = GPU.memory_bytes) -> None:
-        self.gpu, self.limit = GPU, limit
+    """`strict`: as with PyCUDA, nothing works in a thread where the device is not `current`."""
+
+    def __init__(self, limit: int = GPU.memory_bytes, *, strict: bool = False) -> None:
+        self.gpu, self.limit, self.strict = GPU, limit, strict
+        self._here = threading.local()
         self.used = self.live = self.allocations = self.uploads = self.entered = 0
         self.streams: list[HostStream] = []
 
+    def demand_current(self) -> None:
+        assert not self.strict or getattr(self._here, "depth", 0) > 0, (
+            "the device is not current in this thread"
+        )
+
     def memory(self, nbytes: int) -> HostMemory:
+        self.demand_current()
         if self.used + nbytes > self.limit:
             raise ModelError(f"the GPU's memory is full: {nbytes:,} bytes did not fit")
         self.used += nbytes
@@ -79,20 +90,24 @@ class HostDevice:
         return HostMemory(self, nbytes)
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        self.demand_current()
         self.allocations += 1
         return np.zeros(shape, dtype)
 
     def stream(self) -> HostStream:
+        self.demand_current()
         self.streams.append(HostStream(len(self.streams) + 1))
         return self.streams[-1]
 
     def upload(self, target: Any, source: Any, _stream: Any) -> None:
+        self.demand_current()
         assert source.flags.c_contiguous
         assert source.nbytes <= target.nbytes
         self.uploads += 1
         ctypes.memmove(target.address, source.ctypes.data, source.nbytes)
 
     def download(self, target: Any, source: Any, _stream: Any) -> None:
+        self.demand_current()
         assert target.flags.c_contiguous
         assert target.nbytes <= source.nbytes
         ctypes.memmove(target.ctypes.data, source.address, target.nbytes)
@@ -104,7 +119,11 @@ class HostDevice:
     @contextmanager
     def current(self) -> Iterator[None]:
         self.entered += 1
-        yield
+        self._here.depth = getattr(self._here, "depth", 0) + 1
+        try:
+            yield
+        finally:
+            self._here.depth -= 1
 
     def free_bytes(self) -> int:
         return self.limit - self.used

@@ -33,14 +33,15 @@ class Bench:
     def __init__(self, version: str, folder: Path, limit: int = GPU.memory_bytes) -> None:
         self.behaviour = Behaviour()
         self.library = Library(double(version, self.behaviour), rtx=False)
-        self.device = HostDevice(limit)
+        self.device = HostDevice(limit, strict=True)
         self.folder = folder
         self.path = folder / "head.onnx"
         self.path.write_bytes(random_head(("presence", "handedness")))
 
     @property
     def room(self) -> Room:
-        return Room(self.library, self.device, Gallery(self.device), self.folder)
+        with self.device.current():
+            return Room(self.library, self.device, Gallery(self.device), self.folder)
 
     def engine(self, **settings: Any) -> TensorRtEngine:
         options = EngineOptions(self.folder, TensorRtSettings(frames="cpu", **settings))

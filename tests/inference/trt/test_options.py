@@ -39,8 +39,9 @@ class Broken(TensorRtEngine):
 def made(
     version: str, folder: Path, manifest: str = "gesturenet", **settings: Any
 ) -> tuple[TensorRtEngine, Behaviour]:
-    behaviour, device = Behaviour(), HostDevice()
-    room = Room(Library(double(version, behaviour), rtx=False), device, Gallery(device), folder)
+    behaviour, device = Behaviour(), HostDevice(strict=True)
+    with device.current():
+        room = Room(Library(double(version, behaviour), rtx=False), device, Gallery(device), folder)
     options = EngineOptions(folder, TensorRtSettings(**settings), load_manifest(manifest))
     return TensorRtEngine(manifest, GESTURES, options=options, room=room), behaviour
 

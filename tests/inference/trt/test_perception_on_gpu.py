@@ -38,9 +38,10 @@ class OnHostDevice(TensorRtEngine):
 
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostDevice:
-    made = HostDevice()
+    made = HostDevice(strict=True)
     library = Library(double("10.13.0", Behaviour()), rtx=False)
-    OnHostDevice.room = Room(library, made, Gallery(made), tmp_path)
+    with made.current():
+        OnHostDevice.room = Room(library, made, Gallery(made), tmp_path)
     monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:OnHostDevice")
     return made
 
