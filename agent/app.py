@@ -22,7 +22,7 @@ from agent.capture.latest import Latest
 from agent.capture.watch import CameraWatch
 from agent.config.changes import Changes
 from agent.config.folders import cache_folder, state_folder
-from agent.config.rule_files import RuleBook, read_rules
+from agent.config.rule_files import RuleBook, keys_at_rest, read_rules
 from agent.config.settings import Settings
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book, World
@@ -72,6 +72,8 @@ def load_rules(settings: Settings, labels: tuple[str, ...]) -> RuleBook:
     rules = read_rules(settings.agent.rules, labels, settings.debounce, settings.camera)
     for warning in rules.warnings:
         log.warning("rule_doubtful", problem=str(warning))
+    if not settings.actions.keys and (doubt := keys_at_rest(rules.book)):
+        log.warning("rule_doubtful", problem=doubt)
     return rules
 
 

@@ -141,7 +141,7 @@ def labels_of(recognition: RecognitionSettings, state_dir: Path) -> tuple[str, .
 def check_rules(settings: Settings, state_dir: Path) -> Verdict:
     """Whether the rules can be read, and do what their cases say."""
     from agent.config.rule_cases import run_cases
-    from agent.config.rule_files import read_rules
+    from agent.config.rule_files import keys_at_rest, read_rules
 
     source = settings.agent.rules
     try:
@@ -153,7 +153,8 @@ def check_rules(settings: Settings, state_dir: Path) -> Verdict:
         return Verdict("taught", "gestures", "fail", str(exc))
     failed = [result for result in run_cases(rules.cases, labels, settings.debounce) if not result.passed]
     text = f"{len(rules.book.rules)} rules, {len(rules.cases) - len(failed)} of {len(rules.cases)} cases pass"
-    doubts = [*map(str, rules.warnings), *(f"case fails: {result.case.title}" for result in failed)]
+    keys = None if settings.actions.keys else keys_at_rest(rules.book)
+    doubts = [*map(str, rules.warnings), *([keys] if keys else []), *(f"case fails: {result.case.title}" for result in failed)]
     return Verdict("rules", str(source), "warn" if doubts else "ok", "\n".join([text, *doubts]))
 
 

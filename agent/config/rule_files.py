@@ -157,6 +157,14 @@ def _bind(
     return RuleBook(book, tuple(cases), spots, paths, tuple(_warnings(book, spots)))
 
 
+def keys_at_rest(book: Book) -> str | None:
+    """What to say of rules that press keys where none may be pressed; None where there are none."""
+    ids = [rule.id for rule in book.rules if any(do.kind == "key" for do in rule.do)]
+    if not ids:
+        return None
+    return f"{', '.join(ids)} would press keys, but actions.keys is false: set it to true, or nothing happens"
+
+
 def _warnings(book: Book, spots: Mapping[str, Spot]) -> Iterator[Problem]:
     """The first overlaps; hundreds of them are one mistake."""
     found = overlaps(book, spots)

@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from agent.config.problems import unknown
+from agent.config.key_names import KEY_NAMES
+from agent.config.problems import did_you_mean, unknown
 from agent.config.settings import FORMS, Duration, Id, Model, Share
 from agent.core.rules.templates import FIELDS, fields_of
 
@@ -34,6 +35,7 @@ LETTERS = {"T": "thumbs_up", "F": "fist", "S": "stop", "O": "ok", "2": "two", "?
 NOBODY = "."  # in a case's timeline
 MIN_REPEAT_S = 0.05  # faster than frames come, it would be every frame
 
+NO_SUCH_KEY = 'no key is called "{}"; names are those of linux/input-event-codes.h, like KEY_ENTER'
 KEY_PATTERN = r"^KEY_[A-Z0-9_]+$"
 HTTP_PATTERN = r"^https?://[^\s]+$"
 LETTER_PATTERN = r"^[^.?\s]$"
@@ -76,6 +78,14 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
     return check
 
 
+def _key(name: str) -> str:
+    if name not in KEY_NAMES:
+        raise ValueError(
+            unknown("key", name, KEY_NAMES) if did_you_mean(name, KEY_NAMES) else NO_SUCH_KEY.format(name)
+        )
+    return name
+
+
 def _template(value: JsonValue) -> JsonValue:
     for field in fields_of(value):
         if field not in FIELDS:
@@ -94,7 +104,7 @@ TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day, json_schema_input_t
 Gestures = Annotated[
     list[Gesture], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]
-Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+Key = Annotated[str, Field(pattern=KEY_PATTERN), AfterValidator(_key)]
 Keys = Annotated[
     list[Key],
     BeforeValidator(_listed, json_schema_input_type=str | list[str]),
