@@ -18,6 +18,7 @@ from agent.core.interpreter import Interpreter, Understood
 from agent.core.latency import LatencyWindow
 from agent.core.rest import Rest
 from agent.core.rules import Book, World
+from agent.core.rules.words import public_target
 from agent.core.trace import Kind, Moment
 from agent.core.types import (
     Action,
@@ -378,7 +379,7 @@ class Loop:
         camera = next(iter(self._cameras), "test")
         actions = self._mind.rules.rehearse(known[rule], camera, self._clock())
         self._hand_over(Understood(actions=tuple(actions)))
-        return {"actions": [f"{action.kind} {action.target}" for action in actions]}, ""
+        return {"actions": [f"{a.kind} {public_target(a.kind, a.target)}" for a in actions]}, ""
 
     # How it fares.
 

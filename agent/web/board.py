@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.core.rules.words import public_target
 from agent.core.types import GestureEnded, GestureStarted
 from agent.web import messages
 from agent.web.feed import News, RulesInForce, RulesRefused, RuleWords, Turn, Vitals
@@ -121,7 +122,9 @@ class Board:
             goes_on = ts_ms - self._fired_ms.get(rule, 0.0) < AGAIN_MS
             self.fired[rule] += 1
             self._fired_ms[rule] = ts_ms
-            does = "; ".join(f"{a.kind} {a.target}" for a in turn.actions if a.rule == rule)
+            does = "; ".join(
+                f"{a.kind} {public_target(a.kind, a.target)}" for a in turn.actions if a.rule == rule
+            )
             fields = {"rule": rule, "camera": turn.camera, "ts_ms": ts_ms, "fired": self.fired[rule]}
             yield messages.message("rule", fields)
             if not goes_on:

@@ -14,7 +14,7 @@ import structlog
 from agent.config.settings import WebSettings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Book
-from agent.core.rules.words import doing, when
+from agent.core.rules.words import public_doing, when
 from agent.core.types import Frame, Sight
 from agent.web.board import About, Board
 from agent.web.feed import Feed, RulesInForce, RulesRefused, RuleWords, Turn, Vitals
@@ -137,7 +137,9 @@ class WebPage:
 
     def use(self, book: Book) -> None:
         """Other rules are in force."""
-        self.feed.put(RulesInForce(tuple(RuleWords(rule.id, when(rule), doing(rule)) for rule in book.rules)))
+        self.feed.put(
+            RulesInForce(tuple(RuleWords(rule.id, when(rule), public_doing(rule)) for rule in book.rules))
+        )
 
     def refuse(self, problem: str) -> None:
         """Other rules were wrong."""

@@ -32,8 +32,8 @@ class Tab:
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser, self._session = browser, session
         self.problems: list[str] = []  # what the page complained of: errors, refused loads, blocked scripts
-        self.requests: list[str] = []  # addresses that it asked for
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        self.requests: list[str] = []  # addresses that it asked for, once it is `watched`
+        for domain in ("Page", "Runtime", "Log"):
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
@@ -47,6 +47,10 @@ class Tab:
             self.problems.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
         elif method in {"Network.requestWillBeSent", "Network.webSocketCreated"}:
             self.requests.append(params["url"] if "url" in params else params["request"]["url"])
+
+    def watched(self) -> None:
+        """Note every request; costs the browser a message for each frame of its streams."""
+        self.send("Network.enable")
 
     def size(self, width: int, height: int, scale: float = 1, *, mobile: bool = False) -> None:
         self.send(
@@ -169,7 +173,9 @@ def chromium() -> Iterator[Browser]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            with connect(_address(Path(profile), process), max_size=None, ping_interval=None) as connection:
+            with connect(
+                _address(Path(profile), process), max_size=None, max_queue=None, ping_interval=None
+            ) as connection:
                 browser = Browser(connection)
                 yield browser
                 with suppress(Exception):

@@ -16,7 +16,6 @@ from browser import Browser, Tab, chromium, program
 from film import CLIP, ROOT, Agent, Film, Start
 
 SHOOTING = os.environ.get("GESTURE_AGENT_SCREENSHOTS")
-SPEED = 1 if SHOOTING else 3  # of the film: pictures show real figures
 
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it")
 
@@ -57,8 +56,8 @@ def opened(
 
 
 def settled(tab: Tab, agent: Agent, gesture: str) -> None:
-    """Let some gestures go by, then stay at one."""
-    tab.until(f"{FIRED} >= 3", "gestures in the log")
+    """Let a gesture go by (some, for a picture), then stay at one."""
+    tab.until(f"{FIRED} >= {4 if SHOOTING else 1}", "gestures in the log")
     agent.reel.still = MIDDLE[gesture]
     tab.until("document.querySelector('.hand.is-on')", "a gesture that is on")
     tab.until(
@@ -68,7 +67,7 @@ def settled(tab: Tab, agent: Agent, gesture: str) -> None:
 
 
 def test_the_page_shows_what_the_clip_shows(browser: Browser, clip: Film, start: Start, shoot):
-    agent = start(clip, speed=SPEED, rules=HOME)
+    agent = start(clip, rules=HOME)
     tab = opened(browser, agent, height=960)
     settled(tab, agent, "thumbs_up")
     tab.until("/\\d/.test(document.querySelector('#percentiles dd').textContent)", "the latency")
@@ -85,20 +84,23 @@ def test_the_page_shows_what_the_clip_shows(browser: Browser, clip: Film, start:
     assert tab.problems == []
 
 
-def test_it_loads_nothing_from_elsewhere(browser: Browser, clip: Film, start: Start):
-    agent = start(clip, speed=SPEED, preview=True)
-    tab = opened(browser, agent)
-    tab.until(f"{FIRED} >= 1", "a gesture")
+def test_it_loads_nothing_from_elsewhere(browser: Browser, start: Start):
+    agent = start(preview=True)
+    tab = browser.tab()
+    tab.watched()
+    tab.go(agent.page.url)
+    tab.until(f"{FIRED} >= 1 && document.querySelector('.has-picture')", "a gesture and a picture")
     tab.go(agent.page.url + "kiosk")
+    tab.until("document.querySelector('.ring-on')", "a gesture")
     ours = (agent.page.url, agent.page.url.replace("http", "ws"), "blob:", "about:")
     assert [url for url in tab.requests if not url.startswith(ours)] == []
-    assert any("/ws/kiosk" in url for url in tab.requests)
+    assert {url.rpartition("/")[2] for url in tab.requests} >= {"page", "kiosk", "front", "gesture-client.js"}
     assert tab.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read_in(browser: Browser, clip: Film, start: Start, shoot, scheme: str):
-    agent = start(clip, speed=SPEED, rules=HOME, preview=True)
+    agent = start(clip, rules=HOME, preview=True)
     tab = opened(browser, agent, height=960, prefers_color_scheme=scheme)
     settled(tab, agent, "ok")
     if scheme == "dark":
@@ -107,7 +109,7 @@ def test_every_text_can_be_read_in(browser: Browser, clip: Film, start: Start, s
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, clip: Film, start: Start, shoot):
-    agent = start(clip, speed=SPEED, rules=HOME)
+    agent = start(clip, rules=HOME)
     tab = opened(browser, agent, width=390, height=844)
     settled(tab, agent, "two")
     shoot(tab, "web-phone")
@@ -119,12 +121,12 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, clip: Fil
 
 
 def test_preview_is_off_unless_wanted_and_says_so_when_on(browser: Browser, clip: Film, start: Start, shoot):
-    without = opened(browser, start(clip, speed=SPEED))
+    without = opened(browser, start(clip))
     without.until(f"{FIRED} >= 1", "a gesture")
     assert without.run(
         "document.querySelector('canvas') === null && document.getElementById('preview-on').hidden"
     )
-    agent = start(clip, speed=SPEED, preview=True)
+    agent = start(clip, preview=True)
     tab = opened(browser, agent, height=960)
     tab.until("document.querySelector('.has-picture')", "a picture")
     settled(tab, agent, "ok")
@@ -226,7 +228,7 @@ def test_logging_in_with_the_token_in_the_address_leaves_none_there(
 
 
 def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: Start, shoot):
-    agent = start(clip, speed=SPEED)
+    agent = start(clip, speed=1 if SHOOTING else 2)
     tab = opened(browser, agent, "kiosk", 1280, 720)
     tab.run(Path(__file__).with_name("kiosk_notes.js").read_text(encoding="utf-8"))
     tab.until("acted.some(([gesture], i) => gesture === 'fist' && acted.length >= i + 5)", "a whole clip", 90)
@@ -251,7 +253,7 @@ def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: 
 def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
     browser: Browser, clip: Film, start: Start
 ):
-    agent = start(clip, speed=SPEED)
+    agent = start(clip)
     agent.reel.still = MIDDLE["ok"]
     tab = opened(browser, agent, "kiosk")
     tab.run(

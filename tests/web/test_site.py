@@ -121,6 +121,21 @@ def test_a_rule_is_tried_without_its_gesture(start: Start):
     assert [action.rule for action in agent.out.done if action.rule == "bell"] == ["bell"]
 
 
+def test_the_address_of_a_webhook_is_told_to_nobody(start: Start, rules: Path):
+    hook = """webhook = "http://me:pass@home.lan:8123/api/webhook/secret" """
+    rules.write_text(
+        RULES.replace('publish = { topic = "home/bell", payload = "ring" }', hook), encoding="utf-8"
+    )
+    agent = start()
+    assert post(agent.page.url, "/api/rules/bell/test").json["data"]["actions"] == [
+        "webhook http://home.lan:8123/..."
+    ]
+    told = ask(agent.page.url, "/api/state").body.decode()
+    assert "webhook http://home.lan:8123/..." in told
+    assert "secret" not in told
+    assert "pass" not in told
+
+
 def test_an_unknown_rule_is_answered_with_those_there_are(start: Start):
     answer = post(start().page.url, "/api/rules/cellar/test")
     assert (answer.status, answer.json["error"]) == (409, "no rule 'cellar'; there are lamp, bell")

@@ -22,6 +22,20 @@ def doing(rule: Rule) -> str:
     return "; ".join(_action(do.kind, do.target, do.payload) for do in rule.do)
 
 
+def public_target(kind: str, target: str) -> str:
+    """What whoever sees a page may see: of a webhook its server alone, for paths often hold a secret."""
+    if kind != "webhook":
+        return target
+    scheme, _, rest = target.partition("://")
+    server = rest.partition("/")[0].rpartition("@")[2]
+    return f"{scheme}://{server}/..."
+
+
+def public_doing(rule: Rule) -> str:
+    """As `doing`, for whoever sees a page."""
+    return "; ".join(_action(do.kind, public_target(do.kind, do.target), do.payload) for do in rule.do)
+
+
 def facts(rule: Rule) -> dict[str, Any]:
     """For programs."""
     return {
