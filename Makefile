@@ -123,8 +123,8 @@ test-etlt: $(VENV)/.test ## TAO's .etlt files through NVIDIA's own package, from
 	@tried=; for v in 3.10 3.12; do d=$(VENV)/etlt-$$v; \
 	  python$$v -c '' 2>/dev/null || { echo "python$$v is not here"; continue; }; \
 	  [ -f $$d/.ready ] || { python$$v -m venv $$d && \
+	    $$d/bin/python -m pip install --quiet --disable-pip-version-check cryptography && \
 	    $$d/bin/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-eff-tao-encryption && \
-	    $$d/bin/python -m pip install --quiet --disable-pip-version-check cffi cryptography && \
 	    touch $$d/.ready; } || exit 1; \
 	  GESTURE_AGENT_ETLT_PYTHON=$$PWD/$$d/bin/python $(BIN)/pytest tests/inference/nvidia/test_etlt.py || exit 1; tried=1; \
 	done; [ -n "$$tried" ] || echo "nothing was tried: NVIDIA's package wants Python 3.10 or 3.12"

@@ -146,22 +146,23 @@ def precision(decoders: dict[str, Decoder], scenes: int) -> Table:
     """Each decoder on the same scenes."""
     table = Table("joints found by", "noise", "recall", "precision", "false people", "error px, mean / p95")
     for noise in NOISES:
-        for name, run in decoders.items():
-            sums = np.zeros(4, np.int64)
-            errors: list[float] = []
-            for seed in range(scenes):
-                rng = np.random.default_rng(seed)
-                people = scene(rng)
-                heat, fields = weakened(*maps(people), rng)
-                heat = heat + rng.normal(0, noise, heat.shape).astype(np.float32)
-                fields = fields + rng.normal(0, noise, fields.shape).astype(np.float32)
-                *counts, wide = judge(run(heat, fields), [connected(p) for p in people])
-                sums += counts
-                errors += wide
-            truths, right, claimed, false = map(int, sums)
-            wide = f"{np.mean(errors):.2f} / {np.percentile(errors, 95):.2f}"
-            share = f"{right / max(claimed, 1):.4f}"
-            table.add_row(name, f"{noise}", f"{right / truths:.4f}", share, str(false), wide)
+        sums = {name: np.zeros(4, np.int64) for name in decoders}
+        errors: dict[str, list[float]] = {name: [] for name in decoders}
+        for seed in range(scenes):
+            rng = np.random.default_rng(seed)
+            people = scene(rng)
+            heat, fields = weakened(*maps(people), rng)
+            heat = heat + rng.normal(0, noise, heat.shape).astype(np.float32)
+            fields = fields + rng.normal(0, noise, fields.shape).astype(np.float32)
+            truth = [connected(p) for p in people]
+            for name, run in decoders.items():
+                *counts, wide = judge(run(heat, fields), truth)
+                sums[name] += counts
+                errors[name] += wide
+        for name, (truths, right, claimed, false) in sums.items():
+            wide_px = f"{np.mean(errors[name]):.2f} / {np.percentile(errors[name], 95):.2f}"
+            row = f"{right / truths:.4f}", f"{right / max(claimed, 1):.4f}", str(false), wide_px
+            table.add_row(name, f"{noise}", *row)
     return table
 
 

@@ -85,7 +85,7 @@ def _clip(settings: Settings, source: str, rules: Path | None, fps: float | None
     from agent.replay import Replay
 
     cache, taught = make_ready(settings), state_folder(settings.agent, os.environ)
-    book = _book(rules, labels_of(settings.recognition, taught), settings)
+    book = _book(rules, labels_of(settings.recognition, taught, cache), settings)
     return Replay(settings, source, cache, book, fps=fps, taught=taught)
 
 

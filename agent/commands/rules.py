@@ -11,7 +11,7 @@ import typer
 
 from agent.commands.options import AsJson, ConfigFile, RulesPath, examples, loaded
 from agent.commands.output import echo_json, echo_table, sign, warn
-from agent.config.folders import state_folder
+from agent.config.folders import cache_folder, state_folder
 from agent.config.problems import ConfigProblems
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def _read(path: Path | None, config: Path | None) -> tuple[Settings, tuple[str, 
     from agent.config.rule_files import read_rules
 
     settings = loaded(config).settings
-    labels = labels_of(settings.recognition, state_folder(settings.agent, os.environ))
+    state, cache = (folder(settings.agent, os.environ) for folder in (state_folder, cache_folder))
+    labels = labels_of(settings.recognition, state, cache)
     source = path or settings.agent.rules
     return settings, labels, read_rules(source, labels, settings.debounce, settings.camera or None)
 

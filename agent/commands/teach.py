@@ -125,14 +125,14 @@ def _camera(settings: Settings, name: str) -> CameraSettings:
 def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_json: bool) -> None:
     from agent.core.taught import left_out
     from agent.inference.background import background
-    from agent.inference.manifest import load_manifest
     from agent.inference.models import classifier_of
     from agent.inference.perception import build_perception
+    from agent.inference.store import manifest_of
     from agent.inference.taught import load_taught, must_fit, save_taught
     from agent.inference.taught import teach as fit
 
     cache, state = make_ready(settings), state_folder(settings.agent, os.environ)
-    manifest = load_manifest(settings.recognition.gestures)
+    manifest = manifest_of(settings.recognition.gestures, cache)
     before = load_taught(state)
     _check_name(name, manifest.labels, before, improve=improve)
     if manifest.output.embedding is None:

@@ -131,14 +131,14 @@ def how_to_decode(python: Path | None = None) -> str:
     text = f"to open an .etlt file NVIDIA's package {PACKAGE} is needed, which {who} not. "
     if python is None and version in PYTHONS:
         text += (
-            f"Install it: {sys.executable} -m pip install --no-deps {PACKAGE} && {sys.executable} -m pip "
-            "install cryptography. If pip finds none for this machine, use another Python or machine: "
+            f"Install it: {sys.executable} -m pip install cryptography && {sys.executable} -m pip install "
+            f"--no-deps {PACKAGE}. If pip finds none for this machine, use another Python or machine: "
         )
     else:
         text += f"NVIDIA builds it for Python {', '.join(PYTHONS[:-1])} and {PYTHONS[-1]} only: "
     return text + (
         "python3.12 -m venv etlt && "
-        f"etlt/bin/pip install --no-deps {PACKAGE} && etlt/bin/pip install cryptography, then say "
+        f"etlt/bin/pip install cryptography && etlt/bin/pip install --no-deps {PACKAGE}, then say "
         "--python etlt/bin/python. It can be done once on any machine: the ONNX file that comes out runs "
         "everywhere"
     )
