@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import http.client
 import json
-import socket
-import ssl
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +22,7 @@ from urllib.parse import urlsplit
 from agent import __version__
 from agent.errors import ModelError
 from agent.inference.disk import disk_is_full
+from agent.inference.nvidia.line_words import BrokenError, refused, unreachable
 
 TIMEOUT_S = 30.0  # without a single byte
 PIECE_BYTES = 1 << 18
@@ -56,7 +55,7 @@ def download(
         before = part.size
         try:
             _continue(url, part, progress, waiting.timeout_s)
-        except _BrokenError as exc:
+        except BrokenError as exc:
             failures = 1 if part.size > before else failures + 1
             if failures >= waiting.tries:
                 kept = f"; {part.size:,} bytes are kept, the next try goes on there" if part.size else ""
@@ -64,10 +63,6 @@ def download(
             time.sleep(waiting.pause_s * 2 ** (failures - 1))
         else:
             return part.done()
-
-
-class _BrokenError(Exception):
-    """The line or the server failed in a way that another try may mend."""
 
 
 class _Part:
@@ -122,7 +117,7 @@ class _Part:
 
 
 def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> None:
-    """From where it was left to the end. Raises `_BrokenError`, `ModelError`."""
+    """From where it was left to the end. Raises `BrokenError`, `ModelError`."""
     mark = part.mark(url)
     headers = {"User-Agent": f"gesture-agent/{__version__}", "Accept-Encoding": "identity"}
     if mark:
@@ -135,10 +130,10 @@ def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> No
         exc.close()
         if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.size:
             part.begin(url, None)
-            raise _BrokenError("what was kept does not fit the server's file") from exc
-        raise _refused(url, exc.code) from exc
+            raise BrokenError("what was kept does not fit the server's file") from exc
+        raise refused(url, exc.code) from exc
     except (urllib.error.URLError, OSError, http.client.HTTPException) as exc:
-        raise _unreachable(url, exc) from exc
+        raise unreachable(url, exc) from exc
 
 
 def _receive(url: str, answer: http.client.HTTPResponse, part: _Part, progress: Progress) -> None:
@@ -157,10 +152,10 @@ def _receive(url: str, answer: http.client.HTTPResponse, part: _Part, progress: 
         done += len(piece)
         progress(done, total)
     if total is not None and done < total:
-        raise _BrokenError(f"the line broke after {done:,} of {total:,} bytes")
+        raise BrokenError(f"the line broke after {done:,} of {total:,} bytes")
     if total is not None and done > total:
         part.begin(url, None)
-        raise _BrokenError(f"the server sent {done:,} bytes and had announced {total:,}")
+        raise BrokenError(f"the server sent {done:,} bytes and had announced {total:,}")
 
 
 def _mark(headers: Mapping[str, str]) -> str | None:
@@ -181,39 +176,3 @@ def _total(status: int, headers: Mapping[str, str], kept: int) -> int | None:
         total = (headers.get("Content-Range") or "").rpartition("/")[2]
         return int(total) if total.isdigit() else kept + int(length) if length.isdigit() else None
     return int(length) if length.isdigit() else None
-
-
-def _refused(url: str, code: int) -> Exception:
-    """A server's no, in words."""
-    said = f"{url}: the server answers {code} {_phrase(code)}"
-    by_hand = "download it with a browser and run `gesture-agent models import FILE`"
-    if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return ModelError(f"{said}: it wants a login, or does not serve this network; {by_hand}")
-    if code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        return ModelError(f"{said}: the file has moved; look for it on its page, {by_hand}")
-    if code == HTTPStatus.TOO_MANY_REQUESTS or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _BrokenError(f"the server answers {code} {_phrase(code)}; it is in trouble, try again later")
-    return ModelError(f"{said}; {by_hand}")
-
-
-def _phrase(code: int) -> str:
-    try:
-        return HTTPStatus(code).phrase
-    except ValueError:
-        return ""
-
-
-def _unreachable(url: str, exc: Exception) -> Exception:
-    """A broken line, in words."""
-    cause = exc.reason if isinstance(exc, urllib.error.URLError) else exc
-    host = urlsplit(url).hostname
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        why = f"the certificate of {host} is not trusted ({cause.verify_message})"
-        return ModelError(f"{url}: {why}; a proxy that looks inside? Then this machine must trust its own")
-    reasons = {
-        socket.gaierror: f"the name {host} is not known here; is there a network, is a proxy needed?",
-        TimeoutError: f"{host} does not answer; is there a network, is a proxy needed (https_proxy)?",
-        ConnectionRefusedError: f"{host} refuses the connection; is a proxy needed (https_proxy)?",
-    }
-    known = (text for kind, text in reasons.items() if isinstance(cause, kind))
-    return _BrokenError(next(known, f"the line broke ({cause or type(exc).__name__})"))

@@ -19,7 +19,8 @@ from agent.inference.disk import scratch_folder, write_whole
 from agent.inference.engine import load_engine
 from agent.inference.manifest import Manifest, engine_names, load_manifest
 from agent.inference.nvidia.etlt import decode
-from agent.inference.nvidia.fitting import Choices, Origin, as_toml, fit, renamed
+from agent.inference.nvidia.fitting import Choices, fit, renamed
+from agent.inference.nvidia.manifest_text import Origin, as_toml
 from agent.inference.nvidia.onnx_file import read_network
 from agent.inference.store import own_folder
 

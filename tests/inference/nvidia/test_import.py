@@ -19,8 +19,9 @@ from agent.inference.engine import load_engine
 from agent.inference.gestures import HandReader
 from agent.inference.manifest import FileSource, Manifest, load_manifest
 from agent.inference.nvidia.bodyposenet import BodyPoseNet
-from agent.inference.nvidia.fitting import Choices, Origin, as_toml
+from agent.inference.nvidia.fitting import Choices
 from agent.inference.nvidia.importing import Given, Imported, import_model, read_given
+from agent.inference.nvidia.manifest_text import Origin, as_toml
 from agent.inference.store import find, locate, manifest_of, statuses
 
 
