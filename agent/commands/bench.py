@@ -16,6 +16,8 @@ from agent.commands.options import AsJson, ConfigFile, duration, examples, loade
 from agent.commands.output import echo_json, echo_table, quiet_logs, warn
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agent.commands.bench_measure import Row, Task
     from agent.config.settings import RecognitionSettings
 
@@ -83,7 +85,7 @@ def bench(
     settings = loaded(config).settings
     cache = make_ready(settings)
     recognitions = _recognitions(settings.recognition, backend, precision)
-    tasks = _tasks(recognitions, _networks(settings.recognition, names), batch or [1, 2, 8])
+    tasks = _tasks(recognitions, _networks(settings.recognition, names), batch or [1, 2, 8], cache)
     clip = _clip(source) if loop and not names else None
     frames = frames_of(clip) if clip else []
     loops = _loops(recognitions) if frames else []
@@ -133,14 +135,16 @@ def _networks(recognition: RecognitionSettings, names: list[str] | None) -> list
     return list(dict.fromkeys(names or [*engines_of(recognition), REFERENCE]))
 
 
-def _tasks(recognitions: list[RecognitionSettings], networks: list[str], batches: list[int]) -> list[Task]:
+def _tasks(
+    recognitions: list[RecognitionSettings], networks: list[str], batches: list[int], cache: Path
+) -> list[Task]:
     """Networks of fixed batch are measured at theirs."""
     from agent.commands.bench_measure import Task
-    from agent.inference.manifest import load_manifest
+    from agent.inference.store import manifest_of
 
     tasks = []
     for name in networks:
-        fixed = load_manifest(name).input.batch
+        fixed = manifest_of(name, cache).input.batch
         for recognition in recognitions:
             tasks += [Task(name, recognition, size) for size in ([fixed] if fixed else batches)]
     return tasks

@@ -16,9 +16,9 @@ from agent.config.settings import CameraSettings, RecognitionSettings
 from agent.core.types import Floats, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
 from agent.inference.engine import Engine, EngineOptions, load_engine
-from agent.inference.manifest import Manifest, load_manifest
-from agent.inference.models import find
+from agent.inference.manifest import Manifest
 from agent.inference.perception import build_perception
+from agent.inference.store import find, manifest_of
 
 WARM_UP = 5  # runs that do not count: memory is touched, kernels are chosen
 AT_LEAST = 20  # runs, however short the time: a p99 of fewer says nothing
@@ -69,7 +69,7 @@ def device_name(backend: str) -> str:
 def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> Row:
     """Runs of random pictures, host memory to host memory. Raises `CannotStart`."""
     assert task.network  # noqa: S101 (a task of a network)
-    manifest = load_manifest(task.network)
+    manifest = manifest_of(task.network, cache_dir)
     recognition = task.recognition
     options = EngineOptions(cache_dir, recognition.tensorrt, manifest)
     path = find(task.network, cache_dir).path

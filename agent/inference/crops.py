@@ -16,15 +16,15 @@ from agent.inference.manifest import Input
 SHRINK_LIMIT = 2.0  # from this many source pixels per pixel on, bilinear sampling skips some: average first
 
 
-def cut(image: Image, box: Box, size: tuple[int, int]) -> Image:
-    """uint8 (*size, 3) in the colours of `image`: `box` scaled to fit (height, width), else black.
+def cut(image: Image, box: Box, size: tuple[int, int], fill: int = 0) -> Image:
+    """uint8 (*size, 3) in the colours of `image`: `box` scaled to fit (height, width), else `fill`.
 
     Where the target is not square, the box lies in its middle and the picture goes on at its sides.
     """
     how = sampling((image.shape[0], image.shape[1]), box, size)
     done = cv2.warpAffine(
         _shrunk(image, how), how.matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0),
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(fill, fill, fill),
     )  # fmt: skip
     return np.asarray(done, np.uint8)
 

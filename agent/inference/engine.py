@@ -80,9 +80,9 @@ class LooksItself(Engine, Protocol):
         """Whether it does so now."""
 
     def run_pieces(
-        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats]
+        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> dict[str, Floats]:
-        """As `run`, with the pieces as input `spec`; `more` holds the other inputs. Raises `EngineError`."""
+        """As `run`, with the pieces as input `spec`, `fill` beyond the picture; `more` holds other inputs."""
 
     def new_frames(self) -> None:
         """Pictures shown before are old: their arrays may hold others now."""
@@ -125,7 +125,9 @@ def load_engine(
     """
     chosen, _ = choose_backend(backend)
     if chosen in REMOTE_BACKENDS:
-        raise ModelError(f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server')
+        raise ModelError(
+            f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server'
+        )
     if chosen == "onnxruntime":
         return _made(name, path, chosen, threads=threads)
     options = options or EngineOptions()

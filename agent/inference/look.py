@@ -16,10 +16,14 @@ def looks_itself(engine: Engine) -> bool:
 
 
 def look(
-    engine: Engine, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats] | None = None
+    engine: Engine,
+    pieces: Sequence[Piece],
+    spec: Input,
+    more: Mapping[str, Floats] | None = None,
+    fill: int = 0,
 ) -> dict[str, Floats]:
-    """All outputs for all pieces, in one batch. Raises `EngineError`."""
+    """All outputs for all pieces; `fill` is the grey beyond the picture. Raises `EngineError`."""
     if isinstance(engine, LooksItself) and engine.cuts_itself:
-        return engine.run_pieces(pieces, spec, more or {})
-    cuts = [cut(image, box, spec.size) for image, box in pieces]
+        return engine.run_pieces(pieces, spec, more or {}, fill)
+    cuts = [cut(image, box, spec.size, fill) for image, box in pieces]
     return engine.run({spec.name: fill_batch(cuts, spec), **(more or {})})

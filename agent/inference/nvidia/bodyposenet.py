@@ -17,6 +17,7 @@ from agent.core.types import Box, Floats, Image, Pose
 from agent.errors import EngineError, ModelError
 from agent.inference.bodies import Person
 from agent.inference.engine import Engine, Shape
+from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
 from agent.inference.nvidia.assembly import Decoding, decode
 from agent.inference.nvidia.skeleton import FIELDS, HEATMAPS, JOINTS, Skeleton
@@ -58,17 +59,26 @@ class BodyPoseNet:
         """Everybody in a picture (BGR), in its pixels, the surest first. Raises `EngineError`."""
         watch = watch or Stopwatch()
         with watch.stage("body"):
-            picture, scale, shift = letterboxed(image, self._size)
-            feed = np.zeros((self._batch, *picture.shape), np.float32)
-            if self._manifest.input.color == "RGB":
-                picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-            cv2.LUT(picture, self._table, dst=feed[0])
-            results = self._engine.run({self._manifest.input.name: feed})
+            results, scale, shift = self._run(image)
         with watch.stage("decode"):
             heatmaps, fields = results[self._heatmaps][0], results[self._fields][0]
             _check(self._engine.name, heatmaps, fields)
             people = decode(heatmaps, fields, self._size, self._decoding)
         return [_pose(skeleton, scale, shift) for skeleton in people]
+
+    def _run(self, image: Image) -> tuple[dict[str, Floats], Floats, Floats]:
+        """What the network says, and scale and shift as of `letterboxed`."""
+        spec = self._manifest.input
+        if looks_itself(self._engine):
+            spec = spec.model_copy(update={"shape": ("N", *self._size, 3), "layout": "NHWC"})
+            box, scale, shift = framed(image, self._size)
+            return look(self._engine, [(image, box)], spec, fill=PAD), scale, shift
+        picture, scale, shift = letterboxed(image, self._size)
+        feed = np.zeros((self._batch, *picture.shape), np.float32)
+        if spec.color == "RGB":
+            picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        cv2.LUT(picture, self._table, dst=feed[0])
+        return self._engine.run({spec.name: feed}), scale, shift
 
 
 class BodyPoseTracker:
@@ -100,6 +110,15 @@ def letterboxed(image: Image, size: tuple[int, int]) -> tuple[Image, Floats, Flo
     canvas[top : top + high, left : left + wide] = cv2.resize(image, (wide, high), interpolation=how)
     scale = np.array([wide / width, high / height], np.float32)
     return canvas, scale, np.array([left, top], np.float32)
+
+
+def framed(image: Image, size: tuple[int, int]) -> tuple[Box, Floats, Floats]:
+    """The box to cut for the picture of `letterboxed`, to a fraction of a pixel, with scale and shift."""
+    height, width = image.shape[:2]
+    share = min(size[0] / height, size[1] / width)
+    shift = np.array([(size[1] - width * share) / 2, (size[0] - height * share) / 2], np.float32)
+    box = Box(width / 2, height / 2, min(size) / share)
+    return box, np.array([share, share], np.float32), shift
 
 
 def output_with(name: str, outputs: Mapping[str, Shape], channels: int) -> str:

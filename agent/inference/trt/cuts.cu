@@ -10,9 +10,9 @@
 #define CUT 11
 
 static __device__ __forceinline__ float sample(
-    const unsigned char *frame, int pitch, const float *cut, int x, int y, int channel) {
+    const unsigned char *frame, int pitch, const float *cut, int x, int y, int channel, float fill) {
   const int left = (int)cut[6], top = (int)cut[7], wide = (int)cut[8], high = (int)cut[9], factor = (int)cut[10];
-  if (x < 0 || y < 0 || x >= wide || y >= high) return 0.0f;  // black beyond the picture
+  if (x < 0 || y < 0 || x >= wide || y >= high) return fill;  // beyond the picture
   const unsigned char *at = frame + (long long)(top + y * factor) * pitch + (left + x * factor) * 3 + channel;
   if (factor == 1) return (float)*at;
   int sum = 0;  // the mean of a block: a pixel of the shrunk picture
@@ -23,7 +23,7 @@ static __device__ __forceinline__ float sample(
 
 extern "C" __global__ void cut_and_normalise(
     const unsigned char *frame, int pitch, const float *cuts, float *out, int out_width, int out_height,
-    int channels_last, int reverse, float offset, float scale) {
+    int channels_last, int reverse, float fill, float offset, float scale) {
   const int u = blockIdx.x * blockDim.x + threadIdx.x, v = blockIdx.y * blockDim.y + threadIdx.y;
   if (u >= out_width || v >= out_height) return;
   const int number = blockIdx.z, area = out_width * out_height;
@@ -35,12 +35,12 @@ extern "C" __global__ void cut_and_normalise(
   const int x0 = inside ? (int)x_floor : -2, y0 = inside ? (int)y_floor : -2;
   const float right = x - x_floor, low = y - y_floor;
   for (int channel = 0; channel < 3; ++channel) {
-    float value = 0.0f;
+    float value = fill;
     if (inside) {
-      const float upper = sample(frame, pitch, cut, x0, y0, channel) * (1.0f - right) +
-                          sample(frame, pitch, cut, x0 + 1, y0, channel) * right;
-      const float lower = sample(frame, pitch, cut, x0, y0 + 1, channel) * (1.0f - right) +
-                          sample(frame, pitch, cut, x0 + 1, y0 + 1, channel) * right;
+      const float upper = sample(frame, pitch, cut, x0, y0, channel, fill) * (1.0f - right) +
+                          sample(frame, pitch, cut, x0 + 1, y0, channel, fill) * right;
+      const float lower = sample(frame, pitch, cut, x0, y0 + 1, channel, fill) * (1.0f - right) +
+                          sample(frame, pitch, cut, x0 + 1, y0 + 1, channel, fill) * right;
       value = rintf(upper * (1.0f - low) + lower * low);  // OpenCV's cut is of whole numbers
     }
     const int plane = reverse ? 2 - channel : channel;

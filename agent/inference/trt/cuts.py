@@ -48,7 +48,15 @@ class Cutter:
         self._memory = device.memory(self._table.nbytes)
 
     def cut(
-        self, upload: Upload, boxes: Sequence[Box], spec: Input, *, target: Memory, first: int, stream: Stream
+        self,
+        upload: Upload,
+        boxes: Sequence[Box],
+        spec: Input,
+        *,
+        target: Memory,
+        first: int,
+        stream: Stream,
+        fill: int = 0,
     ) -> None:
         """Start to cut boxes of one picture; they become the input's pictures from `first` on.
 
@@ -63,7 +71,7 @@ class Cutter:
             upload.memory.address, np.int32(upload.pitch), self._memory.address + first * NUMBERS * 4,
             target.address + first * 3 * height * width * 4, np.int32(width), np.int32(height),
             np.int32(spec.layout == "NHWC"), np.int32(spec.color == "RGB"),
-            np.float32(spec.offset), np.float32(spec.scale),
+            np.float32(fill), np.float32(spec.offset), np.float32(spec.scale),
         ]  # fmt: skip
         self._kernel.launch(grid, BLOCK, arguments, stream)
 

@@ -82,7 +82,7 @@ class TensorRtEngine:
             return self._launch(session, max(len(array) for array in inputs.values()))
 
     def run_pieces(
-        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats]
+        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> dict[str, Floats]:
         """See `LooksItself.run_pieces`."""
         session = self._open()
@@ -90,10 +90,12 @@ class TensorRtEngine:
         for first in range(0, len(pieces), session.max_batch):
             last = first + session.max_batch
             rest = {name: array[first:last] for name, array in more.items()}
-            parts.append(self.start_pieces(pieces[first:last], spec, rest).result())
+            parts.append(self.start_pieces(pieces[first:last], spec, rest, fill).result())
         return _joined(parts, self.outputs)
 
-    def start_pieces(self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats]) -> Pending:
+    def start_pieces(
+        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
+    ) -> Pending:
         """As `start`, the pictures cut on the device."""
         session, gallery = self._ready(), self._room.gallery
         if self._cutter is None:
@@ -105,7 +107,9 @@ class TensorRtEngine:
                 upload = gallery.show(image, session.stream)
                 boxes = [box for _, box in pieces[first:last]]
                 target = session.inputs[spec.name].device
-                self._cutter.cut(upload, boxes, spec, target=target, first=first, stream=session.stream)
+                self._cutter.cut(
+                    upload, boxes, spec, target=target, first=first, stream=session.stream, fill=fill
+                )
             for name, array in more.items():
                 host = session.inputs[name].host[: len(array)]
                 np.copyto(host, array)

@@ -9,8 +9,7 @@ from pathlib import Path
 from agent.config.settings import TensorRtSettings
 from agent.errors import ModelError
 from agent.inference.engine import EngineOptions
-from agent.inference.manifest import load_manifest
-from agent.inference.models import find
+from agent.inference.store import find, manifest_of
 from agent.inference.trt.device import Device
 from agent.inference.trt.driver import NoGpuError
 from agent.inference.trt.library import Library, find_library
@@ -58,7 +57,7 @@ def orders_of(
     """One for every network. Raises `ModelError` when a network is unknown or not here."""
     orders = []
     for name in names:
-        options = EngineOptions(place.cache_dir, settings, load_manifest(name, engines))
+        options = EngineOptions(place.cache_dir, settings, manifest_of(name, place.cache_dir, engines))
         path = find(name, place.cache_dir, engines).path
         orders.append(Order(place.library, place.device, place.cache_dir, name, path, options))
     return orders

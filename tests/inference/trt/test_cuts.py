@@ -19,6 +19,7 @@ from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.crops import cut, fill_batch, letterbox
 from agent.inference.manifest import Input
+from agent.inference.nvidia.bodyposenet import PAD, framed, letterboxed
 from agent.inference.trt import cuts
 from agent.inference.trt.compile import compile_here, with_nvcc
 from agent.inference.trt.cuts import Cutter
@@ -34,14 +35,14 @@ def noise(width: int, height: int, seed: int = 1) -> Image:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def on_device(image: Image, boxes: list[Box], spec: Input) -> Floats:
+def on_device(image: Image, boxes: list[Box], spec: Input, fill: int = 0) -> Floats:
     device = HostDevice()
     height, width = spec.size
     shape = (3, height, width) if spec.layout == "NCHW" else (height, width, 3)
     result = np.zeros((len(boxes), *shape), np.float32)
     target, stream = device.memory(result.nbytes), device.stream()
     gallery, cutter = Gallery(device), Cutter(device, len(boxes))
-    cutter.cut(gallery.show(image, stream), boxes, spec, target=target, first=0, stream=stream)
+    cutter.cut(gallery.show(image, stream), boxes, spec, target=target, first=0, stream=stream, fill=fill)
     device.download(result, target, stream)
     return result
 
@@ -100,6 +101,27 @@ def test_many_hands_of_one_frame_are_cut_in_one_launch() -> None:
 def test_what_lies_beyond_the_frame_is_black() -> None:
     far = [Box(-5000, 90, 40), Box(50, 1e7, 900), Box(1e9, 1e9, 1e6, 1.0)]
     assert on_device(noise(100, 100), far, PLAIN).max() == 0
+
+
+def test_what_lies_beyond_the_frame_can_be_another_grey() -> None:
+    image, boxes = noise(200, 100), [Box(0, 0, 120, 0.4), letterbox(noise(200, 100))]
+    expected = fill_batch([cut(image, box, PLAIN.size, fill=128) for box in boxes], PLAIN)
+    found = on_device(image, boxes, PLAIN, fill=128)
+    assert np.abs(found - expected).max() <= MOST
+    assert found[1, :, 0, 32].tolist() == [128, 128, 128]
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])
+def test_a_whole_frame_for_bodyposenet_is_the_one_that_opencv_makes(size: tuple[int, int]) -> None:
+    spec = Input(name="x", shape=("N", 288, 384, 3), layout="NHWC", offset=0.0, scale=1.0)
+    image = np.asarray(cv2.GaussianBlur(noise(*size), (0, 0), 6), np.uint8)
+    picture, scale, shift = letterboxed(image, spec.size)
+    box, own_scale, own_shift = framed(image, spec.size)
+    found = on_device(image, [box], spec, fill=PAD)[0]
+    apart = np.abs(found - picture[..., ::-1])
+    assert apart.mean() < 1.0
+    corner = np.array(size, np.float32)
+    assert np.abs((corner * own_scale + own_shift) - (corner * scale + shift)).max() < 1.0
 
 
 def test_a_part_of_an_array_is_uploaded_row_by_row() -> None:
