@@ -36,8 +36,8 @@ def run(tmp_path: Path) -> Run:
     """In a folder of its own, with nothing of the developer's own settings."""
     (tmp_path / "config.toml").write_text(SETTINGS)
     (tmp_path / "rules").mkdir()
-    strange = ("GESTURE_AGENT", "XDG_", "CACHE_", "STATE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
+    strange = ("GESTURE_AGENT", "XDG_", "CACHE_", "STATE_", "HTTP_PROXY", "ALL_PROXY")
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(strange)}
 
     def start(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

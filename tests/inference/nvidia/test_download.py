@@ -24,6 +24,14 @@ CONTENT = bytes(range(256)) * 8192  # 2 MiB
 AT_ONCE = Waiting(timeout_s=5.0, pause_s=0.0, tries=4)
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loopback is asked, and nobody on the way to it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 def test_a_file_comes_whole_with_its_progress(tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     with serving(Served(CONTENT)) as url:
