@@ -3,7 +3,7 @@
   window.acted = [];
   window.rings = [];
   document.addEventListener("kiosk-acted", ({ detail }) => {
-    const chosen = document.querySelector("[aria-current=true] .label").innerText;
+    const chosen = document.querySelector("[aria-current=true] .label").textContent;
     acted.push([detail.gesture, document.body.dataset.view, chosen]);
   });
   const note = ({ target }) => rings.push(parseFloat(target.getAttribute("stroke-dasharray")));

@@ -91,8 +91,8 @@ export class GestureClient extends EventTarget {
     this.#hands.set(camera, hands);
     const now = this.#count();
     if (now && !before) this.#emit("hand", hands[0]);
-    const rings = hands.filter((hand) => hand.gesture && hand.phase !== "releasing");
-    for (const hand of hands) if (!rings.includes(hand)) this.#chosen.delete(hand.id);
+    const rings = hands.filter((hand) => hand.gesture); // one that flickers is still the same hold
+    for (const hand of hands) if (!hand.gesture) this.#chosen.delete(hand.id);
     for (const hand of rings) this.#dwellOn(camera, hand);
     this.#ring(camera, rings);
     if (before && !now) this.#forget();

@@ -88,7 +88,7 @@ const gestures = new GestureClient();
 gestures.addEventListener("ring", ({ detail: { gesture, ring, phase } }) => {
   for (const [name, { ring: drawn, element }] of legend) {
     const its = name === gesture;
-    drawn.show(name, its ? ring : 0, its && phase === "on");
+    drawn.show(name, its ? ring : 0, its && phase !== "forming");
     element.classList.toggle("is-forming", its);
   }
 });
