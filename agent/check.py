@@ -44,7 +44,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
     cache = cache_folder(settings.agent, environ)
     yield check_backend(settings.recognition)
     yield from check_models(settings.recognition, cache)
-    yield check_rules(settings, state_folder(settings.agent, environ))
+    yield check_rules(settings, state_folder(settings.agent, environ), cache)
     yield check_folder("state", state_folder(settings.agent, environ))
     yield from check_cameras(settings.camera)
     yield check_broker(settings.mqtt, settings.agent.id)
@@ -123,29 +123,29 @@ def _check_model(name: str, cache_dir: Path) -> Verdict:
         return Verdict("model", name, "fail", str(exc).removeprefix(f"{name}: "))
 
 
-def labels_of(recognition: RecognitionSettings, state_dir: Path) -> tuple[str, ...]:
+def labels_of(recognition: RecognitionSettings, state_dir: Path, cache_dir: Path) -> tuple[str, ...]:
     """The classifier's labels (the built-in ones where its manifest is not there to ask), and the taught.
 
     Raises `ConfigError` when what was taught cannot be read.
     """
-    from agent.inference.manifest import load_manifest
+    from agent.inference.store import manifest_of
     from agent.inference.taught import taught_labels
 
     try:
-        labels = load_manifest(recognition.gestures).labels or LABELS
+        labels = manifest_of(recognition.gestures, cache_dir).labels or LABELS
     except ModelError:
         labels = LABELS
     return taught_labels(state_dir, labels)
 
 
-def check_rules(settings: Settings, state_dir: Path) -> Verdict:
+def check_rules(settings: Settings, state_dir: Path, cache_dir: Path) -> Verdict:
     """Whether the rules can be read, and do what their cases say."""
     from agent.config.rule_cases import run_cases
     from agent.config.rule_files import keys_at_rest, read_rules
 
     source = settings.agent.rules
     try:
-        labels = labels_of(settings.recognition, state_dir)
+        labels = labels_of(settings.recognition, state_dir, cache_dir)
         rules = read_rules(source, labels, settings.debounce, settings.camera or None)
     except ConfigProblems as exc:
         return Verdict("rules", str(source), "fail", "\n".join(map(str, exc.problems)))
@@ -154,7 +154,11 @@ def check_rules(settings: Settings, state_dir: Path) -> Verdict:
     failed = [result for result in run_cases(rules.cases, labels, settings.debounce) if not result.passed]
     text = f"{len(rules.book.rules)} rules, {len(rules.cases) - len(failed)} of {len(rules.cases)} cases pass"
     keys = None if settings.actions.keys else keys_at_rest(rules.book)
-    doubts = [*map(str, rules.warnings), *([keys] if keys else []), *(f"case fails: {result.case.title}" for result in failed)]
+    doubts = [
+        *map(str, rules.warnings),
+        *([keys] if keys else []),
+        *(f"case fails: {result.case.title}" for result in failed),
+    ]
     return Verdict("rules", str(source), "warn" if doubts else "ok", "\n".join([text, *doubts]))
 
 
