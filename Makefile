@@ -143,18 +143,13 @@ test-triton: $(VENV)/.test ## our networks on a real Triton Inference Server (x8
 	@$(AGENT) models fetch
 	@GESTURE_AGENT_TRITON=$(TRITON) $(BIN)/pytest tests/inference/triton_real.py --timeout 600
 
-bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
-	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)
-
-clean: ## removes the virtual environment and the caches of the tools
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
-bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
-	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)
-
-clean: ## removes the virtual environment and the caches of the tools
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which needs no GPU for that (x86-64; 96 MB); with a GPU: all of it
 	@$(PIP) 'tensorrt-rtx-cu13-libs>=1.7' 'tensorrt-rtx-cu13-bindings>=1.7'
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/inference/trt --timeout 600
 
+bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
+	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)
+
+clean: ## removes the virtual environment and the caches of the tools
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
