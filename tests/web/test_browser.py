@@ -59,11 +59,8 @@ def settled(tab: Tab, agent: Agent, gesture: str) -> None:
     """Let a gesture go by (some, for a picture), then stay at one."""
     tab.until(f"{FIRED} >= {4 if SHOOTING else 1}", "gestures in the log")
     agent.reel.still = MIDDLE[gesture]
-    tab.until("document.querySelector('.hand.is-on')", "a gesture that is on")
-    tab.until(
-        f"document.querySelector('.hand .name').textContent.toLowerCase() === {gesture.replace('_', ' ')!r}",
-        gesture,
-    )
+    name = "document.querySelector('.hand.is-on .name')?.textContent.toLowerCase()"
+    tab.until(f"{name} === {gesture.replace('_', ' ')!r}", gesture)
 
 
 def test_the_page_shows_what_the_clip_shows(browser: Browser, clip: Film, start: Start, shoot):

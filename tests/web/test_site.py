@@ -122,7 +122,7 @@ def test_a_rule_is_tried_without_its_gesture(start: Start):
 
 
 def test_the_address_of_a_webhook_is_told_to_nobody(start: Start, rules: Path):
-    hook = """webhook = "http://me:pass@home.lan:8123/api/webhook/secret" """
+    hook = """webhook = { url = "http://me:pass@home.lan:8123/api/webhook/secret" }"""
     rules.write_text(
         RULES.replace('publish = { topic = "home/bell", payload = "ring" }', hook), encoding="utf-8"
     )
