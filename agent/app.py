@@ -32,8 +32,9 @@ from agent.core.types import NO_GESTURE
 from agent.delivery.delivery import Delivery
 from agent.delivery.drain import OnPublished
 from agent.errors import ConfigError
+from agent.inference.ahead import Ahead
 from agent.inference.engine import choose_backend
-from agent.inference.perception import build_perception
+from agent.inference.perception import Perception, build_perception
 from agent.loop import Hooks, Loop
 from agent.service.systemd import Notifier, Watchdog
 from agent.service.trace import FOLDER, Ring
@@ -169,7 +170,7 @@ class Agent:
             hooks = replace(hooks, looked=page.looked, understood=page.understood, rules_refused=page.refuse)
         self.loop = Loop(
             frames=self._frames,
-            eyes=self._perception,
+            eyes=self._eyes(),
             mind=self._mind,
             out=self.delivery,
             rest=settings.rest,
@@ -224,6 +225,12 @@ class Agent:
         self.delivery.close()
         self._perception.close()
         log.info("agent_stopped")
+
+    def _eyes(self) -> Perception | Ahead:
+        """One frame ahead where the settings say so, and a GPU works while the CPU goes on."""
+        on_gpu = set(self._perception.backends.values()) == {"tensorrt"}
+        ahead = self.settings.recognition.tensorrt.overlap and on_gpu
+        return Ahead(self._perception) if ahead else self._perception
 
     def _preparing(self, line: str, seconds: float) -> None:
         """The start takes long, as when TensorRT builds its plans: systemd shall see why, and wait."""

@@ -157,6 +157,7 @@ class TensorRtSettings(Model):
         Annotated[int, Field(ge=1, le=64)],
     ] = (1, 2, 8)
     frames: Literal["gpu", "cpu"] = "gpu"
+    overlap: bool = False
     calibration: Path | None = None
     workspace_bytes: Annotated[int, Field(ge=16_000_000)] = 1_000_000_000
     fallback: bool = False

@@ -71,6 +71,13 @@ class RemoteEngine(Engine, Protocol):
         """Of the network, as its server counts; None before it was ever there."""
 
 
+class Started(Protocol):
+    """A run that goes on by itself."""
+
+    def result(self) -> dict[str, Floats]:
+        """All outputs, once they are there. Raises `EngineError`."""
+
+
 @runtime_checkable
 class LooksItself(Engine, Protocol):
     """An engine that cuts its input out of pictures by itself, where they lie: on the GPU."""
@@ -83,6 +90,15 @@ class LooksItself(Engine, Protocol):
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> dict[str, Floats]:
         """As `run`, with the pieces as input `spec`, `fill` beyond the picture; `more` holds other inputs."""
+
+    @property
+    def max_batch(self) -> int:
+        """Pieces that `start_pieces` takes."""
+
+    def start_pieces(
+        self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
+    ) -> Started:
+        """Begin what `run_pieces` does, and come back at once."""
 
     def new_frames(self) -> None:
         """Pictures shown before are old: their arrays may hold others now."""

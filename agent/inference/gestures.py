@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.crops import cut, fill_batch, points_in_picture
-from agent.inference.engine import Engine
+from agent.inference.engine import Engine, LooksItself
 from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
 
@@ -93,19 +93,36 @@ class HandReader:
         batches = (crops[start : start + step] for start in range(0, len(crops), step))
         return [readout for batch in batches for readout in self._read_batch(batch)]
 
+    def start_crops(self, crops: Sequence[Crop]) -> Callable[[], list[Readout]]:
+        """As `read_crops`, begun now where the engine works by itself meanwhile; call what comes back."""
+        engine, spec = self._engine, self.manifest.input
+        ahead = isinstance(engine, LooksItself) and engine.cuts_itself and not spec.batch
+        if not isinstance(engine, LooksItself) or not ahead or not 0 < len(crops) <= engine.max_batch:
+            return lambda: self.read_crops(crops)
+        pieces = [(crop.image, crop.box) for crop in crops]
+        started = engine.start_pieces(pieces, spec, self._angles(crops))
+        return lambda: self._readouts(crops, started.result(), len(crops))
+
+    def _angles(self, crops: Sequence[Crop]) -> dict[str, Floats]:
+        name = self.manifest.input.angle
+        return {name: np.array([[crop.box.angle] for crop in crops], np.float32)} if name else {}
+
     def _read_batch(self, crops: Sequence[Crop]) -> list[Readout]:
-        spec, names = self.manifest.input, self._names
+        spec = self.manifest.input
         spare = (spec.batch or 0) - len(crops)  # a network of fixed batch wants it full
         fill = [*crops, *[crops[-1]] * spare]
-        more = {spec.angle: np.array([[c.box.angle] for c in fill], np.float32)} if spec.angle else {}
+        more = self._angles(fill)
         if fill and all(crop.whole for crop in fill):
             results = look(self._engine, [(crop.image, crop.box) for crop in fill], spec, more)
         else:
             results = self._engine.run({spec.name: fill_batch([crop.image for crop in fill], spec), **more})
-        if short := [n for n in names.values() if n not in results or len(results[n]) != len(fill)]:
-            raise EngineError(
-                f"{self.manifest.name}: {len(fill)} crops in, outputs {short} do not have as many"
-            )
+        return self._readouts(crops, results, len(fill))
+
+    def _readouts(self, crops: Sequence[Crop], results: dict[str, Floats], count: int) -> list[Readout]:
+        """Of a run over `count` crops, `crops` the first of them."""
+        names = self._names
+        if short := [n for n in names.values() if n not in results or len(results[n]) != count]:
+            raise EngineError(f"{self.manifest.name}: {count} crops in, outputs {short} do not have as many")
         return [
             self._readout(crop.box, {key: results[name][row] for key, name in names.items()})
             for row, crop in enumerate(crops)

@@ -53,6 +53,25 @@ class _Eye:
     hands: HandFinder
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A frame and the bodies in it."""
+
+    frame: Frame
+    people: list[Person]
+    watch: Stopwatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """Where hands may be in some frames; `readouts` waits for what the classifier says of all of them."""
+
+    looks: Sequence[Look]
+    found: list[list[Candidate]]
+    readouts: Callable[[], list[Readout]]
+    watch: Stopwatch
+
+
 class Perception:
     """All that looks at pictures. Not for two threads at once."""
 
@@ -89,20 +108,43 @@ class Perception:
         for remote in self._remotes:
             if remote.away is not None:
                 raise EngineAway(remote.away)  # before work is done that would be for nothing
+        return self.settle(self.search(self.look(frames)))
+
+    def look(self, frames: Sequence[Frame]) -> list[Look]:
+        """The first third of `see`: the bodies in each frame."""
         self._new_frames()
-        looks = [self._look(frame) for frame in frames]
+        looks = []
+        for frame in frames:
+            watch = Stopwatch()
+            bodies = self._eye_of(frame.camera).bodies
+            looks.append(Look(frame, bodies.see(frame.image, frame.at, watch) if bodies else [], watch))
+        return looks
+
+    def search(self, looks: Sequence[Look]) -> Search:
+        """The second: where hands may be; their classification begins. The frames before are settled."""
+        found = [
+            self._eye_of(look.frame.camera).hands.propose(
+                look.frame.image, look.frame.at, look.people, look.watch
+            )
+            for look in looks
+        ]
         together = Stopwatch()
         with together.stage("crop"):
             crops = [
-                self._reader.crop(frame.image, candidate.box)
-                for frame, (_, found, _) in zip(frames, looks, strict=True)
-                for candidate in found
+                self._reader.crop(look.frame.image, candidate.box)
+                for look, candidates in zip(looks, found, strict=True)
+                for candidate in candidates
             ]
         with together.stage("classifier"):
-            readouts = iter(self._reader.read_crops(crops))
+            return Search(looks, found, self._reader.start_crops(crops), together)
+
+    def settle(self, search: Search) -> list[Sight]:
+        """The last: what the classifier says, and the hands that are really there."""
+        with search.watch.stage("classifier"):
+            readouts = iter(search.readouts())
         return [
-            self._sight(frame, people, found, [next(readouts) for _ in found], {**watch.ms, **together.ms})
-            for frame, (people, found, watch) in zip(frames, looks, strict=True)
+            self._sight(look, found, [next(readouts) for _ in found], {**look.watch.ms, **search.watch.ms})
+            for look, found in zip(search.looks, search.found, strict=True)
         ]
 
     def see_still(self, image: Image) -> list[SeenHand]:
@@ -150,23 +192,16 @@ class Perception:
         """Close all networks."""
         self._close()
 
-    def _look(self, frame: Frame) -> tuple[list[Person], list[Candidate], Stopwatch]:
-        eye = self._eyes.get(frame.camera)
-        if eye is None:
-            eye = self._eyes[frame.camera] = self._new_eye()
-        watch = Stopwatch()
-        people = eye.bodies.see(frame.image, frame.at, watch) if eye.bodies else []
-        return people, eye.hands.propose(frame.image, frame.at, people, watch), watch
+    def _eye_of(self, camera: str) -> _Eye:
+        if camera not in self._eyes:
+            self._eyes[camera] = self._new_eye()
+        return self._eyes[camera]
 
     def _sight(
-        self,
-        frame: Frame,
-        people: list[Person],
-        found: list[Candidate],
-        readouts: list[Readout],
-        ms: dict[str, float],
+        self, look: Look, found: list[Candidate], readouts: list[Readout], ms: dict[str, float]
     ) -> Sight:
-        hands = self._eyes[frame.camera].hands.settle(frame.at, found, readouts)
+        frame, people = look.frame, look.people
+        hands = self._eye_of(frame.camera).hands.settle(frame.at, found, readouts)
         return Sight(
             camera=frame.camera,
             at=frame.at,

@@ -18,6 +18,7 @@ static __device__ __forceinline__ float sample(
   int sum = 0;  // the mean of a block: a pixel of the shrunk picture
   for (int row = 0; row < factor; ++row, at += pitch)
     for (int column = 0; column < factor; ++column) sum += at[column * 3];
+  if (factor == 2) return (float)((sum + 2) / 4);  // OpenCV rounds a half up here, to even elsewhere
   return rintf((float)sum / (float)(factor * factor));
 }
 

@@ -69,6 +69,8 @@ class Gallery:
 
     def _upload(self, image: Image) -> Upload:
         place = self._place_for(image)
+        self._places.remove(place)  # in order of use: what is taken next is what nobody cuts from any more
+        self._places.append(place)
         for reader in place.readers:  # cuts of the picture that was here before
             self._stream.after(reader)
         place.readers.clear()

@@ -25,7 +25,7 @@ from agent.inference.trt.library import Library
 from agent.inference.trt.rooms import Room
 
 WITH_CALIBRATORS = ("8.6.1", "10.13.0")
-GESTURES = engines_folder() / "gesturenet" / "gesturenet_fp16.onnx"
+GESTURES = engines_folder() / "gesturenet" / load_manifest("gesturenet").source.file  # type: ignore[union-attr]
 NVIDIAS_FILE = b"TRT-8501-EntropyCalibration2\ninput_1: 3c010a14\n"
 
 

@@ -18,7 +18,7 @@ from agent.inference.models import locate
 from agent.inference.trt import precision
 from agent.inference.trt.calibration import feeds_of, fingerprint
 
-GESTURES = engines_folder() / "gesturenet" / "gesturenet_fp16.onnx"
+GESTURES = engines_folder() / "gesturenet" / load_manifest("gesturenet").source.file  # type: ignore[union-attr]
 
 
 def run(model: bytes, feed: dict[str, Floats], folder: Path) -> dict[str, Floats]:
