@@ -14,7 +14,7 @@ from agent.errors import BrokerLost, CannotStart
 
 if TYPE_CHECKING:
     from agent.config.settings import MqttSettings, Settings
-    from agent.delivery.fleet import AgentSeen, Fleet
+    from agent.delivery.fleet.agents import AgentSeen, Fleet
 
 UNWELL = 4  # some agent is offline or in trouble, or there is none
 REFRESH_S = 0.5
@@ -57,7 +57,7 @@ def fleet(
     It reads what the agents keep on the broker ([mqtt] of the settings: address, base, login, TLS) and
     publishes nothing, so a login that may only read will do.
     """
-    from agent.delivery.fleet import Fleet
+    from agent.delivery.fleet.agents import Fleet
 
     quiet_logs()
     settings = loaded(config, need_files=True).settings
@@ -100,7 +100,7 @@ def _broker(settings: Settings, url: str | None) -> MqttSettings:
 
 
 def _reader(mqtt: MqttSettings, found: Fleet) -> Any:
-    from agent.delivery.fleet_reader import FleetReader
+    from agent.delivery.fleet.reader import FleetReader
 
     return FleetReader(
         mqtt, found.subscriptions(mqtt.base), lambda topic, payload, _retained: found.take(topic, payload)
@@ -112,7 +112,7 @@ def _reader(mqtt: MqttSettings, found: Fleet) -> Any:
 
 def row(agent: AgentSeen, now_s: float) -> tuple[str, ...]:
     """A line of the table."""
-    from agent.delivery.fleet import span, text, when
+    from agent.delivery.fleet.agents import span, text, when
 
     troubles = list(agent.troubles(now_s))
     online = sum(camera.state == "online" for camera in agent.cameras.values())
@@ -258,8 +258,8 @@ def _news(found: Fleet, before: dict[str, str]) -> Iterator[str]:
 
 def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool) -> None:
     """Empty its retained topics. Raises `CannotStart` when it is online, or unknown."""
-    from agent.delivery.fleet import Fleet
-    from agent.delivery.fleet_reader import FleetReader
+    from agent.delivery.fleet.agents import Fleet
+    from agent.delivery.fleet.reader import FleetReader
 
     found, left = Fleet(mqtt.base), set[str]()
     prefix = settings.homeassistant.prefix

@@ -17,11 +17,11 @@ from typing import Any, Literal
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
+from agent.delivery.claim import Claims, client_id
 from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.deeds import Deeds
 from agent.delivery.drain import Drain, OnPublished
 from agent.delivery.entities import Described
-from agent.delivery.fleet_claim import Claims, client_id
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant import HomeAssistant
 from agent.delivery.incoming import Incoming

@@ -14,7 +14,7 @@ import structlog
 from agent.config.settings import MqttSettings
 from agent.delivery import reasons
 from agent.delivery.address import address, password, tls_context
-from agent.delivery.fleet_claim import Claims
+from agent.delivery.claim import Claims
 from agent.delivery.link import Down, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.delivery.talk import WINDOW, Party, Received, Talk

@@ -30,7 +30,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.config.settings import MqttSettings
 from agent.delivery import reasons
 from agent.delivery.address import Address, password
-from agent.delivery.fleet_claim import ANSWER_S, Claim, Claims, Said, heard
+from agent.delivery.claim import ANSWER_S, Claim, Claims, Said, heard
 from agent.delivery.link import Ack, LinkEvent
 from agent.delivery.message import Message
 from agent.errors import BrokerLost, CannotStart

@@ -26,7 +26,7 @@ BACKENDS = {
 """Name -> dotted path; imported on choice, so that no other library has to be installed."""
 
 REMOTE_BACKENDS = {
-    "triton": "agent.inference.triton_engine:TritonEngine",
+    "triton": "agent.inference.triton.engine:TritonEngine",
 }
 """The same for networks that run on another machine: those have no file here, and may be away."""
 

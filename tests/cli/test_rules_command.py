@@ -199,7 +199,7 @@ class Terminal:
             cwd=home,
             env={**environ, "TERM": "xterm", "LINES": "40"},
             start_new_session=True,
-            preexec_fn=_hears_ctrl_c,
+            preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 (no other thread runs yet)
         )
         os.close(slave)
         self.shown = ""

@@ -16,7 +16,7 @@ from brokers import Mosquitto, Subscriber, free_port, until
 from happenings import ended, started
 
 from agent.delivery.delivery import Delivery
-from agent.delivery.fleet import AgentSeen, Fleet, span, when
+from agent.delivery.fleet.agents import AgentSeen, Fleet, span, when
 
 Deliver = Callable[..., Delivery]
 NOW = 1_800_000_000.0

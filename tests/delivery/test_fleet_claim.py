@@ -14,8 +14,8 @@ import structlog
 from brokers import Mosquitto, Subscriber, until
 from happenings import started
 
+from agent.delivery.claim import Claim, client_id, heard
 from agent.delivery.delivery import Delivery
-from agent.delivery.fleet_claim import Claim, client_id, heard
 
 sys.path.append(str(Path(__file__).parents[1] / "chaos"))
 from proxy import Wire

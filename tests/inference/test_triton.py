@@ -21,7 +21,7 @@ from agent.inference.manifest import Manifest
 pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the extra triton)")
 from triton_double import TritonDouble, wait_for
 
-from agent.inference.triton_engine import TritonEngine
+from agent.inference.triton.engine import TritonEngine
 
 INPUTS = {"input_1": [-1, 3, 8, 8], "crop_angle": [-1, 1]}
 OUTPUTS = {"activation_18": [-1, 6], "presence": [-1, 1]}

@@ -18,8 +18,8 @@ from agent.core.types import Floats
 from agent.errors import EngineAway, EngineError, ModelError
 from agent.inference.engine import Shape, check_inputs
 from agent.inference.manifest import Manifest
-from agent.inference.triton_line import Line
-from agent.inference.triton_terms import Served, misfits, served, terms_of
+from agent.inference.triton.line import Line
+from agent.inference.triton.terms import Served, misfits, served, terms_of
 
 CHECK_S = 5.0  # between two looks at a server that is well
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # between two tries to reach one that is away

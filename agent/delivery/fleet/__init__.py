@@ -1,0 +1,1 @@
+"""What a broker tells of all its agents, for `gesture-agent fleet`."""

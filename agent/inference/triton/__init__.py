@@ -1,0 +1,1 @@
+"""Networks on a Triton Inference Server, for cameras too thin for them."""
