@@ -52,7 +52,9 @@ def test_hands_are_read_alike_in_half_precision(cache_dir: Path, tmp_path: Path)
     full = locate("hand-landmark", cache_dir).read_bytes()
     feeds = feeds_of(load_manifest("hand-landmark"), None)[:6]
     feed = {"input_1": np.concatenate([feed["input_1"] for feed in feeds])}
-    expected, found = run(full, feed, tmp_path), run(precision.in_half(full, "net"), feed, tmp_path)
+    half = precision.in_half(full, "net")
+    assert TensorProto.FLOAT16 in types_in(half)
+    expected, found = run(full, feed, tmp_path), run(half, feed, tmp_path)
     assert np.abs(found["landmarks"] - expected["landmarks"]).max() < 1.0  # pixels of 224
     assert np.abs(found["presence"] - expected["presence"]).max() < 0.01
 
