@@ -130,7 +130,7 @@ test-etlt: $(VENV)/.test ## TAO's .etlt files through NVIDIA's own package, from
 	done; [ -n "$$tried" ] || echo "nothing was tried: NVIDIA's package wants Python 3.10 or 3.12"
 
 test-homes: $(VENV)/.test ## two releases of Home Assistant and a Node-RED, real ones (1.7 GB), with the real agent
-	$(call apt,npm)
+	$(if $(shell command -v npm),,$(call apt,npm))
 	@$(BIN)/python tests/homes/prepare.py $(VENV)/homes
 	@$(AGENT) models fetch
 	@GESTURE_AGENT_HOMES=$(abspath $(VENV)/homes) $(BIN)/pytest tests/homes

@@ -181,11 +181,6 @@ def test_every_built_in_gesture_has_a_key_and_a_taught_one_gets_a_digit(rules: P
 # --- try: the terminal ------------------------------------------------------------------------------
 
 
-def _hears_ctrl_c() -> None:
-    """A test run in a script's background ignores it, and children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Terminal:
     """A terminal of 100 columns with the command in it."""
 
@@ -199,7 +194,6 @@ class Terminal:
             cwd=home,
             env={**environ, "TERM": "xterm", "LINES": "40"},
             start_new_session=True,
-            preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 (no other thread runs yet)
         )
         os.close(slave)
         self.shown = ""
