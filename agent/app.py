@@ -132,6 +132,7 @@ class Agent:
         self._trouble: str | None = None
         self._started_at = time.monotonic()
         self._rule_files = Changes(settings.agent.rules)
+        self._backend, self._backend_why = choose_backend(settings.recognition.backend)
         self._perception = build_perception(
             settings.recognition,
             self._folders.cache,
@@ -198,8 +199,7 @@ class Agent:
             raise
         self._watchdog = Watchdog(self._notifier, lambda: (self.loop.turns, self.delivery.progress))
         self._notifier.ready()
-        backend, why = choose_backend(self.settings.recognition.backend)
-        log.info("backend_chosen", backend=backend, why=why)
+        log.info("backend_chosen", backend=self._backend, why=self._backend_why)
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 
@@ -326,12 +326,11 @@ class Agent:
 
     def _info(self) -> dict[str, Any]:
         """`bridge/info`: what this agent is made of."""
-        backend, why = choose_backend(self.settings.recognition.backend)
         return {
             "version": __version__,
             "config": _fingerprint(self.settings),
-            "backend": backend,
-            "backend_why": why,
+            "backend": self._backend,
+            "backend_why": self._backend_why,
             "backends": self._perception.backends,
             "models": self._perception.models,
             "gestures": [label for label in self._perception.labels if label != NO_GESTURE],

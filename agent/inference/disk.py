@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from agent.errors import ModelError
 
@@ -58,3 +60,12 @@ def disk_is_full(folder: Path, needed: int | None) -> ModelError:
 
 def _unwritable(path: Path, exc: OSError) -> ModelError:
     return ModelError(f"{path}: cannot be written ({exc.strerror}); set agent.cache_dir to a folder of yours")
+
+
+def receipt_of(path: Path) -> dict[str, Any]:
+    """What was noted beside a file that we made; empty where nothing that can be read is there."""
+    try:
+        receipt = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return receipt if isinstance(receipt, dict) else {}

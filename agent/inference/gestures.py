@@ -11,7 +11,7 @@ from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.crops import cut, fill_batch, points_in_picture
-from agent.inference.engine import Engine, LooksItself
+from agent.inference.engine import Engine
 from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
 
@@ -96,8 +96,7 @@ class HandReader:
     def start_crops(self, crops: Sequence[Crop]) -> Callable[[], list[Readout]]:
         """As `read_crops`, begun now where the engine works by itself meanwhile; call what comes back."""
         engine, spec = self._engine, self.manifest.input
-        ahead = isinstance(engine, LooksItself) and engine.cuts_itself and not spec.batch
-        if not isinstance(engine, LooksItself) or not ahead or not 0 < len(crops) <= engine.max_batch:
+        if not looks_itself(engine) or spec.batch or not 0 < len(crops) <= engine.max_batch:
             return lambda: self.read_crops(crops)
         pieces = [(crop.image, crop.box) for crop in crops]
         started = engine.start_pieces(pieces, spec, self._angles(crops))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 from agent.core.types import Floats
 from agent.inference.crops import cut, fill_batch
@@ -10,7 +11,7 @@ from agent.inference.engine import Engine, LooksItself, Piece
 from agent.inference.manifest import Input
 
 
-def looks_itself(engine: Engine) -> bool:
+def looks_itself(engine: Engine) -> TypeGuard[LooksItself]:
     """Whether pieces are better left whole: the engine cuts them."""
     return isinstance(engine, LooksItself) and engine.cuts_itself
 
@@ -23,7 +24,7 @@ def look(
     fill: int = 0,
 ) -> dict[str, Floats]:
     """All outputs for all pieces; `fill` is the grey beyond the picture. Raises `EngineError`."""
-    if isinstance(engine, LooksItself) and engine.cuts_itself:
+    if looks_itself(engine):
         return engine.run_pieces(pieces, spec, more or {}, fill)
     cuts = [cut(image, box, spec.size, fill) for image, box in pieces]
     return engine.run({spec.name: fill_batch(cuts, spec), **(more or {})})

@@ -105,13 +105,13 @@ class Perception:
 
         Raises `EngineError`, and `EngineAway` while a network that runs elsewhere cannot be had.
         """
-        for remote in self._remotes:
-            if remote.away is not None:
-                raise EngineAway(remote.away)  # before work is done that would be for nothing
         return self.settle(self.search(self.look(frames)))
 
     def look(self, frames: Sequence[Frame]) -> list[Look]:
         """The first third of `see`: the bodies in each frame."""
+        for remote in self._remotes:
+            if remote.away is not None:
+                raise EngineAway(remote.away)  # before work is done that would be for nothing
         self._new_frames()
         looks = []
         for frame in frames:

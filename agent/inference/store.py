@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
+from agent.inference.disk import receipt_of
 from agent.inference.manifest import (
     FileSource,
     ImportSource,
@@ -60,7 +61,7 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
     if not path.is_file():
         where = "is not here" if isinstance(source, NgcSource) else f"{path} does not exist"
         raise ModelError(f"{name}: {where}; {_todo(manifest)}")
-    receipt = _receipt(path)
+    receipt = receipt_of(path)
     if not isinstance(source, ImportSource) and receipt.get("recipe") != recipe_of(manifest, engines):
         raise ModelError(f"{name}: {path} was made by another recipe; {MAKE}")
     seen = sha256_of(path)
@@ -137,14 +138,6 @@ def _todo(manifest: Manifest) -> str:
             f"{manifest.name} --accept-nvidia-licence`; or `gesture-agent models import FILE` if you have it"
         )
     return source.hint if isinstance(source, ImportSource) else MAKE
-
-
-def _receipt(path: Path) -> dict[str, str]:
-    try:
-        receipt = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return receipt if isinstance(receipt, dict) else {}
 
 
 def checked(path: Path, sha256: str, manifest: Manifest) -> Path:

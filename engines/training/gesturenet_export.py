@@ -120,7 +120,8 @@ def write(model: GestureNet, pictures: Pictures, held: tuple[str, ...], engine: 
     seen = np.nonzero((pictures.label >= 0) & ~pictures.free & ~np.isin(pictures.source, held))[0]
     unseen = np.nonzero((pictures.label >= 0) & np.isin(pictures.source, held))[0]
     engine.mkdir(exist_ok=True)
-    fp32, fp16, int8 = (engine / f"gesturenet{suffix}.onnx" for suffix in ("", "_fp16", "_int8"))
+    fp32 = work / "gesturenet.onnx"  # not kept: half of it says the same
+    fp16, int8 = engine / "gesturenet_fp16.onnx", engine / "gesturenet_int8.onnx"
     to_onnx(model, 1.0, fp32)
     temperature = fit_temperature(answers(fp32, pictures, unseen), pictures.label[unseen])
     to_onnx(model, temperature, fp32)

@@ -44,6 +44,7 @@ class BodyPoseNet:
         self._fields = output_with(engine.name, engine.outputs, FIELDS)
         self._decoding = Decoding(score=min_person * NVIDIAS_LEAST / OUR_LEAST)
         spec = manifest.input
+        self._sized = spec.model_copy(update={"shape": ("N", *self._size, 3), "layout": "NHWC"})
         self._table = (np.arange(256, dtype=np.float32) - np.float32(spec.offset)) * np.float32(spec.scale)
 
     @property
@@ -70,9 +71,8 @@ class BodyPoseNet:
         """What the network says, and scale and shift as of `letterboxed`."""
         spec = self._manifest.input
         if looks_itself(self._engine):
-            spec = spec.model_copy(update={"shape": ("N", *self._size, 3), "layout": "NHWC"})
             box, scale, shift = framed(image, self._size)
-            return look(self._engine, [(image, box)], spec, fill=PAD), scale, shift
+            return look(self._engine, [(image, box)], self._sized, fill=PAD), scale, shift
         picture, scale, shift = letterboxed(image, self._size)
         feed = np.zeros((self._batch, *picture.shape), np.float32)
         if spec.color == "RGB":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
-from agent.inference.disk import write_whole
+from agent.inference.disk import receipt_of, write_whole
 
 RECIPE = 1  # raise it when a build of the same key would make something else
 FOLDER = "plans"
@@ -96,7 +96,7 @@ def read_plan(folder: Path, key: PlanKey) -> bytes:
     """The plan of a key, if it is what its receipt says. Raises `CorruptPlanError`, `FileNotFoundError`."""
     path = folder / key.file_name
     content = path.read_bytes()
-    receipt = _receipt(path)
+    receipt = receipt_of(path)
     seen = hashlib.sha256(content).hexdigest()
     if receipt.get("sha256") != seen:
         wanted = receipt.get("sha256", "none, its receipt is missing or damaged")
@@ -135,7 +135,7 @@ def remove_plan(path: Path) -> None:
 def kept_plans(folder: Path) -> Iterator[Kept]:
     """Every plan in the folder, in name order."""
     for path in sorted(folder.glob("*.plan")):
-        receipt = _receipt(path)
+        receipt = receipt_of(path)
         took, built = (_number(receipt.get(name)) for name in ("took_s", "built_at"))
         yield Kept(path, _key(receipt), path.stat().st_size, took, built)
 
@@ -158,14 +158,6 @@ def _key(receipt: dict[str, Any]) -> PlanKey | None:
     if not (isinstance(batch, list) and len(batch) == 3 and all(isinstance(n, int) for n in batch)):
         return None
     return PlanKey(**{**given, "batch": tuple(batch)})
-
-
-def _receipt(path: Path) -> dict[str, Any]:
-    try:
-        receipt = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return receipt if isinstance(receipt, dict) else {}
 
 
 def _number(value: Any) -> float:
