@@ -18,12 +18,21 @@ from websockets.sync.client import ClientConnection, connect
 
 PATIENCE_S = 60.0
 POLL_S = 0.05
+GONE = (
+    "Inspected target navigated or closed",
+    "Execution context was destroyed.",
+    "Cannot find context with specified id",
+)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def program() -> str | None:
     """Where Chromium is, None where it is not installed."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+class PageGoneError(Exception):
+    """The page that was asked gave way to another before it answered."""
 
 
 class Tab:
@@ -78,8 +87,20 @@ class Tab:
         return found["result"].get("value")
 
     def until(self, script: str, what: str, patience_s: float = PATIENCE_S) -> None:
-        """Wait in the page until an expression is true."""
-        found = self.run(
+        """Wait until an expression is true in the page, or in the page that it gives way to."""
+        ends = time.monotonic() + patience_s
+        while True:
+            left_s = max(0.0, ends - time.monotonic())
+            try:
+                found = self._watch(script, left_s)
+                break
+            except PageGoneError:
+                if not left_s:
+                    raise
+        assert found, f"waited {patience_s:g} s for {what}; the page says {self.problems}"
+
+    def _watch(self, script: str, patience_s: float) -> bool:
+        found: bool = self.run(
             f"""new Promise((done) => {{
               const ends = performance.now() + {patience_s * 1000};
               const look = () => {{
@@ -90,7 +111,7 @@ class Tab:
               look();
             }})"""
         )
-        assert found, f"waited {patience_s:g} s for {what}; the page says {self.problems}"
+        return found
 
     def press(self, key: str) -> None:
         """One key, as a person presses it."""
@@ -142,7 +163,10 @@ class Browser:
         while True:
             found: dict[str, Any] = json.loads(self._connection.recv(timeout=2 * PATIENCE_S))
             if found.get("id") == self._number:
-                assert "error" not in found, (method, found["error"])
+                error = found.get("error", {})
+                if error.get("message") in GONE:
+                    raise PageGoneError(method, error)
+                assert not error, (method, error)
                 return dict(found["result"])
             if "method" in found and (tab := self._tabs.get(found.get("sessionId", ""))):
                 tab.heard(found["method"], found["params"])
