@@ -111,7 +111,7 @@ def crops(args: argparse.Namespace) -> None:
 
 def gesturenet(args: argparse.Namespace) -> None:
     """GestureNet proper: trained, calibrated, exported."""
-    from .resnet import make
+    from .gesturenet_train import make
 
     make(
         args.work,
@@ -122,10 +122,21 @@ def gesturenet(args: argparse.Namespace) -> None:
     )
 
 
+def card(args: argparse.Namespace) -> None:
+    """Tables and pictures of both model cards, from what the steps before measured."""
+    from . import card as cards
+
+    if (args.work / "figures.json").exists():
+        cards.landmark(args.work, ENGINES / "gesturenet-landmark")
+    if (args.work / "gesturenet.json").exists():
+        cards.gesturenet(args.work, ENGINES / "gesturenet")
+
+
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
-    f.__name__: f for f in (models, mesh, hands, features, rooms, render, landmark, loso, crops, gesturenet)
+    f.__name__: f
+    for f in (models, mesh, hands, features, rooms, render, loso, landmark, crops, gesturenet, card)
 }
-HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "landmark", "loso")
+HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "loso", "landmark", "card")
 
 
 def main() -> None:

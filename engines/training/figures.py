@@ -1,8 +1,7 @@
-"""Pictures for the model card from the held-out answers: confusion, reliability, figures by source."""
+"""Pictures for the model cards from the held-out answers: confusion, reliability, figures by source."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import matplotlib as mpl
@@ -70,15 +69,3 @@ def save(figure: plt.Figure, target: Path) -> None:
     figure.tight_layout()
     figure.savefig(target, dpi=90)
     plt.close(figure)
-
-
-def draw(work: Path, engine: Path, temperature: float) -> None:
-    """All pictures of the card of gesturenet-landmark."""
-    unseen = np.load(work / "held-out-both.npz")
-    confusion(unseen["truth"], unseen["guess"], engine / "confusion.png")
-    print(
-        "calibration error",
-        reliability(unseen["truth"], unseen["guess"], engine / "reliability.png", temperature),
-    )
-    tables = json.loads((work / "figures.json").read_text())
-    by_source(tables, engine / "sources.png")

@@ -26,6 +26,7 @@ from .resnet import LOOKS_AT, GestureNet, prepared
 
 SIDE = 160
 WORTH = 0.01  # macro-F1 that eight bits may cost
+LEAST = 9  # pictures of a class in a source, to say something of it
 MARGIN = 0.95  # side of the crop / side of the hand box that our finders give (an open hand fills 0.7 of it)
 
 
@@ -39,7 +40,7 @@ class Deployed(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and embedding."""
         small = functional.interpolate(x, size=(LOOKS_AT, LOOKS_AT), mode="bilinear", align_corners=False)
-        embedding = self.model.embed(small)
+        embedding, _ = self.model.embed(small)
         return torch.softmax(self.model.last(embedding) / self.temperature, 1), embedding
 
 
@@ -123,7 +124,14 @@ def write(model: GestureNet, pictures: Pictures, held: tuple[str, ...], engine: 
     fp32 = work / "gesturenet.onnx"  # not kept: half of it says the same
     fp16, int8 = engine / "gesturenet_fp16.onnx", engine / "gesturenet_int8.onnx"
     to_onnx(model, 1.0, fp32)
-    temperature = fit_temperature(answers(fp32, pictures, unseen), pictures.label[unseen])
+    plain = answers(fp32, pictures, unseen)
+    temperature = fit_temperature(plain, pictures.label[unseen])
+    np.savez(
+        work / "gesturenet-held-out.npz",
+        truth=pictures.label[unseen],
+        guess=plain,
+        source=pictures.source[unseen],
+    )
     to_onnx(model, temperature, fp32)
     to_fp16(fp32, fp16)
     rng = np.random.default_rng(0)
@@ -133,7 +141,7 @@ def write(model: GestureNet, pictures: Pictures, held: tuple[str, ...], engine: 
         row = {"bytes": path.stat().st_size, "ms": [milliseconds(path, 1), milliseconds(path, 2)]}
         for source in held:
             part = unseen[pictures.source[unseen] == source]
-            row[source] = scores(pictures.label[part], answers(path, pictures, part).argmax(1))
+            row[source] = scores(pictures.label[part], answers(path, pictures, part).argmax(1), LEAST)
         table[path.name] = row
         print(path.name, row)
     (work / "gesturenet.json").write_text(json.dumps(table, indent=1))

@@ -230,19 +230,20 @@ def predict(model: nn.Module, samples: Samples, index: Tensor | None = None) -> 
     return np.concatenate([model(*samples.take(part))[0].numpy() for part in index.split(8192)])
 
 
-def scores(truth: np.ndarray, guess: np.ndarray) -> dict:
-    """Macro-F1 of the classes that occur, F1 and recall a class, confusion."""
+def scores(truth: np.ndarray, guess: np.ndarray, least: int = 1) -> dict:
+    """Macro-F1 of the classes with `least` pictures, their F1 and recall, and the confusion of all."""
     confusion = np.zeros((6, 6), int)
     np.add.at(confusion, (truth, guess), 1)
     hit = np.diag(confusion).astype(float)
     precision = hit / np.maximum(confusion.sum(0), 1)
     recall = hit / np.maximum(confusion.sum(1), 1)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    there = confusion.sum(1) > 0
+    there = confusion.sum(1) >= least
+    names = [label for label, judged in zip(LABELS, there, strict=True) if judged]
     return {
         "macro_f1": float(f1[there].mean()),
-        "f1": dict(zip(LABELS, f1.round(3).tolist(), strict=True)),
-        "recall": dict(zip(LABELS, recall.round(3).tolist(), strict=True)),
+        "f1": dict(zip(names, f1[there].round(3).tolist(), strict=True)),
+        "recall": dict(zip(names, recall[there].round(3).tolist(), strict=True)),
         "confusion": confusion.tolist(),
     }
 

@@ -1,30 +1,34 @@
-"""GestureNet proper: a narrow ResNet-18 at 160 x 160, trained from nothing.
+"""The network of GestureNet proper: a narrow ResNet-18 that finds the joints on its way to the gesture.
 
-Half the usual width (2.8 million weights) because the weights lie in the repository. It takes 160 px as the
-contract says and looks at them at `LOOKS_AT` px, the size it learns at: two cores have no time for more,
-and a network asked at another size than it learnt at errs badly (measured: 0.89 at 96 px, 0.49 at 160).
-Besides gestures it learns where the 21 landmarks are: a few thousand labels say little to a network that
-starts from nothing, 42 numbers a picture say much. A
-checkpoint is written every `SAVE_EVERY` steps, and the same command goes on from it.
+Half the usual width because the weights lie in the repository. It takes 160 px as the contract says and
+looks at them at `LOOKS_AT` px, the size it learns at: two cores have no time for more, and a network asked
+at another size than it learnt at errs badly (measured: 0.89 at 96 px, 0.49 at 160).
+
+A few thousand labels say little to a network that starts from nothing; where 21 joints are says much. So a
+branch reads the joints from maps of a quarter of the picture's detail (feature pyramid, Lin et al. 2017) as
+means of heatmaps (integral regression, Sun et al. 2018), and the gesture is decided from both, the picture's
+features and the shape that the joints make.
 """
 
 from __future__ import annotations
 
-import pickle
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
-
-from .crops import batches, load
+from torch.nn import functional
 
 WIDTH = 32
-SAVE_EVERY = 100
 LOOKS_AT = 112
-STAGES = ((LOOKS_AT, 96, 1.0),)  # px, pictures a step, share of the steps
-POINTS_WEIGHT = 4.0  # of the landmarks' mean error (half sides) against the gestures' cross-entropy
+JOINTS = 21
+
+
+def convolved(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    """Convolution, normalisation, rectifier."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(True),
+    )
 
 
 class Block(nn.Module):
@@ -50,141 +54,82 @@ class Block(nn.Module):
         return torch.relu(self.body(x) + self.skip(x))
 
 
+class Joints(nn.Module):
+    """Where the joints are, from the maps of the last three stages."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.deep = convolved(8 * width, 4 * width, 1)
+        self.middle = convolved(4 * width, 4 * width, 3)
+        self.fine = nn.Sequential(convolved(4 * width, 2 * width, 1), convolved(2 * width, 2 * width, 3))
+        self.heat = nn.Conv2d(2 * width, JOINTS, 1)
+
+    def forward(self, fine: Tensor, middle: Tensor, deep: Tensor) -> tuple[Tensor, Tensor]:
+        """Joints (N, 21, 2), -1 to 1 across the picture, and how sure of each (N, 21)."""
+        x = self.middle(as_fine_as(middle, self.deep(deep)) + middle)
+        x = self.fine[1](as_fine_as(fine, self.fine[0](x)) + fine)
+        share = torch.softmax(self.heat(x).float().flatten(2), 2)
+        return share @ centres(*sides(fine)).to(share), share.amax(2)
+
+
+def sides(maps: Tensor) -> tuple[int, int]:
+    """Rows and columns of maps, as numbers: an exported network has one size."""
+    return int(maps.shape[2]), int(maps.shape[3])
+
+
+def as_fine_as(fine: Tensor, coarse: Tensor) -> Tensor:
+    """Maps with the rows and columns of others."""
+    larger = tuple(f / c for f, c in zip(sides(fine), sides(coarse), strict=True))
+    return functional.interpolate(coarse, scale_factor=larger, mode="nearest")
+
+
+def centres(rows: int, columns: int) -> Tensor:
+    """Middles of a map's cells (rows x columns, 2), x and y from -1 to 1 across the picture."""
+    y = (torch.arange(rows) + 0.5) * 2 / rows - 1
+    x = (torch.arange(columns) + 0.5) * 2 / columns - 1
+    return torch.stack([x.repeat(rows), y.repeat_interleave(columns)], 1)
+
+
+def shape_of(joints: Tensor) -> Tensor:
+    """Joints (N, 21, 2) without where the hand is and how large: (N, 42)."""
+    middle = joints - joints.mean(1, keepdim=True)
+    size = middle.square().mean((1, 2), keepdim=True).add(1e-4).sqrt()
+    return (middle / size).flatten(1)
+
+
 class GestureNet(nn.Module):
     """Scores before the softmax."""
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        layers: list[nn.Module] = [
-            nn.Conv2d(3, width, 7, 2, 3, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(True),
-            nn.MaxPool2d(3, 2, 1),
-        ]
-        inputs = width
+        self.stem = nn.Sequential(convolved(3, width, 7, 2), nn.MaxPool2d(3, 2, 1))
+        stages, inputs = [], width
         for outputs, stride in ((width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)):
-            layers += [Block(inputs, outputs, stride), Block(outputs, outputs, 1)]
+            stages.append(nn.Sequential(Block(inputs, outputs, stride), Block(outputs, outputs, 1)))
             inputs = outputs
-        self.body = nn.Sequential(*layers)
+        self.stages = nn.ModuleList(stages)
+        self.joints = Joints(width)
+        self.shape = nn.Sequential(nn.Linear(3 * JOINTS, inputs // 2), nn.ReLU(True))
+        self.both = nn.Sequential(nn.Linear(inputs + inputs // 2, inputs), nn.ReLU(True))
         self.drop = nn.Dropout(0.2)
         self.last = nn.Linear(inputs, 6)
-        self.points = nn.Linear(
-            inputs * (-(-LOOKS_AT // 32)) ** 2, 42
-        )  # learns where joints are; not deployed
-        self.register_buffer("temperature", torch.ones(1))
 
-    def embed(self, x: Tensor) -> Tensor:
-        """The layer before the scores (N, 8 x width)."""
-        return self.body(x).mean((2, 3))
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The layer before the scores (N, 8 x width), and the joints as `Joints` gives them."""
+        maps = [self.stem(x)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        joints, sure = self.joints(*maps[-3:])
+        shape = self.shape(torch.cat([shape_of(joints), sure], 1))
+        return self.both(torch.cat([maps[-1].mean((2, 3)), shape], 1)), joints
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, 6) and landmarks (N, 21, 2), -1 to 1 across the picture."""
-        maps = self.body(x)
-        points = self.points(maps.flatten(1)).view(-1, 21, 2)
-        return self.last(self.drop(maps.mean((2, 3)))), points
+        """Scores (N, 6) and joints (N, 21, 2), -1 to 1 across the picture."""
+        embedding, joints = self.embed(x)
+        return self.last(self.drop(embedding)), joints
 
 
 def prepared(images: np.ndarray) -> Tensor:
     """From uint8 NHWC to what the manifest says: NCHW, (x - 128) / 256."""
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()
     return ((x - 128) / 256).contiguous(memory_format=torch.channels_last)
-
-
-def points_error(seen: Tensor, true: Tensor) -> Tensor:
-    """Mean distance by axis of landmarks (N, 21, 2); pictures with no hand (nan) do not count."""
-    known = ~true.isnan()
-    return (seen - true.nan_to_num()).abs()[known].mean() if known.any() else seen.sum() * 0
-
-
-def plan(steps: int) -> list[tuple[int, int, int, int]]:
-    """Rows of first step, last step, px, pictures a step."""
-    out, start = [], 0
-    for k, (size, batch, share) in enumerate(STAGES):
-        stop = steps if k == len(STAGES) - 1 else start + round(steps * share)
-        out.append((start, stop, size, batch))
-        start = stop
-    return out
-
-
-def train(
-    packed: Path,
-    work: Path,
-    steps: int,
-    *,
-    without: tuple[str, ...] = (),
-    seed: int = 0,
-    rate: float = 2e-3,
-    name: str = "gesturenet",
-    width: int = WIDTH,
-) -> GestureNet:
-    """Train, or go on from the checkpoint; returns the averaged weights."""
-    torch.manual_seed(seed)
-    pictures = load(packed)
-    rooms = pickle.loads((work / "rooms.pkl").read_bytes())
-    model = GestureNet(width).to(memory_format=torch.channels_last)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.08)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=0.05)
-    checkpoint = work / f"{name}.pt"
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        first = state["step"]
-        model.load_state_dict(state["model"])
-        average = state["average"]
-        optimiser.load_state_dict(state["optimiser"])
-        for _ in range(first):  # the plan may have been made longer or shorter meanwhile
-            schedule.step()
-    model.train()
-    with tqdm(total=steps, initial=first, desc=name) as bar:
-        for start, stop, size, batch in plan(steps):
-            if stop <= first:
-                continue
-            for step, (images, labels, points) in enumerate(
-                batches(pictures, size, batch, stop, seed, rooms, without, start=max(start, first)),
-                max(start, first),
-            ):
-                with torch.autocast("cpu", torch.bfloat16):
-                    logits, joints = model(prepared(images))
-                off = points_error(joints.float(), torch.from_numpy(points))
-                loss = loss_of(logits.float(), torch.from_numpy(labels)) + POINTS_WEIGHT * off
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-                optimiser.step()
-                schedule.step()
-                with torch.no_grad():
-                    keep = min(0.998, (1 + step) / (10 + step))
-                    for k, v in model.state_dict().items():
-                        if v.dtype.is_floating_point:
-                            average[k].mul_(keep).add_(v, alpha=1 - keep)
-                        else:
-                            average[k].copy_(v)
-                bar.update()
-                if step % 20 == 0:
-                    hit = (logits.argmax(1).numpy() == labels).mean()
-                    bar.set_postfix(loss=f"{loss.item():.3f}", joints=f"{off.item():.3f}", hit=f"{hit:.2f}")
-                if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-                    part = checkpoint.with_suffix(".part")
-                    torch.save(
-                        {
-                            "step": step + 1,
-                            "model": model.state_dict(),
-                            "average": average,
-                            "optimiser": optimiser.state_dict(),
-                        },
-                        part,
-                    )
-                    part.rename(checkpoint)
-    model.load_state_dict(average)
-    return model.eval()
-
-
-def make(work: Path, engine: Path, *, steps: int, without: tuple[str, ...], seed: int) -> None:
-    """Train (or go on), calibrate, export."""
-    from .gesturenet_export import write
-
-    packed = work / "pictures.npz"
-    model = train(packed, work, steps, without=without, seed=seed)
-    write(model, load(packed), without, engine, work)

@@ -14,9 +14,10 @@ import pytest
 
 from agent.config.settings import RecognitionSettings
 from agent.errors import ModelError
+from agent.inference.build import build_perception
 from agent.inference.manifest import JoinSource, load_manifest
 from agent.inference.models import fetch
-from agent.inference.perception import Perception, build_perception
+from agent.inference.perception import Perception
 
 MANIFEST = load_manifest("gesturenet-landmark")
 HEAD = MANIFEST.folder / "head.onnx"
