@@ -17,10 +17,11 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from agent.app import Agent, signals
+from agent.app import Agent
 from agent.capture.source import open_source
 from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings, WebSettings
 from agent.errors import LostForNow
+from agent.service.signals import signals
 
 REPOSITORY = Path(__file__).parents[1]
 CLIP = REPOSITORY / "tests" / "data" / "demo.mp4"
@@ -85,7 +86,7 @@ def run_demo(
         listener = _Listener(say)
         stop = signals(agent.loop.stop, agent.loop.reload)
         with stop, agent, listener.listening(agent.delivery.status().broker):
-            if agent.page is not None:
+            if agent.page.url:
                 page_ready(agent.page.url)
             agent.run()
             agent.delivery.flush(CATCH_UP_S)

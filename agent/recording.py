@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.app import build_interpreter, trace_header
 from agent.capture.latest import Latest
 from agent.capture.watch import CameraWatch
+from agent.config.mind import build_interpreter, trace_header
 from agent.config.settings import CameraSettings, Settings
 from agent.core.rules import Book, World
 from agent.core.trace import Header, Moment

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.app import build_interpreter
 from agent.capture.source import open_source
+from agent.config.mind import build_interpreter
 from agent.config.settings import CameraSettings, Settings
 from agent.core.interpreter import Understood
 from agent.core.rules import Book

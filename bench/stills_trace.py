@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent.app import build_interpreter, trace_header
 from agent.config.folders import cache_folder
+from agent.config.mind import build_interpreter, trace_header
 from agent.config.settings import Settings
 from agent.core.rules import Book
 from agent.core.trace import Moment

@@ -26,7 +26,10 @@ MAY_IMPORT = {
     "loop": {"core", "config", "capture", "inference", "delivery", "service"},
 }
 # Above the loop: these may import everything.
-TOP = {"app", "replay", "demo", "cli", "commands", "check", "evaluation", "recording", "__main__"}
+TOP = {
+    "app", "page", "vitals", "demo", "replay", "recording", "check", "evaluation", "commands", "cli",
+    "__main__",
+}  # fmt: skip
 HEAVY = {
     "cv2",
     "onnxruntime",
@@ -101,6 +104,14 @@ def test_importing_a_package_loads_nothing_heavy(package: str):
 
 def test_the_command_line_starts_light():
     code = f"import sys, agent.cli; print(*sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_an_agent_without_a_page_knows_no_web_server():
+    code = (
+        "import sys, agent.app; print(*(m for m in sys.modules if m.startswith(('agent.web', 'starlette'))))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

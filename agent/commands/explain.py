@@ -37,7 +37,7 @@ def explain(
     Thresholds, hold, release and cooldown are those of the settings in force; zones, wake gesture and
     the rules' own thresholds are those of the rules.
     """
-    from agent.app import build_interpreter
+    from agent.config.mind import build_interpreter
     from agent.config.rule_files import read_rules
     from agent.core.rules import Book
     from agent.core.thresholds import thresholds_of

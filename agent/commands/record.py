@@ -71,7 +71,7 @@ def record(
 
 
 def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float | None) -> None:
-    from agent.app import trace_header
+    from agent.config.mind import trace_header
     from agent.replay import Replay
     from agent.service.trace import TraceFile
 
@@ -92,10 +92,11 @@ def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float
 def _of_cameras(
     settings: Settings, cameras: dict[str, CameraSettings], out: Path | None, for_s: float | None
 ) -> None:
-    from agent.app import build_ring, make_folders, signals
+    from agent.config.folders import make_folders
     from agent.delivery.clocks import rfc3339
     from agent.recording import Recording
-    from agent.service.trace import FOLDER, TraceFile
+    from agent.service.signals import signals
+    from agent.service.trace import FOLDER, TraceFile, build_ring
 
     sink: TraceFile | Ring
     recording = Recording(
@@ -103,7 +104,7 @@ def _of_cameras(
     )
     counts: dict[str, int] = {}
     if out is None:
-        state = make_folders(settings, os.environ).state
+        state = make_folders(settings.agent, os.environ).state
         sink, where = build_ring(settings, recording.header.labels, state), state / FOLDER
     else:
         from dataclasses import replace

@@ -45,6 +45,11 @@ class Notifier:
         """The start takes longer: wait this much more."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
+    def preparing(self, line: str, seconds: float) -> None:
+        """The start takes long, as when TensorRT builds its plans: systemd shall see why, and wait."""
+        self.status(line)
+        self.extend_start(seconds)
+
     def _send(self, message: str) -> None:
         if not self._address:
             return
@@ -60,6 +65,27 @@ class Notifier:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
             sender.connect(self._address)
             sender.sendall(message.encode())
+
+
+class StatusLine:
+    """The line of `systemctl status`, with what is wrong with the broker if something is."""
+
+    def __init__(self, notifier: Notifier, trouble: Callable[[], str | None]) -> None:
+        """`trouble` says what is wrong with the broker, None for nothing."""
+        self._notifier, self._trouble = notifier, trouble
+        self._line = "starting"
+        self._told: str | None = None
+
+    def tell(self, line: str) -> None:
+        """This is how the agent is now."""
+        trouble = self._trouble()
+        self._line, self._told = line, trouble
+        self._notifier.status(f"{line}; broker: {trouble}" if trouble else line)
+
+    def turn(self) -> None:
+        """Called by the loop with every turn; cheap. The broker may have come or gone."""
+        if self._trouble() != self._told:
+            self.tell(self._line)
 
 
 class Watchdog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
+from agent.config.mind import trace_header
+from agent.config.settings import Settings
 from agent.core.trace import Decoder, Encoder, Header, Moment, is_header, read_header
 from agent.errors import ConfigError
 
@@ -117,6 +120,27 @@ class Ring:
             old = self._wall() - stat.st_mtime > self._keep_s
             if old or used > self._size_bytes - self._part_bytes:
                 path.unlink(missing_ok=True)
+
+
+class NoRing:
+    """Where no trace is wanted."""
+
+    def record(self, moment: Moment) -> None:
+        """Dropped."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def build_ring(settings: Settings, labels: tuple[str, ...], state: Path) -> Ring:
+    """The ring of traces in the state folder."""
+    return Ring(
+        state / FOLDER,
+        trace_header(settings, labels),
+        size_bytes=settings.trace.bytes,
+        keep_s=settings.trace.keep,
+        wall=time.time,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agent.app import Agent, make_folders, signals
+from agent.app import Agent
 from agent.capture.source import open_source
+from agent.config.folders import make_folders
 from agent.config.load import load_settings
 from agent.config.settings import Settings
 from agent.core.types import Frame, Sight
 from agent.errors import EndOfSource
 from agent.inference.perception import build_perception
 from agent.service.logs import configure_logs
+from agent.service.signals import signals
 
 Sights = dict[bytes, Sight]
 
@@ -48,7 +50,7 @@ def _key(frame: Frame) -> bytes:
 
 def look(settings: Settings) -> Sights:
     """What the networks say, picture by picture."""
-    folders = make_folders(settings, os.environ)
+    folders = make_folders(settings.agent, os.environ)
     perception = build_perception(settings.recognition, folders.cache, taught=folders.state)
     name, camera = next(iter(settings.camera.items()))
     source = open_source(camera.model_copy(update={"loop": False}), name, pace=False)

@@ -1,0 +1,37 @@
+"""The core as the settings want it, and what a trace must know of them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from agent.config.settings import Settings
+from agent.core.interpreter import Interpreter
+from agent.core.rules import Book
+from agent.core.thresholds import thresholds_of
+from agent.core.trace import Header
+
+
+def build_interpreter(settings: Settings, labels: tuple[str, ...], book: Book) -> Interpreter:
+    """The core, as the settings want it."""
+    return Interpreter(
+        labels,
+        smoothing_s=settings.debounce.smoothing,
+        thresholds=thresholds_of(settings.debounce),
+        book=book,
+    )
+
+
+def trace_header(settings: Settings, labels: tuple[str, ...], at: float = 0.0) -> Header:
+    """What a trace must know of the settings under which it is recorded."""
+    return Header(
+        at=at,
+        labels=labels,
+        smoothing_s=settings.debounce.smoothing,
+        thresholds=thresholds_of(settings.debounce),
+        settings=fingerprint(settings),
+    )
+
+
+def fingerprint(settings: Settings) -> str:
+    """Tells two configurations apart without telling what is in them."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]

@@ -1,0 +1,83 @@
+"""What is told of the agent: what it is made of, and how it fares."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent import __version__
+from agent.capture.watch import CameraWatch
+from agent.config.mind import fingerprint
+from agent.config.settings import Settings
+from agent.core.rules import Book
+from agent.core.types import NO_GESTURE
+from agent.delivery.delivery import Delivery
+from agent.inference.perception import Perception
+from agent.loop import Loop
+
+
+def gestures_of(perception: Perception) -> list[str]:
+    """What can be recognised."""
+    return [label for label in perception.labels if label != NO_GESTURE]
+
+
+def info(
+    settings: Settings, perception: Perception, book: Book, backend: str, backend_why: str
+) -> dict[str, Any]:
+    """`bridge/info`: what the agent is made of."""
+    return {
+        "version": __version__,
+        "config": fingerprint(settings),
+        "backend": backend,
+        "backend_why": backend_why,
+        "backends": perception.backends,
+        "models": perception.models,
+        "gestures": gestures_of(perception),
+        "rules": [rule.id for rule in book.rules],
+        "cameras": list(settings.camera),
+    }
+
+
+class Vitals:
+    """Counts the uptime from when it was made. `cameras` may be filled later."""
+
+    def __init__(self, cameras: Mapping[str, CameraWatch]) -> None:
+        self._cameras, self._began = cameras, time.monotonic()
+
+    def health(self) -> dict[str, Any]:
+        """The part of `bridge/health` that neither loop nor delivery knows."""
+        return {
+            "uptime_s": round(time.monotonic() - self._began),
+            "camera": {name: _camera(watch) for name, watch in self._cameras.items()},
+            "rss_mb": round(_rss_bytes() / 1e6, 1),
+            "threads": threading.active_count(),
+        }
+
+    def for_page(self, loop: Loop, delivery: Delivery) -> dict[str, Any]:
+        """`bridge/health`, and what the page shows besides."""
+        health, status = delivery.with_delivery(loop.health()), delivery.status()
+        for name, watch in self._cameras.items():
+            health["camera"][name]["reason"] = watch.state.reason
+        broker = {"url": status.broker, "connected": status.connected, "trouble": status.trouble}
+        return {**health, "enabled": loop.enabled, "broker": broker}
+
+
+def _camera(watch: CameraWatch) -> dict[str, Any]:
+    counters = watch.counters
+    return {
+        "state": watch.state.state,
+        "fps": round(counters.fps, 1),
+        "frames": counters.frames,
+        "dropped": counters.dropped,
+        "stalls": counters.stalls,
+    }
+
+
+def _rss_bytes() -> int:
+    """Memory in use now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
