@@ -21,8 +21,8 @@ from agent.delivery.delivery import Delivery
 from agent.delivery.drain import OnPublished
 from agent.errors import ConfigError
 from agent.inference.ahead import eyes_of
+from agent.inference.build import build_perception
 from agent.inference.engine import choose_backend
-from agent.inference.perception import build_perception
 from agent.loop import Hooks, Loop
 from agent.page import build_page
 from agent.service.pause import Pause

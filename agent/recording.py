@@ -15,7 +15,7 @@ from agent.config.settings import CameraSettings, Settings
 from agent.core.rules import Book, World
 from agent.core.trace import Header, Moment
 from agent.core.types import Action, GestureEvent
-from agent.inference.perception import build_perception
+from agent.inference.build import build_perception
 from agent.loop import Hooks, Loop
 
 

@@ -20,7 +20,7 @@ from agent.core.types import Action, GestureEvent, GestureHeld
 from agent.delivery.clocks import rfc3339
 from agent.delivery.topics import event_payload, phase
 from agent.errors import ConfigError, EndOfSource, SourceLost
-from agent.inference.perception import build_perception
+from agent.inference.build import build_perception
 from agent.service.trace import Trace
 
 CAMERA = "replay"

@@ -35,11 +35,11 @@ from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings, TensorRtSettings
 from agent.core.types import Box, Floats, Frame, Image
 from agent.errors import GestureAgentError
+from agent.inference.build import build_perception
 from agent.inference.crops import cut, fill_batch, letterbox
 from agent.inference.engine import EngineOptions, load_engine
 from agent.inference.manifest import Input, load_manifest
 from agent.inference.models import find
-from agent.inference.perception import build_perception
 from agent.inference.trt.choice import tensorrt_here
 from agent.inference.trt.cuts import Cutter
 from agent.inference.trt.driver import LIBCUDA, find_gpu

@@ -22,7 +22,7 @@ from rich.progress import track
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.types import Image, SeenHand
-from agent.inference.perception import build_perception
+from agent.inference.build import build_perception
 
 TILE = 96  # px of a crop on the sheet
 

@@ -24,10 +24,11 @@ from rich.table import Table
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.types import Floats, Frame, Image
+from agent.inference.build import build_perception
 from agent.inference.engine import BACKENDS, load_engine
 from agent.inference.models import locate
 from agent.inference.onnxruntime_engine import OnnxRuntimeEngine
-from agent.inference.perception import Perception, build_perception
+from agent.inference.perception import Perception
 
 STAGES = ("detector", "landmark", "palm", "crop", "classifier")
 FPS = 15

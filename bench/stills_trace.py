@@ -26,7 +26,8 @@ from agent.config.settings import Settings
 from agent.core.rules import Book
 from agent.core.trace import Moment
 from agent.core.types import Frame, Sight
-from agent.inference.perception import Perception, build_perception
+from agent.inference.build import build_perception
+from agent.inference.perception import Perception
 from agent.service.trace import TraceFile
 
 CAMERA = "stills"

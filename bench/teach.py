@@ -33,7 +33,8 @@ from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.taught import Hands, TaughtHead, train
 from agent.core.types import BUILT_IN_GESTURES, NO_GESTURE
 from agent.inference.background import background, hands_of
-from agent.inference.perception import Perception, build_perception
+from agent.inference.build import build_perception
+from agent.inference.perception import Perception
 
 TAUGHT = 25
 CONFIDENCE = 0.65  # debounce.confidence

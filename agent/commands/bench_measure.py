@@ -15,9 +15,9 @@ from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, RecognitionSettings
 from agent.core.types import Floats, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
+from agent.inference.build import build_perception
 from agent.inference.engine import Engine, EngineOptions, load_engine
 from agent.inference.manifest import Manifest
-from agent.inference.perception import build_perception
 from agent.inference.store import find, manifest_of
 
 WARM_UP = 5  # runs that do not count: memory is touched, kernels are chosen

@@ -60,7 +60,7 @@ def evaluate(
     from agent.evaluation.report import write_report
     from agent.evaluation.show import as_json as jsoned
     from agent.evaluation.show import show
-    from agent.inference.perception import build_perception
+    from agent.inference.build import build_perception
 
     quiet_logs()
     settings = loaded(config).settings

@@ -125,8 +125,8 @@ def _camera(settings: Settings, name: str) -> CameraSettings:
 def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_json: bool) -> None:
     from agent.core.taught import left_out
     from agent.inference.background import background
+    from agent.inference.build import build_perception
     from agent.inference.models import classifier_of
-    from agent.inference.perception import build_perception
     from agent.inference.store import manifest_of
     from agent.inference.taught import load_taught, must_fit, save_taught
     from agent.inference.taught import teach as fit

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
-from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
-from agent.errors import EngineAway, ModelError
+from agent.errors import EngineAway
 from agent.inference.arms import ArmSearch
-from agent.inference.blazepose import PoseNet
 from agent.inference.bodies import BodyNet, BodyTracker, Person
-from agent.inference.detector import Detector
-from agent.inference.engine import (
-    REMOTE_BACKENDS,
-    Engine,
-    EngineOptions,
-    LooksItself,
-    RemoteEngine,
-    backend_of,
-    connect_engine,
-    load_engine,
-)
+from agent.inference.engine import RemoteEngine
 from agent.inference.gestures import HandReader, Readout
 from agent.inference.hands import HandFinder, hand_box
-from agent.inference.manifest import Manifest
-from agent.inference.models import classifier_of, find, runs_elsewhere
-from agent.inference.nvidia.bodyposenet import BodyPoseNet
 from agent.inference.palm import PalmFinder
 from agent.inference.places import Candidate
 from agent.inference.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
-from agent.inference.store import manifest_of
-from agent.inference.taught import head_for
 
 TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
@@ -244,82 +226,3 @@ class Perception:
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:
     apart = np.hypot(candidate.box.cx - given.cx, candidate.box.cy - given.cy) / given.side
     return (candidate.score if readout.presence is None else readout.presence) - float(apart)
-
-
-def _gesture_reader(engine: Engine, manifest: Manifest, taught: TaughtHead | Dormant | None) -> HandReader:
-    if manifest.task != "gesture":
-        raise ModelError(
-            f'recognition.gestures is "{manifest.name}", an engine of task {manifest.task}; '
-            "choose one of task gesture (`gesture-agent models list`)"
-        )
-    if taught and manifest.output.embedding is None:
-        taught = Dormant(taught.labels)
-    return HandReader(engine, manifest, taught)
-
-
-def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
-    for engine in engines:
-        if isinstance(engine, LooksItself):
-            engine.new_frames()
-
-
-def _bodies(settings: RecognitionSettings, load: Callable[[str], tuple[Engine, Manifest]]) -> BodyNet:
-    """What `recognition.pose` names."""
-    if settings.pose == "bodyposenet":
-        return BodyPoseNet(*load("bodyposenet"), settings.min_person)
-    return PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.min_person)
-
-
-def build_perception(
-    settings: RecognitionSettings,
-    cache_dir: Path,
-    engines: Path | None = None,
-    *,
-    taught: Path | None = None,
-    waiting: Callable[[str, float], None] = lambda _line, _seconds: None,
-) -> Perception:
-    """All networks that the settings ask for, loaded. Raises `CannotStart` that says what to do.
-
-    `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
-    takes long, as in `EngineOptions`.
-    """
-    here = "auto" if settings.backend in REMOTE_BACKENDS else settings.backend
-    opened: list[Engine] = []
-    remotes: list[RemoteEngine] = []
-    models: dict[str, str] = {}
-
-    def load(name: str) -> tuple[Engine, Manifest]:
-        manifest = manifest_of(name, cache_dir, engines)
-        if runs_elsewhere(name, settings):
-            remotes.append(connect_engine(manifest, settings.triton))
-            models[name] = remotes[-1].address
-            opened.append(remotes[-1])
-            return opened[-1], manifest
-        located = find(name, cache_dir, engines)
-        models[name] = located.sha256
-        options = EngineOptions(cache_dir, settings.tensorrt, manifest, waiting)
-        opened.append(
-            load_engine(name, located.path, backend=here, threads=settings.threads, options=options)
-        )
-        return opened[-1], manifest
-
-    def close() -> None:
-        for engine in reversed(opened):
-            engine.close()
-
-    try:
-        network, manifest = load(settings.gestures)
-        own = None
-        if taught:
-            own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
-        reader = _gesture_reader(network, manifest, own)
-        palms = PalmFinder(Detector(*load("palm-detector")))
-        pose = _bodies(settings, load) if settings.proposal != "palm" else None
-    except BaseException:
-        close()
-        raise
-    return Perception(
-        settings, pose, palms, reader, close=close, models=models, remotes=remotes,
-        new_frames=lambda: _tell_of_new_frames(opened),
-        backends={engine.name: backend_of(engine) for engine in opened},
-    )  # fmt: skip

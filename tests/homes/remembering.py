@@ -24,7 +24,7 @@ from agent.config.load import load_settings
 from agent.config.settings import Settings
 from agent.core.types import Frame, Sight
 from agent.errors import EndOfSource
-from agent.inference.perception import build_perception
+from agent.inference.build import build_perception
 from agent.service.logs import configure_logs
 from agent.service.signals import signals
 

@@ -12,8 +12,9 @@ from heads import random_head
 
 from agent.config.settings import RecognitionSettings
 from agent.inference import models
+from agent.inference.build import build_perception
 from agent.inference.manifest import engines_folder
-from agent.inference.perception import Perception, build_perception
+from agent.inference.perception import Perception
 
 HEAD = random_head(("landmarks", "presence", "crop_angle"))
 

@@ -11,7 +11,8 @@ from engine_kit import picture
 from agent.config.settings import RecognitionSettings
 from agent.core.types import Box, Frame, Image, Sight
 from agent.errors import ModelError
-from agent.inference.perception import Perception, build_perception
+from agent.inference.build import build_perception
+from agent.inference.perception import Perception
 
 FAR = "photos/emrecandir/palm_077.jpg"  # a man at about two metres, right palm up, left arm down
 FAR_PALM = (273, 291)  # px: the middle of that palm

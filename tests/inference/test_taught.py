@@ -18,8 +18,9 @@ from agent.core.taught import Dormant, Hands, TaughtHead
 from agent.core.types import LABELS, SeenHand
 from agent.errors import ConfigError, ModelError
 from agent.inference.background import background, hands_of, pictures
+from agent.inference.build import build_perception
 from agent.inference.models import fetch
-from agent.inference.perception import Perception, build_perception
+from agent.inference.perception import Perception
 from agent.inference.taught import (
     FILE,
     Taught,

@@ -16,10 +16,10 @@ from triton_server import RealTriton
 from agent.config.settings import RecognitionSettings, TritonSettings
 from agent.core.types import Frame
 from agent.errors import EngineAway, ModelError
+from agent.inference.build import build_perception
 from agent.inference.engine import RemoteEngine, connect_engine, load_engine
 from agent.inference.manifest import load_manifest
 from agent.inference.models import fetch, locate
-from agent.inference.perception import build_perception
 
 CLASSIFIER = "gesturenet-landmark"
 NETWORKS = (CLASSIFIER, "palm-detector", "pose-detector", "pose-landmark")

@@ -34,7 +34,7 @@ from agent.core.types import (
     SeenHand,
     Sight,
 )
-from agent.inference.perception import build_perception
+from agent.inference.build import build_perception
 from agent.loop import Hooks, Loop
 from agent.web.board import About
 from agent.web.page import WebPage

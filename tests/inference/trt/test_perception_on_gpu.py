@@ -18,8 +18,9 @@ from agent.config.settings import RecognitionSettings, TensorRtSettings
 from agent.core.types import Frame
 from agent.inference import engine as engines_module
 from agent.inference.ahead import Ahead
+from agent.inference.build import build_perception
 from agent.inference.engine import EngineOptions
-from agent.inference.perception import Perception, build_perception
+from agent.inference.perception import Perception
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.gallery import Gallery
 from agent.inference.trt.library import Library
