@@ -23,7 +23,8 @@ from agent.errors import ConfigError
 from agent.inference.ahead import eyes_of
 from agent.inference.build import build_perception
 from agent.inference.engine import choose_backend
-from agent.loop import Hooks, Loop
+from agent.loop.loop import Loop
+from agent.loop.surroundings import Hooks
 from agent.page import build_page
 from agent.service.pause import Pause
 from agent.service.signals import signals

@@ -16,7 +16,8 @@ from agent.core.rules import Book, World
 from agent.core.trace import Header, Moment
 from agent.core.types import Action, GestureEvent
 from agent.inference.build import build_perception
-from agent.loop import Hooks, Loop
+from agent.loop.loop import Loop
+from agent.loop.surroundings import Hooks
 
 
 class Nobody:

@@ -17,7 +17,7 @@ from agent.core.rules import Book
 from agent.core.types import NO_GESTURE
 from agent.delivery.delivery import Delivery
 from agent.inference.perception import Perception
-from agent.loop import Loop
+from agent.loop.loop import Loop
 
 
 def gestures_of(perception: Perception) -> list[str]:

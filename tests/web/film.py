@@ -35,7 +35,8 @@ from agent.core.types import (
     Sight,
 )
 from agent.inference.build import build_perception
-from agent.loop import Hooks, Loop
+from agent.loop.loop import Loop
+from agent.loop.surroundings import Hooks
 from agent.web.board import About
 from agent.web.page import WebPage
 

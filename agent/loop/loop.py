@@ -1,4 +1,4 @@
-"""The one thread that looks, decides and hands over.
+"""Frames in, events and actions out, turn by turn.
 
 Everything slow or blocking is elsewhere: cameras in their threads, the outbox and the broker in theirs.
 """
@@ -8,20 +8,17 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import structlog
 
 from agent.config.settings import RestSettings
 from agent.core.interpreter import Interpreter, Understood
-from agent.core.latency import LatencyWindow
 from agent.core.rest import Rest
-from agent.core.rules import Book, World
+from agent.core.rules import World
 from agent.core.rules.words import public_target
 from agent.core.trace import Kind, Moment
 from agent.core.types import (
-    Action,
     CameraState,
     Frame,
     GestureEnded,
@@ -31,106 +28,15 @@ from agent.core.types import (
     Sight,
 )
 from agent.errors import ConfigError, EngineAway
+from agent.loop.health import Health
+from agent.loop.requests import Answer, Requests
+from agent.loop.surroundings import Camera, Eyes, Frames, Hooks, Out
 
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
-HEALTH_S = 60.0
-MAX_WISHES = 32  # of other threads, waiting to be answered
-REFUSED_CHARS = 2000  # of what is wrong with the rules, in bridge/health
 SLOW_S = 1.0  # a step that takes longer is worth a line in the log
 
 log = structlog.get_logger(__name__)
-
-
-class Frames(Protocol):
-    """The mailbox of the cameras."""
-
-    def take(self, timeout_s: float) -> list[Frame]:
-        """The newest frame of every camera that has news."""
-
-
-class Eyes(Protocol):
-    """The perception."""
-
-    def see(self, frames: Sequence[Frame]) -> list[Sight]:
-        """What is in the frames; at most one frame a camera."""
-
-    def forget(self, camera: str) -> None:
-        """The camera was away: whoever stands there when it is back may be somebody else."""
-
-
-class Camera(Protocol):
-    """What the loop needs of a camera's watch."""
-
-    def enable(self, on: bool) -> None:
-        """On or off; off closes the device."""
-
-
-class Out(Protocol):
-    """The way out: see `agent.delivery.delivery.Delivery`."""
-
-    def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> str | None:
-        """Tell of a gesture."""
-
-    def perform(self, action: Action) -> None:
-        """Do what a rule wants."""
-
-    def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
-        """Tell how a camera is."""
-
-    def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
-        """Tell the wake state."""
-
-    def enabled(self, on: bool) -> None:
-        """Tell whether cameras are in use."""
-
-    def health(self, health: Mapping[str, Any]) -> None:
-        """Tell how the agent fares."""
-
-    def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
-        """The same with delivery's own figures."""
-
-    def next_request(self) -> Any | None:
-        """A wish from outside."""
-
-    def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
-        """Answer it."""
-
-
-Answer: TypeAlias = tuple[dict[str, Any], str]
-"""Data and error of a response; the error is empty where all went well."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What another thread of this process asks for, in the words of `bridge/request/<name>`."""
-
-    name: str
-    data: Mapping[str, Any]
-    answer: Future[Answer] = field(default_factory=Future)
-
-
-def _nothing(*_: object) -> None:
-    """Nobody wants to know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the loop asks of its surroundings, and what it tells them."""
-
-    world: Callable[[], World]
-    load_book: Callable[[], Book] = Book  # the rule files; raises ConfigError
-    health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
-    enabled_changed: Callable[[bool], None] = _nothing
-    rules_changed: Callable[[Book], None] = _nothing
-    state_changed: Callable[[str], None] = _nothing  # one line for STATUS=
-    reloading: Callable[[], None] = _nothing
-    reloaded: Callable[[], None] = _nothing
-    turned: Callable[[], None] = _nothing  # after every turn: the loop makes progress
-    rules_refused: Callable[[str], None] = _nothing  # what is wrong with them; the old ones run on
-    looked: Callable[[Frame, Sight], None] = _nothing  # must neither block nor raise
-    understood: Callable[[str, float, Understood], None] = _nothing  # camera, time; handed over before
-    record: Callable[[Moment], None] = _nothing  # all that the core hears, for a trace; must not raise
 
 
 class Loop:
@@ -160,13 +66,8 @@ class Loop:
         self._states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
         self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
-        self._wishes: queue.Queue[_Wish] = queue.Queue(MAX_WISHES)
-        self._latency = LatencyWindow()
-        self._stages: dict[str, LatencyWindow] = {}
-        self._health_due = clock()
-        self._blind: str | None = None  # why nothing can be recognised although there are pictures
-        self._blind_since = 0.0
-        self._rules_refused: str | None = None  # why the rule files as they are now are not in force
+        self._requests = Requests(out, self._fulfil)
+        self._health = Health(clock)
         self._reload_wanted = False
         self._stopping = False
 
@@ -189,9 +90,7 @@ class Loop:
 
         Raises `queue.Full` when too many wait already. After `stop` nothing is answered any more.
         """
-        wish = _Wish(name, data or {})
-        self._wishes.put_nowait(wish)
-        return wish.answer
+        return self._requests.ask(name, data or {})
 
     # The loop's own thread.
 
@@ -221,7 +120,7 @@ class Loop:
         if awake and self.enabled:
             self._look(awake)
         self._notice_silence()
-        self._answer()
+        self._requests.answer()
         if self._reload_wanted:
             self._reload_wanted = False
             self._hooks.reloading()
@@ -246,9 +145,7 @@ class Loop:
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
             self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
-            self._latency.add((self._clock() - sight.at) * 1000)
-            for stage, ms in sight.stage_ms.items():
-                self._stages.setdefault(stage, LatencyWindow()).add(ms)
+            self._health.looked(sight)
         took = self._clock() - began
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
@@ -266,17 +163,8 @@ class Loop:
         return sights
 
     def _recognition_changed(self, reason: str | None) -> None:
-        """Tell it at once, and once."""
-        before, self._blind = self._blind, reason
-        if before == reason:
-            return
-        if before is None:
-            self._blind_since = self._clock()
-            log.warning("engine_lost", reason=reason)
-        elif reason is None:
-            log.info("engine_back", after_s=round(self._clock() - self._blind_since, 1))
-        self._hooks.state_changed(self.summary())
-        self._health_due = self._clock()
+        if self._health.recognition(reason):
+            self._hooks.state_changed(self.summary())
 
     def _end(self, camera: str) -> None:
         now, world = self._clock(), self._hooks.world()
@@ -332,28 +220,14 @@ class Loop:
             book = self._hooks.load_book()
         except ConfigError as exc:
             log.error("rules_refused", problem=str(exc), kept="the rules that ran before")
-            self._rules_judged(str(exc))
+            self._health.rules_judged(str(exc))
             self._hooks.rules_refused(str(exc))
             return str(exc)
         self._mind.reload(book)
-        self._rules_judged(None)
+        self._health.rules_judged(None)
         self._hooks.rules_changed(book)
         log.info("rules_loaded", rules=len(book.rules))
         return ""
-
-    def _rules_judged(self, refused: str | None) -> None:
-        """In the next health too, at once: whoever saved a bad file may look at no log."""
-        self._rules_refused = refused
-        self._health_due = self._clock()
-
-    def _answer(self) -> None:
-        while (request := self._out.next_request()) is not None:
-            data, error = self._fulfil(request.name, request.data)
-            self._out.respond(request, data, error)
-        while not self._wishes.empty():
-            wish = self._wishes.get()
-            if wish.answer.set_running_or_notify_cancel():
-                wish.answer.set_result(self._fulfil(wish.name, wish.data))
 
     def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer:
         """Data and error of a response."""
@@ -387,29 +261,17 @@ class Loop:
         """One line for `systemctl status`."""
         if not self.enabled:
             return "switched off, cameras are closed"
+        blind = self._health.blind
         online = sum(state.state == "online" for state in self._states.values())
         cameras = f"{online} of {len(self._cameras)} cameras online"
-        return cameras if self._blind is None else f"{cameras}, but nothing is recognised: {self._blind}"
+        return cameras if blind is None else f"{cameras}, but nothing is recognised: {blind}"
 
     def health(self) -> dict[str, Any]:
         """The loop's part of `bridge/health`, with that of its surroundings."""
-        stages = {name: window.summary() for name, window in self._stages.items()}
-        recognition = {"state": "online" if self._blind is None else "away", "reason": self._blind}
-        return {
-            **self._hooks.health(),
-            "recognition": recognition,
-            "rules": {
-                "count": len(self._mind.rules.book.rules),
-                "refused": self._rules_refused and self._rules_refused[:REFUSED_CHARS],
-            },
-            "latency": self._latency.summary(),
-            "stages": stages,
-        }
+        return {**self._hooks.health(), **self._health.report(len(self._mind.rules.book.rules))}
 
     def _tell_health(self) -> None:
-        now = self._clock()
-        if now >= self._health_due:
-            self._health_due = now + HEALTH_S
+        if self._health.due():
             self._out.health(self.health())
 
     def _tell_armed(self) -> None:

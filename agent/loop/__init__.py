@@ -1,0 +1,1 @@
+"""The one thread that looks, decides and hands over."""

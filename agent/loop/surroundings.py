@@ -1,0 +1,90 @@
+"""What the loop needs of the parts around it, and what it tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.core.interpreter import Understood
+from agent.core.rules import Book, World
+from agent.core.trace import Moment
+from agent.core.types import Action, Frame, GestureEvent, Sight
+
+
+class Frames(Protocol):
+    """The mailbox of the cameras."""
+
+    def take(self, timeout_s: float) -> list[Frame]:
+        """The newest frame of every camera that has news."""
+
+
+class Eyes(Protocol):
+    """The perception."""
+
+    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+        """What is in the frames; at most one frame a camera."""
+
+    def forget(self, camera: str) -> None:
+        """The camera was away: whoever stands there when it is back may be somebody else."""
+
+
+class Camera(Protocol):
+    """What the loop needs of a camera's watch."""
+
+    def enable(self, on: bool) -> None:
+        """On or off; off closes the device."""
+
+
+class Out(Protocol):
+    """The way out: see `agent.delivery.delivery.Delivery`."""
+
+    def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> str | None:
+        """Tell of a gesture."""
+
+    def perform(self, action: Action) -> None:
+        """Do what a rule wants."""
+
+    def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
+        """Tell how a camera is."""
+
+    def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
+        """Tell the wake state."""
+
+    def enabled(self, on: bool) -> None:
+        """Tell whether cameras are in use."""
+
+    def health(self, health: Mapping[str, Any]) -> None:
+        """Tell how the agent fares."""
+
+    def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
+        """The same with delivery's own figures."""
+
+    def next_request(self) -> Any | None:
+        """A wish from outside."""
+
+    def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
+        """Answer it."""
+
+
+def _nothing(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the loop asks of its surroundings, and what it tells them."""
+
+    world: Callable[[], World]
+    load_book: Callable[[], Book] = Book  # the rule files; raises ConfigError
+    health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
+    enabled_changed: Callable[[bool], None] = _nothing
+    rules_changed: Callable[[Book], None] = _nothing
+    state_changed: Callable[[str], None] = _nothing  # one line for STATUS=
+    reloading: Callable[[], None] = _nothing
+    reloaded: Callable[[], None] = _nothing
+    turned: Callable[[], None] = _nothing  # after every turn: the loop makes progress
+    rules_refused: Callable[[str], None] = _nothing  # what is wrong with them; the old ones run on
+    looked: Callable[[Frame, Sight], None] = _nothing  # must neither block nor raise
+    understood: Callable[[str, float, Understood], None] = _nothing  # camera, time; handed over before
+    record: Callable[[Moment], None] = _nothing  # all that the core hears, for a trace; must not raise

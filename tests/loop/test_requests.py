@@ -1,0 +1,71 @@
+"""Requests of the broker and of other threads, fulfilled one after the other."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from agent.loop.requests import MAX_WISHES, Answer, Requests
+from agent.recording import Nobody
+
+
+@dataclass
+class Asked:
+    name: str
+    data: Mapping[str, Any]
+
+
+class Broker(Nobody):
+    """Brings requests and takes the answers."""
+
+    def __init__(self, *waiting: Asked) -> None:
+        self.waiting = list(waiting)
+        self.answers: list[tuple[str, Mapping[str, Any] | None, str]] = []
+
+    def next_request(self) -> Any:
+        return self.waiting.pop(0) if self.waiting else None
+
+    def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
+        self.answers.append((request.name, data, error))
+
+
+def echo(name: str, data: Mapping[str, Any]) -> Answer:
+    return {"did": name, **data}, ""
+
+
+def test_all_that_wait_are_answered_those_of_the_broker_first():
+    done: list[str] = []
+
+    def fulfil(name: str, _data: Mapping[str, Any]) -> Answer:
+        done.append(name)
+        return {}, "no" if name == "b" else ""
+
+    broker = Broker(Asked("a", {}), Asked("b", {}))
+    requests = Requests(broker, fulfil)
+    wish = requests.ask("c", {})
+    requests.answer()
+    assert done == ["a", "b", "c"]
+    assert broker.answers == [("a", {}, ""), ("b", {}, "no")]
+    assert wish.result(0) == ({}, "")
+
+
+def test_a_wish_that_was_taken_back_is_not_fulfilled():
+    done: list[str] = []
+    requests = Requests(Broker(), lambda name, _data: (done.append(name), ({}, ""))[1])
+    requests.ask("late", {}).cancel()
+    kept = requests.ask("kept", {"on": True})
+    requests.answer()
+    assert done == ["kept"]
+    assert kept.done()
+
+
+def test_who_asks_for_too_much_at_once_is_told():
+    requests = Requests(Broker(), echo)
+    for number in range(MAX_WISHES):
+        requests.ask("health", {"n": number})
+    with pytest.raises(queue.Full):
+        requests.ask("health", {})
