@@ -128,8 +128,8 @@ def labels_of(recognition: RecognitionSettings, state_dir: Path, cache_dir: Path
 
     Raises `ConfigError` when what was taught cannot be read.
     """
-    from agent.inference.store import manifest_of
-    from agent.inference.taught import taught_labels
+    from agent.inference.files.store import manifest_of
+    from agent.inference.gestures.taught import taught_labels
 
     try:
         labels = manifest_of(recognition.gestures, cache_dir).labels or LABELS

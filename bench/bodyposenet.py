@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.core.types import Floats
-from agent.inference.nvidia.assembly import Decoding, assemble, decode
-from agent.inference.nvidia.peaks import MOST, Peaks
-from agent.inference.nvidia.skeleton import JOINTS, Skeleton
+from agent.inference.bodies.assembly import Decoding, assemble, decode
+from agent.inference.bodies.peaks import MOST, Peaks
+from agent.inference.bodies.skeleton import JOINTS, Skeleton
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/inference/nvidia"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/inference"))
 from rendered import SIZE, inside, maps, person, without
 
 Decoder = Callable[[Floats, Floats], list[Skeleton]]

@@ -32,8 +32,8 @@ from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.taught import Hands, TaughtHead, train
 from agent.core.types import BUILT_IN_GESTURES, NO_GESTURE
-from agent.inference.background import background, hands_of
 from agent.inference.build import build_perception
+from agent.inference.gestures.background import background, hands_of
 from agent.inference.perception import Perception
 
 TAUGHT = 25

@@ -140,7 +140,7 @@ def _tasks(
 ) -> list[Task]:
     """Networks of fixed batch are measured at theirs."""
     from agent.commands.bench_measure import Task
-    from agent.inference.store import manifest_of
+    from agent.inference.files.store import manifest_of
 
     tasks = []
     for name in networks:

@@ -17,8 +17,8 @@ from agent.core.types import Floats, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
 from agent.inference.build import build_perception
 from agent.inference.engine import Engine, EngineOptions, load_engine
+from agent.inference.files.store import find, manifest_of
 from agent.inference.manifest import Manifest
-from agent.inference.store import find, manifest_of
 
 WARM_UP = 5  # runs that do not count: memory is touched, kernels are chosen
 AT_LEAST = 20  # runs, however short the time: a p99 of fewer says nothing

@@ -62,9 +62,9 @@ def fetch(
     name: str, cache: Path, *, accepted: bool, url: str | None, python: Path | None, quiet: bool
 ) -> str:
     """One of NVIDIA's from NGC; its path. Raises `ModelError`."""
+    from agent.inference.files.store import own_folder
     from agent.inference.models import locate
     from agent.inference.nvidia.ngc import Terms, fetch_from_ngc
-    from agent.inference.store import own_folder
 
     if (own_folder(cache) / name / "manifest.toml").is_file():
         path = locate(name, cache)

@@ -20,8 +20,8 @@ from agent.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
     from agent.core.taught import Hands
+    from agent.inference.gestures.taught import Taught
     from agent.inference.perception import Perception
-    from agent.inference.taught import Taught
 
 EPILOG = examples(
     "gesture-agent teach rock --camera front            show it, move and turn the hand",
@@ -97,7 +97,7 @@ class _Given:
         from agent.commands.collect import of_camera, of_clip, of_folder
         from agent.commands.teach_screen import screen
         from agent.config.settings import CameraSettings
-        from agent.inference.background import hands_of
+        from agent.inference.gestures.background import hands_of
 
         with screen(gesture, self.count if self.camera else None) as show:
             if self.camera:
@@ -124,12 +124,12 @@ def _camera(settings: Settings, name: str) -> CameraSettings:
 
 def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_json: bool) -> None:
     from agent.core.taught import left_out
-    from agent.inference.background import background
     from agent.inference.build import build_perception
+    from agent.inference.files.store import manifest_of
+    from agent.inference.gestures.background import background
+    from agent.inference.gestures.taught import load_taught, must_fit, save_taught
+    from agent.inference.gestures.taught import teach as fit
     from agent.inference.models import classifier_of
-    from agent.inference.store import manifest_of
-    from agent.inference.taught import load_taught, must_fit, save_taught
-    from agent.inference.taught import teach as fit
 
     cache, state = make_ready(settings), state_folder(settings.agent, os.environ)
     manifest = manifest_of(settings.recognition.gestures, cache)
@@ -205,8 +205,8 @@ def _tell(facts: dict[str, Any], taught: Taught, new: Hands, name: str, *, as_js
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:
+    from agent.inference.gestures.taught import load_taught
     from agent.inference.models import classifier_of
-    from agent.inference.taught import load_taught
 
     taught = load_taught(state_folder(settings.agent, os.environ))
     try:
@@ -240,7 +240,7 @@ def _list(settings: Settings, *, as_json: bool) -> None:
 
 
 def _remove(settings: Settings, name: str, *, as_json: bool) -> None:
-    from agent.inference.taught import load_taught, save_taught
+    from agent.inference.gestures.taught import load_taught, save_taught
 
     folder = state_folder(settings.agent, os.environ)
     taught = load_taught(folder)

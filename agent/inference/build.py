@@ -8,8 +8,9 @@ from pathlib import Path
 from agent.config.settings import RecognitionSettings
 from agent.core.taught import Dormant, TaughtHead
 from agent.errors import ModelError
-from agent.inference.blazepose import PoseNet
-from agent.inference.bodies import BodyNet
+from agent.inference.bodies.blazepose import PoseNet
+from agent.inference.bodies.bodyposenet import BodyPoseNet
+from agent.inference.bodies.person import BodyNet
 from agent.inference.detector import Detector
 from agent.inference.engine import (
     REMOTE_BACKENDS,
@@ -21,14 +22,13 @@ from agent.inference.engine import (
     connect_engine,
     load_engine,
 )
-from agent.inference.gestures import HandReader
+from agent.inference.files.store import manifest_of
+from agent.inference.gestures.reader import HandReader
+from agent.inference.gestures.taught import head_for
+from agent.inference.hands.palm import PalmFinder
 from agent.inference.manifest import Manifest
 from agent.inference.models import classifier_of, find, runs_elsewhere
-from agent.inference.nvidia.bodyposenet import BodyPoseNet
-from agent.inference.palm import PalmFinder
 from agent.inference.perception import Perception
-from agent.inference.store import manifest_of
-from agent.inference.taught import head_for
 
 
 def build_perception(

@@ -8,8 +8,8 @@ import hashlib
 from pathlib import Path
 
 from agent.config.settings import RecognitionSettings
-from agent.inference.fetch import fetch
-from agent.inference.store import Status, find, locate, statuses
+from agent.inference.files.fetch import fetch
+from agent.inference.files.store import Status, find, locate, statuses
 
 __all__ = [
     "Status",

@@ -11,14 +11,14 @@ from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import EngineAway
-from agent.inference.arms import ArmSearch
-from agent.inference.bodies import BodyNet, BodyTracker, Person
+from agent.inference.bodies.person import BodyNet, BodyTracker, Person
 from agent.inference.engine import RemoteEngine
-from agent.inference.gestures import HandReader, Readout
-from agent.inference.hands import HandFinder, hand_box
-from agent.inference.palm import PalmFinder
-from agent.inference.places import Candidate
-from agent.inference.search import HandSearch
+from agent.inference.gestures.reader import HandReader, Readout
+from agent.inference.hands.arms import ArmSearch
+from agent.inference.hands.finder import HandFinder, hand_box
+from agent.inference.hands.palm import PalmFinder
+from agent.inference.hands.places import Candidate
+from agent.inference.hands.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
 
 TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it

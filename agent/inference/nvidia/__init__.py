@@ -1,1 +1,1 @@
-"""NVIDIA's own networks: BodyPoseNet's decoder, files in and out of TAO's formats, DeepStream."""
+"""NVIDIA's own networks: files in and out of TAO's formats, NGC, DeepStream."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ModelError
-from agent.inference.disk import write_whole
+from agent.inference.bodies.skeleton import FIELDS, HEATMAPS, JOINTS, LIMBS
+from agent.inference.files.disk import write_whole
+from agent.inference.files.store import find, manifest_of
 from agent.inference.manifest import Manifest
-from agent.inference.nvidia.skeleton import FIELDS, HEATMAPS, JOINTS, LIMBS
-from agent.inference.store import find, manifest_of
 
 BODY_ID, HAND_ID = 1, 2  # gie-unique-id
 HAND_CLASS = 0  # class-id of hands, as the probe that makes them sets it

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from agent import __version__
 from agent.errors import ModelError
-from agent.inference.disk import disk_is_full
+from agent.inference.files.disk import disk_is_full
 from agent.inference.nvidia.line_words import BrokenError, refused, unreachable
 
 TIMEOUT_S = 30.0  # without a single byte

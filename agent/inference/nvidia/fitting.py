@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.errors import ModelError
+from agent.inference.bodies.skeleton import FIELDS, HEATMAPS
 from agent.inference.engine import Shape
 from agent.inference.manifest import Manifest
 from agent.inference.nvidia.onnx_file import Network
-from agent.inference.nvidia.skeleton import FIELDS, HEATMAPS
 
 Normalisation = Literal["deepstream", "older"]
 NORMALISATIONS: dict[Normalisation, tuple[float, float]] = {

@@ -15,14 +15,14 @@ import numpy as np
 
 from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
-from agent.inference.disk import scratch_folder, write_whole
 from agent.inference.engine import load_engine
+from agent.inference.files.disk import scratch_folder, write_whole
+from agent.inference.files.store import own_folder
 from agent.inference.manifest import Manifest, engine_names, load_manifest
 from agent.inference.nvidia.etlt import decode
 from agent.inference.nvidia.fitting import Choices, fit, renamed
 from agent.inference.nvidia.manifest_text import Origin, as_toml
 from agent.inference.nvidia.onnx_file import read_network
-from agent.inference.store import own_folder
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 MOST_BYTES = 2_000_000_000  # what ONNX can hold in one file

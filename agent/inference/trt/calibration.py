@@ -12,8 +12,8 @@ import numpy as np
 
 from agent.core.types import Box, Floats, Image
 from agent.errors import ModelError
-from agent.inference.background import pictures
 from agent.inference.crops import cut, fill_batch, letterbox
+from agent.inference.gestures.background import pictures
 from agent.inference.manifest import Manifest
 from agent.inference.trt.device import Device
 from agent.inference.trt.library import Library

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ModelError
-from agent.inference.disk import write_whole
+from agent.inference.files.disk import write_whole
 
 TOOLKIT = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
 INSTALL = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.config.settings import TensorRtSettings
 from agent.errors import ModelError
 from agent.inference.engine import EngineOptions
-from agent.inference.store import find, manifest_of
+from agent.inference.files.store import find, manifest_of
 from agent.inference.trt.device import Device
 from agent.inference.trt.driver import NoGpuError
 from agent.inference.trt.library import Library, find_library

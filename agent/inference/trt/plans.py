@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
-from agent.inference.disk import receipt_of, write_whole
+from agent.inference.files.disk import receipt_of, write_whole
 
 RECIPE = 1  # raise it when a build of the same key would make something else
 FOLDER = "plans"

@@ -12,8 +12,8 @@ import structlog
 
 from agent.errors import ModelError
 from agent.inference.engine import EngineOptions, Shape
+from agent.inference.files.store import sha256_of
 from agent.inference.manifest import Manifest
-from agent.inference.store import sha256_of
 from agent.inference.trt.build import Recipe, build_plan
 from agent.inference.trt.device import Device
 from agent.inference.trt.library import Library

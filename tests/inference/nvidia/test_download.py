@@ -14,11 +14,11 @@ from files_server import Served, serving
 from networks import bodyposenet, gesturenet
 
 from agent.errors import ModelError
+from agent.inference.files.store import locate, manifest_of
 from agent.inference.manifest import FileSource
 from agent.inference.nvidia.download import PIECE_BYTES, Waiting, download
 from agent.inference.nvidia.etlt import has_decoder
 from agent.inference.nvidia.ngc import Terms, fetch_from_ngc
-from agent.inference.store import locate, manifest_of
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
 AT_ONCE = Waiting(timeout_s=5.0, pause_s=0.0, tries=4)

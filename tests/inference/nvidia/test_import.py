@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from networks import HAND_INPUT, bodyposenet, gesturenet
 
 from agent.errors import ModelError
+from agent.inference.bodies.bodyposenet import BodyPoseNet
 from agent.inference.engine import load_engine
-from agent.inference.gestures import HandReader
+from agent.inference.files.store import find, locate, manifest_of, statuses
+from agent.inference.gestures.reader import HandReader
 from agent.inference.manifest import FileSource, Manifest, load_manifest
-from agent.inference.nvidia.bodyposenet import BodyPoseNet
 from agent.inference.nvidia.fitting import Choices
 from agent.inference.nvidia.importing import Given, Imported, import_model, read_given
 from agent.inference.nvidia.manifest_text import Origin, as_toml
-from agent.inference.store import find, locate, manifest_of, statuses
 
 
 def brought(

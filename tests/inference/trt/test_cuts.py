@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
+from agent.inference.bodies.bodyposenet import PAD, framed, letterboxed
 from agent.inference.crops import cut, fill_batch, letterbox
 from agent.inference.manifest import Input
-from agent.inference.nvidia.bodyposenet import PAD, framed, letterboxed
 from agent.inference.trt import cuts
 from agent.inference.trt.compile import compile_here, with_nvcc
 from agent.inference.trt.cuts import Cutter

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from agent.config.settings import TensorRtSettings
 from agent.errors import ModelError
-from agent.inference.background import pictures
 from agent.inference.engine import EngineOptions
+from agent.inference.gestures.background import pictures
 from agent.inference.manifest import Input, Manifest, load_manifest
 from agent.inference.models import locate
 from agent.inference.trt.build import Recipe, build_plan

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image, SeenHand
-from agent.inference.arms import ArmSearch
-from agent.inference.bodies import Person
-from agent.inference.gestures import Readout
-from agent.inference.places import NEAR, SAME_HAND, Arm, Candidate, Track, arm_of, arms_of, inside
-from agent.inference.search import HandSearch
+from agent.inference.bodies.person import Person
+from agent.inference.gestures.reader import Readout
+from agent.inference.hands.arms import ArmSearch
+from agent.inference.hands.places import NEAR, SAME_HAND, Arm, Candidate, Track, arm_of, arms_of, inside
+from agent.inference.hands.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
 
 ARM_SAYS = 1.7  # log-odds (85 %) of a body's word on left and right: close to the camera it often errs

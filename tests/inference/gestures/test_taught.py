@@ -17,11 +17,9 @@ from agent.config.settings import RecognitionSettings
 from agent.core.taught import Dormant, Hands, TaughtHead
 from agent.core.types import LABELS, SeenHand
 from agent.errors import ConfigError, ModelError
-from agent.inference.background import background, hands_of, pictures
 from agent.inference.build import build_perception
-from agent.inference.models import fetch
-from agent.inference.perception import Perception
-from agent.inference.taught import (
+from agent.inference.gestures.background import background, hands_of, pictures
+from agent.inference.gestures.taught import (
     FILE,
     Taught,
     head_for,
@@ -31,6 +29,8 @@ from agent.inference.taught import (
     taught_labels,
     teach,
 )
+from agent.inference.models import fetch
+from agent.inference.perception import Perception
 
 NAME = RecognitionSettings().gestures
 TAUGHT = 20  # pictures shown

@@ -11,14 +11,14 @@ from rendered import JOINTS, person, without
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_arm
 from agent.core.types import Box, Floats, Frame, Image, Pose, SeenHand
-from agent.inference.arms import STEADY_S, steadied
-from agent.inference.bodies import Person
+from agent.inference.bodies.bodyposenet import region_of
+from agent.inference.bodies.person import Person
 from agent.inference.detector import Detector
 from agent.inference.fake_engine import FakeEngine
-from agent.inference.gestures import HandReader
+from agent.inference.gestures.reader import HandReader
+from agent.inference.hands.arms import STEADY_S, steadied
+from agent.inference.hands.palm import PalmFinder
 from agent.inference.manifest import Manifest, load_manifest
-from agent.inference.nvidia.bodyposenet import region_of
-from agent.inference.palm import PalmFinder
 from agent.inference.perception import Perception
 from agent.inference.stopwatch import Stopwatch
 

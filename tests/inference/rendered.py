@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from agent.core.types import Floats
-from agent.inference.nvidia.skeleton import FIELDS, HEATMAPS, JOINTS, LIMBS
+from agent.inference.bodies.skeleton import FIELDS, HEATMAPS, JOINTS, LIMBS
 
 SIZE = (288, 384)  # height and width of the input, px
 STRIDE, SIGMA, BAND = 8, 7.0, 8.0  # px

@@ -13,7 +13,7 @@ import numpy as np
 from agent.core.geometry import overlap, turn_up
 from agent.core.tracking import Tracker
 from agent.core.types import Box, Floats, Image, Pose
-from agent.inference.bodies import Person
+from agent.inference.bodies.person import Person
 from agent.inference.crops import letterbox, points_in_picture
 from agent.inference.detector import Detection, Detector
 from agent.inference.engine import Engine

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from rendered import JOINTS, SIZE, connected, inside, maps, person, without
 
 from agent.core.types import Floats
-from agent.inference.nvidia.assembly import Decoding, decode
-from agent.inference.nvidia.peaks import MOST, find_peaks
-from agent.inference.nvidia.skeleton import LIMBS, Skeleton
+from agent.inference.bodies.assembly import Decoding, decode
+from agent.inference.bodies.peaks import MOST, find_peaks
+from agent.inference.bodies.skeleton import LIMBS, Skeleton
 
 EXACT = 1.5  # px of 384, an eighth of a cell and a half: with no noise
 CLOSE = 6.0  # px: with noise, or where two joints of a kind touch

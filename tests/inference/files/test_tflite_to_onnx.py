@@ -14,8 +14,8 @@ from agent.errors import ModelError
 from agent.inference import models
 from agent.inference.crops import cut, fill_batch, letterbox
 from agent.inference.engine import load_engine
+from agent.inference.files.tflite_to_onnx import convert
 from agent.inference.manifest import WheelSource, load_manifest
-from agent.inference.tflite_to_onnx import convert
 
 LARGEST_ERROR = {  # in the output's own unit; measured on 20 photographs: a quarter of this or less
     "pose-detector": {"boxes": 0.02, "scores": 0.02},  # px of 224; log-odds

@@ -8,7 +8,7 @@ import pytest
 from agent.core.types import Box, Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.fake_engine import FakeEngine
-from agent.inference.gestures import HandReader
+from agent.inference.gestures.reader import HandReader
 from agent.inference.manifest import Manifest
 
 GESTURENET = {

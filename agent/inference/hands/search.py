@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Literal
 
 from agent.core.types import Hand, Image
-from agent.inference.palm import PalmFinder
-from agent.inference.places import Arm, Candidate, arm_of, known, nearest, parts_of
+from agent.inference.hands.palm import PalmFinder
+from agent.inference.hands.places import Arm, Candidate, arm_of, known, nearest, parts_of
 
 Proposal = Literal["pose", "palm", "both", "arm"]
 

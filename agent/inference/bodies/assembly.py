@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agent.core.types import Floats
-from agent.inference.nvidia.peaks import Ints, Peaks, find_peaks
-from agent.inference.nvidia.skeleton import JOINTS, LIMB_OF, SPARE, Skeleton
+from agent.inference.bodies.peaks import Ints, Peaks, find_peaks
+from agent.inference.bodies.skeleton import JOINTS, LIMB_OF, SPARE, Skeleton
 
 ALONG = np.linspace(0, 1, 10, dtype=np.float32)  # where a limb's field is read (NVIDIA: 10 places)
 

@@ -13,10 +13,10 @@ from rendered import JOINTS, SIZE, inside, maps, person, without
 from agent.core.geometry import MIN_JOINT, box_of_arm
 from agent.core.types import Floats, Image
 from agent.errors import EngineError, ModelError
+from agent.inference.bodies.bodyposenet import BodyPoseNet, letterboxed
 from agent.inference.engine import load_engine
 from agent.inference.fake_engine import FakeEngine
 from agent.inference.manifest import Manifest, load_manifest
-from agent.inference.nvidia.bodyposenet import BodyPoseNet, letterboxed
 from agent.inference.stopwatch import Stopwatch
 
 INPUT = ("N", *SIZE, 3)

