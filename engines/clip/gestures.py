@@ -87,6 +87,31 @@ SHAPES: dict[str, HandShape] = {
 }  # fmt: skip
 
 
+STRAIGHT, FOLDED = Finger(0, 4, 3), Finger(86, 106, 58)
+TUCKED = Thumb(47, -8, 0, 19, 42)
+LOOSE_THUMB = Thumb(-20, -12, 0, -5, -5)
+
+
+def _out(spread: float) -> Finger:
+    return replace(STRAIGHT, spread=spread)
+
+
+OTHERS: dict[str, HandShape] = {  # hands that are none of the five gestures
+    "idle": SHAPES["idle"],
+    "point": HandShape(TUCKED, STRAIGHT, FOLDED, FOLDED, FOLDED),
+    "three": HandShape(TUCKED, _out(9), STRAIGHT, _out(-9), FOLDED),
+    "four": HandShape(Thumb(50, 5, 10, 30, 30), _out(6), STRAIGHT, _out(-5), _out(-11)),
+    "little": HandShape(TUCKED, FOLDED, FOLDED, FOLDED, _out(-8)),
+    "call": HandShape(LOOSE_THUMB, FOLDED, FOLDED, FOLDED, _out(-10)),
+    "gun": HandShape(LOOSE_THUMB, STRAIGHT, FOLDED, FOLDED, FOLDED),
+    "rock": HandShape(TUCKED, _out(6), FOLDED, FOLDED, _out(-9)),
+    "claw": HandShape(
+        Thumb(10, -5, 0, 20, 40),
+        Finger(20, 60, 40, 6), Finger(20, 62, 42), Finger(22, 62, 42, -5), Finger(22, 58, 40, -10),
+    ),
+}  # fmt: skip
+
+
 def blend(a: HandShape, b: HandShape, share: float) -> HandShape:
     """All joints on the way from `a` (share 0) to `b` (share 1)."""
 

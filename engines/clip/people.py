@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,8 @@ from tqdm import tqdm
 
 from engines.clip import room, scene
 from engines.clip.body import Body, Posed, Shape, make_body, place_bones, turn, unit
-from engines.clip.gestures import SHAPES, ArmPose, Finger, HandShape, Side, Thumb, arm_turns, blend
+from engines.clip.colours import HAIRS, SKINS
+from engines.clip.gestures import OTHERS, SHAPES, ArmPose, Finger, HandShape, Side, Thumb, arm_turns, blend
 from engines.clip.motion import ARMS, RAISED, RESTING, mirrored
 
 if TYPE_CHECKING:
@@ -29,41 +29,6 @@ if TYPE_CHECKING:
 FIELDS = ("path", "label", "left", "top", "right", "bottom", "hand", "person", "skin")
 POSES = 8  # of one person in one room
 ROOMS = 30
-SKINS: dict[str, scene.Colour] = {
-    "pale": (0.60, 0.36, 0.27), "light": (0.50, 0.29, 0.19), "olive": (0.38, 0.22, 0.125),
-    "tan": (0.29, 0.15, 0.08), "brown": (0.16, 0.075, 0.04), "dark": (0.075, 0.035, 0.022),
-}  # fmt: skip
-HAIRS: tuple[scene.Colour, ...] = (
-    (0.012, 0.009, 0.008),
-    (0.035, 0.02, 0.012),
-    (0.1, 0.05, 0.025),
-    (0.3, 0.19, 0.09),
-    (0.35, 0.34, 0.33),
-)
-
-STRAIGHT, FOLDED = Finger(0, 4, 3), Finger(86, 106, 58)
-TUCKED = Thumb(47, -8, 0, 19, 42)
-LOOSE_THUMB = Thumb(-20, -12, 0, -5, -5)
-
-
-def _out(spread: float) -> Finger:
-    return replace(STRAIGHT, spread=spread)
-
-
-OTHERS: dict[str, HandShape] = {  # hands that are none of the five gestures
-    "idle": SHAPES["idle"],
-    "point": HandShape(TUCKED, STRAIGHT, FOLDED, FOLDED, FOLDED),
-    "three": HandShape(TUCKED, _out(9), STRAIGHT, _out(-9), FOLDED),
-    "four": HandShape(Thumb(50, 5, 10, 30, 30), _out(6), STRAIGHT, _out(-5), _out(-11)),
-    "little": HandShape(TUCKED, FOLDED, FOLDED, FOLDED, _out(-8)),
-    "call": HandShape(LOOSE_THUMB, FOLDED, FOLDED, FOLDED, _out(-10)),
-    "gun": HandShape(LOOSE_THUMB, STRAIGHT, FOLDED, FOLDED, FOLDED),
-    "rock": HandShape(TUCKED, _out(6), FOLDED, FOLDED, _out(-9)),
-    "claw": HandShape(
-        Thumb(10, -5, 0, 20, 40),
-        Finger(20, 60, 40, 6), Finger(20, 62, 42), Finger(22, 62, 42, -5), Finger(22, 58, 40, -10),
-    ),
-}  # fmt: skip
 
 
 def options() -> argparse.Namespace:

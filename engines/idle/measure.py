@@ -1,0 +1,191 @@
+"""Scenes through the daemon's own chain, frame by frame: a trace each, and what was truly shown.
+
+A part is one scene: `idle-0007.jsonl` is a trace as `gesture-agent record` writes it, `idle-0007.json`
+says how often the people and the hands in it were found. No picture is kept: the seed makes it again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engines.idle.hands import Array
+from engines.idle.rig import SIDES, Side
+from engines.idle.scene import HEIGHT, WIDTH, Kind, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.core.types import Sight
+    from engines.idle.picture import Painter
+
+CAMERA = "rendered"
+TRUTH = "truth.csv"
+NEAR = 0.75  # a hand is found where the middle of its box is within this share of the box of the true palm
+
+
+class Eyes:
+    """The agent's perception and its core, with the settings in force."""
+
+    def __init__(self) -> None:
+        from agent.commands.options import loaded
+        from agent.config.folders import cache_folder
+        from agent.inference.build import build_perception
+
+        self.settings = loaded(None).settings
+        self.perception = build_perception(
+            self.settings.recognition, cache_folder(self.settings.agent, os.environ)
+        )
+
+    def watch(self, scene: Scene, painter: Painter, out: Path, step: Callable[[], None]) -> None:
+        """Write the trace of a scene and the counts beside it; killed half-way it leaves neither."""
+        from agent.config.mind import build_interpreter, trace_header
+        from agent.core.rules import Book
+        from agent.core.trace import Moment
+        from agent.core.types import Frame
+        from agent.service.trace import TraceFile
+
+        self.perception.forget(CAMERA)
+        mind = build_interpreter(self.settings, self.perception.labels, Book())
+        half, seen, began = out.with_suffix(".part"), Seen(scene, self.perception.labels), time.process_time()
+        with TraceFile(half, trace_header(self.settings, self.perception.labels)) as trace:
+            for number, image in scene.frames(painter):
+                at = float(scene.times[number])
+                (sight,) = self.perception.see([Frame(CAMERA, number, at, image)])
+                trace.record(Moment("frame", at, CAMERA, mind.see(sight).readings))
+                seen.count(number, sight)
+                step()
+        spent = time.process_time() - began
+        out.with_suffix(".json").write_text(json.dumps(seen.facts(spent), indent=1) + "\n")
+        half.replace(out)
+
+
+class Seen:
+    """How much of what was truly there the networks found."""
+
+    def __init__(self, scene: Scene, labels: Sequence[str]) -> None:
+        self._scene, self._labels = scene, labels
+        self._counts: Counter[str] = Counter()
+        self._palms = {(i, side): scene.palms(i, side) for i in range(len(scene.actors)) for side in SIDES}
+        heads = [a.rig.point(b, "head") for a, b in zip(scene.actors, scene.bones, strict=True)]
+        self._heads = [scene.camera.project(h, WIDTH / HEIGHT) for h in heads]
+
+    def count(self, number: int, sight: Sight) -> None:
+        """One frame."""
+        c, scene, at = self._counts, self._scene, float(self._scene.times[number])
+        there = sum(_inside(head[number]) for head in self._heads)
+        c["frames"] += 1
+        c["people_there"] += there
+        c["people_found"] += min(there, len(sight.poses))
+        c["people_invented"] += max(0, len(sight.poses) - there)
+        for beat in scene.scripts[0].gestures if scene.kind == "gestures" else ():
+            if beat.start <= at <= beat.end and _inside(self._palms[0, beat.side][number]):
+                self._hand("held", number, beat.side, sight, beat.name)
+        if scene.doing(0, at) in {"talk", "count", "rare_sign"}:
+            for side in SIDES:
+                raised = self._palms[0, side][number]
+                if _inside(raised) and raised[1] < self._heads[0][number][1] + 0.35 / raised[2]:
+                    self._hand("raised", number, side, sight)
+
+    def _hand(self, what: str, number: int, side: Side, sight: Sight, name: str | None = None) -> None:
+        self._counts[what] += 1
+        palm = self._palms[0, side][number][:2] * (WIDTH, HEIGHT)
+        for hand in sight.hands:
+            apart = float(np.hypot(hand.box.cx - palm[0], hand.box.cy - palm[1]))
+            if apart < NEAR * hand.box.side:
+                self._counts[f"{what}_found"] += 1
+                if name:
+                    self._counts[f"{name}_shown"] += 1
+                    said = self._labels[int(hand.scores.argmax())]
+                    self._counts[f"{name}_named"] += said == name
+                return
+
+    def facts(self, spent_s: float) -> dict[str, Any]:
+        """For the JSON beside the trace."""
+        scene = self._scene
+        return {
+            "kind": scene.kind, "seed": scene.seed, "seconds": scene.seconds, "fps": scene.fps,
+            "people": len(scene.actors), "seated": scene.seated, "processor_s": round(spent_s, 1),
+            "activity_s": _lasted(scene), **dict(sorted(self._counts.items())),
+        }  # fmt: skip
+
+
+def _lasted(scene: Scene) -> dict[str, float]:
+    """Seconds of each activity, of all people together."""
+    lasted: Counter[str] = Counter()
+    for beat in (b for script in scene.scripts for b in script.activities):
+        lasted[beat.name] += max(0.0, min(beat.end, scene.seconds) - beat.start)  # type: ignore[assignment]
+    return {name: round(seconds, 1) for name, seconds in lasted.items()}
+
+
+def _inside(point: Array) -> bool:
+    return bool(0.02 < point[0] < 0.98 and 0.02 < point[1] < 0.98 and point[2] > 0.2)
+
+
+def part_file(folder: Path, kind: Kind, seed: int) -> Path:
+    """Where the trace of a part is."""
+    return folder / f"{kind}-{seed:04d}.jsonl"
+
+
+def measure(
+    cast: Path, out: Path, kind: Kind, parts: Iterable[int], *, seconds: float, fps: float, stop_at: float
+) -> None:
+    """Parts that are not there yet, one after the other, none begun after `stop_at` (time.monotonic)."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from engines.idle.picture import Painter
+
+    out.mkdir(parents=True, exist_ok=True)
+    left = [seed for seed in parts if not part_file(out, kind, seed).exists()]
+    if not left:
+        print(f"{out}: all these parts are there already")
+        return
+    eyes, painter = Eyes(), Painter(WIDTH, HEIGHT)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task(kind, total=len(left) * seconds)
+        for seed in left:
+            if time.monotonic() > stop_at:
+                break
+            bar.update(task, description=f"{kind} {seed}")
+            target = part_file(out, kind, seed)
+            scene = Scene(cast, kind, seed, seconds, fps)
+            eyes.watch(scene, painter, target, lambda: bar.advance(task, 1 / fps))
+            if kind == "gestures":
+                _write_truth(target, scene)
+    eyes.perception.close()
+    if kind == "gestures":
+        join_truth(out)
+
+
+def _write_truth(trace: Path, scene: Scene) -> None:
+    rows = [
+        (trace.stem, b.name, round(b.start, 3), round(b.end, 3))
+        for b in scene.scripts[0].gestures
+        if b.end < scene.seconds
+    ]
+    trace.with_suffix(".truth").write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+
+
+def join_truth(folder: Path) -> Path:
+    """One table for `tune --truth`, of all traces that are there. Returns its path."""
+    with (folder / TRUTH).open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("trace", "gesture", "from_s", "to_s"))
+        for part in sorted(folder.glob("*.truth")):
+            if part.with_suffix(".jsonl").exists():
+                table.writerows(csv.reader(part.read_text().splitlines()))
+    return folder / TRUTH

@@ -1,0 +1,206 @@
+"""What came of it: false activations an hour with their interval, misses, how well all was found."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engines.idle.hands import Array
+from engines.idle.measure import join_truth
+from engines.idle.rig import SIDES
+from engines.idle.scene import Kind, Scene
+
+TOLD_LATER_S = 0.5  # a start may come this long after a gesture: as `tune` has it
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start that the chain made of a part."""
+
+    part: int
+    at: float
+    gesture: str
+    score: float
+    activity: str
+    actor: int
+    x_share: float
+    y_share: float
+
+
+def parts(folder: Path, kind: Kind) -> list[tuple[int, Path, dict[str, Any]]]:
+    """Seed, trace and counts of all that is finished."""
+    return [
+        (int(trace.stem[-4:]), trace, json.loads(trace.with_suffix(".json").read_text()))
+        for trace in sorted(folder.glob(f"{kind}-????.jsonl"))
+    ]
+
+
+def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
+    """Every start, with the settings in force, and what the person was doing whose hand it was."""
+    from agent.commands.options import loaded
+    from agent.core.types import GestureStarted
+    from agent.replay import TraceReplay
+    from agent.service.trace import open_trace
+
+    settings = loaded(None).settings
+    for seed, trace, facts in parts(folder, kind):
+        scene: Scene | None = None
+        for step in TraceReplay(settings, open_trace(trace)).steps():
+            for event in step.events:
+                if not isinstance(event, GestureStarted):
+                    continue
+                scene = scene or Scene(cast, kind, seed, facts["seconds"], facts["fps"])
+                place = (
+                    np.array([event.place.x_share, event.place.y_share]) if event.place else np.full(2, 0.5)
+                )
+                actor = _whose(scene, step.at_s, place)
+                doing = scene.doing(actor, step.at_s)
+                yield Start(
+                    seed,
+                    step.at_s,
+                    event.gesture,
+                    event.score,
+                    doing,
+                    actor,
+                    float(place[0]),
+                    float(place[1]),
+                )
+
+
+def _whose(scene: Scene, at: float, place: Array) -> int:
+    frame = min(round(at * scene.fps), len(scene.times) - 1)
+    away = [
+        min(float(np.hypot(*(scene.palms(i, side)[frame][:2] - place))) for side in SIDES)
+        for i in range(len(scene.actors))
+    ]
+    return int(np.argmin(away))
+
+
+def hours_interval(count: int, hours: float, sure: float = 0.95) -> tuple[float, float]:
+    """The exact Poisson interval of a rate, an hour."""
+    tail = (1 - sure) / 2
+    low = 0.0 if count == 0 else _solve(lambda m: 1 - _poisson_cdf(count - 1, m) - tail, count)
+    return low / hours, _solve(lambda m: tail - _poisson_cdf(count, m), count + 5) / hours
+
+
+def share_interval(count: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval of a share."""
+    if not of:
+        return 0.0, 1.0
+    p = count / of
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    wide = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return max(0.0, middle - wide), min(1.0, middle + wide)
+
+
+def _poisson_cdf(count: int, mean: float) -> float:
+    return (
+        sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+        if mean > 0
+        else 1.0
+    )
+
+
+def _solve(rising: Any, guess: float) -> float:
+    """Where a rising function of a mean crosses 0."""
+    low, high = 1e-9, 4.0 * guess + 20
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return (low + high) / 2
+
+
+def of_idle(cast: Path, folder: Path) -> dict[str, Any]:
+    """Starts in hours of nobody meaning anything."""
+    done = [facts for _, _, facts in parts(folder, "idle")]
+    hours = sum(facts["frames"] / facts["fps"] for facts in done) / 3600
+    person_hours = sum(facts["frames"] / facts["fps"] * facts["people"] for facts in done) / 3600
+    found = list(starts(cast, folder, "idle"))
+    low, high = hours_interval(len(found), hours) if hours else (0.0, math.inf)
+    return {
+        "parts": len(done), "hours": hours, "person_hours": person_hours, "false": len(found),
+        "per_hour": len(found) / hours if hours else 0.0, "interval": (low, high),
+        "by_gesture": Counter(s.gesture for s in found), "by_activity": Counter(s.activity for s in found),
+        "minutes_by_activity": _minutes(done), "starts": found, **_found(done),
+    }  # fmt: skip
+
+
+def _minutes(done: list[dict[str, Any]]) -> list[tuple[str, float]]:
+    """Of people in each activity, the longest first."""
+    seconds: dict[str, float] = {}
+    for facts in done:
+        for name, lasted in facts["activity_s"].items():
+            seconds[name] = seconds.get(name, 0.0) + lasted
+    return sorted(((name, s / 60) for name, s in seconds.items()), key=lambda pair: -pair[1])
+
+
+def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
+    """Starts where gestures were made on purpose; by the same rule as `tune --truth`."""
+    done = parts(folder, "gestures")
+    truth = _truth(folder)
+    hit: Counter[str] = Counter()
+    meant: Counter[str] = Counter(g for rows in truth.values() for g, _, _ in rows)
+    wrong, false, met, delays = [], [], set(), []
+    for start in starts(cast, folder, "gestures"):
+        spans = [
+            (start.part, *s) for s in truth.get(start.part, []) if s[1] <= start.at <= s[2] + TOLD_LATER_S
+        ]
+        own = next((s for s in spans if s[1] == start.gesture and s not in met), None)
+        if own:
+            met.add(own)
+            hit[start.gesture] += 1
+            delays.append(start.at - own[2])
+        elif spans:
+            wrong.append((start, spans[0][1]))
+        else:
+            false.append(start)
+    missed = sorted((p, *s) for p, rows in truth.items() for s in rows if (p, *s) not in met)
+    total = sum(meant.values())
+    return {
+        "parts": len(done), "meant": total, "missed": len(missed),
+        "missed_interval": share_interval(len(missed), total),
+        "by_gesture": {g: (hit[g], n) for g, n in meant.items()},
+        "wrong": wrong, "false": false, "misses": missed,
+        "delay_s": round(sorted(delays)[len(delays) // 2], 3) if delays else None,
+        **_found([facts for _, _, facts in done]),
+    }  # fmt: skip
+
+
+def _truth(folder: Path) -> dict[int, list[tuple[str, float, float]]]:
+    import csv
+
+    rows: dict[int, list[tuple[str, float, float]]] = {}
+    with join_truth(folder).open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            rows.setdefault(int(row["trace"][-4:]), []).append(
+                (row["gesture"], float(row["from_s"]), float(row["to_s"]))
+            )
+    return rows
+
+
+def _found(done: list[dict[str, Any]]) -> dict[str, Any]:
+    """Shares of what was there; None where nothing was."""
+    total: Counter[str] = Counter()
+    for facts in done:
+        total.update(
+            {k: v for k, v in facts.items() if isinstance(v, int) and k not in {"seed", "people", "seated"}}
+        )
+    share = {
+        "people_found": (total["people_found"], total["people_there"]),
+        "raised_hands_found": (total["raised_found"], total["raised"]),
+        "held_hands_found": (total["held_found"], total["held"]),
+    }
+    named = {k[:-6]: (total[f"{k[:-6]}_named"], v) for k, v in total.items() if k.endswith("_shown")}
+    return {
+        "found": share,
+        "named": named,
+        "people_invented": total["people_invented"],
+        "frames": total["frames"],
+    }

@@ -1,0 +1,201 @@
+"""A scene by its seed: a room, a camera, a light, one or two people and what they do, as webcam frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+from engines.idle import life
+from engines.idle.actor import TABLE_M, Actor, dressed
+from engines.idle.hands import Array, unit
+from engines.idle.optics import Camera, Light
+from engines.idle.rig import SIDES, Side
+from engines.idle.script import Beat, Script
+from engines.idle.things import Solid, box, prism
+from engines.idle.webcam import Webcam
+
+if TYPE_CHECKING:
+    from engines.idle.picture import Painter
+
+Kind = Literal["idle", "gestures"]
+WIDTH, HEIGHT = 640, 480
+CHUNK = 50  # frames whose bones are placed at once
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """Something held: when, by whom, in which hand."""
+
+    solid: Solid
+    actor: int
+    beat: Beat
+
+
+class Scene:
+    """`frames` gives the pictures; scripts, actors and camera say what is truly in them."""
+
+    def __init__(self, cast: Path, kind: Kind, seed: int, seconds: float, fps: float = 10.0) -> None:
+        """`cast` is the folder that engines/idle/cast.py filled."""
+        people, rooms = sorted(cast.glob("person-??.npz")), sorted(cast.glob("room-??.json"))
+        if not people or not rooms:
+            raise SystemExit(f"{cast}: no cast here; make it first: python -m engines.idle.cast --out {cast}")
+        rng = np.random.default_rng((seed, {"idle": 1, "gestures": 2}[kind]))
+        self.kind, self.seed, self.fps, self.seconds = kind, seed, fps, seconds
+        self._plate, self.camera, light = _room(rooms[rng.integers(len(rooms))], mirrored=rng.random() < 0.5)
+        self.seated = bool(rng.random() < 0.5)
+        count = 2 if rng.random() < 0.3 else 1
+        chosen = rng.choice(len(people), count, replace=False)
+        self.actors = [
+            Actor(people[who], seated=self.seated, at=at, yaw=float(rng.normal(0, 12)))
+            for who, at in zip(chosen, _places(rng, count, seated=self.seated), strict=True)
+        ]
+        plan = life.idle if kind == "idle" else life.gesturing
+        self.scripts: list[Script] = [
+            (plan if i == 0 else life.idle)(actor.measures, seconds, 1000 * seed + i)
+            for i, actor in enumerate(self.actors)
+        ]
+        self._light = _light(rng, light)
+        self._weave = (
+            float(rng.choice([0, 0, 0, 0, 0, 0, 14, 22, 40])),
+            *(float(c) for c in rng.uniform(0.02, 0.5, 3)),
+        )
+        self._webcam = Webcam(rng)
+        self._things = [
+            Thing(_held(beat.name, rng), i, beat)
+            for i, script in enumerate(self.scripts)
+            for beat in script.things
+        ]
+        self._furniture = _table(rng) if self.seated else []
+        self._meshes = [actor.mesh(dressed(rng)) for actor in self.actors]
+
+    @property
+    def times(self) -> Array:
+        """Seconds of the frames."""
+        return np.arange(round(self.seconds * self.fps)) / self.fps
+
+    @cached_property
+    def bones(self) -> list[Array]:
+        """By actor: (T, B, 3, 4) of all frames."""
+        return [
+            np.concatenate([a.bones(s, t) for t in np.split(self.times, range(600, len(self.times), 600))])
+            for a, s in zip(self.actors, self.scripts, strict=True)
+        ]
+
+    def palms(self, actor: int, side: Side) -> Array:
+        """(T, 3): where the middle of a palm is in the picture, shares, and metres from the camera."""
+        middle, _ = self.actors[actor].hand(self.bones[actor], side)
+        return self.camera.project(middle, WIDTH / HEIGHT)
+
+    def frames(self, painter: Painter, chosen: range | None = None) -> Iterator[tuple[int, Array]]:
+        """Number and uint8 (480, 640, 3) BGR of each frame, or of the chosen ones."""
+        meshes = [*self._meshes, *(s.mesh for s, _ in self._furniture), *(t.solid.mesh for t in self._things)]
+        painter.stage(self._plate, self.camera, self._light, meshes, self._weave)
+        still = [solid.placed(centre, np.eye(3)) for solid, centre in self._furniture]
+        hands = {
+            (i, side): actor.hand(self.bones[i], side)
+            for i, actor in enumerate(self.actors)
+            for side in SIDES
+        }
+        for n in chosen or range(len(self.times)):
+            people = [actor.skin(self.bones[i][n]) for i, actor in enumerate(self.actors)]
+            held = [self._place(thing, n, hands) for thing in self._things]
+            picture = painter.draw([*people, *still, *held])
+            yield n, self._webcam.sees(picture, self.seed, n)
+
+    def _place(
+        self, thing: Thing, n: int, hands: dict[tuple[int, Side], tuple[Array, Array]]
+    ) -> tuple[Array, Array] | None:
+        beat = thing.beat
+        if not beat.start <= self.times[n] <= beat.end:
+            return None
+        middle, axes = hands[thing.actor, beat.side]
+        if beat.name == "sheet":
+            left, _ = hands[thing.actor, "L"]
+            return thing.solid.placed((middle[n] + left[n]) / 2 + axes[n] @ (0.1, 0, 0), _of_sheet(axes[n]))
+        up = axes[n][:, 2] if beat.side == "R" else -axes[n][:, 2]  # where the thumb is
+        if beat.name == "cup":
+            turn = np.stack([unit(np.cross(axes[n][:, 1], up)), axes[n][:, 1], up], axis=1)
+            return thing.solid.placed(middle[n] + axes[n] @ (0.015, 0.05, 0), turn)
+        return thing.solid.placed(middle[n] + axes[n] @ (0.02, 0.035, 0), axes[n])
+
+    def doing(self, actor: int, at: float) -> str:
+        """The activity of a person at a second."""
+        for beat in reversed(self.scripts[actor].activities):
+            if beat.start <= at:
+                return beat.name
+        return "rest"
+
+
+def _of_sheet(axes: Array) -> Array:
+    along = axes[:, 0]
+    side = unit(np.cross(along, axes[:, 1] if abs(along[0]) > 0.9 else np.array([1.0, 0, 0])))
+    return np.stack([along, np.cross(side, along), side], axis=1)[:, [0, 2, 1]]
+
+
+def _room(facts: Path, *, mirrored: bool) -> tuple[Array, Camera, float]:
+    room = json.loads(facts.read_text())
+    plate = cv2.imread(str(facts.with_suffix(".png")))[..., ::-1]
+    sign = -1 if mirrored else 1
+    plate = plate[:, ::-1] if mirrored else plate
+    at, looks_at = ((sign * p[0], p[1], p[2]) for p in (room["at"], room["looks_at"]))
+    return plate, Camera(at, looks_at, room["degrees"]), float(room["light"])
+
+
+def _places(rng: np.random.Generator, count: int, *, seated: bool) -> list[tuple[float, float]]:
+    """Where people belong; x, y on the floor."""
+    deep = 0.0 if seated else 0.35
+    if count == 1:
+        return [(float(rng.normal(0, 0.12)), float(rng.uniform(-0.1, 0.1 + deep)))]
+    apart = rng.uniform(0.33, 0.48)
+    order = rng.permutation([-1.0, 1.0])
+    return [(float(k * apart), float(rng.uniform(0.0, 0.15 + deep))) for k in order]
+
+
+def _light(rng: np.random.Generator, strength: float) -> Light:
+    side = rng.choice([-1.0, 1.0])
+    sun = unit(np.array([side * rng.uniform(0.2, 1.2), -rng.uniform(0.5, 1.2), rng.uniform(0.3, 1.2)]))
+    fill = unit(np.array([-side * rng.uniform(0.4, 1.2), -0.6, rng.uniform(0.0, 0.8)]))
+    warm = np.exp(rng.normal(0, 0.08, 3))
+    level = 0.45 + 0.55 * strength
+    key, sky = rng.uniform(0.35, 1.0), rng.uniform(0.2, 0.45)
+    rows = {
+        "sun": sun,
+        "sun_colour": level * key * warm,
+        "fill": fill,
+        "fill_colour": level * rng.uniform(0.05, 0.3) / warm,
+        "sky": level * sky * np.array([0.97, 1.0, 1.04]),
+        "ground": level * sky * 0.55 * np.array([1.05, 1.0, 0.93]),
+    }
+    return Light(**{name: tuple(float(x) for x in row) for name, row in rows.items()})
+
+
+def _held(name: str, rng: np.random.Generator) -> Solid:
+    colour = rng.uniform(0.02, 0.8, 3)
+    if name == "cup":
+        return prism(float(rng.uniform(0.033, 0.042)), float(rng.uniform(0.08, 0.13)), colour)
+    if name == "phone":
+        return box((0.15, 0.009, 0.072), np.full(3, rng.choice([0.008, 0.02, 0.3])))
+    return box((0.297, 0.001, 0.21), np.full(3, 0.75))
+
+
+def _table(rng: np.random.Generator) -> list[tuple[Solid, Array]]:
+    wood = (
+        np.array([0.3, 0.18, 0.1]) * rng.uniform(0.3, 1.6)
+        if rng.random() < 0.6
+        else np.full(3, rng.uniform(0.1, 0.6))
+    )
+    front = -float(rng.uniform(0.14, 0.2))
+    deep = float(rng.uniform(0.5, 0.7))
+    top = (box((1.8, deep, 0.03), wood, 0.5), np.array([0, front - deep / 2, TABLE_M - 0.015]))
+    keys = (
+        box((0.36, 0.12, 0.02), np.full(3, rng.choice([0.01, 0.05, 0.5]))),
+        np.array([0, front - 0.16, TABLE_M + 0.01]),
+    )
+    return [top, keys]

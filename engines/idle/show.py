@@ -1,0 +1,58 @@
+"""Pictures for people: the frames around a moment, a part as a video, an overview."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engines.idle.hands import Array
+from engines.idle.picture import Painter
+from engines.idle.scene import HEIGHT, WIDTH, Kind, Scene
+
+SMALL = (320, 240)
+
+
+def around(
+    cast: Path, kind: Kind, part: int, at: float, out: Path, *, seconds: float, fps: float, count: int = 6
+) -> None:
+    """The `count` frames up to a moment, the last one that of the moment."""
+    scene = Scene(cast, kind, part, seconds, fps)
+    last = min(round(at * fps), len(scene.times) - 1)
+    painter = Painter(WIDTH, HEIGHT)
+    frames = [image for _, image in scene.frames(painter, range(max(0, last - count + 1), last + 1))]
+    cv2.imwrite(str(out), _grid(frames, 3))
+    print(f"{out}: {len(frames)} frames up to {last / fps:.1f} s; {scene.doing(0, at)}")
+
+
+def clip(cast: Path, kind: Kind, part: int, out: Path, *, seconds: float, fps: float) -> None:
+    """A part as MP4."""
+    scene = Scene(cast, kind, part, seconds, fps)
+    writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"mp4v"), fps, (WIDTH, HEIGHT))
+    for _, image in scene.frames(Painter(WIDTH, HEIGHT)):
+        writer.write(image)
+    writer.release()
+    print(f"{out}: {len(scene.times) / fps:.1f} s")
+
+
+def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
+    """One moment of each of many scenes: three of four idle, one a gesture in the middle of its hold."""
+    painter, pictures = Painter(WIDTH, HEIGHT), []
+    for number in range(columns * rows):
+        meant = number % 4 == 3
+        scene = Scene(cast, "gestures" if meant else "idle", number, 40.0)
+        beats = scene.scripts[0].gestures if meant else scene.scripts[0].activities
+        beat = beats[min(number % 3 + 1, len(beats) - 1)]
+        frame = min(round((beat.start + beat.end) / 2 * scene.fps), len(scene.times) - 1)
+        ((_, image),) = scene.frames(painter, range(frame, frame + 1))
+        pictures.append(cv2.resize(image, SMALL, interpolation=cv2.INTER_AREA))
+    cv2.imwrite(str(out), _grid(pictures, columns), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    print(f"{out}: {out.stat().st_size:,} bytes")
+
+
+def _grid(pictures: list[Array], columns: int) -> Array:
+    rows = [
+        np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures) // columns * columns, columns)
+    ]
+    return np.vstack(rows) if rows else np.hstack(pictures)
