@@ -18,7 +18,7 @@ from agent.config.rule_source import RuleSource
 from agent.config.settings import Settings
 from agent.core.rules import Book, World
 from agent.delivery.delivery import Delivery
-from agent.delivery.drain import OnPublished
+from agent.delivery.outbox.drain import OnPublished
 from agent.errors import ConfigError
 from agent.inference.ahead import eyes_of
 from agent.inference.build import build_perception

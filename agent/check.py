@@ -228,9 +228,9 @@ def check_broker(settings: MqttSettings, agent: str) -> Verdict:
 
 def _greeting(settings: MqttSettings, agent: str) -> Verdict:
     """Connect as the agent would, under another client id, so that a running agent stays connected."""
+    from agent.delivery.broker.mqtt import Mqtt
     from agent.delivery.link import Up
     from agent.delivery.message import Message
-    from agent.delivery.mqtt import Mqtt
 
     up = threading.Event()
     hello = Message(f"{settings.base}/{agent}/bridge/check", b"")

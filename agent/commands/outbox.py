@@ -14,7 +14,7 @@ from agent.commands.output import echo_json, echo_table
 from agent.config.folders import state_folder
 
 if TYPE_CHECKING:
-    from agent.delivery.outbox import Row
+    from agent.delivery.outbox.outbox import Row
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def list_outbox(
     as_json: AsJson = False,
 ) -> None:
     """Show what waits on disk; also while the agent runs."""
-    from agent.delivery.outbox import list_rows
+    from agent.delivery.outbox.outbox import list_rows
 
     rows = list_rows(_folder(config), limit)
     if as_json:
@@ -73,7 +73,7 @@ def purge_outbox(
     as_json: AsJson = False,
 ) -> None:
     """Remove messages without sending them."""
-    from agent.delivery.outbox import purge
+    from agent.delivery.outbox.outbox import purge
 
     folder = _folder(config)
     if not (yes or as_json):

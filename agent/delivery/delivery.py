@@ -17,17 +17,17 @@ from typing import Any, Literal
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
-from agent.delivery.claim import Claims, client_id
+from agent.delivery.broker.claim import Claims, client_id
+from agent.delivery.broker.mqtt import Mqtt
 from agent.delivery.clocks import Clocks, rfc3339
-from agent.delivery.deeds import Deeds
-from agent.delivery.drain import Drain, OnPublished
-from agent.delivery.entities import Described
+from agent.delivery.deeds.deeds import Deeds
 from agent.delivery.gestures import GestureNews
-from agent.delivery.homeassistant import HomeAssistant
+from agent.delivery.homeassistant.entities import Described
+from agent.delivery.homeassistant.upkeep import HomeAssistant
 from agent.delivery.incoming import Incoming
 from agent.delivery.message import JSON, Message, as_json, state
-from agent.delivery.mqtt import Mqtt
-from agent.delivery.outbox import Outbox, Row
+from agent.delivery.outbox.drain import Drain, OnPublished
+from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.requests import Request
 from agent.delivery.status import DeliveryStatus
 
@@ -318,7 +318,7 @@ def _embedded(settings: MqttSettings) -> tuple[Any, MqttSettings]:
     """The broker inside, if it is wanted, and the settings that lead to it."""
     if settings.url != "embedded":
         return None, settings
-    from agent.delivery.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
+    from agent.delivery.broker.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
 
     broker = EmbeddedBroker()
     here = {"url": broker.url, "version": "3.1.1", "user": None, "password": None}

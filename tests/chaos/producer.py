@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.config.settings import MqttSettings, OutboxSettings
 from agent.core.types import GestureStarted
 from agent.delivery.delivery import Delivery
-from agent.delivery.outbox import list_rows
+from agent.delivery.outbox.outbox import list_rows
 
 
 def main(url: str, folder: str, rate: str, max_age_s: str, sign: str) -> None:

@@ -17,7 +17,7 @@ from brokers import Heard
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
-from agent.delivery.outbox import FILE, Outbox
+from agent.delivery.outbox.outbox import FILE, Outbox
 
 LATE_S = 1.0  # beyond the deadline: MQTT counts expiry in whole seconds, and the machine is busy
 _NOTES = """

@@ -13,7 +13,7 @@ from command import Run
 from agent import __version__
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
-from agent.delivery.outbox import Outbox, Row
+from agent.delivery.outbox.outbox import Outbox, Row
 
 COMMANDS = (
     ("check",),

@@ -14,8 +14,8 @@ from brokers import Mosquitto, until
 
 from agent.config.settings import ActionsSettings
 from agent.core.types import Action
-from agent.delivery import command
-from agent.delivery.outbox import list_rows
+from agent.delivery.deeds import command
+from agent.delivery.outbox.outbox import list_rows
 
 
 class Server:

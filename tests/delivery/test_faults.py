@@ -17,7 +17,7 @@ from happenings import started
 from agent.config.settings import OutboxSettings
 from agent.core.types import Action
 from agent.delivery.clocks import Clocks
-from agent.delivery.outbox import Outbox, Row, list_rows
+from agent.delivery.outbox.outbox import Outbox, Row, list_rows
 
 
 def event_ids(subscriber: Subscriber) -> list[str]:

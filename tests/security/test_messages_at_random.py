@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.core.rules import ValueIs
-from agent.delivery import discovery
+from agent.delivery.homeassistant import discovery
 from agent.delivery.incoming import VALUE_BYTES, WAITING, Incoming
 from agent.delivery.message import Message
 from agent.delivery.requests import MAX_BYTES, Request

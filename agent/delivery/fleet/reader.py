@@ -12,8 +12,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from agent.config.settings import MqttSettings
-from agent.delivery import reasons
-from agent.delivery.address import address, password, tls_context
+from agent.delivery.broker import reasons
+from agent.delivery.broker.address import address, password, tls_context
 from agent.errors import BrokerLost
 
 if TYPE_CHECKING:

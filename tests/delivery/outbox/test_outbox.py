@@ -14,7 +14,7 @@ from hands import Hands
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
-from agent.delivery.outbox import FILE, Outbox, Row, list_rows, purge
+from agent.delivery.outbox.outbox import FILE, Outbox, Row, list_rows, purge
 from agent.errors import CannotStart
 
 
@@ -262,7 +262,7 @@ def test_a_full_disk_is_said_at_the_start(small_disk, clocks):
 
 
 def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, clocks, monkeypatch):
-    monkeypatch.setattr("agent.delivery.outbox.MEND_EVERY_S", 0.0)
+    monkeypatch.setattr("agent.delivery.outbox.outbox.MEND_EVERY_S", 0.0)
     box = Outbox(small_disk, OutboxSettings(), clocks)
     box.open()
     a, _ = box.add([row(clocks, "a", left_s=60), row(clocks, "b", left_s=60)])
@@ -298,7 +298,7 @@ def test_kill_9_in_the_middle_of_commits_loses_no_committed_row(tmp_path):
         "import sys; from pathlib import Path\n"
         "from agent.config.settings import OutboxSettings\n"
         "from agent.delivery.clocks import Clocks\n"
-        "from agent.delivery.outbox import Outbox, Row\n"
+        "from agent.delivery.outbox.outbox import Outbox, Row\n"
         "c = Clocks(); box = Outbox(Path(sys.argv[1]), OutboxSettings(rows=1000000), c); box.open()\n"
         "n = 0\n"
         "while True:\n"

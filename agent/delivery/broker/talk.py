@@ -28,9 +28,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config.settings import MqttSettings
-from agent.delivery import reasons
-from agent.delivery.address import Address, password
-from agent.delivery.claim import ANSWER_S, Claim, Claims, Said, heard
+from agent.delivery.broker import reasons
+from agent.delivery.broker.address import Address, password
+from agent.delivery.broker.claim import ANSWER_S, Claim, Claims, Said, heard
 from agent.delivery.link import Ack, LinkEvent
 from agent.delivery.message import Message
 from agent.errors import BrokerLost, CannotStart

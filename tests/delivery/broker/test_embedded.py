@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 pytest.importorskip("amqtt", reason="the extra `embedded` is not installed")
 
-from agent.delivery.embedded import FIRST_PORT, EmbeddedBroker
+from agent.delivery.broker.embedded import FIRST_PORT, EmbeddedBroker
 
 
 def hear(port: int, heard: list[tuple[str, bytes, bool]]) -> paho.Client:

@@ -15,11 +15,11 @@ from typing import TypeAlias
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.flights import Flights
 from agent.delivery.link import Link, LinkEvent
-from agent.delivery.outbox import EXPIRE_AT_ONCE, Fill, Outbox, Row
-from agent.delivery.outcome import Outcome
-from agent.delivery.posts import Answered, Posts
+from agent.delivery.outbox.flights import Flights
+from agent.delivery.outbox.outbox import EXPIRE_AT_ONCE, Fill, Outbox, Row
+from agent.delivery.outbox.outcome import Outcome
+from agent.delivery.outbox.posts import Answered, Posts
 from agent.errors import CannotStart
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from agent.delivery.entities import Component, Described, bridge, components
+from agent.delivery.homeassistant.entities import Component, Described, bridge, components
 from agent.delivery.message import JSON, Message, as_json
 
 Mode = Literal["device", "component", "off"]

@@ -9,11 +9,11 @@ import structlog
 
 from agent.config.settings import ActionsSettings
 from agent.core.types import Action
-from agent.delivery import command
+from agent.delivery.deeds import command
 from agent.delivery.workers import Workers
 
 if TYPE_CHECKING:
-    from agent.delivery.keys import Keyboard
+    from agent.delivery.deeds.keys import Keyboard
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class Deeds:
     def start(self) -> None:
         """Raises `CannotStart` when keys are wanted and cannot be had."""
         if self._settings.keys:
-            from agent.delivery.keys import Keyboard  # noqa: PLC0415 (an optional package)
+            from agent.delivery.deeds.keys import Keyboard  # noqa: PLC0415 (an optional package)
 
             self._keyboard = Keyboard()
         self._commands.start()

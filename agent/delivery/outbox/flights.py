@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from agent.delivery.clocks import Clocks
 from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
 from agent.delivery.message import Message
-from agent.delivery.outbox import Outbox, Row
-from agent.delivery.outcome import Backoff, Outcome
+from agent.delivery.outbox.outbox import Outbox, Row
+from agent.delivery.outbox.outcome import Backoff, Outcome
 
 ACK_PATIENCE_S = 1.0  # an acknowledgement later than this: the broker hangs, give it no more
 ABORT_S = 0.5  # unacknowledged for this long and past its deadline: cut it off before it arrives late

@@ -9,8 +9,8 @@ from happenings import started
 
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES
-from agent.delivery import discovery
-from agent.delivery.entities import Described, components
+from agent.delivery.homeassistant import discovery
+from agent.delivery.homeassistant.entities import Described, components
 from agent.delivery.topics import Topics
 
 ABOUT = Described(

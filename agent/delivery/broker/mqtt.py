@@ -12,12 +12,12 @@ from dataclasses import replace
 import structlog
 
 from agent.config.settings import MqttSettings
-from agent.delivery import reasons
-from agent.delivery.address import address, password, tls_context
-from agent.delivery.claim import Claims
+from agent.delivery.broker import reasons
+from agent.delivery.broker.address import address, password, tls_context
+from agent.delivery.broker.claim import Claims
+from agent.delivery.broker.talk import WINDOW, Party, Received, Talk
 from agent.delivery.link import Down, LinkEvent, Up
 from agent.delivery.message import Message
-from agent.delivery.talk import WINDOW, Party, Received, Talk
 from agent.errors import BrokerLost
 
 log = structlog.get_logger(__name__)

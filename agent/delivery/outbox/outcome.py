@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.delivery.outbox import Row
+from agent.delivery.outbox.outbox import Row
 
 
 @dataclass(frozen=True, slots=True)

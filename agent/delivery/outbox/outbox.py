@@ -22,9 +22,9 @@ from typing import Any
 import structlog
 
 from agent.config.settings import OutboxSettings
-from agent.delivery.box_file import ADD_UP, COUNTERS, FILE, is_damage, lock, open_or_replace, visit
 from agent.delivery.clocks import Clocks, Deadline
-from agent.delivery.row import COLUMNS, Kind, Row, from_columns, to_columns
+from agent.delivery.outbox.box_file import ADD_UP, COUNTERS, FILE, is_damage, lock, open_or_replace, visit
+from agent.delivery.outbox.row import COLUMNS, Kind, Row, from_columns, to_columns
 from agent.errors import CannotStart
 
 __all__ = ["FILE", "Fill", "Outbox", "Row", "list_rows", "purge"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from agent.delivery.address import Address
+from agent.delivery.broker.address import Address
 
 UNSUPPORTED_VERSION, BAD_LOGIN, TAKEN_OVER = 132, (134, 135), 142  # MQTT 5.0, 2.4
 

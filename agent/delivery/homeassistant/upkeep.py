@@ -9,10 +9,10 @@ from collections.abc import Callable
 import structlog
 
 from agent.config.settings import HomeAssistantSettings
-from agent.delivery import discovery
-from agent.delivery.entities import Described
+from agent.delivery.broker.mqtt import Mqtt
+from agent.delivery.homeassistant import discovery
+from agent.delivery.homeassistant.entities import Described
 from agent.delivery.message import Message
-from agent.delivery.mqtt import Mqtt
 
 log = structlog.get_logger(__name__)
 

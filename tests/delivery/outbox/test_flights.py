@@ -9,10 +9,10 @@ import pytest
 from hands import Hands
 
 from agent.config.settings import OutboxSettings
-from agent.delivery.flights import ABORT_S, ACK_LIMIT_S, REFUSALS, STRIKES, Flights
 from agent.delivery.link import Ack, Down, Up
 from agent.delivery.message import Message
-from agent.delivery.outbox import Outbox, Row
+from agent.delivery.outbox.flights import ABORT_S, ACK_LIMIT_S, REFUSALS, STRIKES, Flights
+from agent.delivery.outbox.outbox import Outbox, Row
 
 
 class Wire:

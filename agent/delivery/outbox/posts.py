@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.outbox import Outbox, Row
-from agent.delivery.outcome import Backoff, Outcome
-from agent.delivery.webhook import Answer, post
+from agent.delivery.outbox.outbox import Outbox, Row
+from agent.delivery.outbox.outcome import Backoff, Outcome
+from agent.delivery.outbox.webhook import Answer, post
 from agent.delivery.workers import Workers
 
 log = structlog.get_logger(__name__)

@@ -14,10 +14,10 @@ import structlog
 from brokers import Mosquitto, Subscriber, until
 from happenings import started
 
-from agent.delivery.claim import Claim, client_id, heard
+from agent.delivery.broker.claim import Claim, client_id, heard
 from agent.delivery.delivery import Delivery
 
-sys.path.append(str(Path(__file__).parents[1] / "chaos"))
+sys.path.append(str(Path(__file__).parents[2] / "chaos"))
 from proxy import Wire
 
 Deliver = Callable[..., Delivery]

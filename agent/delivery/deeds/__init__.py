@@ -1,0 +1,1 @@
+"""What happens on this machine at once or never: keys and commands."""
