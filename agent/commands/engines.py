@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,20 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.commands import engines_export
+from agent.commands.engines_show import (
+    Level,
+    log_teller,
+    order_document,
+    plan_document,
+    progress_bar,
+    show_plans,
+    told,
+)
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
-from agent.commands.output import State, echo_json, echo_table, is_fancy, quiet_logs, sign, wants_colour
+from agent.commands.output import echo_json, quiet_logs, wants_colour
 from agent.config.folders import cache_folder
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings, TensorRtSettings
     from agent.inference.trt.orders import Place
-    from agent.inference.trt.progress import Progress
-    from agent.inference.trt.workshop import Order
 
 app = typer.Typer(no_args_is_help=True)
 app.command(epilog=engines_export.EPILOG)(engines_export.export)
-
-_STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "stale": "warn", "corrupt": "fail"}
 
 Names = Annotated[
     list[str] | None,
@@ -40,16 +43,6 @@ class Precision(str, Enum):
     fp32 = "fp32"
     fp16 = "fp16"
     int8 = "int8"
-
-
-class Level(str, Enum):
-    """How much of TensorRT's own log is shown, on stderr."""
-
-    none = "none"
-    error = "error"
-    warning = "warning"
-    info = "info"
-    verbose = "verbose"
 
 
 WantedPrecision = Annotated[
@@ -109,15 +102,15 @@ def build_engines(
     for order in orders_of(_names(settings, names), place, wanted):
         found = state_of(order)
         if found.state == "ready" and not force:
-            done.append(_told(order, "ready", as_json))
+            done.append(told(order, "ready", as_json))
             continue
         if found.state in {"stale", "corrupt"}:
             typer.echo(f"{order.name}: {found.state}, {found.detail}", err=True)
         began = time.monotonic()
-        with _progress(order.name, quiet=as_json or log_level is not Level.none) as watch:
-            plan = build(order, watch, _teller(log_level))
+        with progress_bar(order.name, quiet=as_json or log_level is not Level.none) as watch:
+            plan = build(order, watch, log_teller(log_level))
         took = time.monotonic() - began
-        done.append(_told(order, "built", as_json, took_s=round(took, 1), size_bytes=len(plan)))
+        done.append(told(order, "built", as_json, took_s=round(took, 1), size_bytes=len(plan)))
     if as_json:
         echo_json(done)
 
@@ -145,52 +138,17 @@ def list_engines(config: ConfigFile = None, as_json: AsJson = False) -> None:
         place = find_place(cache)
         for order in orders_of(_names(settings, None), place, settings.recognition.tensorrt):
             found = state_of(order)
-            wanted.append(_row(order) | {"state": found.state, "detail": found.detail or str(found.path)})
+            wanted.append(
+                order_document(order) | {"state": found.state, "detail": found.detail or str(found.path)}
+            )
     except ModelError as exc:
         trouble = str(exc)
     kept = list(kept_plans(cache / FOLDER))
     if as_json:
-        plans = [
-            {
-                "file": str(plan.path),
-                "name": plan.key.name if plan.key else None,
-                "gpu": plan.key.gpu if plan.key else None,
-                "library": plan.key.library if plan.key else None,
-                "precision": plan.key.precision if plan.key else None,
-                "batch": plan.key.batch if plan.key else None,
-                "size_bytes": plan.size_bytes,
-                "took_s": plan.took_s,
-                "built_at": plan.built_at,
-            }
-            for plan in kept
-        ]
+        plans = [plan_document(plan) for plan in kept]
         echo_json({"backend": backend, "why": why, "trouble": trouble, "wanted": wanted, "plans": plans})
-        return
-    typer.echo(f"backend: {backend} ({why})")
-    if trouble:
-        typer.echo(f"{sign('warn')} no plans can be used or built here: {trouble}")
-    if wanted:
-        rows = [
-            (sign(_STATES[r["state"]]), r["name"], r["precision"], _sizes(r["batch"]), r["detail"])
-            for r in wanted
-        ]
-        echo_table(("", "wanted", "precision", "batch", "where, or what is wrong"), rows)
-    if kept:
-        typer.echo()
-        echo_table(
-            ("kept", "precision", "batch", "for", "MB", "built in"),
-            [
-                (
-                    plan.key.name if plan.key else plan.path.name,
-                    plan.key.precision if plan.key else "?",
-                    _sizes(plan.key.batch) if plan.key else "?",
-                    f"{plan.key.library}, {plan.key.gpu} GPU" if plan.key else "no receipt",
-                    f"{plan.size_bytes / 1e6:.1f}",
-                    f"{plan.took_s:.0f} s",
-                )
-                for plan in kept
-            ],
-        )
+    else:
+        show_plans(f"{backend} ({why})", trouble, wanted, kept)
 
 
 @app.command(
@@ -255,62 +213,3 @@ def _overridden(
         return type(settings).model_validate({**settings.model_dump(), **changed})
     except ValidationError as exc:
         raise typer.BadParameter("; ".join(error["msg"] for error in exc.errors())) from exc
-
-
-def _row(order: Order) -> dict[str, Any]:
-    key = order.key
-    return {
-        "name": key.name, "precision": key.precision, "batch": key.batch, "gpu": key.gpu,
-        "library": key.library,
-    }  # fmt: skip
-
-
-def _told(order: Order, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
-    """What was done, as a row; for people at once."""
-    if not as_json:
-        how = f" in {more['took_s']:.1f} s, {more['size_bytes'] / 1e6:.1f} MB" if more else ""
-        key = order.key
-        typer.echo(
-            f"{sign('ok')} {order.name}: {state}{how} ({key.precision}, batch {_sizes(key.batch)}, "
-            f"{key.library}, {'for any GPU' if key.gpu == 'any' else key.gpu})"
-        )
-    return _row(order) | {"state": state, "file": str(order.folder / order.key.file_name), **more}
-
-
-def _sizes(batch: tuple[int, int, int]) -> str:
-    return "/".join(map(str, batch))
-
-
-def _teller(level: Level) -> Callable[[str, str], None]:
-    from agent.inference.trt.log import LEVELS
-
-    shown = () if level is Level.none else LEVELS[: LEVELS.index(level.value) + 1]
-
-    def tell(severity: str, text: str) -> None:
-        if severity in shown:
-            typer.echo(f"{severity}: {text}", err=True)
-
-    return tell
-
-
-@contextmanager
-def _progress(name: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar with the time left in a terminal; nothing elsewhere."""
-    if quiet or not is_fancy():
-        yield lambda _progress: None
-        return
-    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        SpinnerColumn(), TextColumn("{task.fields[network]}"), BarColumn(), TaskProgressColumn(),
-        TimeElapsedColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.description}", style="dim"),
-    )  # fmt: skip
-    with Bars(*columns, transient=True) as bar:
-        task = bar.add_task("starting", total=1.0, network=name, left="")
-
-        def watch(progress: Progress) -> None:
-            left = f"about {progress.left_s:.0f} s left" if progress.left_s else ""
-            bar.update(task, description=progress.phase, completed=progress.share or 0.0, left=left)
-
-        yield watch

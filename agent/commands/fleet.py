@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.commands.fleet_show import TITLES, document, row
+from agent.commands.fleet_watch import reading, watch_fleet
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
-from agent.commands.output import echo_json, echo_table, is_fancy, quiet_logs, sign
-from agent.errors import BrokerLost, CannotStart
+from agent.commands.output import echo_json, echo_table, quiet_logs
+from agent.errors import CannotStart
 
 if TYPE_CHECKING:
     from agent.config.settings import MqttSettings, Settings
-    from agent.delivery.fleet.agents import AgentSeen, Fleet
 
 UNWELL = 4  # some agent is offline or in trouble, or there is none
-REFRESH_S = 0.5
-RETRY_S = 2.0
 EMBEDDED_URL = "mqtt://127.0.0.1:1883"
-TITLES = ("", "agent", "version", "host", "cameras", "last gesture", "p95", "waits", "memory", "up", "")
-
 EPILOG = (
     examples(
         "gesture-agent fleet",
@@ -67,9 +63,9 @@ def fleet(
         return
     found = Fleet(mqtt.base)
     if watch:
-        _watch(mqtt, found, as_json=as_json)
+        watch_fleet(mqtt, found, as_json=as_json)
         return
-    with _reader(mqtt, found) as reader:
+    with reading(mqtt, found) as reader:
         reader.collect()
     now_s = time.time()
     if as_json:
@@ -97,163 +93,6 @@ def _broker(settings: Settings, url: str | None) -> MqttSettings:
         return MqttSettings(**{**dict(mqtt), "url": url})
     except ValidationError as exc:
         raise CannotStart(f'--url "{url}": expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]') from exc
-
-
-def _reader(mqtt: MqttSettings, found: Fleet) -> Any:
-    from agent.delivery.fleet.reader import FleetReader
-
-    return FleetReader(
-        mqtt, found.subscriptions(mqtt.base), lambda topic, payload, _retained: found.take(topic, payload)
-    )
-
-
-# What is shown of an agent.
-
-
-def row(agent: AgentSeen, now_s: float) -> tuple[str, ...]:
-    """A line of the table."""
-    from agent.delivery.fleet.agents import span, text, when
-
-    troubles = list(agent.troubles(now_s))
-    online = sum(camera.state == "online" for camera in agent.cameras.values())
-    last = agent.last()
-    gesture = f"{last[0]} ({last[1]}), {span(now_s - (when(last[2]) or now_s))} ago" if last else "-"
-    state = "fail" if agent.state != "online" else "warn" if troubles else "ok"
-    notes = troubles or (["switched off, cameras are closed"] if agent.enabled is False else [])
-    return (
-        sign(state),  # type: ignore[arg-type] # one of the three
-        agent.id,
-        text(agent.info.get("version", "-")),
-        text(agent.info.get("host", "-")),
-        f"{online}/{len(agent.cameras)}" + _fps(agent),
-        gesture,
-        _unit(agent.number("latency", "p95"), "ms"),
-        _unit(agent.number("outbox", "depth"), ""),
-        _unit(agent.number("rss_mb"), "MB"),
-        span(up) if (up := agent.number("uptime_s")) is not None and agent.state == "online" else "-",
-        "; ".join(notes),
-    )
-
-
-def _fps(agent: AgentSeen) -> str:
-    rates = [agent.number("camera", name, "fps") for name in agent.cameras]
-    known = [rate for rate in rates if rate is not None]
-    return f", {sum(known) / len(known):.0f}/s" if known and agent.state == "online" else ""
-
-
-def _unit(value: float | None, unit: str) -> str:
-    return "-" if value is None else f"{value:.0f} {unit}".rstrip()
-
-
-def document(found: Fleet, now_s: float) -> dict[str, Any]:
-    """All of it, for programs."""
-    return {"agents": [_facts(agent, now_s) for agent in found.agents]}
-
-
-def _facts(agent: AgentSeen, now_s: float) -> dict[str, Any]:
-    troubles = list(agent.troubles(now_s))
-    last = agent.last()
-    return {
-        "id": agent.id,
-        "state": agent.state,
-        "well": not troubles,
-        "troubles": troubles,
-        "enabled": agent.enabled,
-        "last": None if last is None else {"gesture": last[0], "camera": last[1], "ts": last[2]},
-        "cameras": {
-            name: {"state": c.state, "reason": c.reason, "gesture": c.gesture, "since": c.since}
-            for name, c in sorted(agent.cameras.items())
-        },
-        "info": agent.info,
-        "health": agent.health,
-    }
-
-
-# --watch: a table that lives in a terminal, a line a change in a pipe, a document a change for programs.
-
-
-def _watch(mqtt: MqttSettings, found: Fleet, *, as_json: bool) -> None:
-    try:
-        if as_json or not is_fancy():
-            _watch_lines(mqtt, found, as_json=as_json)
-        else:
-            _watch_table(mqtt, found)
-    except KeyboardInterrupt:
-        return
-
-
-def _turns(mqtt: MqttSettings, found: Fleet) -> Iterator[str]:
-    """Now and then, for ever: what is wrong with the broker, or nothing. The first failure is an error."""
-    reached = False
-    while True:
-        try:
-            with _reader(mqtt, found) as reader:
-                reader.collect()
-                reached = True
-                while True:
-                    yield ""
-                    reader.step(REFRESH_S)
-        except BrokerLost as exc:
-            if not reached:
-                raise
-            yield str(exc)
-            time.sleep(RETRY_S)
-
-
-def _watch_table(mqtt: MqttSettings, found: Fleet) -> None:
-    from rich.console import Console
-    from rich.live import Live
-
-    drawn_at = 0.0
-    with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
-        for problem in _turns(mqtt, found):
-            if problem or time.monotonic() - drawn_at >= REFRESH_S:
-                drawn_at = time.monotonic()
-                live.update(_picture(found, mqtt.url, problem), refresh=True)
-
-
-def _picture(found: Fleet, url: str, problem: str) -> Any:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    now_s = time.time()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in TITLES:
-        table.add_column(title, overflow="fold")
-    for agent in found.agents:
-        table.add_row(*map(Text.from_ansi, row(agent, now_s)))
-    online = sum(agent.state == "online" for agent in found.agents)
-    head = f"{online} of {len(found.agents)} agents online, {url}, {time.strftime('%H:%M:%S')}; Ctrl-C ends"
-    return Group(Text(head, style="dim"), table, Text(problem, style="red"))
-
-
-def _watch_lines(mqtt: MqttSettings, found: Fleet, *, as_json: bool) -> None:
-    before: dict[str, str] = {}
-    shown: dict[str, Any] = {}
-    for problem in _turns(mqtt, found):
-        if as_json:
-            now = document(found, time.time())
-            if now != shown:
-                shown = now
-                echo_json(now)
-        elif problem:
-            typer.echo(problem, err=True)
-        else:
-            for line in _news(found, before):
-                typer.echo(line)
-
-
-def _news(found: Fleet, before: dict[str, str]) -> Iterator[str]:
-    """A line for every agent that is not as it was."""
-    for agent in found.agents:
-        now = "; ".join(agent.troubles(time.time())) or agent.state
-        last = agent.last()
-        if last is not None:
-            now += f"; {last[0]} ({last[1]}) at {last[2]}"
-        if before.get(agent.id) != now:
-            before[agent.id] = now
-            yield f"{agent.id}: {now}"
 
 
 def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool) -> None:

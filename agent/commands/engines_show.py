@@ -1,0 +1,134 @@
+"""What one sees of plans: what is wanted and kept, how a build goes on, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from agent.commands.output import State, echo_table, is_fancy, sign
+
+if TYPE_CHECKING:
+    from agent.inference.trt.plans import Kept
+    from agent.inference.trt.progress import Progress
+    from agent.inference.trt.workshop import Order
+
+_STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "stale": "warn", "corrupt": "fail"}
+
+
+class Level(str, Enum):
+    """How much of TensorRT's own log is shown, on stderr."""
+
+    none = "none"
+    error = "error"
+    warning = "warning"
+    info = "info"
+    verbose = "verbose"
+
+
+def plan_document(plan: Kept) -> dict[str, Any]:
+    """A plan that is there, for programs."""
+    key = plan.key
+    return {
+        "file": str(plan.path),
+        "name": key.name if key else None,
+        "gpu": key.gpu if key else None,
+        "library": key.library if key else None,
+        "precision": key.precision if key else None,
+        "batch": key.batch if key else None,
+        "size_bytes": plan.size_bytes,
+        "took_s": plan.took_s,
+        "built_at": plan.built_at,
+    }
+
+
+def show_plans(backend: str, trouble: str, wanted: Sequence[dict[str, Any]], kept: Sequence[Kept]) -> None:
+    """For people: why plans are used or not, those that the settings ask for, those that are there."""
+    typer.echo(f"backend: {backend}")
+    if trouble:
+        typer.echo(f"{sign('warn')} no plans can be used or built here: {trouble}")
+    if wanted:
+        rows = [
+            (sign(_STATES[r["state"]]), r["name"], r["precision"], _sizes(r["batch"]), r["detail"])
+            for r in wanted
+        ]
+        echo_table(("", "wanted", "precision", "batch", "where, or what is wrong"), rows)
+    if kept:
+        typer.echo()
+        echo_table(("kept", "precision", "batch", "for", "MB", "built in"), [_line(plan) for plan in kept])
+
+
+def _line(plan: Kept) -> tuple[str, ...]:
+    key = plan.key
+    return (
+        key.name if key else plan.path.name,
+        key.precision if key else "?",
+        _sizes(key.batch) if key else "?",
+        f"{key.library}, {key.gpu} GPU" if key else "no receipt",
+        f"{plan.size_bytes / 1e6:.1f}",
+        f"{plan.took_s:.0f} s",
+    )
+
+
+def order_document(order: Order) -> dict[str, Any]:
+    """What a plan is of, for programs."""
+    key = order.key
+    return {
+        "name": key.name, "precision": key.precision, "batch": key.batch, "gpu": key.gpu,
+        "library": key.library,
+    }  # fmt: skip
+
+
+def told(order: Order, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
+    """What was done, as a row; for people at once."""
+    if not as_json:
+        how = f" in {more['took_s']:.1f} s, {more['size_bytes'] / 1e6:.1f} MB" if more else ""
+        key = order.key
+        typer.echo(
+            f"{sign('ok')} {order.name}: {state}{how} ({key.precision}, batch {_sizes(key.batch)}, "
+            f"{key.library}, {'for any GPU' if key.gpu == 'any' else key.gpu})"
+        )
+    return order_document(order) | {"state": state, "file": str(order.folder / order.key.file_name), **more}
+
+
+def _sizes(batch: tuple[int, int, int]) -> str:
+    return "/".join(map(str, batch))
+
+
+def log_teller(level: Level) -> Callable[[str, str], None]:
+    """Shows the lines of TensorRT's log that are wanted."""
+    from agent.inference.trt.log import LEVELS
+
+    shown = () if level is Level.none else LEVELS[: LEVELS.index(level.value) + 1]
+
+    def tell(severity: str, text: str) -> None:
+        if severity in shown:
+            typer.echo(f"{severity}: {text}", err=True)
+
+    return tell
+
+
+@contextmanager
+def progress_bar(name: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar with the time left in a terminal; nothing elsewhere."""
+    if quiet or not is_fancy():
+        yield lambda _progress: None
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.fields[network]}"), BarColumn(), TaskProgressColumn(),
+        TimeElapsedColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.description}", style="dim"),
+    )  # fmt: skip
+    with Bars(*columns, transient=True) as bar:
+        task = bar.add_task("starting", total=1.0, network=name, left="")
+
+        def watch(progress: Progress) -> None:
+            left = f"about {progress.left_s:.0f} s left" if progress.left_s else ""
+            bar.update(task, description=progress.phase, completed=progress.share or 0.0, left=left)
+
+        yield watch
