@@ -17,8 +17,10 @@ from agent.core.types import Floats, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
 from agent.inference.build import build_perception
 from agent.inference.engine import Engine, EngineOptions, load_engine
+from agent.inference.files.formats import number_format
 from agent.inference.files.store import find, manifest_of
 from agent.inference.manifest import Manifest
+from agent.inference.models import engines_of
 
 WARM_UP = 5  # runs that do not count: memory is touched, kernels are chosen
 AT_LEAST = 20  # runs, however short the time: a p99 of fewer says nothing
@@ -49,11 +51,6 @@ class Task:
     recognition: RecognitionSettings
     batch: int = 1
 
-    @property
-    def precision(self) -> str:
-        """As it is computed: ONNX Runtime computes in float32 on a CPU, whatever the weights are."""
-        return self.recognition.tensorrt.precision if self.recognition.backend == "tensorrt" else "fp32"
-
 
 def device_name(backend: str) -> str:
     """What a backend runs on."""
@@ -81,7 +78,7 @@ def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> 
         times = _timed(lambda: engine.run(feed), seconds, step)
     finally:
         engine.close()
-    return _row(task, task.network, times, task.batch)
+    return _row(task, task.network, times, task.batch, cache_dir)
 
 
 def measure_loop(task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: float, step: Step) -> Row:
@@ -93,7 +90,7 @@ def measure_loop(task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: 
     finally:
         eyes.close()
     height, width = frames[0].image.shape[:2]
-    return _row(task, f"whole loop, {width} x {height}", times, 1)
+    return _row(task, f"whole loop, {width} x {height}", times, 1, cache_dir)
 
 
 def frames_of(source: str) -> list[Frame]:
@@ -152,7 +149,16 @@ def _timed(run: Callable[[], object], seconds: float, step: Step) -> list[float]
     return times
 
 
-def _row(task: Task, what: str, times: list[float], pictures: int) -> Row:
+def _row(task: Task, what: str, times: list[float], pictures: int, cache_dir: Path) -> Row:
     p50, p99 = (float(np.percentile(times, q)) for q in (50, 99))
     per_second = pictures * len(times) / (sum(times) / 1000)
-    return Row(what, task.recognition.backend, task.precision, pictures, per_second, p50, p99, len(times))
+    precision = _precision(task, cache_dir)
+    return Row(what, task.recognition.backend, precision, pictures, per_second, p50, p99, len(times))
+
+
+def _precision(task: Task, cache_dir: Path) -> str:
+    """What TensorRT was asked for; ONNX Runtime takes each file as it is."""
+    if task.recognition.backend == "tensorrt":
+        return task.recognition.tensorrt.precision
+    names = [task.network] if task.network else engines_of(task.recognition)
+    return ", ".join(sorted({number_format(find(name, cache_dir).path) for name in names}))

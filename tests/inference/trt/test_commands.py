@@ -56,6 +56,7 @@ def test_bench_measures_a_network_beside_what_was_published(run: Run) -> None:
     )
     (row,) = found["rows"]
     assert (row["what"], row["backend"], row["batch"]) == ("gesturenet", "onnxruntime", 2)
+    assert row["precision"] == "fp16 weights"  # as its file is
     assert row["runs"] >= 20
     assert 0 < row["p50_ms"] <= row["p99_ms"]
     assert row["per_second"] > 0
