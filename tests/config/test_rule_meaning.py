@@ -1,0 +1,75 @@
+"""What a rule file says, in the core's words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from rule_texts import SAY, load, rule
+
+from agent.core.rules import Between, Dial, Do, ValueIs, When
+from agent.core.thresholds import Thresholds
+
+
+def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> None:
+    text = (
+        rule(SAY, name="plain")
+        + rule(SAY, name="own", when='{ gesture = "ok", hold = "1s", release = "2s", confidence = 0.4 }')
+        + rule(SAY + '\ncooldown = "100ms"\nmax_age = "9s"', name="quick", when='{ gesture = "fist" }')
+    )
+    plain, own, quick = load(tmp_path, a=text).book.rules
+    assert plain.thresholds == Thresholds()
+    assert own.thresholds == Thresholds(confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0)
+    assert quick.thresholds == Thresholds(cooldown_s=0.1)
+    assert (plain.cooldown_s, plain.max_age_s, quick.cooldown_s, quick.max_age_s) == (0.0, 5.0, 0.1, 9.0)
+
+
+def test_every_kind_of_action(tmp_path: Path) -> None:
+    text = rule(
+        """publish = { topic = "t", payload = { a = 1 }, retain = true }
+webhook = { url = "http://127.0.0.1/x", json = { by = "{camera}" }, headers = { X-Key = "k" } }
+command = ["notify-send", "{gesture}"]
+key = ["KEY_LEFTCTRL", "KEY_W"]
+do = [{ webhook = { url = "http://127.0.0.1/y", text = "hi" } }, { webhook = { url = "http://[::1]/z" } }]"""
+    )
+    [one] = load(tmp_path, a=text).book.rules
+    json_header = ("Content-Type", "application/json")
+    assert one.do[:5] == (
+        Do("publish", "t", {"a": 1}, retain=True),
+        Do("webhook", "http://127.0.0.1/x", {"by": "{camera}"}, options=(json_header, ("X-Key", "k"))),
+        Do("command", "notify-send", options=(("arg", "{gesture}"),)),
+        Do("key", "KEY_LEFTCTRL+KEY_W"),
+        Do("webhook", "http://127.0.0.1/y", "hi"),
+    )
+    assert one.do[5].payload["gesture"] == "{gesture}", "a webhook without a body says what happened"
+
+
+def test_values_times_and_places(tmp_path: Path) -> None:
+    when = """{ gesture = "ok", hand = "left", person = 1, camera = "door", min_hand = 0.1, \
+between = [22:00:00, "06:30"], \
+if = [{ topic = "a", json = "x.0", is = true }, { topic = "b", above = 3 }] }"""
+    [one] = load(tmp_path, a=rule(SAY, when=when)).book.rules
+    assert one.when == When(
+        "gesture",
+        ("ok",),
+        hand="left",
+        camera="door",
+        person=1,
+        min_hand=0.1,
+        within_s=2.0,
+        between=Between(dt.time(22), dt.time(6, 30)),
+        values=(ValueIs("a", ("x", "0"), is_=True), ValueIs("b", above=3)),
+    )
+
+
+def test_a_dial_finds_its_step_and_its_start(tmp_path: Path) -> None:
+    def dial(text: str) -> Dial | None:
+        table = f'dial = {{ topic = "t", {text} }}'
+        [one] = load(tmp_path, a=rule(table, when='{ gesture = "ok", move = "vertical" }')).book.rules
+        return one.dial
+
+    assert dial("from = 0, to = 255") == Dial(0, 255, 1.0, 127.5)
+    assert dial("from = 0.0, to = 1.0") == Dial(0, 1, 0.01, 0.5)
+    assert dial(
+        'from = 10, to = 0, step = 5, every = "1s", start = 3, travel = 2, follow = "f", follow_json = "a.b"'
+    ) == (Dial(10, 0, 5, 3, every_s=1.0, travel=2.0, follow=("f", ("a", "b"))))

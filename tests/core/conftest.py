@@ -1,0 +1,1 @@
+"""`timelines.py` is for the tests of the folders below, too."""
