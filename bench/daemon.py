@@ -12,11 +12,9 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +28,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 from rich.table import Table
+from running import CLIP, agent_on
 
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, MqttSettings, OutboxSettings
@@ -37,8 +36,6 @@ from agent.core.interpreter import Interpreter
 from agent.core.types import LABELS, Box, GestureStarted, SeenHand, Sight
 from agent.delivery.delivery import Delivery
 
-ROOT = Path(__file__).parents[1]
-CLIP = ROOT / "tests/data/demo.mp4"
 PATIENCE_S = 60.0
 
 Milliseconds = list[float]
@@ -107,30 +104,10 @@ def daemon(clip: Path, seconds: float) -> Seen:
     with tempfile.TemporaryDirectory() as name, broker(Path(name)) as port:
         folder = Path(name)
         url = f"mqtt://127.0.0.1:{port}" if port else "embedded"
-        (folder / "rules").mkdir()
-        (folder / "config.toml").write_text(
-            f'[agent]\nid = "bench"\nstate_dir = "{folder}/state"\n'
-            f'[camera.front]\nsource = "{clip}"\nloop = true\n'
-            f'[mqtt]\nurl = "{url}"\n[log]\nlevel = "error"\n',
-            encoding="utf-8",
-        )
-        ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        ready.bind(str(folder / "notify"))
-        ready.settimeout(PATIENCE_S)
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(folder / "config.toml")],
-            env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")},
-        )
-        while b"READY=1" not in ready.recv(4096):
-            pass
-        ready_s = time.monotonic() - began
-        ear = Ear(port or 1883)
-        time.sleep(seconds)
-        health = ear.ask_health()
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        ready.close()
+        with agent_on(clip, folder, url) as ready_s:
+            ear = Ear(port or 1883)
+            time.sleep(seconds)
+            health = ear.ask_health()
         return Seen(ready_s, health, ear.event_ms)
 
 

@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,14 +24,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from running import CLIP, agent_on
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests/web"))
 
 from browser import Tab, chromium, program  # noqa: E402 (the same Chromium that the tests drive)
 
-CLIP = ROOT / "tests/data/demo.mp4"
-READY_S = 120.0
 NOTES = """(async () => {
   const { GestureClient } = await import("/static/gesture-client.js");
   window.notes = [];
@@ -54,34 +51,13 @@ NOTES = """(async () => {
 
 
 @contextmanager
-def daemon(clip: Path, folder: Path) -> Iterator[str]:
+def kiosk_of(clip: Path, folder: Path) -> Iterator[str]:
     """A running agent; the address of its page."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (folder / "rules").mkdir()
-    (folder / "config.toml").write_text(
-        f'[agent]\nid = "bench"\nstate_dir = "{folder}/state"\n'
-        f'[camera.front]\nsource = "{clip}"\nloop = true\n'
-        f'[mqtt]\nurl = "mqtt://127.0.0.1:9"\n[log]\nlevel = "error"\n'
-        f"[web]\nenabled = true\nport = {port}\n",
-        encoding="utf-8",
-    )
-    ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    ready.bind(str(folder / "notify"))
-    ready.settimeout(READY_S)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agent", "run", "--config", str(folder / "config.toml")],
-        env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")},
-    )
-    try:
-        while b"READY=1" not in ready.recv(4096):
-            pass
+    with agent_on(clip, folder, "mqtt://127.0.0.1:9", f"[web]\nenabled = true\nport = {port}\n"):
         yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        ready.close()
 
 
 def show(tab: Tab, url: str) -> None:
@@ -103,7 +79,7 @@ def main() -> None:
         sys.exit("no Chromium here; `make bench-web` installs it")
     with (
         tempfile.TemporaryDirectory() as name,
-        daemon(given.clip.resolve(), Path(name)) as url,
+        kiosk_of(given.clip.resolve(), Path(name)) as url,
         chromium() as browser,
     ):
         tabs = [browser.tab() for _ in range(given.browsers)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,10 @@ import cv2
 import numpy as np
 import pytest
 from brokers import Mosquitto, Subscriber, until
+from daemons import CLIP, configured, daemon
 
 ROOT = Path(__file__).parents[1]
-CLIP, TRUTH = ROOT / "tests/data/demo.mp4", ROOT / "tests/data/demo.json"
+TRUTH = ROOT / "tests/data/demo.json"
 DESK = ("fist", "stop", "thumbs_up", "ok")
 FPS = 15
 GAP = 8  # frames: half a second without a hand
@@ -94,22 +94,9 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
     folder, gestures = film
     broker = Mosquitto(tmp_path).start()
     subscriber = Subscriber(broker.port, "gesture/e2e/#")
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f"""
-        [agent]
-        id = "e2e"
-        rules = "{tmp_path / "rules.toml"}"
-        state_dir = "{tmp_path / "state"}"
-        cache_dir = "{cache_dir}"
-        [camera.desk]
-        source = "{folder}"
-        fps = {FPS}
-        [mqtt]
-        url = "{broker.url}"
-        """
-    )
-    (tmp_path / "rules.toml").write_text(
+    camera = f'[camera.desk]\nsource = "{folder}"\nfps = {FPS}'
+    config = configured(tmp_path, "e2e", broker.url, cache_dir, camera)
+    (tmp_path / "rules/lamp.toml").write_text(
         """
         [[rule]]
         id = "lamp"
@@ -117,12 +104,8 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
         publish = { topic = "gesture/e2e/lamp", payload = { state = "ON", by = "{camera}" } }
         """
     )
-    process = agent("run", "--config", config)
-    try:
-        assert process.wait(timeout=150) == 0  # a film ends, and with it the agent
-    finally:
-        process.kill()
-        _out, err = process.communicate()
+    with daemon(config) as running:
+        assert running.process.wait(timeout=150) == 0  # a film ends, and with it the agent
 
     def heard(tail: str) -> list[str]:
         return [h.payload for h in subscriber.heard if h.topic == f"gesture/e2e/{tail}"]
@@ -132,7 +115,7 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
     broker.stop()
     phases = [json.loads(payload) for payload in heard("camera/desk/event")]
     told = [(e["event_type"], e["phase"]) for e in phases if e["phase"] != "held"]
-    assert told == [(g, phase) for g in gestures for phase in ("started", "ended")], err
+    assert told == [(g, phase) for g in gestures for phase in ("started", "ended")], running.said
     assert heard("camera/desk/action") == gestures
     assert heard("lamp") == ['{"state":"ON","by":"desk"}'] * gestures.count("stop")
     assert heard("bridge/state") == ['{"state":"online"}', '{"state":"offline"}']
@@ -149,45 +132,28 @@ def test_off_closes_the_cameras_and_stays_off_over_a_restart(cache_dir: Path, tm
     subscriber = Subscriber(broker.port, "gesture/private/#")
     (tmp_path / "pictures").mkdir()
     cv2.imwrite(str(tmp_path / "pictures/0.png"), np.full((480, 640, 3), 90, np.uint8))
-    (tmp_path / "rules").mkdir()
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f"""
-        [agent]
-        id = "private"
-        state_dir = "{tmp_path / "state"}"
-        cache_dir = "{cache_dir}"
-        [camera.desk]
-        source = "{tmp_path / "pictures"}"
-        loop = true
-        [mqtt]
-        url = "{broker.url}"
-        """
-    )
+    camera = f'[camera.desk]\nsource = "{tmp_path / "pictures"}"\nloop = true'
+    config = configured(tmp_path, "private", broker.url, cache_dir, camera)
 
     def last(tail: str) -> str:
         return next((h.payload for h in reversed(subscriber.heard) if h.topic.endswith(tail)), "")
 
-    first = agent("run", "--config", config)
-    second = None
     try:
-        until(lambda: '"online"' in last("camera/desk/state"), "the camera is in use")
-        subscriber.publish("gesture/private/enabled/set", "OFF")
-        until(lambda: '"disabled"' in last("camera/desk/state"), "the camera is closed")
-        assert last("enabled/state") == "OFF"
-        first.kill()  # no time to say or to write anything
-        first.communicate()
+        with daemon(config) as first:
+            until(lambda: '"online"' in last("camera/desk/state"), "the camera is in use")
+            subscriber.publish("gesture/private/enabled/set", "OFF")
+            until(lambda: '"disabled"' in last("camera/desk/state"), "the camera is closed")
+            assert last("enabled/state") == "OFF"
+            first.kill()
         subscriber.heard.clear()
-        second = agent("run", "--config", config)
-        until(lambda: '"disabled"' in last("camera/desk/state"), "the camera stays closed")
-        assert last("enabled/state") == "OFF"
-        assert not [h for h in subscriber.heard if h.topic.endswith("desk/state") and '"online"' in h.payload]
-        subscriber.publish("gesture/private/enabled/set", "ON")
-        until(lambda: '"online"' in last("camera/desk/state"), "the camera is back in use")
+        with daemon(config):
+            until(lambda: '"disabled"' in last("camera/desk/state"), "the camera stays closed")
+            assert last("enabled/state") == "OFF"
+            told = [h.payload for h in subscriber.heard if h.topic.endswith("desk/state")]
+            assert not [payload for payload in told if '"online"' in payload]
+            subscriber.publish("gesture/private/enabled/set", "ON")
+            until(lambda: '"online"' in last("camera/desk/state"), "the camera is back in use")
     finally:
-        for process in filter(None, (first, second)):
-            process.kill()
-            process.communicate()
         subscriber.close()
         broker.stop()
 
@@ -195,37 +161,11 @@ def test_off_closes_the_cameras_and_stays_off_over_a_restart(cache_dir: Path, tm
 def test_the_daemon_starts_without_its_broker_and_stops_when_told(
     cache_dir: Path, tmp_path: Path, free_port: int
 ):
-    config = tmp_path / "config.toml"
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     cv2.imwrite(str(pictures / "0.png"), np.full((480, 640, 3), 90, np.uint8))
-    (tmp_path / "rules").mkdir()
-    config.write_text(
-        f"""
-        [agent]
-        id = "lonely"
-        state_dir = "{tmp_path / "state"}"
-        cache_dir = "{cache_dir}"
-        [camera.desk]
-        source = "{pictures}"
-        loop = true
-        [mqtt]
-        url = "mqtt://127.0.0.1:{free_port}"
-        [log]
-        format = "json"
-        """
-    )
-    process = agent("run", "--config", config)
-    try:
-        lines = iter(process.stderr.readline, "") if process.stderr else iter(())
-        seen = []
-        for line in lines:
-            seen.append(line)
-            if "broker_lost" in line:
-                break
-        assert f"nothing listens at 127.0.0.1:{free_port}" in seen[-1], seen
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-    finally:
-        process.kill()
-        process.communicate()
+    camera = f'[camera.desk]\nsource = "{pictures}"\nloop = true\n[log]\nformat = "json"'
+    url = f"mqtt://127.0.0.1:{free_port}"
+    with daemon(configured(tmp_path, "lonely", url, cache_dir, camera)) as running:
+        until(lambda: "broker_lost" in running.said, "the broker is missed")
+        assert f"nothing listens at 127.0.0.1:{free_port}" in running.said

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from brokers import Mosquitto, Subscriber, until
+from daemons import configured, daemon
 
 RULE = """
 [[rule]]
@@ -38,53 +37,35 @@ def test_broken_and_world_writable_rules_are_refused_and_the_old_ones_run_on(tmp
     broker = Mosquitto(tmp_path).start()
     subscriber = Subscriber(broker.port)
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((480, 640, 3), 90, np.uint8))
+    camera = '[camera.front]\nsource = "empty.png"\nloop = true'
+    config = configured(tmp_path, "reloading", broker.url, cache_dir, camera)
     rules = tmp_path / "rules/lamp.toml"
-    rules.parent.mkdir()
     rules.write_text(RULE)
-    (tmp_path / "config.toml").write_text(
-        f"""
-        [agent]
-        id = "reloading"
-        state_dir = "state"
-        cache_dir = "{cache_dir}"
-        [camera.front]
-        source = "empty.png"
-        loop = true
-        [mqtt]
-        url = "{broker.url}"
-        """
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agent", "run", "--config", str(tmp_path / "config.toml")]
-    )
     try:
-        until(lambda: subscriber.on("reloading/camera/front/state"), "the agent runs", 60)
-        ask = asking(subscriber)
-        rules.write_text(RULE.replace("gesture =", "gestrue ="))
-        answer = ask("reload")
-        assert answer["status"] == "error"
-        assert "did you mean" in answer["error"]
-        rules.write_text(RULE)
-        rules.chmod(0o666)
-        assert "anyone may write here" in ask("reload")["error"]
-        assert ask("test_rule", rule="lamp")["status"] == "ok"
-        until(lambda: [h.payload for h in subscriber.on("home/lamp")] == ["ON"], "the old rule")
-        rules.chmod(0o644)
-        assert ask("reload")["status"] == "ok"
-        rules.write_text(RULE.replace("gesture =", "gestrue ="))  # nobody asks: the change is noticed
+        with daemon(config):
+            until(lambda: subscriber.on("reloading/camera/front/state"), "the agent runs", 60)
+            ask = asking(subscriber)
+            rules.write_text(RULE.replace("gesture =", "gestrue ="))
+            answer = ask("reload")
+            assert answer["status"] == "error"
+            assert "did you mean" in answer["error"]
+            rules.write_text(RULE)
+            rules.chmod(0o666)
+            assert "anyone may write here" in ask("reload")["error"]
+            assert ask("test_rule", rule="lamp")["status"] == "ok"
+            until(lambda: [h.payload for h in subscriber.on("home/lamp")] == ["ON"], "the old rule")
+            rules.chmod(0o644)
+            assert ask("reload")["status"] == "ok"
+            rules.write_text(RULE.replace("gesture =", "gestrue ="))  # nobody asks: the change is noticed
 
-        def refused() -> str:
-            health = json.loads(subscriber.on("bridge/health")[-1].payload)["rules"]
-            assert health["count"] == 1
-            return str(health["refused"] or "")
+            def refused() -> str:
+                health = json.loads(subscriber.on("bridge/health")[-1].payload)["rules"]
+                assert health["count"] == 1
+                return str(health["refused"] or "")
 
-        until(lambda: "did you mean" in refused(), "health says so", 60)
-        rules.write_text(RULE)
-        until(lambda: not refused(), "and that it is mended", 60)
-        process.terminate()
-        assert process.wait(30) == 0
+            until(lambda: "did you mean" in refused(), "health says so", 60)
+            rules.write_text(RULE)
+            until(lambda: not refused(), "and that it is mended", 60)
     finally:
-        process.kill()
-        process.wait()
         subscriber.close()
         broker.stop()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from brokers import Heard, Mosquitto, Subscriber, free_port, until
+from daemons import CLIP, configured, daemon
 
-CLIP = Path(__file__).parents[1] / "data/demo.mp4"
 SECRETS = ("of-the-broker-7Qx", "of-the-camera-9Zk")
 LARGEST = 32_000  # bytes: Home Assistant's description of all entities; a picture of 640 x 480 has 900,000
 WRITES = os.O_WRONLY | os.O_RDWR
@@ -37,30 +35,20 @@ def seen(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     folder = tmp_path_factory.mktemp("outside")
     broker = _locked_broker(folder)
     subscriber = Subscriber(broker.port, user="agent", password=SECRETS[0])
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(_config(folder, broker, cache_dir))],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(folder / "home"),
-                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            },
-        )
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder / "home"),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+    }
     try:
-        until(lambda: subscriber.on("camera/front/event"), "a gesture", 60)
-        until(lambda: subscriber.on("camera/door/state"), "the other camera's state")
-        listed, written = _process_list(process.pid), _written(process.pid)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        with daemon(_config(folder, broker, cache_dir), environ) as running:
+            until(lambda: subscriber.on("camera/front/event"), "a gesture", 60)
+            until(lambda: subscriber.on("camera/door/state"), "the other camera's state")
+            listed, written = _process_list(running.process.pid), _written(running.process.pid)
     finally:
-        process.kill()
-        process.wait()
         subscriber.close()
         broker.stop()
-    log_text = (folder / "log").read_text()
-    return Seen(listed, log_text, list(subscriber.heard), written, folder / "state", folder / "home")
+    return Seen(listed, running.said, list(subscriber.heard), written, folder / "state", folder / "home")
 
 
 def _locked_broker(folder: Path) -> Mosquitto:
@@ -76,29 +64,24 @@ def _config(folder: Path, broker: Mosquitto, cache_dir: Path) -> Path:
     for name, secret in zip(("mqtt-password", "door-password"), SECRETS, strict=True):
         (folder / name).write_text(secret + "\n")
         (folder / name).chmod(0o600)
-    (folder / "rules").mkdir()
-    path = folder / "config.toml"
-    path.write_text(
+    return configured(
+        folder,
+        "watched",
+        broker.url,
+        cache_dir,
         f"""
-        [agent]
-        id = "watched"
-        state_dir = "state"
-        cache_dir = "{cache_dir}"
+        user = "agent"
+        password = {{ file = "mqtt-password" }}
         [camera.front]
         source = "{CLIP}"
         [camera.door]
         source = "http://127.0.0.1:{free_port()}/cam"
         user = "viewer"
         password = {{ file = "door-password" }}
-        [mqtt]
-        url = "{broker.url}"
-        user = "agent"
-        password = {{ file = "mqtt-password" }}
         [log]
         level = "debug"
-        """
+        """,
     )
-    return path
 
 
 def _process_list(pid: int) -> str:
