@@ -259,8 +259,8 @@ def batches(
     without: tuple[str, ...] = (),
     workers: int = 1,
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pictures, labels and landmarks as `draw` gives them, without end but for `steps`.
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Pictures, labels and landmarks as `draw` gives them, and which are rendered; `steps` batches.
 
     Threads make them ahead; batch `n` depends on the seed and n alone.
     """
@@ -278,7 +278,8 @@ def batches(
             picks = np.searchsorted(chance, rng.random(batch)).clip(0, len(chance) - 1)
             made = [draw(p, int(i), size, rng, rooms) for i in picks]
             images, labels, points = zip(*made, strict=True)
-            done[worker].put((np.stack(images), np.array(labels), np.stack(points)))
+            rendered = p.source[picks] == "render"
+            done[worker].put((np.stack(images), np.array(labels), np.stack(points), rendered))
 
     for worker in range(workers):
         threading.Thread(target=work, args=(worker,), daemon=True).start()

@@ -40,8 +40,9 @@ class Deployed(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and embedding."""
         small = functional.interpolate(x, size=(LOOKS_AT, LOOKS_AT), mode="bilinear", align_corners=False)
-        embedding, _ = self.model.embed(small)
-        return torch.softmax(self.model.last(embedding) / self.temperature, 1), embedding
+        shape, picture, _ = self.model.embed(*self.model.look(small))
+        scores = self.model.by_shape(shape) + self.model.by_picture(picture)
+        return torch.softmax(scores / self.temperature, 1), torch.cat([shape, picture], 1)
 
 
 def cut(pictures: Pictures, rows: np.ndarray, margin: float = MARGIN) -> Iterator[np.ndarray]:

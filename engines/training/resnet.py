@@ -5,9 +5,10 @@ looks at them at `LOOKS_AT` px, the size it learns at: two cores have no time fo
 at another size than it learnt at errs badly (measured: 0.89 at 96 px, 0.49 at 160).
 
 A few thousand labels say little to a network that starts from nothing; where 21 joints are says much. So a
-branch reads the joints from maps of a quarter of the picture's detail (feature pyramid, Lin et al. 2017) as
-means of heatmaps (integral regression, Sun et al. 2018), and the gesture is decided from both, the picture's
-features and the shape that the joints make.
+branch reads the joints from maps of an eighth of the picture's detail (feature pyramid, Lin et al. 2017) as
+means of heatmaps (integral regression, Sun et al. 2018). Two heads then name the gesture: one sees the shape
+that the joints make and nothing else, so no wall can mislead it; one sees the picture's features, and learns
+gestures from rendered hands alone, where every gesture is made before every wall.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from torch.nn import functional
 WIDTH = 32
 LOOKS_AT = 112
 JOINTS = 21
+HIDDEN = 128
+FINGERS = [[0, *range(4 * finger + 1, 4 * finger + 5)] for finger in range(5)]
+TIPS = (4, 8, 12, 16, 20)
+PAIRS = [(a, b) for a in TIPS for b in (0, 3, 5, 6, 9, 13, 17, *TIPS) if b not in TIPS or a < b]
+FROM, TO = ([pair[k] for pair in PAIRS] for k in (0, 1))
+SHAPE = 2 * JOINTS + 5 * 3 + len(PAIRS) + JOINTS  # places, bends, distances, how sure of each joint
 
 
 def convolved(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
@@ -54,8 +61,8 @@ class Block(nn.Module):
         return torch.relu(self.body(x) + self.skip(x))
 
 
-class Joints(nn.Module):
-    """Where the joints are, from the maps of the last three stages."""
+class Heat(nn.Module):
+    """Where each joint may be, from the maps of the last three stages."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -64,12 +71,12 @@ class Joints(nn.Module):
         self.fine = nn.Sequential(convolved(4 * width, 2 * width, 1), convolved(2 * width, 2 * width, 3))
         self.heat = nn.Conv2d(2 * width, JOINTS, 1)
 
-    def forward(self, fine: Tensor, middle: Tensor, deep: Tensor) -> tuple[Tensor, Tensor]:
-        """Joints (N, 21, 2), -1 to 1 across the picture, and how sure of each (N, 21)."""
+    def forward(self, fine: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
+        """Maps as fine as the first (N, 21, rows, columns), before the softmax."""
         x = self.middle(as_fine_as(middle, self.deep(deep)) + middle)
         x = self.fine[1](as_fine_as(fine, self.fine[0](x)) + fine)
-        share = torch.softmax(self.heat(x).float().flatten(2), 2)
-        return share @ centres(*sides(fine)).to(share), share.amax(2)
+        heat: Tensor = self.heat(x)
+        return heat
 
 
 def sides(maps: Tensor) -> tuple[int, int]:
@@ -83,6 +90,13 @@ def as_fine_as(fine: Tensor, coarse: Tensor) -> Tensor:
     return functional.interpolate(coarse, scale_factor=larger, mode="nearest")
 
 
+def joints_of(heat: Tensor) -> tuple[Tensor, Tensor]:
+    """Joints (N, 21, 2), -1 to 1 across the picture, and how sure of each (N, 21)."""
+    share = torch.softmax(heat.float().flatten(2), 2)
+    at = centres(*sides(heat)).to(share)
+    return (share.unsqueeze(3) * at).sum(2), share.amax(2)  # no matmul: it would be rounded to 8 bits
+
+
 def centres(rows: int, columns: int) -> Tensor:
     """Middles of a map's cells (rows x columns, 2), x and y from -1 to 1 across the picture."""
     y = (torch.arange(rows) + 0.5) * 2 / rows - 1
@@ -91,10 +105,15 @@ def centres(rows: int, columns: int) -> Tensor:
 
 
 def shape_of(joints: Tensor) -> Tensor:
-    """Joints (N, 21, 2) without where the hand is and how large: (N, 42)."""
+    """Joints (N, 21, 2) without where the hand is and how large (N, `SHAPE`): places, bends, distances."""
     middle = joints - joints.mean(1, keepdim=True)
-    size = middle.square().mean((1, 2), keepdim=True).add(1e-4).sqrt()
-    return (middle / size).flatten(1)
+    at = middle / middle.square().mean((1, 2), keepdim=True).add(1e-4).sqrt()
+    fingers = at[:, FINGERS]  # (N, 5, 5, 2): each from the wrist to its tip
+    bones = fingers[:, :, 1:] - fingers[:, :, :-1]
+    bones = bones / bones.square().sum(3, keepdim=True).add(1e-4).sqrt()
+    bends = (bones[:, :, 1:] * bones[:, :, :-1]).sum(3)
+    apart = (at[:, FROM] - at[:, TO]).square().sum(2).add(1e-4).sqrt()
+    return torch.cat([at.flatten(1), bends.flatten(1), apart], 1)
 
 
 class GestureNet(nn.Module):
@@ -108,25 +127,34 @@ class GestureNet(nn.Module):
             stages.append(nn.Sequential(Block(inputs, outputs, stride), Block(outputs, outputs, 1)))
             inputs = outputs
         self.stages = nn.ModuleList(stages)
-        self.joints = Joints(width)
-        self.shape = nn.Sequential(nn.Linear(3 * JOINTS, inputs // 2), nn.ReLU(True))
-        self.both = nn.Sequential(nn.Linear(inputs + inputs // 2, inputs), nn.ReLU(True))
+        self.joints = Heat(width)
         self.drop = nn.Dropout(0.2)
-        self.last = nn.Linear(inputs, 6)
+        self.shape = nn.Sequential(nn.BatchNorm1d(SHAPE), nn.Linear(SHAPE, HIDDEN), nn.ReLU(True))
+        self.by_shape = nn.Linear(HIDDEN, 6)
+        self.picture = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.ReLU(True))
+        self.by_picture = nn.Linear(HIDDEN, 6)
 
-    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The layer before the scores (N, 8 x width), and the joints as `Joints` gives them."""
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of the picture (N, 8 x width), and maps of where joints are as `Heat` gives them."""
         maps = [self.stem(x)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
-        joints, sure = self.joints(*maps[-3:])
-        shape = self.shape(torch.cat([shape_of(joints), sure], 1))
-        return self.both(torch.cat([maps[-1].mean((2, 3)), shape], 1)), joints
+        return maps[-1].mean((2, 3)), self.joints(*maps[-3:])
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, 6) and joints (N, 21, 2), -1 to 1 across the picture."""
-        embedding, joints = self.embed(x)
-        return self.last(self.drop(embedding)), joints
+    def embed(self, features: Tensor, heat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the scores are made of, shape and picture (N, `HIDDEN`), and the joints (N, 21, 2)."""
+        joints, sure = joints_of(heat)
+        shape = self.shape(torch.cat([shape_of(joints), sure], 1))
+        return shape, self.picture(features), joints
+
+    def decide(self, features: Tensor, heat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores by shape (N, 6), by picture (N, 6), and joints (N, 21, 2), -1 to 1 across the picture."""
+        shape, picture, joints = self.embed(features, heat)
+        return self.by_shape(self.drop(shape)), self.by_picture(self.drop(picture)), joints
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """From pictures to what `decide` says."""
+        return self.decide(*self.look(x))
 
 
 def prepared(images: np.ndarray) -> Tensor:
