@@ -16,7 +16,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt train chaos soak audit install-deps clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt train chaos soak audit idle install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -147,6 +147,19 @@ test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which
 	@$(PIP) 'tensorrt-rtx-cu13-libs>=1.7' 'tensorrt-rtx-cu13-bindings>=1.7'
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/inference/trt --timeout 600
+
+CLIP := .cache/clip-venv
+
+idle: $(VENV)/.test ## rendered people who mean nothing, and gestures on purpose, through the chain; IDLE=0:30 MEANT=0:10 scenes
+	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0)
+	@[ -f $(CLIP)/.ready ] || { echo "Installing what makes people and rooms (1 GB, Python 3.11)"; python3.11 -m venv $(CLIP) && \
+	  $(CLIP)/bin/python -m pip install --quiet --disable-pip-version-check -r engines/clip/requirements.txt && touch $(CLIP)/.ready; }
+	@$(CLIP)/bin/python -m engines.idle.cast
+	@$(PIP) -r engines/idle/requirements.txt
+	@$(AGENT) models fetch
+	@$(BIN)/python -m engines.idle measure --kind idle --parts $(or $(IDLE),0:30)
+	@$(BIN)/python -m engines.idle measure --kind gestures --parts $(or $(MEANT),0:10)
+	@$(BIN)/python -m engines.idle report
 
 bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
 	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)

@@ -65,11 +65,16 @@ class Actor:
             np.float32
         )  # no skin shows through
         self._weights = np.ascontiguousarray(d["weights"].astype(np.float32))
-        self._seated, self._at, self._yaw = seated, at, yaw
+        self._seated, self.at, self._yaw = seated, at, yaw
         hip, knee = self.rig.head("upperleg01.L"), self.rig.head("lowerleg01.L")
         self._drop = float(hip[2] - knee[2]) - 0.04 if seated else 0.0
         table = TABLE_M + self._drop if seated else None
         self.measures: Measures = measures_of(self.rig, float(d["belly"]), table)
+
+    @property
+    def crown(self) -> Array:
+        """(3,) the top of the head, where the person belongs."""
+        return np.array([*self.at, self._rest[:, 2].max() - self._drop])
 
     def mesh(self, wear: Wear) -> Mesh:
         """Coloured."""
@@ -79,6 +84,8 @@ class Actor:
         colour[skin] = _skin(wear, self._masks[skin])
         eye = self._masks[:, IRIS:] * (self._kind == EYE)[:, None]
         colour = np.where(eye > 0.5, np.array([0.05, 0.03, 0.02]), colour)
+        uneven = np.array([0.08, 0.06, 0.06, 0.3, 0.0, 0.05])[self._kind]
+        colour = colour * np.exp(uneven * _waves(self._rest, 55.0, 4, 9))[:, None]
         matter = np.stack([self._kind, np.zeros(len(colour))], axis=1)
         return Mesh(self._triangles, colour, self._rest, matter)
 
@@ -101,7 +108,7 @@ class Actor:
         turns |= self._legs(place)
         for side in SIDES:
             turns |= self.rig.arm(side, script.arm_at(side, times), script.shape_at(side, times), upper)
-        root = np.concatenate([place[:, :2] + self._at, np.full((len(times), 1), -self._drop)], axis=1)
+        root = np.concatenate([place[:, :2] + self.at, np.full((len(times), 1), -self._drop)], axis=1)
         root[:, :2] += 0.006 * sway[:, 4:6]
         return self.rig.place(turns, root, turn(Z, place[:, 2] + self._yaw))
 
@@ -139,6 +146,13 @@ class Actor:
         along = unit(knuckles[1] - wrist)
         out = unit(np.cross(knuckles[0] - wrist, knuckles[2] - wrist)) * (1 if side == "R" else -1)
         return wrist + (knuckles[1] - wrist) * 0.8, np.stack([along, out, np.cross(along, out)], axis=2)
+
+
+def _waves(places: Array, a_metre: float, count: int, seed: int) -> Array:
+    """(V,) smooth noise about -1..1 that sticks to the rest pose: folds, locks, blotches."""
+    rng = np.random.default_rng(seed)
+    ways = rng.normal(0, a_metre, (count, 3))
+    return np.asarray(np.sin(places @ ways.T + rng.uniform(0, 2 * np.pi, count)).sum(axis=1) / np.sqrt(count))
 
 
 def _skin(wear: Wear, masks: Array) -> Array:

@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engines.idle.cast", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(".cache/idle"), help="folder (default: %(default)s)")
     parser.add_argument("--people", type=int, default=24, help="bodies in all (default: %(default)s)")
-    parser.add_argument("--rooms", type=int, default=24, help="rooms in all (default: %(default)s)")
+    parser.add_argument("--rooms", type=int, default=16, help="rooms in all (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

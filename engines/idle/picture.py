@@ -26,34 +26,15 @@ uniform vec3 sun; uniform vec3 sun_colour; uniform vec3 fill; uniform vec3 fill_
 uniform vec3 ground; uniform vec3 eye; uniform vec4 weave; uniform sampler2DShadow shadows;
 in vec3 n; in vec3 colour; in vec3 cloth; in vec3 at; in vec2 kind; in vec3 shadow;
 out vec4 pixel;
-float hash(vec3 p) {
-  p = fract(p * 0.3183 + 0.1) * 17.0;
-  return fract(p.x * p.y * p.z * (p.x + p.y + p.z));
-}
-float noise(vec3 p) {
-  vec3 i = floor(p), f = fract(p); f = f * f * (3.0 - 2.0 * f); vec2 e = vec2(1, 0);
-  float near = mix(mix(hash(i), hash(i + e.xyy), f.x), mix(hash(i + e.yxy), hash(i + e.xxy), f.x), f.y);
-  float deep = mix(mix(hash(i + e.yyx), hash(i + e.xyx), f.x),
-                   mix(hash(i + e.yxx), hash(i + e.xxx), f.x), f.y);
-  return mix(near, deep, f.z);
-}
 void main() {
   vec3 m = normalize(n), view = normalize(eye - at), base = colour;
-  float gloss = 0.06, soft = 0.3;
-  if (kind.x < 0.5) {                                   // skin
-    base *= 1.0 + 0.22 * (noise(cloth * 55.0) - 0.5); gloss = 0.16; soft = 0.35;
-  } else if (kind.x < 2.5) {                            // shirt, trousers
-    float fold = noise(cloth * 9.0) - 0.5;
-    m = normalize(m + 0.55 * fold * vec3(0.7, 0.2, 0.6));
-    base *= 1.0 + 0.18 * (noise(cloth * 70.0) - 0.5);
-    if (kind.x < 1.5 && weave.x > 0.0) base = mix(base, weave.yzw, step(0.5, fract(cloth.z * weave.x)));
-    gloss = 0.02; soft = 0.2;
-  } else if (kind.x < 3.5) {                            // hair
-    float lock = noise(cloth * vec3(170.0, 170.0, 45.0));
-    base *= 0.6 + 0.9 * lock; m = normalize(m + 0.7 * (lock - 0.5)); gloss = 0.07;
-  } else if (kind.x > 5.5) {                            // a thing: wood, paper
-    base *= 1.0 + kind.y * (noise(cloth * vec3(8.0, 60.0, 60.0)) - 0.5);
+  float gloss = 0.02, soft = 0.2;
+  if (kind.x < 0.5) { gloss = 0.16; soft = 0.35; }  // skin
+  else if (kind.x < 1.5 && weave.x > 0.0) {
+    base = mix(base, weave.yzw, step(0.5, fract(cloth.z * weave.x)));
   }
+  else if (kind.x > 2.5 && kind.x < 5.5) gloss = 0.07;  // hair, eyes, shoes
+  else if (kind.x > 5.5) base *= 1.0 + 0.3 * kind.y * sin(cloth.y * 190.0 + 3.0 * sin(cloth.x * 5.0));
   float lit = texture(shadows, shadow - vec3(0.0, 0.0, 0.006));
   float a = clamp((dot(m, sun) + soft) / (1.0 + soft), 0.0, 1.0);
   float b = clamp((dot(m, fill) + 0.5) / 1.5, 0.0, 1.0);
@@ -69,16 +50,6 @@ DEPTH = """
 #version 330
 uniform mat4 sun_view; in vec3 position;
 void main() { gl_Position = sun_view * vec4(position, 1.0); }
-"""
-PLATE = """
-#version 330
-in vec2 corner; out vec2 place;
-void main() { place = corner * 0.5 + 0.5; gl_Position = vec4(corner, 1.0, 1.0); }
-"""
-PLATE_PIXEL = """
-#version 330
-uniform sampler2D plate; in vec2 place; out vec4 pixel;
-void main() { pixel = vec4(texture(plate, place).rgb, 1.0); }
 """
 
 
@@ -108,15 +79,18 @@ class _Drawn:
 class Painter:
     """One picture after the other of the same meshes before the same room."""
 
-    def __init__(self, width: int = 640, height: int = 480, samples: int = 4) -> None:
-        """Raises an exception of moderngl or glcontext where there is no OpenGL through EGL."""
+    def __init__(self, width: int = 640, height: int = 480, samples: int = 0) -> None:
+        """`samples` a pixel smooth the rims at three times the price; a webcam blurs them anyway.
+
+        Raises an exception of moderngl or glcontext where there is no OpenGL through EGL.
+        """
         self.size = (width, height)
         self._gl = gl = moderngl.create_standalone_context(backend="egl")
         samples = min(samples, gl.max_samples)
         self._drawn = gl.framebuffer(
-            gl.renderbuffer(self.size, 3, samples=samples), gl.depth_renderbuffer(self.size, samples=samples)
+            gl.renderbuffer(self.size, 4, samples=samples), gl.depth_renderbuffer(self.size, samples=samples)
         )
-        self._plain = gl.framebuffer(gl.renderbuffer(self.size, 3))
+        self._plain = gl.framebuffer(gl.renderbuffer(self.size, 4)) if samples else self._drawn
         self._shadows = gl.depth_texture((SHADOW, SHADOW))
         self._shadows.compare_func = "<="
         self._shadows.repeat_x = self._shadows.repeat_y = False
@@ -125,10 +99,8 @@ class Painter:
             gl.program(VERTEX, FRAGMENT),
             gl.program(DEPTH, "#version 330\nvoid main() {}"),
         ]
-        self._plate_program = gl.program(PLATE, PLATE_PIXEL)
-        corners = gl.buffer(np.array([-1, -1, 3, -1, -1, 3], "f4").tobytes())
-        self._screen = gl.vertex_array(self._plate_program, [(corners, "2f", "corner")])
-        self._plate: moderngl.Texture | None = None
+        self._plate = gl.framebuffer(gl.renderbuffer(self.size, 4, samples=samples))
+        self._staged = False
         self._meshes: list[_Drawn] = []
 
     def stage(
@@ -137,9 +109,11 @@ class Painter:
         """A new scene. `plate` is uint8 (height, width, 3), RGB; `weave` stripes a metre and their colour."""
         for drawn in self._meshes:
             drawn.release()
-        if self._plate is not None:
-            self._plate.release()
-        self._plate = self._gl.texture(self.size, 3, np.ascontiguousarray(plate[::-1]).tobytes(), alignment=1)
+        upside = np.dstack([plate, np.full(plate.shape[:2], 255, np.uint8)])[::-1]
+        texture = self._gl.texture(self.size, 4, np.ascontiguousarray(upside).tobytes())
+        self._gl.copy_framebuffer(self._plate, self._gl.framebuffer(texture))
+        texture.release()
+        self._staged = True
         self._meshes = [_Drawn(self._gl, self._programs, mesh) for mesh in meshes]
         p, shadow = self._programs
         for name, value in vars(light).items():
@@ -152,29 +126,28 @@ class Painter:
 
     def draw(self, moved: list[tuple[Array, Array] | None]) -> Array:
         """uint8 (height, width, 3) RGB: positions and normals of each mesh, None where it is away."""
+        if not self._staged:
+            raise RuntimeError("no scene yet: call stage first")
         gl, shown = self._gl, []
         for drawn, place in zip(self._meshes, moved, strict=True):
             if place is not None:
                 drawn.move(*place)
                 shown.append(drawn)
         gl.enable(moderngl.DEPTH_TEST)
+        gl.enable(moderngl.CULL_FACE)  # the light sees no back
         self._dark.use()
         self._dark.clear()
         for drawn in shown:
             drawn.shadow.render()
-        self._drawn.use()
+        gl.disable(moderngl.CULL_FACE)
         self._drawn.clear(depth=1.0)
-        if self._plate is None:
-            raise RuntimeError("no scene yet: call stage first")
-        self._plate.use(0)
-        self._plate_program["plate"].value = 0
-        gl.disable(moderngl.DEPTH_TEST)
-        self._screen.render(moderngl.TRIANGLES, 3)
-        gl.enable(moderngl.DEPTH_TEST)
+        gl.copy_framebuffer(self._drawn, self._plate)
+        self._drawn.use()
         self._shadows.use(1)
         self._programs[0]["shadows"].value = 1
         for drawn in shown:
             drawn.picture.render()
-        gl.copy_framebuffer(self._plain, self._drawn)
+        if self._plain is not self._drawn:
+            gl.copy_framebuffer(self._plain, self._drawn)
         raw = np.frombuffer(self._plain.read(components=3, alignment=1), np.uint8)
         return raw.reshape(self.size[1], self.size[0], 3)[::-1]

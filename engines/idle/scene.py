@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["idle", "gestures"]
 WIDTH, HEIGHT = 640, 480
-CHUNK = 50  # frames whose bones are placed at once
+CHUNK = 600  # frames whose bones are placed at once
+CROWN_SHARE = 0.03  # of the picture is above a head
+FARTHEST_M = 1.7  # from the middle of the room: the wall is at 2.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,9 @@ class Scene:
             Actor(people[who], seated=self.seated, at=at, yaw=float(rng.normal(0, 12)))
             for who, at in zip(chosen, _places(rng, count, seated=self.seated), strict=True)
         ]
+        if not self.seated:
+            for actor in self.actors:
+                _step_back(actor, self.camera)
         plan = life.idle if kind == "idle" else life.gesturing
         self.scripts: list[Script] = [
             (plan if i == 0 else life.idle)(actor.measures, seconds, 1000 * seed + i)
@@ -84,7 +89,9 @@ class Scene:
     def bones(self) -> list[Array]:
         """By actor: (T, B, 3, 4) of all frames."""
         return [
-            np.concatenate([a.bones(s, t) for t in np.split(self.times, range(600, len(self.times), 600))])
+            np.concatenate(
+                [a.bones(s, t) for t in np.split(self.times, range(CHUNK, len(self.times), CHUNK))]
+            )
             for a, s in zip(self.actors, self.scripts, strict=True)
         ]
 
@@ -156,6 +163,12 @@ def _places(rng: np.random.Generator, count: int, *, seated: bool) -> list[tuple
     apart = rng.uniform(0.33, 0.48)
     order = rng.permutation([-1.0, 1.0])
     return [(float(k * apart), float(rng.uniform(0.0, 0.15 + deep))) for k in order]
+
+
+def _step_back(actor: Actor, camera: Camera) -> None:
+    """Whoever is too near for the camera to see the face stands farther away."""
+    while camera.project(actor.crown[None], WIDTH / HEIGHT)[0, 1] < CROWN_SHARE and actor.at[1] < FARTHEST_M:
+        actor.at = (actor.at[0], actor.at[1] + 0.05)
 
 
 def _light(rng: np.random.Generator, strength: float) -> Light:

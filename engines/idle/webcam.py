@@ -19,7 +19,7 @@ class Webcam:
         grey = (np.arange(256) / 255) ** gamma
         curve = lift + (255 - lift) * np.clip(grey[:, None] * gain, 0, 1)
         self._curve = np.rint(curve).astype(np.uint8)[None]  # (1, 256, 3)
-        self._blur = float(rng.uniform(0.35, 0.95))
+        self._blur = float(rng.uniform(0.55, 1.0))
         self._quality = int(rng.integers(62, 94))
         noise = float(np.exp(rng.uniform(np.log(0.8), np.log(5.0))))
         tiles = rng.normal(0, noise, (TILES, 520, 680, 3))
