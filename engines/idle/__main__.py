@@ -56,7 +56,7 @@ def main() -> None:
     clip = _command(commands, "clip", _clip, "a part as a video, to watch")
     _one(clip, "part.mp4")
     sheet = _command(commands, "sheet", _sheet, "an overview: many scenes, one picture each")
-    sheet.add_argument("--out", type=Path, default=Path(__file__).with_name("contact_sheet.png"))
+    sheet.add_argument("--out", type=Path, default=Path(__file__).with_name("contact_sheet.webp"))
     options = parser.parse_args()
     options.run(options)
 
@@ -120,10 +120,13 @@ def _print_meant(meant: dict[str, Any]) -> None:
         f"  {meant['missed']} missed (95 %: {low:.1%} to {high:.1%}), {len(meant['wrong'])} wrong or doubled"
     )
     print(f"  {len(meant['false'])} false between them; delay {meant['delay_s']} s (median)")
-    for name, (hit, of) in meant["by_gesture"].items():
-        print(f"  {name:10} {hit} of {of}")
-    for part, name, start, end in meant["misses"]:
-        print(f"  missed: --kind gestures --part {part} --at {(start + end) / 2:.1f}   {name}")
+    for name, (hit, of) in {**meant["by_gesture"], **meant["by_distance"]}.items():
+        print(f"  {name:12} {hit} of {of}")
+    for m in meant["misses"]:
+        middle = (m.start + m.end) / 2
+        print(
+            f"  missed: --kind gestures --part {m.part} --at {middle:.1f}   {m.gesture} at {m.metres:.1f} m"
+        )
     for s, shown in meant["wrong"]:
         print(f"  wrong: {_told(s, 'gestures')} while {shown}")
     for s in meant["false"]:

@@ -172,19 +172,25 @@ def measure(
 
 
 def _write_truth(trace: Path, scene: Scene) -> None:
-    rows = [
-        (trace.stem, b.name, round(b.start, 3), round(b.end, 3))
-        for b in scene.scripts[0].gestures
-        if b.end < scene.seconds
-    ]
-    trace.with_suffix(".truth").write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    """Which gesture from when to when, and how far from the camera the hand was.
+
+    Whoever is so near that the hand is out of the picture shows nothing to the camera: not counted.
+    """
+    palms = {side: scene.palms(0, side) for side in SIDES}
+    rows = []
+    for beat in scene.scripts[0].gestures:
+        if beat.end < scene.seconds:
+            middle = palms[beat.side][round((beat.start + beat.end) / 2 * scene.fps)]
+            if _inside(middle):
+                rows.append(f"{trace.stem},{beat.name},{beat.start:.3f},{beat.end:.3f},{middle[2]:.2f}\n")
+    trace.with_suffix(".truth").write_text("".join(rows))
 
 
 def join_truth(folder: Path) -> Path:
     """One table for `tune --truth`, of all traces that are there. Returns its path."""
     with (folder / TRUTH).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(("trace", "gesture", "from_s", "to_s"))
+        table.writerow(("trace", "gesture", "from_s", "to_s", "metres"))
         for part in sorted(folder.glob("*.truth")):
             if part.with_suffix(".jsonl").exists():
                 table.writerows(csv.reader(part.read_text().splitlines()))

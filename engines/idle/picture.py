@@ -104,9 +104,13 @@ class Painter:
         self._meshes: list[_Drawn] = []
 
     def stage(
-        self, plate: Array, camera: Camera, light: Light, meshes: list[Mesh], weave: tuple[float, ...]
-    ) -> None:
-        """A new scene. `plate` is uint8 (height, width, 3), RGB; `weave` stripes a metre and their colour."""
+        self, plate: Array, camera: Camera, light: Light, meshes: list[Mesh], weave: tuple[float, ...],
+        middle: tuple[float, ...] = (0.0, 0.0, 1.0),
+    ) -> None:  # fmt: skip
+        """A new scene. `plate` is uint8 (height, width, 3), RGB; `weave` stripes a metre and their colour.
+
+        Shadows fall up to 1.5 m around `middle`.
+        """
         for drawn in self._meshes:
             drawn.release()
         upside = np.dstack([plate, np.full(plate.shape[:2], 255, np.uint8)])[::-1]
@@ -120,7 +124,7 @@ class Painter:
             p[name].value = value
         p["eye"].value, p["weave"].value = camera.at, weave
         p["camera"].write(camera.matrix(self.size[0] / self.size[1]).T.astype("f4").tobytes())
-        sunlight = sun_view(light.sun, np.array([0, 0, 1.0])).T.astype("f4").tobytes()
+        sunlight = sun_view(light.sun, np.array(middle)).T.astype("f4").tobytes()
         p["sun_view"].write(sunlight)
         shadow["sun_view"].write(sunlight)
 

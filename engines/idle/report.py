@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,48 +142,70 @@ def _minutes(done: list[dict[str, Any]]) -> list[tuple[str, float]]:
     return sorted(((name, s / 60) for name, s in seconds.items()), key=lambda pair: -pair[1])
 
 
+@dataclass(frozen=True)
+class Meant:
+    """A gesture on purpose."""
+
+    part: int
+    gesture: str
+    start: float
+    end: float
+    metres: float
+
+
 def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
     """Starts where gestures were made on purpose; by the same rule as `tune --truth`."""
     done = parts(folder, "gestures")
     truth = _truth(folder)
-    hit: Counter[str] = Counter()
-    meant: Counter[str] = Counter(g for rows in truth.values() for g, _, _ in rows)
-    wrong, false, met, delays = [], [], set(), []
+    met: dict[Meant, float] = {}
+    wrong, false = [], []
     for start in starts(cast, folder, "gestures"):
-        spans = [
-            (start.part, *s) for s in truth.get(start.part, []) if s[1] <= start.at <= s[2] + TOLD_LATER_S
-        ]
-        own = next((s for s in spans if s[1] == start.gesture and s not in met), None)
+        shown = [m for m in truth if m.part == start.part and m.start <= start.at <= m.end + TOLD_LATER_S]
+        own = next((m for m in shown if m.gesture == start.gesture and m not in met), None)
         if own:
-            met.add(own)
-            hit[start.gesture] += 1
-            delays.append(start.at - own[2])
-        elif spans:
-            wrong.append((start, spans[0][1]))
+            met[own] = start.at - own.start
+        elif shown:
+            wrong.append((start, shown[0].gesture))
         else:
             false.append(start)
-    missed = sorted((p, *s) for p, rows in truth.items() for s in rows if (p, *s) not in met)
-    total = sum(meant.values())
+    missed = [m for m in truth if m not in met]
+    delays = sorted(met.values())
     return {
-        "parts": len(done), "meant": total, "missed": len(missed),
-        "missed_interval": share_interval(len(missed), total),
-        "by_gesture": {g: (hit[g], n) for g, n in meant.items()},
+        "parts": len(done), "meant": len(truth), "missed": len(missed),
+        "missed_interval": share_interval(len(missed), len(truth)),
+        "by_gesture": _hits(truth, met, lambda m: m.gesture),
+        "by_distance": _hits(truth, met, lambda m: f"{_bracket(m.metres)} m"),
         "wrong": wrong, "false": false, "misses": missed,
-        "delay_s": round(sorted(delays)[len(delays) // 2], 3) if delays else None,
+        "delay_s": round(delays[len(delays) // 2], 3) if delays else None,
         **_found([facts for _, _, facts in done]),
     }  # fmt: skip
 
 
-def _truth(folder: Path) -> dict[int, list[tuple[str, float, float]]]:
-    import csv
+def _hits(
+    truth: list[Meant], met: Container[Meant], kind: Callable[[Meant], str]
+) -> dict[str, tuple[int, int]]:
+    """Of each kind: how many were met, and how many there were."""
+    hits: dict[str, tuple[int, int]] = {}
+    for meant in sorted(truth, key=kind):
+        hit, of = hits.get(kind(meant), (0, 0))
+        hits[kind(meant)] = (hit + (meant in met), of + 1)
+    return hits
 
-    rows: dict[int, list[tuple[str, float, float]]] = {}
+
+def _bracket(metres: float) -> str:
+    """Half metres: people step forwards and back."""
+    low = int(metres * 2) / 2
+    return f"{low:.1f} to {low + 0.5:.1f}"
+
+
+def _truth(folder: Path) -> list[Meant]:
     with join_truth(folder).open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            rows.setdefault(int(row["trace"][-4:]), []).append(
-                (row["gesture"], float(row["from_s"]), float(row["to_s"]))
+        return [
+            Meant(
+                int(r["trace"][-4:]), r["gesture"], float(r["from_s"]), float(r["to_s"]), float(r["metres"])
             )
-    return rows
+            for r in csv.DictReader(file)
+        ]
 
 
 def _found(done: list[dict[str, Any]]) -> dict[str, Any]:

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 Kind = Literal["idle", "gestures"]
 WIDTH, HEIGHT = 640, 480
 CHUNK = 600  # frames whose bones are placed at once
+DISTANCE_M = (1.0, 3.0)  # of the people from the camera
+ROOM_M = (-1.4, 0.9)  # where they may be, from its middle to the wall at 2.3
 CROWN_SHARE = 0.03  # of the picture is above a head
-FARTHEST_M = 1.7  # from the middle of the room: the wall is at 2.3
+FARTHEST_M = 1.7  # they step back no farther
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,10 @@ class Scene:
         self.seated = bool(rng.random() < 0.5)
         count = 2 if rng.random() < 0.3 else 1
         chosen = rng.choice(len(people), count, replace=False)
+        base_y = float(np.clip(rng.uniform(*DISTANCE_M) + self.camera.at[1], *ROOM_M))
         self.actors = [
             Actor(people[who], seated=self.seated, at=at, yaw=float(rng.normal(0, 12)))
-            for who, at in zip(chosen, _places(rng, count, seated=self.seated), strict=True)
+            for who, at in zip(chosen, _places(rng, count, base_y), strict=True)
         ]
         if not self.seated:
             for actor in self.actors:
@@ -77,7 +80,7 @@ class Scene:
             for i, script in enumerate(self.scripts)
             for beat in script.things
         ]
-        self._furniture = _table(rng) if self.seated else []
+        self._furniture = _table(rng, base_y) if self.seated else []
         self._meshes = [actor.mesh(dressed(rng)) for actor in self.actors]
 
     @property
@@ -103,7 +106,8 @@ class Scene:
     def frames(self, painter: Painter, chosen: range | None = None) -> Iterator[tuple[int, Array]]:
         """Number and uint8 (480, 640, 3) BGR of each frame, or of the chosen ones."""
         meshes = [*self._meshes, *(s.mesh for s, _ in self._furniture), *(t.solid.mesh for t in self._things)]
-        painter.stage(self._plate, self.camera, self._light, meshes, self._weave)
+        middle = (0.0, float(np.mean([actor.at[1] for actor in self.actors])), 1.0)
+        painter.stage(self._plate, self.camera, self._light, meshes, self._weave, middle)
         still = [solid.placed(centre, np.eye(3)) for solid, centre in self._furniture]
         hands = {
             (i, side): actor.hand(self.bones[i], side)
@@ -155,14 +159,13 @@ def _room(facts: Path, *, mirrored: bool) -> tuple[Array, Camera, float]:
     return plate, Camera(at, looks_at, room["degrees"]), float(room["light"])
 
 
-def _places(rng: np.random.Generator, count: int, *, seated: bool) -> list[tuple[float, float]]:
+def _places(rng: np.random.Generator, count: int, base_y: float) -> list[tuple[float, float]]:
     """Where people belong; x, y on the floor."""
-    deep = 0.0 if seated else 0.35
     if count == 1:
-        return [(float(rng.normal(0, 0.12)), float(rng.uniform(-0.1, 0.1 + deep)))]
+        return [(float(rng.normal(0, 0.12)), base_y)]
     apart = rng.uniform(0.33, 0.48)
     order = rng.permutation([-1.0, 1.0])
-    return [(float(k * apart), float(rng.uniform(0.0, 0.15 + deep))) for k in order]
+    return [(float(k * apart), float(base_y + rng.uniform(-0.05, 0.15))) for k in order]
 
 
 def _step_back(actor: Actor, camera: Camera) -> None:
@@ -198,13 +201,13 @@ def _held(name: str, rng: np.random.Generator) -> Solid:
     return box((0.297, 0.001, 0.21), np.full(3, 0.75))
 
 
-def _table(rng: np.random.Generator) -> list[tuple[Solid, Array]]:
+def _table(rng: np.random.Generator, base_y: float) -> list[tuple[Solid, Array]]:
     wood = (
         np.array([0.3, 0.18, 0.1]) * rng.uniform(0.3, 1.6)
         if rng.random() < 0.6
         else np.full(3, rng.uniform(0.1, 0.6))
     )
-    front = -float(rng.uniform(0.14, 0.2))
+    front = base_y - float(rng.uniform(0.14, 0.2))
     deep = float(rng.uniform(0.5, 0.7))
     top = (box((1.8, deep, 0.03), wood, 0.5), np.array([0, front - deep / 2, TABLE_M - 0.015]))
     keys = (

@@ -47,7 +47,7 @@ def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
         frame = min(round((beat.start + beat.end) / 2 * scene.fps), len(scene.times) - 1)
         ((_, image),) = scene.frames(painter, range(frame, frame + 1))
         pictures.append(cv2.resize(image, SMALL, interpolation=cv2.INTER_AREA))
-    cv2.imwrite(str(out), _grid(pictures, columns), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    cv2.imwrite(str(out), _grid(pictures, columns), [cv2.IMWRITE_WEBP_QUALITY, 78])
     print(f"{out}: {out.stat().st_size:,} bytes")
 
 

@@ -29,7 +29,7 @@ def test_the_interval_of_a_share_holds_it_and_stays_between_0_and_1() -> None:
 def test_the_truth_of_all_parts_is_one_table_for_tune(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         (tmp_path / f"gestures-000{number}.truth").write_text(
-            f"gestures-000{number},fist,{number},{number + 1}\n"
+            f"gestures-000{number},fist,{number},{number + 1},1.50\n"
         )
     for number in (1, 2):  # the third was never finished
         (tmp_path / f"gestures-000{number}.jsonl").touch()
