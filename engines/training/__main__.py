@@ -91,7 +91,7 @@ def landmark(args: argparse.Namespace) -> None:
     """The head of gesturenet-landmark: trained, calibrated, exported, its manifest's sum renewed."""
     from .landmark import make
 
-    make(args.work, ENGINES / "gesturenet-landmark", steps=args.steps or 1200, seed=args.seed)
+    make(args.work, ENGINES / "gesturenet-landmark", steps=args.steps or 600, seed=args.seed)
 
 
 def loso(args: argparse.Namespace) -> None:

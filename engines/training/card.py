@@ -9,6 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+ROWS = {
+    "photographs": "photographs of the other sources, one head",
+    "rendered": "rendered hands, one head",
+    "both": "both, one head",
+    "shipped": "**rendered hands, three heads: the shipped ones**",
+}
+
 
 def write_between(card: Path, name: str, text: str) -> None:
     """Put text between the marks `<!-- name -->` and `<!-- /name -->`. Raises `SystemExit` without them."""
@@ -34,26 +41,27 @@ def by_class(scores: dict) -> str:
 
 
 def landmark(work: Path, engine: Path) -> None:
-    """The card of gesturenet-landmark, from what `loso` wrote."""
+    """The card of gesturenet-landmark, from what `loso` and `landmark` wrote."""
     from .figures import by_source, confusion, reliability
+    from .landmark import SHIPPED
 
     tables = json.loads((work / "figures.json").read_text())
-    unseen = np.load(work / "held-out-both.npz")
-    temperature = tables["both"]["temperature"]
+    unseen = np.load(work / f"held-out-{SHIPPED}.npz")
+    temperature = tables[SHIPPED]["temperature"]
     confusion(unseen["truth"], unseen["guess"], engine / "confusion.png")
     error = reliability(unseen["truth"], unseen["guess"], engine / "reliability.png", temperature)
-    by_source(tables, engine / "sources.png")
-    sources = [s for s in tables["both"] if s not in {"pooled", "temperature"}]
+    sources = [s for s in tables[SHIPPED] if s not in {"pooled", "temperature"}]
+    by_source(tables, sources, engine / "sources.png")
     rows = [
-        [name, *(f"{figures[s]['macro_f1']:.3f}" for s in ("pooled", *sources))]
+        [ROWS[name], *(f"{figures[s]['macro_f1']:.3f}" for s in ("pooled", *sources))]
         for name, figures in tables.items()
     ]
     write_between(
         engine / "README.md",
         "figures",
         f"{table(['trained on', 'all', *sources], rows)}\n\n"
-        f"Macro-F1 of {len(unseen['truth']):,} judgements. F1 by class, `both`: "
-        f"{by_class(tables['both']['pooled'])}.\n\n"
+        f"Macro-F1 of {len(unseen['truth']):,} judgements. F1 by class, `{SHIPPED}`: "
+        f"{by_class(tables[SHIPPED]['pooled'])}.\n\n"
         f"Temperature {temperature:.2f}; expected calibration error after it {error:.3f}.",
     )
 

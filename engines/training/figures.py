@@ -51,16 +51,16 @@ def reliability(truth: np.ndarray, guess: np.ndarray, target: Path, temperature:
     return error
 
 
-def by_source(tables: dict[str, dict], target: Path) -> None:
+def by_source(tables: dict[str, dict], sources: list[str], target: Path) -> None:
     """Bars: macro-F1 on each source by heads that never saw it."""
-    sources = [s for s in next(iter(tables.values())) if s != "pooled"]
     figure, axes = plt.subplots(figsize=(7.5, 3))
     for i, (name, table) in enumerate(tables.items()):
         values = [table[s]["macro_f1"] for s in (*sources, "pooled")]
-        axes.bar(np.arange(len(values)) + 0.27 * (i - 1), values, 0.25, label=name)
+        wide = 0.8 / len(tables)
+        axes.bar(np.arange(len(values)) + wide * (i - (len(tables) - 1) / 2), values, wide, label=name)
     axes.set_xticks(range(len(sources) + 1), [*sources, "all"], rotation=25, ha="right")
-    axes.set(ylim=(0.5, 1), ylabel="macro-F1, source held out")
-    axes.legend(ncols=3, fontsize=8)
+    axes.set(ylim=(0.4, 1), ylabel="macro-F1, source held out")
+    axes.legend(ncols=len(tables), fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1))
     save(figure, target)
 
 
