@@ -3,6 +3,7 @@
     python -m engines.idle measure --kind idle --parts 0:40           nobody means a gesture
     python -m engines.idle measure --kind gestures --parts 0:20       all five, again and again
     python -m engines.idle report                                     what came of it
+    python -m engines.idle report --pictures starts.png                the hand of every false start
     python -m engines.idle look --kind idle --part 3 --at 41.2        the pictures around a moment
     python -m engines.idle clip --kind idle --part 3 --out part.mp4   a part as a video
     python -m engines.idle sheet                                      the picture of the README
@@ -48,6 +49,9 @@ def main() -> None:
     told = _command(commands, "report", _report, "false activations, misses, what was found")
     told.add_argument(
         "--out", type=Path, default=FOLDER / "traces", help="folder of the traces (default: %(default)s)"
+    )
+    told.add_argument(
+        "--pictures", type=Path, help="a picture with the hand of every false start, to look at"
     )
     told.add_argument("--json", action="store_true", help="one JSON document, for programs")
     look = _command(commands, "look", _look, "the pictures around a moment, side by side")
@@ -96,9 +100,14 @@ def _range(text: str) -> range:
 
 
 def _report(o: argparse.Namespace) -> None:
-    from engines.idle.report import of_gestures, of_idle
+    from engines.idle.report import of_gestures, of_idle, parts
 
     idle, meant = of_idle(o.cast, o.out), of_gestures(o.cast, o.out)
+    if o.pictures:
+        from engines.idle.show import of_starts
+
+        facts = {seed: (f["seconds"], f["fps"]) for seed, _, f in parts(o.out, "idle")}
+        of_starts(o.cast, "idle", facts, idle["starts"], o.pictures)
     if o.json:
         print(json.dumps({"idle": idle, "gestures": meant}, default=_plain, indent=1))
         return

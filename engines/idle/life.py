@@ -62,7 +62,7 @@ def gesturing(measures: Measures, seconds: float, seed: int) -> Script:
             left = [str(g) for g in script.rng.permutation(GESTURES)]
         held = Held(left.pop(), acts.either(script), float(script.rng.uniform(*HOLD_S)))
         t = _noted(script, "gesture", t, acts.gesture(script, t, held))
-        t = _live(script, t, short=True) if script.rng.random() < 0.35 else t + script.rng.uniform(0.8, 2.5)
+        t = _live(script, t, short=True) if script.rng.random() < 0.2 else t + script.rng.uniform(0.7, 2.0)
     return script
 
 

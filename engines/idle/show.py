@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from engines.idle.hands import Array
 from engines.idle.picture import Painter
 from engines.idle.scene import HEIGHT, WIDTH, Kind, Scene
+
+if TYPE_CHECKING:
+    from engines.idle.report import Start
 
 SMALL = (320, 240)
 
@@ -49,6 +53,36 @@ def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
         pictures.append(cv2.resize(image, SMALL, interpolation=cv2.INTER_AREA))
     cv2.imwrite(str(out), _grid(pictures, columns), [cv2.IMWRITE_WEBP_QUALITY, 78])
     print(f"{out}: {out.stat().st_size:,} bytes")
+
+
+def of_starts(
+    cast: Path, kind: Kind, facts: dict[int, tuple[float, float]], found: list[Start], out: Path
+) -> None:
+    """The hand at the moment of each start, side by side; `facts` are seconds and frames a second by part."""
+    painter, pictures = Painter(WIDTH, HEIGHT), []
+    for part in sorted({start.part for start in found}):
+        seconds, fps = facts[part]
+        scene = Scene(cast, kind, part, seconds, fps)
+        for start in (s for s in found if s.part == part):
+            frame = min(round(start.at * fps), len(scene.times) - 1)
+            ((_, image),) = scene.frames(painter, range(frame, frame + 1))
+            small = _around(image, start.x_share * WIDTH, start.y_share * HEIGHT)
+            for row, text in enumerate(
+                (f"{part} {start.at:.1f} {start.activity}", f"{start.gesture} {start.score:.2f}")
+            ):
+                cv2.putText(small, text, (4, 14 + 15 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 255, 255), 1)
+            pictures.append(small)
+    if pictures:
+        blank = [np.zeros_like(pictures[0])] * (-len(pictures) % 8)
+        cv2.imwrite(str(out), _grid(pictures + blank, 8))
+        print(f"{out}: {len(pictures)} starts")
+
+
+def _around(image: Array, x: float, y: float, reach: int = 75, side: int = 200) -> Array:
+    padded = cv2.copyMakeBorder(image, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+    left, top = round(x), round(y)
+    cut = padded[top : top + 2 * reach, left : left + 2 * reach]
+    return np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_CUBIC))
 
 
 def _grid(pictures: list[Array], columns: int) -> Array:
