@@ -225,7 +225,7 @@ def draw(
                 label = RANDOM
             else:  # neither: turn it fully up
                 spin, label = -tilt + rng.normal(0, 0.2), 0
-    scale = size / STORED * ROOM / float(np.exp(rng.normal(-0.03, 0.2)))
+    scale = size / STORED * ROOM / float(np.exp(rng.normal(-0.1, 0.16)))
     c, s = np.cos(spin) * scale, np.sin(spin) * scale
     flip = rng.random() < 0.5
     m = np.array([[c, -s, 0], [s, c, 0]])
@@ -259,8 +259,8 @@ def batches(
     without: tuple[str, ...] = (),
     workers: int = 1,
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Pictures, labels and landmarks as `draw` gives them, and which are rendered; `steps` batches.
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pictures, labels and landmarks as `draw` gives them; `steps` batches.
 
     Threads make them ahead; batch `n` depends on the seed and n alone.
     """
@@ -278,8 +278,7 @@ def batches(
             picks = np.searchsorted(chance, rng.random(batch)).clip(0, len(chance) - 1)
             made = [draw(p, int(i), size, rng, rooms) for i in picks]
             images, labels, points = zip(*made, strict=True)
-            rendered = p.source[picks] == "render"
-            done[worker].put((np.stack(images), np.array(labels), np.stack(points), rendered))
+            done[worker].put((np.stack(images), np.array(labels), np.stack(points)))
 
     for worker in range(workers):
         threading.Thread(target=work, args=(worker,), daemon=True).start()

@@ -40,9 +40,8 @@ class Deployed(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and embedding."""
         small = functional.interpolate(x, size=(LOOKS_AT, LOOKS_AT), mode="bilinear", align_corners=False)
-        shape, picture, _ = self.model.embed(*self.model.look(small))
-        scores = self.model.by_shape(shape) + self.model.by_picture(picture)
-        return torch.softmax(scores / self.temperature, 1), torch.cat([shape, picture], 1)
+        embedding = self.model.embed(small)
+        return torch.softmax(self.model.last(embedding) / self.temperature, 1), embedding
 
 
 def cut(pictures: Pictures, rows: np.ndarray, margin: float = MARGIN) -> Iterator[np.ndarray]:

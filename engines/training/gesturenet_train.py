@@ -21,7 +21,7 @@ from .resnet import LOOKS_AT, GestureNet, prepared
 SAVE_EVERY = 100
 BATCH = 96
 RATE = 2e-3
-JOINTS_WEIGHT = 8.0  # of the joints' mean error (half sides) against the gestures' cross-entropy
+JOINTS_WEIGHT = 4.0  # of the joints' mean error (half sides) against the gestures' cross-entropy
 AVERAGED = 0.998  # of the weights that are exported, kept at each step
 
 
@@ -44,22 +44,17 @@ class Training:
             self._optimiser, RATE, total_steps=steps, pct_start=0.08
         )
         self._loss = nn.CrossEntropyLoss(label_smoothing=0.05)
-        # compiled, what `decide` does with joints gives gradients that are no numbers (PyTorch 2.13)
-        self._look = torch.compile(self.model.look) if shutil.which("g++") else self.model.look
+        self._forward = torch.compile(self.model) if shutil.which("g++") else self.model
         self._checkpoint = checkpoint
         self.done = self._resume() if checkpoint.exists() else 0
 
-    def step(
-        self, images: np.ndarray, labels: np.ndarray, joints: np.ndarray, rendered: np.ndarray
-    ) -> dict[str, str]:
+    def step(self, images: np.ndarray, labels: np.ndarray, joints: np.ndarray) -> dict[str, str]:
         """One step on what `batches` gives; what to show of it."""
         self.model.train()
         with torch.autocast("cpu", torch.bfloat16):
-            by_shape, by_picture, seen = self.model.decide(*self._look(prepared(images)))
+            scores, seen = self._forward(prepared(images))
         off = joints_error(seen.float(), torch.from_numpy(joints))
-        scores, truth, made = by_shape.float(), torch.from_numpy(labels), torch.from_numpy(rendered)
-        both = (scores.detach() + by_picture.float())[made]
-        loss = self._loss(scores, truth) + self._loss(both, truth[made]) + JOINTS_WEIGHT * off
+        loss = self._loss(scores.float(), torch.from_numpy(labels)) + JOINTS_WEIGHT * off
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)

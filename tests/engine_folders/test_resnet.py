@@ -1,25 +1,16 @@
-"""GestureNet proper finds joints as means of heatmaps. PyTorch is an extra, so this may be skipped."""
+"""GestureNet proper learns gestures and joints at once. PyTorch is an extra, so this may be skipped."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (the extra `train`)")
 
-from engines.training.gesturenet_train import joints_error  # noqa: E402
-from engines.training.resnet import LOOKS_AT, SHAPE, GestureNet, centres, joints_of, shape_of  # noqa: E402
-
-
-def test_cells_lie_evenly_across_the_picture() -> None:
-    assert centres(1, 4)[:, 0].tolist() == [-0.75, -0.25, 0.25, 0.75]
-    assert centres(2, 3)[4].tolist() == [0.0, 0.5]
-
-
-def test_a_shape_is_the_same_wherever_the_hand_is_and_however_large() -> None:
-    hand = torch.randn(2, 21, 2, generator=torch.Generator().manual_seed(0))
-    moved = hand * 0.4 + torch.tensor([0.3, -0.2])
-    assert shape_of(hand).shape == (2, SHAPE - 21)  # beside them: how sure of each joint
-    assert torch.allclose(shape_of(hand), shape_of(moved), atol=2e-3)
+from engines.training.gesturenet_train import Training, joints_error  # noqa: E402
+from engines.training.resnet import LOOKS_AT, GestureNet  # noqa: E402
 
 
 def test_unknown_joints_and_those_outside_teach_nothing() -> None:
@@ -33,16 +24,22 @@ def test_unknown_joints_and_those_outside_teach_nothing() -> None:
     assert torch.nonzero(seen.grad)[:, :2].unique(dim=0).tolist() == [[0, 3]]
 
 
-def test_a_joint_is_the_mean_of_its_map() -> None:
-    heat = torch.full((1, 21, 4, 4), -50.0)
-    heat[0, :, 1, 1:3] = 50.0  # two cells side by side, as likely
-    joints, sure = joints_of(heat)
-    assert joints[0, 0].tolist() == pytest.approx([0.0, -0.25])
-    assert sure[0, 0].item() == pytest.approx(0.5)
-
-
 def test_scores_and_joints_for_every_picture() -> None:
-    by_shape, by_picture, joints = GestureNet().eval()(torch.zeros(3, 3, LOOKS_AT, LOOKS_AT))
-    assert by_shape.shape == by_picture.shape == (3, 6)
+    scores, joints = GestureNet().eval()(torch.zeros(3, 3, LOOKS_AT, LOOKS_AT))
+    assert scores.shape == (3, 6)
     assert joints.shape == (3, 21, 2)
-    assert joints.abs().max() <= 1
+
+
+def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    batch = (
+        np.zeros((4, LOOKS_AT, LOOKS_AT, 3), np.uint8),
+        np.array([0, 1, 2, 5]),
+        np.zeros((4, 21, 2), np.float32),
+    )
+    first = Training(10, tmp_path / "net.pt")
+    first.step(*batch)
+    first.save()
+    second = Training(10, tmp_path / "net.pt")
+    assert second.done == 1
+    for name, weights in first.average.state_dict().items():
+        assert torch.equal(weights, second.average.state_dict()[name]), name
