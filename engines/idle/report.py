@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from engines.idle.hands import Array
+from engines.idle.hands import Array, unit
 from engines.idle.measure import join_truth
-from engines.idle.rig import SIDES
+from engines.idle.rig import SIDES, Side
 from engines.idle.scene import Kind, Scene
 
+GATES = (-0.25, 0.0, 0.25, 0.5)
 TOLD_LATER_S = 0.5  # a start may come this long after a gesture: as `tune` has it
 
 
@@ -33,6 +34,8 @@ class Start:
     actor: int
     x_share: float
     y_share: float
+    forearm: float  # -1..1: how far it points up
+    fingers: float  # the same of the hand, from the wrist to the knuckles
 
 
 def parts(folder: Path, kind: Kind) -> list[tuple[int, Path, dict[str, Any]]]:
@@ -61,7 +64,7 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
                 place = (
                     np.array([event.place.x_share, event.place.y_share]) if event.place else np.full(2, 0.5)
                 )
-                actor = _whose(scene, step.at_s, place)
+                actor, forearm, fingers = _whose(scene, step.at_s, place)
                 doing = scene.doing(actor, step.at_s)
                 yield Start(
                     seed,
@@ -72,16 +75,28 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
                     actor,
                     float(place[0]),
                     float(place[1]),
+                    forearm,
+                    fingers,
                 )
 
 
-def _whose(scene: Scene, at: float, place: Array) -> int:
+def _whose(scene: Scene, at: float, place: Array) -> tuple[int, float, float]:
+    """The person whose hand is nearest to a place in the picture, and how far forearm and hand point up."""
     frame = min(round(at * scene.fps), len(scene.times) - 1)
-    away = [
-        min(float(np.hypot(*(scene.palms(i, side)[frame][:2] - place))) for side in SIDES)
+    away = {
+        (i, side): float(np.hypot(*(scene.palms(i, side)[frame][:2] - place)))
         for i in range(len(scene.actors))
-    ]
-    return int(np.argmin(away))
+        for side in SIDES
+    }
+    actor, side = min(away, key=lambda key: away[key])
+    return actor, *pointing_up(scene, actor, side, frame)
+
+
+def pointing_up(scene: Scene, actor: int, side: Side, frame: int) -> tuple[float, float]:
+    """-1..1, how far forearm and hand point up: what a rule "only raised hands" would go by."""
+    rig, bones = scene.actors[actor].rig, scene.bones[actor][frame : frame + 1]
+    elbow, wrist, knuckle = (rig.point(bones, f"{b}.{side}")[0] for b in ("lowerarm01", "wrist", "finger3-1"))
+    return float(unit(wrist - elbow)[2]), float(unit(knuckle - wrist)[2])
 
 
 def hours_interval(count: int, hours: float, sure: float = 0.95) -> tuple[float, float]:
@@ -128,7 +143,9 @@ def of_idle(cast: Path, folder: Path) -> dict[str, Any]:
     return {
         "parts": len(done), "hours": hours, "person_hours": person_hours, "false": len(found),
         "per_hour": len(found) / hours if hours else 0.0, "interval": (low, high),
-        "by_gesture": Counter(s.gesture for s in found), "by_activity": Counter(s.activity for s in found),
+        "by_gesture": Counter(s.gesture for s in found),
+        "by_activity": Counter(s.activity for s in found),
+        "raised": _gates([(s.forearm, s.fingers) for s in found]),
         "minutes_by_activity": _minutes(done), "starts": found, **_found(done),
     }  # fmt: skip
 
@@ -175,10 +192,28 @@ def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
         "missed_interval": share_interval(len(missed), len(truth)),
         "by_gesture": _hits(truth, met, lambda m: m.gesture),
         "by_distance": _hits(truth, met, lambda m: f"{_bracket(m.metres)} m"),
-        "wrong": wrong, "false": false, "misses": missed,
+        "raised": _gates(_meant_up(cast, done)), "wrong": wrong, "false": false, "misses": missed,
         "delay_s": round(delays[len(delays) // 2], 3) if delays else None,
         **_found([facts for _, _, facts in done]),
     }  # fmt: skip
+
+
+def _meant_up(cast: Path, done: list[tuple[int, Path, dict[str, Any]]]) -> list[tuple[float, float]]:
+    """How far forearm and hand pointed up in the middle of each gesture that was meant."""
+    up: list[tuple[float, float]] = []
+    for seed, _, facts in done:
+        scene = Scene(cast, "gestures", seed, facts["seconds"], facts["fps"])
+        beats = [b for b in scene.scripts[0].gestures if b.end < scene.seconds]
+        up += [pointing_up(scene, 0, b.side, round((b.start + b.end) / 2 * scene.fps)) for b in beats]
+    return up
+
+
+def _gates(up: list[tuple[float, float]]) -> dict[str, int]:
+    """How many would be left if only hands counted that point up by so much."""
+    left = {"all": len(up)}
+    for column, name in enumerate(("forearm", "fingers")):
+        left |= {f"{name} > {gate:g}": sum(one[column] > gate for one in up) for gate in GATES}
+    return left
 
 
 def _hits(

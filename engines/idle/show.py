@@ -47,6 +47,7 @@ def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
         meant = number % 4 == 3
         scene = Scene(cast, "gestures" if meant else "idle", number, 40.0)
         beats = scene.scripts[0].gestures if meant else scene.scripts[0].activities
+        beats = [b for b in beats if b.name != "walk"]  # an empty room
         beat = beats[min(number % 3 + 1, len(beats) - 1)]
         frame = min(round((beat.start + beat.end) / 2 * scene.fps), len(scene.times) - 1)
         ((_, image),) = scene.frames(painter, range(frame, frame + 1))
