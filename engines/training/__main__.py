@@ -95,10 +95,11 @@ def landmark(args: argparse.Namespace) -> None:
 
 
 def loso(args: argparse.Namespace) -> None:
-    """Figures by held-out source, with and without rendered hands; writes figures.json."""
-    from .landmark import compare
+    """Figures by held-out source, with and without rendered hands, and by skin tone."""
+    from .landmark import by_tone, compare
 
     compare(args.work, steps=args.steps or 600, seed=args.seed)
+    by_tone(args.work, steps=args.steps or 600, seed=args.seed)
 
 
 def crops(args: argparse.Namespace) -> None:

@@ -46,6 +46,8 @@ def landmark(work: Path, engine: Path) -> None:
     from .landmark import SHIPPED
 
     tables = json.loads((work / "figures.json").read_text())
+    tones = json.loads((work / "tones.json").read_text())
+    by_tone = ", ".join(f"{row['accuracy']:.2f}" for row in tones)
     unseen = np.load(work / f"held-out-{SHIPPED}.npz")
     temperature = tables[SHIPPED]["temperature"]
     confusion(unseen["truth"], unseen["guess"], engine / "confusion.png")
@@ -62,7 +64,9 @@ def landmark(work: Path, engine: Path) -> None:
         f"{table(['trained on', 'all', *sources], rows)}\n\n"
         f"Macro-F1 of {len(unseen['truth']):,} judgements. F1 by class, `{SHIPPED}`: "
         f"{by_class(tables[SHIPPED]['pooled'])}.\n\n"
-        f"Temperature {temperature:.2f}; expected calibration error after it {error:.3f}.",
+        f"Temperature {temperature:.2f}; expected calibration error after it {error:.3f}.\n\n"
+        f"Accuracy by skin tone, light to dark, on {sum(row['hands'] for row in tones):,} readings of "
+        f"rendered hands that were held out: {by_tone}.",
     )
 
 

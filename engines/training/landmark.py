@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .head import Samples, export, join, judged_rows, load, predict, scores, train
+from .head import IGNORE, Samples, export, join, judged_rows, load, predict, scores, train
 from .headnet import Ensemble, Head
 from .photos import LABELS
 
@@ -18,6 +18,7 @@ SOURCES = ("ardamavi", "emrecandir", "subhih", "tanishka", "shimaazizi", "drgfre
 REAL_SHARE = 0.25  # of every batch where photographs teach too; the rest is rendered
 MEMBERS = 3  # heads that are averaged
 WIDTH = 160
+TONES = 10  # of rendered skin, light to dark
 SHIPPED = "shipped"  # its row in figures.json
 
 
@@ -73,6 +74,19 @@ def compare(work: Path, steps: int, seed: int) -> None:
     ):
         parts = held_out(work, steps, seed, real=real, rendered=rendered)
         keep(work, table, name, parts)
+
+
+def by_tone(work: Path, steps: int, seed: int) -> None:
+    """Accuracy on one shard of renders by skin tone, light to dark, of a head that learnt from the others."""
+    *rest, held = sorted((work / "render").glob("render-???.npz"))
+    model = train(join([load(p, "render") for p in rest]), steps=steps, batch=512, width=WIDTH, seed=seed)
+    samples, tone = load(held, "render"), np.load(held)["tone"]
+    known = (samples.label != IGNORE).numpy()
+    hit = predict(model, samples).argmax(1) == samples.label.numpy()
+    pairs = [known & (tone // 2 == pair) for pair in range(TONES // 2)]
+    table = [{"hands": int(pair.sum()), "accuracy": float(hit[pair].mean())} for pair in pairs]
+    (work / "tones.json").write_text(json.dumps(table, indent=1))
+    print("by tone", [round(row["accuracy"], 3) for row in table])
 
 
 def keep(work: Path, table: dict[str, dict], name: str, parts: dict[str, tuple[np.ndarray, ...]]) -> None:
