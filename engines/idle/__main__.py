@@ -3,7 +3,7 @@
     python -m engines.idle measure --kind idle --parts 0:40           nobody means a gesture
     python -m engines.idle measure --kind gestures --parts 0:20       all five, again and again
     python -m engines.idle report                                     what came of it
-    python -m engines.idle report --pictures starts.png                the hand of every false start
+    python -m engines.idle report --pictures starts.png               the hand of every false start
     python -m engines.idle look --kind idle --part 3 --at 41.2        the pictures around a moment
     python -m engines.idle clip --kind idle --part 3 --out part.mp4   a part as a video
     python -m engines.idle sheet                                      the picture of the README
