@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
 
 _RST = struct.pack("ii", 1, 0)
 
@@ -16,6 +17,7 @@ class Wire:
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
         self._joined = False
+        self._mute = False
         self._lock = threading.Lock()
         self._ends: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0), backlog=16)
@@ -24,7 +26,11 @@ class Wire:
 
     def join(self) -> None:
         with self._lock:
-            self._joined = True
+            self._joined, self._mute = True, False
+
+    def mute(self) -> None:
+        """Answers are swallowed from now on; what is sent still arrives."""
+        self._mute = True
 
     def cut(self) -> None:
         """Reset every connection and let none through."""
@@ -56,15 +62,16 @@ class Wire:
                 return
             far.settimeout(None)
             self._ends += [near, far]
-        for here, there in ((near, far), (far, near)):
-            threading.Thread(target=_pump, args=(here, there), daemon=True).start()
+        for here, there, silenced in ((near, far, lambda: False), (far, near, lambda: self._mute)):
+            threading.Thread(target=_pump, args=(here, there, silenced), daemon=True).start()
 
 
-def _pump(here: socket.socket, there: socket.socket) -> None:
+def _pump(here: socket.socket, there: socket.socket, silenced: Callable[[], bool]) -> None:
     """Forward until either end is gone, then take the other one down in the same way."""
     try:
         while data := here.recv(65536):
-            there.sendall(data)
+            if not silenced():
+                there.sendall(data)
         there.shutdown(socket.SHUT_WR)
     except OSError:
         _reset(here)

@@ -19,6 +19,7 @@ from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
 from agent.delivery.outbox.outbox import FILE, Outbox
 
+CLOCK_S = 0.005  # SQLite's clock counts whole milliseconds, and the deadline itself is kept by another one
 LATE_S = 1.0  # beyond the deadline: MQTT counts expiry in whole seconds, and the machine is busy
 _NOTES = """
 CREATE TABLE audit (event_id TEXT, target TEXT, deadline REAL, gone REAL, PRIMARY KEY (event_id, target));
@@ -75,7 +76,7 @@ def reckon(state: Path, heard: Iterable[Heard]) -> Reckoning:
     deadlines = {(row[0], row[1]): row[2] for row in rows}
     over_s = [message.at - deadlines[event_id, message.topic] for event_id, message in of_rows]
     unheard = [row for row in rows if (row[0], row[1]) not in times]
-    lost = [row for row in unheard if row[3] is not None and row[3] < row[2]]
+    lost = [row for row in unheard if row[3] is not None and row[3] < row[2] - CLOCK_S]
     return Reckoning(
         committed=len(rows),
         delivered=len(rows) - len(unheard),

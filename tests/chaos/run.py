@@ -7,13 +7,15 @@ In random order, by the seed: kill -9 of the producer, kill -9 of the broker, SI
 between them cut, and where events live long enough to wait for it, the subscriber's connection too. In
 the end every committed row is accounted for (see `reckoning`).
 
-The broker is given the producer's connection only while the subscriber listens: what a broker
-without persistence forgets after it has acknowledged is not the agent's to lose.
+The broker is given the producer's connection only while the subscriber listens, and dies only when the
+subscriber has heard whatever the producer knows to be acknowledged: what a broker without persistence forgets
+after that, or what lies unread in the socket of a broker that is gone, is not the agent's to lose.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -70,6 +72,7 @@ class Chaos:
         self.subscriber = Subscriber(self.broker.port, "gesture/chaos/camera/#", durable="ear")
         self.wire = Wire(self.broker.port)
         self.faults: Counter[str] = Counter()
+        self._marks = itertools.count()
         take_notes(folder / "state")
         self.wire.join()
         self.producer = self._produce()
@@ -98,6 +101,7 @@ class Chaos:
 
     def kill_broker(self) -> None:
         self.wire.cut()
+        self._all_heard()
         self.subscriber.ready.clear()
         self.broker.kill()
         self._pause(2.0)
@@ -120,7 +124,9 @@ class Chaos:
         self.wire.join()
 
     def kill_broker_in_flight(self) -> None:
-        """Not through the wire first: acknowledgements are torn in the middle."""
+        """Events keep coming while it dies: they have arrived, and their acknowledgements have not."""
+        self.wire.mute()
+        self._all_heard()
         self.subscriber.ready.clear()
         self.broker.kill()
         self.wire.cut()
@@ -131,6 +137,12 @@ class Chaos:
         """The broker keeps what it misses: its session is durable."""
         self.subscriber.drop()
         until(self.subscriber.ready.is_set, "the subscriber is back", 30)
+
+    def _all_heard(self) -> None:
+        """What the broker had taken before this is in the subscriber's hands: a mark behind it is."""
+        mark = f"mark/{next(self._marks)}"
+        self.subscriber.publish(f"gesture/chaos/camera/{mark}", "")
+        until(lambda: self.subscriber.on(mark), "the subscriber hears the mark", 30)
 
     def _listen(self) -> None:
         until(self.subscriber.ready.is_set, "the subscriber is back", 30)
