@@ -19,7 +19,7 @@ from agent.config.settings import Settings
 from agent.core.rules import Book, World
 from agent.delivery.delivery import Delivery
 from agent.delivery.outbox.drain import OnPublished
-from agent.errors import ConfigError
+from agent.errors import NO_CAMERA, ConfigError
 from agent.inference.ahead import eyes_of
 from agent.inference.build import build_perception
 from agent.inference.engine import choose_backend
@@ -49,9 +49,7 @@ class Agent:
     ) -> None:
         """Raises `CannotStart` for whatever a person must mend."""
         if not settings.camera:
-            raise ConfigError(
-                'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
-            )
+            raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
         self.cameras: dict[str, CameraWatch] = {}  # filled below: they report to the loop

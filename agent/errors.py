@@ -18,6 +18,9 @@ class CannotStart(GestureAgentError):  # noqa: N818 (reads as the verdict that i
     """The agent cannot run until a person changes something; the text says what."""
 
 
+NO_CAMERA = 'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
+
+
 class ConfigError(CannotStart):
     """Settings or rules that do not hold up; the text lists every problem with file:line:column."""
 

@@ -12,7 +12,7 @@ import typer
 from agent.commands.models import make_ready
 from agent.commands.options import ConfigFile, duration, examples, loaded
 from agent.commands.output import quiet_logs
-from agent.errors import ConfigError
+from agent.errors import NO_CAMERA, ConfigError
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
@@ -134,9 +134,7 @@ def _count(moment: Moment, sink: TraceFile | Ring, counts: dict[str, int]) -> No
 def _chosen(settings: Settings, name: str | None) -> dict[str, CameraSettings]:
     cameras = settings.camera
     if not cameras:
-        raise ConfigError(
-            'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
-        )
+        raise ConfigError(NO_CAMERA)
     if name is None:
         return dict(cameras)
     if name not in cameras:

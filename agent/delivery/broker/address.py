@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.config.settings import MqttSettings, TlsSettings
+from agent.config.tls import apply_tls
 from agent.errors import CannotStart
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -58,20 +59,13 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
             f"mqtt.tls.ca {settings.ca}: expected a PEM file with certificates ({exc})"
         ) from exc
     context.sslsocket_class = _Socket
-    # Python 3.13 asks for extensions that a CA made with plain `openssl req -x509` has not. Chain, name
-    # and dates are verified all the same.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not settings.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.certificate is not None:
-        try:
-            context.load_cert_chain(settings.certificate, settings.key)
-        except (OSError, ssl.SSLError) as exc:
-            raise CannotStart(
-                f"mqtt.tls.certificate {settings.certificate} with mqtt.tls.key {settings.key}: "
-                f"expected PEM files that belong together ({exc})"
-            ) from exc
+    try:
+        apply_tls(settings, context)
+    except (OSError, ssl.SSLError) as exc:
+        raise CannotStart(
+            f"mqtt.tls.certificate {settings.certificate} with mqtt.tls.key {settings.key}: "
+            f"expected PEM files that belong together ({exc})"
+        ) from exc
     return context
 
 

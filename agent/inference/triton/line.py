@@ -19,6 +19,7 @@ from tritonclient import http
 from tritonclient.utils import InferenceServerException
 
 from agent.config.settings import TlsSettings, TritonSettings
+from agent.config.tls import apply_tls
 from agent.core.types import Floats
 from agent.errors import EngineAway, ModelError
 
@@ -140,12 +141,7 @@ def _tls(settings: TlsSettings) -> ssl.SSLContext:
         context: ssl.SSLContext = gevent.ssl.create_default_context(
             cafile=str(settings.ca) if settings.ca else None
         )
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as for the broker: a plain openssl CA will do
-        if not settings.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if settings.certificate is not None:
-            context.load_cert_chain(settings.certificate, settings.key)
+        apply_tls(settings, context)
     except (OSError, ssl.SSLError) as exc:
         raise ModelError(
             f"recognition.triton.tls: expected PEM files with certificates, and a key that belongs to "
