@@ -96,6 +96,7 @@ def _thresholds(table: RuleTable, debounce: DebounceSettings) -> Thresholds:
         hold_s=base.hold_s if when.hold is None else when.hold,
         release_s=base.release_s if when.release is None else when.release,
         cooldown_s=base.cooldown_s if table.cooldown is None else min(base.cooldown_s, table.cooldown),
+        raised=base.raised if when.raised is None else when.raised,
     )
 
 

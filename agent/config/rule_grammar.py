@@ -22,7 +22,7 @@ from pydantic import (
 
 from agent.config.key_names import KEY_NAMES
 from agent.config.problems import did_you_mean, unknown
-from agent.config.settings import FORMS, Duration, Id, Model, Share
+from agent.config.settings import FORMS, Duration, Id, Model, Raised, Share
 from agent.core.rules.templates import FIELDS, fields_of
 
 KNOWN = "known names"  # validation context: {"gesture": [...], "camera": [...], "zone": [...]}
@@ -187,6 +187,9 @@ class WhenTable(Table):
     confidence: Share | None = None
     hold: Annotated[Duration, Field(le=30)] | None = None
     release: Annotated[Duration, Field(le=30)] | None = None
+    raised: Raised | None = Field(
+        None, description="how high the hand must be: 0 at the hips, 1 at the shoulders"
+    )
 
     @model_validator(mode="after")
     def _has_one_trigger(self) -> WhenTable:

@@ -63,6 +63,7 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A name that is safe inside an MQTT topic."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Raised = Annotated[float, Field(ge=-1, le=2)]  # 0: the hips, 1: the shoulders; no hand hangs as low as -1
 
 
 class Model(BaseModel):
@@ -201,6 +202,7 @@ class DebounceSettings(Model):
     hold: Duration = 0.3
     release: Duration = 0.35
     cooldown: Duration = 0.5
+    raised: Raised = 0.55
     max_age: Duration = 5.0
 
     @model_validator(mode="after")

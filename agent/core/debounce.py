@@ -2,9 +2,9 @@
 
 Each hand has one gesture that is *on* at most, and one that is *forming* at most:
 
-    nothing   --score >= confidence-->                         forming
+    nothing   --score >= confidence, hand raised-->            forming
     forming   --score < keep-->                                nothing
-    forming   --hold seconds, and score >= confidence-->       on         GestureStarted
+    forming   --hold seconds, and both as at first-->          on         GestureStarted
     on        --score >= keep-->                               on         GestureHeld
     on        --score < keep-->                                releasing
     releasing --score >= keep-->                               on         GestureHeld
@@ -12,8 +12,9 @@ Each hand has one gesture that is *on* at most, and one that is *forming* at mos
 
 Another gesture may form while one is on or releasing; once it is formed it ends the one before, so an
 end always stands between two starts of a hand. A gesture that has just ended may form, but does not
-start again before `cooldown` seconds have passed. Time comes from the readings alone; after a gap of
-more than `GAP_S` nothing is known to have gone on: what was on ends, what was forming forms anew.
+start again before `cooldown` seconds have passed. A hand that sinks keeps what is on. Time comes from
+the readings alone; after a gap of more than `GAP_S` nothing is known to have gone on: what was on ends,
+what was forming forms anew.
 """
 
 from __future__ import annotations
@@ -117,6 +118,11 @@ class _HandState:
     place: Place | None = None
 
 
+def is_raised(reading: Reading, limits: Thresholds) -> bool:
+    """Whether the hand is held high enough to begin a gesture; one whose body is unknown is."""
+    return reading.raised is None or reading.raised >= limits.raised
+
+
 class Debouncer:
     """Feed smoothed readings; get events."""
 
@@ -204,7 +210,7 @@ class Debouncer:
         self._form(state, reading, scores)
         if state.on:
             yield from self._carry_on(state, state.on, scores[state.on.label])
-        if (new := state.forming) and self._formed(state, new):
+        if (new := state.forming) and is_raised(reading, self.thresholds) and self._formed(state, new):
             if state.on:
                 yield self._end(state, state.on, at)
             new.person, new.hand = reading.person, reading.hand
@@ -216,7 +222,7 @@ class Debouncer:
         if forming and scores[forming.label] < limits.keep:
             forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
-        if best is not None and scores[best] >= limits.confidence:
+        if best is not None and scores[best] >= limits.confidence and is_raised(reading, limits):
             if state.on and best == state.on.label:
                 forming = None
             elif forming is None or best != forming.label:

@@ -29,18 +29,20 @@ class _Track:
     place: Place
     seen_at: float
     votes: dict[Label, float] = field(default_factory=dict)
+    raised: float | None = None
 
-    def see(self, label: Label, place: Place, at: float) -> None:
+    def see(self, hand: SeenHand, place: Place, at: float) -> None:
+        label = hand.person, hand.hand
         fade = math.exp(-max(0.0, at - self.seen_at) / VOTE_S)
         self.votes = {name: vote * fade for name, vote in self.votes.items() if vote * fade > 0.01}
         self.votes[label] = self.votes.get(label, 0.0) + (1 - fade if self.votes else 1.0)
         self.label = max(self.votes, key=self.votes.__getitem__)
-        self.place, self.seen_at = place, at
+        self.place, self.seen_at, self.raised = place, at, hand.raised
 
     def reading(self, camera: str, at: float, scores: Floats | None) -> Reading:
         person, hand = self.label
         place = self.place if scores is not None else None
-        return Reading(at, camera, person, hand, scores, place, self.number)
+        return Reading(at, camera, person, hand, scores, place, self.number, self.raised)
 
 
 class Readings:
@@ -62,7 +64,7 @@ class Readings:
         seen: dict[int, SeenHand] = {}
         for track, index in self._matches(tracks, sight, places):
             hand = sight.hands[index]
-            track.see((hand.person, hand.hand), places[index], sight.at)
+            track.see(hand, places[index], sight.at)
             seen[track.number] = hand
         return [
             track.reading(sight.camera, sight.at, seen[track.number].scores if track.number in seen else None)

@@ -28,6 +28,7 @@ from agent.core.types import HANDS, Floats, Place, Reading
 VERSION = 1
 MARK = "gesture_agent_trace"  # a key of the first line, and of no other
 DIGITS = 4  # of scores and places: far finer than any threshold
+RAISED_DIGITS = 3
 AT_DIGITS = 6  # microseconds
 
 Kind: TypeAlias = Literal["frame", "silence", "stop"]
@@ -135,7 +136,7 @@ class Decoder:
     def _reading(self, at: float, camera: str, data: Mapping[str, Any]) -> Reading:
         if data["hand"] not in HANDS:
             raise ValueError(f"a hand {data['hand']!r}, expected left or right")
-        place, track = data.get("place"), data.get("track")
+        place, track, raised = data.get("place"), data.get("track"), data.get("raised")
         return Reading(
             at,
             camera,
@@ -144,6 +145,7 @@ class Decoder:
             self._scores(data.get("scores")),
             None if place is None else Place(*map(float, place)),
             None if track is None else int(track),
+            None if raised is None else float(raised),
         )
 
     def _scores(self, scores: Any) -> Floats | None:
@@ -179,6 +181,8 @@ def _hand(reading: Reading) -> dict[str, Any]:
         data["scores"] = _rounded(reading.scores.tolist())
     if (place := reading.place) is not None:
         data["place"] = _rounded((place.x_share, place.y_share, place.height_share, place.aspect))
+    if reading.raised is not None:
+        data["raised"] = round(reading.raised, RAISED_DIGITS)
     return data
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from agent.core.debounce import EPSILON_S, Standing
+from agent.core.debounce import EPSILON_S, Standing, is_raised
 from agent.core.duration import format_duration
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Armed, Verdict
@@ -147,6 +147,8 @@ def _of_hand(
             if place
             else ""
         )
+        if said.raised is not None:
+            where += f", raised to {said.raised:.2f} (0 hips, 1 shoulders)"
         yield f"{who} was seen{where}. The classifier said {_best(said, header.labels)}."
     yield f"Averaged by smoothing, that was {_best(smoothed, header.labels)}."
     said_of: dict[str, list[str]] = {}
@@ -182,18 +184,23 @@ def _of_debounce(standing: Standing, by: Thresholds, smoothed: Reading, header: 
             f"{_ms(by.release_s)}"
         )
     if forming:
-        texts.append(_of_forming(standing, forming, by, _score(smoothed, forming, header.labels)))
+        texts.append(_of_forming(standing, forming, by, smoothed, header.labels))
     if not texts:
         texts.append(_of_nothing(by, smoothed, header.labels))
     return "; ".join(texts) + "."
 
 
-def _of_forming(standing: Standing, forming: str, by: Thresholds, score: float) -> str:
+def _of_forming(
+    standing: Standing, forming: str, by: Thresholds, smoothed: Reading, labels: tuple[str, ...]
+) -> str:
+    score = _score(smoothed, forming, labels)
     held = standing.at - standing.forming_since
     left = dict(standing.cooling).get(forming, 0.0)
     text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
     if score < by.confidence:
         text += f", but {score:.2f} was under confidence {by.confidence:g} at this moment"
+    elif not is_raised(smoothed, by):
+        text += f", but the hand was too low: raised asks for {by.raised:g}"
     if left:
         text += f", but it had just ended and its cooldown had {_ms(left)} to go"
     return text
@@ -203,6 +210,10 @@ def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> s
     gestures = [label for label in labels if label != NO_GESTURE]
     best = max(gestures, key=lambda label: _score(smoothed, label, labels))
     score = _score(smoothed, best, labels)
+    if score >= by.confidence and not is_raised(smoothed, by):
+        return (
+            f"nothing formed: {best} had {score:.2f}, but the hand was too low: raised asks for {by.raised:g}"
+        )
     return (
         f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {by.confidence:g}"
     )

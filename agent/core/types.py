@@ -117,7 +117,8 @@ class Reading:
     One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
     `track` is the same number as long as it is the same hand, also when its person or side is
-    mistaken for a moment; None: person and side are all that is known.
+    mistaken for a moment; None: person and side are all that is known. `raised` is where the hand was
+    last seen on its body: 0 at the hips, 1 at the shoulders; None where the body does not tell.
     """
 
     at: float
@@ -127,6 +128,7 @@ class Reading:
     scores: Floats | None
     place: Place | None = None
     track: int | None = None
+    raised: float | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -174,6 +176,7 @@ class SeenHand:
 
     `box` is the hand itself, without the classifier's margin. `landmarks` is float32 (21, 2) in
     full-frame pixels where the classifier gives them, `embedding` what taught gestures learn from.
+    `raised` is as in `Reading`.
     """
 
     person: int
@@ -182,6 +185,7 @@ class SeenHand:
     scores: Floats
     landmarks: Floats | None = None
     embedding: Floats | None = None
+    raised: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

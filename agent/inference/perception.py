@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
+from agent.core.raised import raised
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
@@ -190,7 +191,7 @@ class Perception:
             width=frame.width,
             height=frame.height,
             people=max(len(people), len({hand.person for hand in hands})),
-            hands=tuple(hands),
+            hands=tuple(_on_body(hand, people) for hand in hands),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
         )
@@ -221,6 +222,12 @@ class Perception:
         search = ArmSearch() if arm else HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._reader.manifest.output.landmarks is not None
         return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
+
+
+def _on_body(hand: SeenHand, people: Sequence[Person]) -> SeenHand:
+    """The hand with how high it is held on the body that it belongs to."""
+    pose = next((person.pose for person in people if person.id == hand.person), None)
+    return hand if pose is None else replace(hand, raised=raised(pose, hand.box.cx, hand.box.cy))
 
 
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:

@@ -14,12 +14,16 @@ from agent.core.thresholds import Thresholds
 def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> None:
     text = (
         rule(SAY, name="plain")
-        + rule(SAY, name="own", when='{ gesture = "ok", hold = "1s", release = "2s", confidence = 0.4 }')
+        + rule(
+            SAY,
+            name="own",
+            when='{ gesture = "ok", hold = "1s", release = "2s", confidence = 0.4, raised = 0.9 }',
+        )
         + rule(SAY + '\ncooldown = "100ms"\nmax_age = "9s"', name="quick", when='{ gesture = "fist" }')
     )
     plain, own, quick = load(tmp_path, a=text).book.rules
     assert plain.thresholds == Thresholds()
-    assert own.thresholds == Thresholds(confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0)
+    assert own.thresholds == Thresholds(confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0, raised=0.9)
     assert quick.thresholds == Thresholds(cooldown_s=0.1)
     assert (plain.cooldown_s, plain.max_age_s, quick.cooldown_s, quick.max_age_s) == (0.0, 5.0, 0.1, 9.0)
 

@@ -36,6 +36,32 @@ def test_a_gap_shorter_than_the_release_does_not_end_it() -> None:
     assert starts_and_ends("SSSS....SSSS") == [(0.3, "started", "stop")]
 
 
+def held_at(*heights: float | None) -> list[tuple[float, str, str]]:
+    """A stop in every frame, at these heights: 0 hips, 1 shoulders."""
+    shown = readings("S" * len(heights))
+    return brief(events(dataclasses.replace(r, raised=h) for r, h in zip(shown, heights, strict=True)))
+
+
+def test_a_hand_that_is_held_low_starts_nothing() -> None:
+    assert held_at(*[0.3] * 20) == []
+
+
+def test_a_gesture_forms_from_the_moment_the_hand_is_raised() -> None:
+    assert held_at(0.2, 0.4, *[0.9] * 10) == [(0.5, "started", "stop")]
+
+
+def test_a_gesture_that_is_on_goes_on_when_the_hand_sinks() -> None:
+    assert held_at(*[0.9] * 4, *[0.1] * 20) == [(0.3, "started", "stop")]
+
+
+def test_a_hand_that_sinks_while_its_gesture_forms_starts_it_once_it_is_back() -> None:
+    assert held_at(0.9, 0.9, 0.9, 0.5, 0.5, 0.9) == [(0.5, "started", "stop")]
+
+
+def test_a_hand_whose_body_is_unknown_is_raised() -> None:
+    assert held_at(*[None] * 4) == [(0.3, "started", "stop")]
+
+
 def test_no_hand_and_a_hand_with_no_gesture_are_the_same() -> None:
     assert starts_and_ends("SSSS?.?.?") == starts_and_ends("SSSS.....")
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -113,3 +113,10 @@ def test_cameras_are_followed_apart() -> None:
         sight(0.0, Seen(0, "right", 100)), sight(0.0, Seen(0, "right", 100), camera="door")
     )
     assert front.key != door.key
+
+
+def test_how_high_a_hand_was_held_is_remembered_while_it_is_not_seen() -> None:
+    seen = sight(0.0, Seen(0, "right", 320))
+    raised = replace(seen, hands=(replace(seen.hands[0], raised=0.8),))
+    [[first], [then]] = play(raised, sight(0.1))
+    assert (first.raised, then.raised, then.scores) == (0.8, 0.8, None)

@@ -100,6 +100,7 @@ def test_a_silence_without_hands_says_nothing_and_is_not_written() -> None:
             ),
             place=st.none() | st.builds(Place, *[st.integers(0, 1000).map(lambda n: n / 1000)] * 4),
             track=st.none() | st.integers(1, 1 << 40),
+            raised=st.none() | st.integers(-1000, 3000).map(lambda n: n / 1000),
         ),
         max_size=4,
     )
@@ -109,7 +110,7 @@ def test_whatever_is_read_of_hands_comes_back_as_it_was(readings: list[Reading])
     assert len(back.readings) == len(readings)
     for was, now in zip(readings, back.readings, strict=True):
         assert (now.person, now.hand, now.place, now.track) == (was.person, was.hand, was.place, was.track)
-        assert now.key == was.key
+        assert (now.key, now.raised) == (was.key, was.raised)
         if was.scores is None:
             assert now.scores is None
         else:

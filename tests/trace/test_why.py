@@ -34,6 +34,24 @@ def test_while_it_forms_the_hold_is_told() -> None:
     assert "stop was forming: 133ms of the hold of 300ms were over" in why(0.81)
 
 
+def test_a_hand_held_too_low_is_told() -> None:
+    low = [replace(m, readings=tuple(replace(r, raised=0.31) for r in m.readings)) for m in SHOWN]
+    said = why(1.1, low)
+    assert "raised to 0.31 (0 hips, 1 shoulders)" in said
+    assert "nothing formed: stop had 0.9" in said
+    assert "but the hand was too low: raised asks for 0.55" in said
+
+
+def test_a_hand_that_sank_while_its_gesture_formed_is_told() -> None:
+    sinking = [
+        replace(m, readings=tuple(replace(r, raised=1.0 if m.at < 0.7 else 0.4) for r in m.readings))
+        for m in SHOWN
+    ]
+    said = why(0.81, sinking)
+    assert "stop was forming" in said
+    assert "but the hand was too low: raised asks for 0.55" in said
+
+
 def test_a_start_is_told_with_its_time() -> None:
     said = why(1.1)
     assert "stop was on since 0.67 s; keep 0.4 kept it" in said
