@@ -20,7 +20,7 @@ import numpy as np
 from rich.progress import track
 
 from agent.config.folders import cache_folder
-from agent.config.settings import AgentSettings, RecognitionSettings
+from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
 from agent.core.types import Image, SeenHand
 from agent.inference.build import build_perception
 
@@ -71,7 +71,7 @@ def main() -> None:
     perception = build_perception(
         settings, given.cache or cache_folder(AgentSettings(), os.environ), given.engines
     )
-    tiles, found, several, start = [], 0, 0, time.perf_counter()
+    tiles, heights, found, several, start = [], [], 0, 0, time.perf_counter()
     chosen = list(photographs(given.root, given.source))[:: given.every]
     for path, label in track(chosen, console=None, disable=not sys.stderr.isatty()):
         image = np.asarray(cv2.imread(str(path)), np.uint8)
@@ -79,6 +79,8 @@ def main() -> None:
         right = next((hand for hand in hands if hand.hand == "right"), None)
         found += right is not None
         several += len(hands) > 1
+        if right is not None and right.raised is not None:
+            heights.append(right.raised)
         if given.sheet and (right is None or not given.misses):
             tiles.append(tile(image, hands, right))
             if right is None:
@@ -86,6 +88,10 @@ def main() -> None:
     each = (time.perf_counter() - start) / max(len(chosen), 1) * 1000
     print(f"{given.source}: right hand found in {found} of {len(chosen)} ({found / len(chosen):.1%}),")
     print(f"more than one hand in {several}; {each:.0f} ms a photograph, proposal {given.proposal}")
+    if heights:
+        low, least = min(heights), DebounceSettings().raised
+        print(f"raised to {low:.2f} or more (0 hips, 1 shoulders), half of them to {np.median(heights):.2f};")
+        print(f"under the {least:g} of [debounce]: {sum(h < least for h in heights)} of {len(heights)}")
     if given.sheet and tiles:
         across = 20
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % across)

@@ -104,6 +104,8 @@ def _wake(wake: WakeTable, debounce: DebounceSettings) -> Wake:
     base = replace(thresholds_of(debounce), hold_s=wake.hold)
     if wake.confidence is not None:
         base = replace(base, confidence=wake.confidence, keep=min(base.keep, wake.confidence))
+    if wake.raised is not None:
+        base = replace(base, raised=wake.raised)
     return Wake(wake.gesture, wake.window, base, _hand(wake.hand))
 
 

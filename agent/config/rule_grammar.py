@@ -127,6 +127,7 @@ class WakeTable(Table):
     hold: Annotated[Duration, Field(le=30)] = 0.8
     window: Annotated[Duration, Field(gt=0, le=3600)] = 6.0
     confidence: Share | None = None
+    raised: Raised | None = None
 
 
 class ZoneTable(Table):

@@ -202,7 +202,7 @@ class DebounceSettings(Model):
     hold: Duration = 0.3
     release: Duration = 0.35
     cooldown: Duration = 0.5
-    raised: Raised = 0.55
+    raised: Raised = 0.5
     max_age: Duration = 5.0
 
     @model_validator(mode="after")

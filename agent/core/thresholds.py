@@ -15,7 +15,7 @@ class Thresholds:
     hold_s: float = 0.3  # it starts when it was there for so long
     release_s: float = 0.35  # and ends when it was away for so long
     cooldown_s: float = 0.5  # the same gesture does not start again sooner
-    raised: float = 0.55  # nor does any while its hand is lower: 0 at the hips, 1 at the shoulders
+    raised: float = 0.5  # nor does any while its hand is lower: 0 at the hips, 1 at the shoulders
 
 
 class Debounce(Protocol):

@@ -140,7 +140,7 @@ class Perception:
         for candidates in eye.hands.propose_for_still(image, people):
             found, readouts = self._read_twice(image, candidates)
             if seen := eye.hands.settle(0.0, found, readouts):
-                return seen
+                return [_on_body(hand, people) for hand in seen]
         return []
 
     def hands_in(self, image: Image, box: tuple[float, float, float, float] | None) -> list[SeenHand]:

@@ -87,6 +87,13 @@ def render(args: argparse.Namespace) -> None:
             part.rename(target)
 
 
+def live(args: argparse.Namespace) -> None:
+    """Hands of rendered people who live, with and without gestures on purpose (engines/idle's cast)."""
+    from .living import extract
+
+    extract(args.work / "cast", args.work / "live")
+
+
 def landmark(args: argparse.Namespace) -> None:
     """The head of gesturenet-landmark: trained, calibrated, exported, its manifest's sum renewed."""
     from .landmark import make
@@ -135,9 +142,9 @@ def card(args: argparse.Namespace) -> None:
 
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
     f.__name__: f
-    for f in (models, mesh, hands, features, rooms, render, loso, landmark, crops, gesturenet, card)
+    for f in (models, mesh, hands, features, rooms, render, live, loso, landmark, crops, gesturenet, card)
 }
-HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "loso", "landmark", "card")
+HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "live", "loso", "landmark", "card")
 
 
 def main() -> None:

@@ -202,7 +202,7 @@ def train(
             index = pick[step * n : (step + 1) * n]
             angle, label = regravitate(pool, index, generator)
             x = pool.take(index)
-            xs.append((*x[:4], angle, x[5]))
+            xs.append((*x[:4], angle, *(x[5:] if deep else ())))
             ys.append(label)
         x = [torch.cat(c) for c in zip(*xs, strict=True)] if len(xs) > 1 else list(xs[0])
         noise = torch.randn_like(x[0]) * (torch.rand(len(x[0]), 1) * 2.0)

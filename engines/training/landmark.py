@@ -32,6 +32,11 @@ def renders(work: Path) -> Samples:
     return join([load(p, "render") for p in sorted((work / "render").glob("render-???.npz"))])
 
 
+def living(work: Path) -> Samples:
+    """Features of the hands of rendered people who live, with and without gestures on purpose."""
+    return join([load(p, "live") for p in sorted((work / "live").glob("*-????.npz"))])
+
+
 def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """The temperature that makes the surprise of unseen truths smallest."""
     logits = np.log(np.clip(probabilities, 1e-7, 1))

@@ -25,6 +25,7 @@ THUMBS = {  # a thumb alone sticks out: where it points decides the label
     ("anton", "ThumbsDown"),
     ("desk", "thumbs_up"),
     ("render", "thumb"),
+    ("live", "thumbs_up"),
 }
 ANY_WAY_UP = {"shimaazizi", "drgfreeman_rps"}  # photographed from above: the picture's up means nothing
 DOUBTFUL = {"subhih/3-hand": 0.7}  # the thumb holds the bent index finger: close to ok

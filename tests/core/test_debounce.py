@@ -55,7 +55,7 @@ def test_a_gesture_that_is_on_goes_on_when_the_hand_sinks() -> None:
 
 
 def test_a_hand_that_sinks_while_its_gesture_forms_starts_it_once_it_is_back() -> None:
-    assert held_at(0.9, 0.9, 0.9, 0.5, 0.5, 0.9) == [(0.5, "started", "stop")]
+    assert held_at(0.9, 0.9, 0.9, 0.4, 0.4, 0.9) == [(0.5, "started", "stop")]
 
 
 def test_a_hand_whose_body_is_unknown_is_raised() -> None:

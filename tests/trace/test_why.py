@@ -39,7 +39,7 @@ def test_a_hand_held_too_low_is_told() -> None:
     said = why(1.1, low)
     assert "raised to 0.31 (0 hips, 1 shoulders)" in said
     assert "nothing formed: stop had 0.9" in said
-    assert "but the hand was too low: raised asks for 0.55" in said
+    assert "but the hand was too low: raised asks for 0.5" in said
 
 
 def test_a_hand_that_sank_while_its_gesture_formed_is_told() -> None:
@@ -49,7 +49,7 @@ def test_a_hand_that_sank_while_its_gesture_formed_is_told() -> None:
     ]
     said = why(0.81, sinking)
     assert "stop was forming" in said
-    assert "but the hand was too low: raised asks for 0.55" in said
+    assert "but the hand was too low: raised asks for 0.5" in said
 
 
 def test_a_start_is_told_with_its_time() -> None:

@@ -1,0 +1,142 @@
+"""Hands in the minutes of rendered people, as the daemon's own chain finds them: what live hands look like.
+
+Crops of posed hands teach what a gesture is. What is none they teach badly: hands around cups, under
+chins, folded under arms, half out of the picture. So people of engines/idle live for some minutes, with and
+without gestures on purpose, and every few frames the landmark net's word on each hand is kept, with
+what the script says of that hand. The people are other ones than those that engines/idle measures with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .photos import LABELS
+
+if TYPE_CHECKING:
+    from agent.core.types import Box, SeenHand
+    from agent.inference.gestures.reader import Readout
+    from engines.idle.hands import Array
+    from engines.idle.scene import Kind, Scene
+
+IDLE, MEANT = range(100, 124), range(100, 116)  # seeds of the scenes
+SECONDS, FPS = 120.0, 10.0
+EVERY = 4  # frames of which one is kept; of a gesture on purpose all are
+NEAR = 0.75  # sides of its box: a hand that is farther from any true palm is none
+DISSOLVING_S = 0.5  # before and after a gesture on purpose a hand is neither this nor that
+INPUT = 224  # px of the landmark net's input
+
+
+def scenes() -> list[tuple[Kind, int]]:
+    """Kind and seed of all."""
+    return [*(("gestures", seed) for seed in MEANT), *(("idle", seed) for seed in IDLE)]
+
+
+def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None) -> None:
+    """One `.npz` a scene, with the columns of features.py; scenes that are there are skipped."""
+    from tqdm import tqdm
+
+    from engines.idle.measure import Eyes
+    from engines.idle.picture import Painter
+    from engines.idle.scene import HEIGHT, WIDTH, Scene
+
+    out.mkdir(exist_ok=True)
+    left = [job for job in chosen or scenes() if not _file(out, *job).exists()]
+    if not left:
+        return
+    eyes, painter = Eyes(), Painter(WIDTH, HEIGHT)
+    with tqdm(total=round(len(left) * SECONDS), unit="s") as bar:
+        for kind, seed in left:
+            bar.set_description(f"{kind} {seed}")
+            rows = list(_rows(Scene(cast, kind, seed, SECONDS, FPS), eyes, painter, bar.update))
+            part = _file(out, kind, seed).with_suffix(".part.npz")
+            np.savez(part, **{key: np.array([row[key] for row in rows]) for key in rows[0]})
+            part.rename(_file(out, kind, seed))
+    eyes.perception.close()
+
+
+def _file(out: Path, kind: Kind, seed: int) -> Path:
+    return out / f"{kind}-{seed:04d}.npz"
+
+
+def _rows(scene: Scene, eyes: Any, painter: Any, step: Any) -> Iterator[dict[str, Any]]:
+    from agent.core.geometry import box_of_landmarks
+    from agent.core.types import Frame
+
+    truth = Truth(scene)
+    rng = np.random.default_rng((7, scene.seed))
+    eyes.perception.forget("live")
+    for number, image in scene.frames(painter):
+        (sight,) = eyes.perception.see([Frame("live", number, float(scene.times[number]), image)])
+        step(1 / scene.fps)
+        said = [(hand, *truth.of(hand, number)) for hand in sight.hands if hand.landmarks is not None]
+        kept = [one for one in said if number % EVERY == 0 or one[1] in LABELS[:-1]]
+        boxes = [_jittered(box_of_landmarks(hand.landmarks), rng) for hand, _, _ in kept]
+        for (_, label, doing), readout in zip(kept, eyes.perception.read(image, boxes), strict=True):
+            yield _row(readout, label, doing, scene.seed * 10_000 + number)
+
+
+def _jittered(box: Box, rng: np.random.Generator) -> Box:
+    """A box as it is cut along the landmarks of the frame before: the hand has moved a little."""
+    from agent.core.types import Box
+
+    dx, dy, grown, turn = rng.normal(0, (0.03, 0.03, 0.05, 0.08))
+    return Box(
+        box.cx + dx * box.side, box.cy + dy * box.side, box.side * float(np.exp(grown)), box.angle + turn
+    )
+
+
+def _row(readout: Readout, label: str, doing: str, row: int) -> dict[str, Any]:
+    return {
+        "landmarks": in_crop(readout.landmarks, readout.box),
+        "world": np.asarray(readout.world, np.float32).reshape(-1),
+        "presence": np.float32(readout.presence),
+        "handedness": np.float32(readout.right),
+        "angle": np.float32(readout.box.angle),
+        "row": row,
+        "copy": 2,
+        "label": label,
+        "original": doing if label == "random" else label,
+    }
+
+
+def in_crop(landmarks: Array, box: Box) -> Array:
+    """(63,) pixels of the landmark net's input from (21, 3) of the picture: what the net itself had said."""
+    scale = box.side / INPUT
+    cos, sin = np.cos(box.angle) / scale, np.sin(box.angle) / scale
+    out = np.array(landmarks, np.float32)
+    out[:, :2] = (out[:, :2] - (box.cx, box.cy)) @ np.array([(cos, -sin), (sin, cos)]) + INPUT / 2
+    out[:, 2] /= scale
+    return out.reshape(-1)
+
+
+class Truth:
+    """What a hand that was found truly does, by the scene's scripts."""
+
+    def __init__(self, scene: Scene) -> None:
+        from engines.idle.rig import SIDES
+
+        self._scene = scene
+        self._palms = {(i, side): scene.palms(i, side) for i in range(len(scene.actors)) for side in SIDES}
+        self._shown = {(i, side): scene.scripts[i].shown_at(side, scene.times) for i, side in self._palms}
+
+    def of(self, hand: SeenHand, number: int) -> tuple[str, str]:
+        """Label ("exclude": nobody could tell) and activity of a hand that was found in a frame."""
+        from engines.idle.scene import HEIGHT, WIDTH
+
+        def away(whose: Any) -> float:
+            x, y, _ = self._palms[whose][number]
+            return float(np.hypot(hand.box.cx - x * WIDTH, hand.box.cy - y * HEIGHT)) / hand.box.side
+
+        whose = min(self._palms, key=away)
+        at, (actor, side) = float(self._scene.times[number]), whose
+        doing = self._scene.doing(actor, at)
+        if away(whose) > NEAR:
+            return "random", "no hand"
+        for beat in self._scene.scripts[actor].gestures:
+            if beat.side == side and beat.start - DISSOLVING_S <= at <= beat.end + DISSOLVING_S:
+                return (beat.name if beat.start <= at <= beat.end else "exclude"), doing
+        return ("exclude" if self._shown[whose][number] else "random"), doing

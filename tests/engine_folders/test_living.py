@@ -1,0 +1,86 @@
+"""Hands of rendered lives as training data: what they are called, and that their joints are the net's own."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.core.types import Box, SeenHand
+from agent.inference.crops import points_in_picture
+from engines.idle.script import Beat
+from engines.training.living import DISSOLVING_S, INPUT, Truth, in_crop
+
+SCORES = np.zeros(6, np.float32)
+
+
+class Stage:
+    """A scene of one person: the right hand's palm is at the middle, the left one's at the left edge."""
+
+    def __init__(self, shown: str = "", gestures: tuple[Beat, ...] = ()) -> None:
+        self.times = np.arange(40) / 10
+        self.actors = ["somebody"]
+        self.scripts = [self]
+        self.gestures = gestures
+        self._shown = shown
+
+    def palms(self, _: int, side: str) -> np.ndarray:
+        return np.tile([0.5 if side == "R" else 0.05, 0.5, 1.0], (len(self.times), 1))
+
+    def shown_at(self, side: str, times: np.ndarray) -> np.ndarray:
+        return np.full(len(times), self._shown if side == "R" else "")
+
+    def doing(self, *_: object) -> str:
+        return "talk"
+
+
+def hand(x: float) -> SeenHand:
+    return SeenHand(0, "right", Box(x, 240, 60), SCORES)
+
+
+def named(stage: Stage, frame: int, x: float = 320) -> tuple[str, str]:
+    return Truth(stage).of(hand(x), frame)  # type: ignore[arg-type]
+
+
+def test_a_hand_that_lives_is_no_gesture() -> None:
+    assert named(Stage(), 5) == ("random", "talk")
+
+
+def test_a_hand_that_passes_through_a_gesture_teaches_nothing() -> None:
+    assert named(Stage(shown="fist"), 5) == ("exclude", "talk")
+    assert named(Stage(shown="fist"), 5, x=32) == ("random", "talk")
+
+
+def test_what_was_found_where_no_hand_is_is_no_gesture() -> None:
+    assert named(Stage(shown="fist"), 5, x=500) == ("random", "no hand")
+
+
+@pytest.mark.parametrize(
+    ("at", "label"),
+    [
+        (1.0, "ok"),
+        (2.0, "ok"),
+        (0.9, "exclude"),
+        (1.0 - DISSOLVING_S, "exclude"),
+        (0.4, "random"),
+        (2.6, "random"),
+    ],
+)
+def test_a_gesture_on_purpose_is_named_between_arriving_and_leaving(at: float, label: str) -> None:
+    meant = Stage(gestures=(Beat("ok", 1.0, 2.0, "R"),))
+    assert named(meant, round(at * 10))[0] == label
+    assert named(meant, round(at * 10), x=32)[0] == "random"
+
+
+@settings(deadline=None)
+@given(
+    angle=st.floats(-math.pi, math.pi), side=st.floats(20, 400), cx=st.floats(0, 640), cy=st.floats(0, 480)
+)
+def test_joints_come_back_as_the_net_said_them(angle: float, side: float, cx: float, cy: float) -> None:
+    said = np.random.default_rng(0).uniform(0, INPUT, (21, 3)).astype(np.float32)
+    box = Box(cx, cy, side, angle)
+    placed = points_in_picture(said, box, (INPUT, INPUT))
+    np.testing.assert_allclose(in_crop(placed, box), said.reshape(-1), atol=0.02)
