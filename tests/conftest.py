@@ -9,11 +9,15 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from hypothesis import settings
 
 from agent.errors import ModelError
 from agent.inference.models import fetch, locate
 
 ROOT = Path(__file__).parents[1]
+
+settings.register_profile("busy machines", deadline=None)  # how long an example takes says nothing here
+settings.load_profile("busy machines")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in a script's background we are deaf to Ctrl-C, and so were every program that the tests start.

@@ -122,9 +122,7 @@ _LINES = st.one_of(
 
 
 @given(st.lists(_LINES, max_size=8).map("\n".join))
-@settings_of_hypothesis(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings_of_hypothesis(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_in_the_file_gives_settings_or_problems_with_a_place(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text, encoding="utf-8", errors="replace")
@@ -191,7 +189,6 @@ def test_every_variable_that_is_offered_leads_to_a_setting() -> None:
 @given(
     st.dictionaries(st.text("ABCMQT_X1-", max_size=20).map("GESTURE_AGENT__".__add__), st.text(max_size=9))
 )
-@settings_of_hypothesis(deadline=None)
 def test_no_variable_whatever_crashes_the_loading(environ: dict[str, str]) -> None:
     environment.overlay(parse('[camera.a]\nsource = "csi:0"\n', "f.toml"), environ)
 

@@ -167,7 +167,7 @@ def test_a_reload_with_a_longer_release_does_not_lose_the_end() -> None:
     assert mind.rules._repeats == {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

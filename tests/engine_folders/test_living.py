@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.types import Box, SeenHand
@@ -75,7 +75,6 @@ def test_a_gesture_on_purpose_is_named_between_arriving_and_leaving(at: float, l
     assert named(meant, round(at * 10), x=32)[0] == "random"
 
 
-@settings(deadline=None)
 @given(
     angle=st.floats(-math.pi, math.pi), side=st.floats(20, 400), cx=st.floats(0, 640), cy=st.floats(0, 480)
 )

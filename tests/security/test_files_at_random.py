@@ -71,7 +71,7 @@ def check(data: bytes) -> None:
         assert all(problem.file == "any.toml" and problem.text for problem in found.problems)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 @example(b"a = 1\r\nb = [\r\n 1,\r\n]\r\n")
 @example("'é' = 'ü'\n[é]".encode())
@@ -79,13 +79,13 @@ def test_random_bytes_are_toml_with_places_or_a_problem(data: bytes):
     check(data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(SHIPPED).flatmap(lambda path: damaged(path.read_bytes()[:3000])))
 def test_damaged_settings_and_rules_are_toml_with_places_or_a_problem(data: bytes):
     check(data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(MANIFESTS).flatmap(lambda one: st.tuples(st.just(one[0]), damaged(one[1]))))
 @example(("hand-landmark", b"\xff"))
 @example(("hand-landmark", b"a = " + b"[" * 3000))

@@ -36,7 +36,7 @@ TAILS = st.sampled_from(
 ) | st.text(max_size=40).map("bridge/request/".__add__)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(TAILS, PAYLOADS, st.booleans()), max_size=WAITING + 3))
 @example([("bridge/request/health", b'{"transaction": "\\ud800"}', False)])
 @example([("bridge/request/test_rule", b'{"transaction": "\\ud800"}', False)])
@@ -59,7 +59,7 @@ def test_every_request_is_answered_once_in_json_or_was_none(messages: list[tuple
         assert len(answer.payload) < 3 * MAX_BYTES
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(["home/tv", "home/door", "x"]), PAYLOADS)
 def test_a_followed_value_is_a_short_text_or_none(topic: str, payload: bytes):
     incoming = Incoming(TOPICS, lambda _message: None)
@@ -75,7 +75,7 @@ def test_a_followed_value_is_a_short_text_or_none(topic: str, payload: bytes):
 TESTS: list[dict[str, Any]] = [{"above": 1.0}, {"below": 1.0}, {"is_": "on"}, {"not_": 3.0}, {"is_": True}]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PAYLOADS, st.sampled_from(TESTS), st.sampled_from([(), ("a",), ("a", "0"), ("0",)]))
 @example(b'{"a": ' + b"9" * 400 + b"}", {"above": 1.0}, ("a",))
 def test_whatever_a_followed_topic_carries_a_condition_is_true_or_false(
@@ -89,7 +89,7 @@ WANTED = {message.topic: message for message in discovery.configs("device", "hom
 PARTS = st.dictionaries(TEXT, JSON | st.fixed_dictionaries({"platform": JSON}), max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PAYLOADS | PARTS.map(lambda parts: json.dumps({"components": parts}).encode()))
 @example(b'{"components": {"\\ud800": {"platform": "\\ud800"}}}')
 def test_whatever_is_retained_as_our_discovery_is_tidied_without_a_crash(old: bytes):

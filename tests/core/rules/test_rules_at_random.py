@@ -98,7 +98,7 @@ def play(
     return mind, done
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RULES, FRAMES)
 def test_whatever_happens_all_hands_are_let_go_in_the_end(rules: list[Rule], frames: list[Any]) -> None:
     engine = play(rules, frames)[0].rules
@@ -108,7 +108,7 @@ def test_whatever_happens_all_hands_are_let_go_in_the_end(rules: list[Rule], fra
     assert not engine._tracks
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(RULES, FRAMES)
 def test_asking_why_changes_nothing_and_every_first_firing_has_its_verdict(
     rules: list[Rule], frames: list[Any]
@@ -119,7 +119,7 @@ def test_asking_why_changes_nothing_and_every_first_firing_has_its_verdict(
     assert {action.rule for action in asked} <= {verdict.rule for verdict in why if verdict.fired}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(RULES, FRAMES)
 def test_one_event_fires_one_rule_at_most_besides_also(rules: list[Rule], frames: list[Any]) -> None:
     alone = {rule.id for rule in rules if not rule.also}

@@ -178,7 +178,7 @@ def test_the_background_is_no_joint() -> None:
 # --- at random ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(x=st.floats(0.01, 47.99), y=st.floats(0.01, 35.99), height=st.floats(0.15, 1.0))
 def test_a_joint_anywhere_is_placed_within_a_tenth_of_a_cell(x: float, y: float, height: float) -> None:
     ys, xs = np.mgrid[0:36, 0:48] + 0.5
@@ -197,7 +197,7 @@ ARMS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     first=ARMS, second=ARMS, height=st.floats(170, 230), x=st.floats(70, 90),
     hidden=st.sets(st.sampled_from(["nose", "right_ear", "left_knee", "right_ankle", "right_wrist"])),
@@ -214,7 +214,7 @@ def test_two_people_apart_are_found_whatever_their_arms_do(
     recovered(found_in(people), [connected(p) for p in people], EXACT)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     height=st.integers(1, 12), width=st.integers(1, 12), scale=st.sampled_from([0.0, 0.05, 1.0, 1e6]),
     seed=st.integers(0, 2**32 - 1),
@@ -232,7 +232,7 @@ def test_any_maps_give_sound_people_in_the_picture(height: int, width: int, scal
         assert (seen[:, :2] <= np.array([size[1], size[0]]) + 8).all()
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(order=st.permutations(range(3)))
 def test_the_order_of_people_does_not_matter(order: list[int]) -> None:
     people = [person(70, 70, 230), person(190, 80, 200), person(310, 60, 240)]

@@ -213,7 +213,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_given(tmp_path / "gone.onnx", "nvidia_tlt")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     names=st.tuples(st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30)),
     labels=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=9),

@@ -63,7 +63,7 @@ def test_a_whole_picture_in_a_square_is_the_same() -> None:
         assert_alike(image, [letterbox(image)], PLAIN)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.floats(-100, 500), st.floats(-100, 400), st.floats(10, 900), st.floats(-math.pi, math.pi),
     st.tuples(st.integers(3, 400), st.integers(3, 300)),
