@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 AGENT  := $(BIN)/gesture-agent
+CLIP   := .cache/clip-venv
 PIP    := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -79,9 +80,13 @@ bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memor
 	@$(BIN)/python bench/perception.py
 	@$(BIN)/python bench/daemon.py
 
-train: $(VENV)/.test ## makes the weights of both classifiers again; DATA=FOLDER of photographs, hours on two cores
+train: $(VENV)/.test $(CLIP)/.ready ## makes the weights of both classifiers again; DATA=FOLDER of photographs, hours on two cores
 	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0 npm)
-	@$(PIP) -e '.[train]'
+	@$(PIP) -e '.[train]' -r engines/idle/requirements.txt
+	@$(CLIP)/bin/python -m engines.idle.cast
+	@mkdir -p build/training/cast && cp -n .cache/idle/room-* build/training/cast/
+	@$(CLIP)/bin/python -m engines.idle.cast --out build/training/cast --seed 2 --rooms 0
+	@$(AGENT) models fetch
 	@$(BIN)/python -m engines.training all $(if $(DATA),--data $(DATA))
 
 chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
@@ -148,12 +153,12 @@ test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/inference/trt --timeout 600
 
-CLIP := .cache/clip-venv
+$(CLIP)/.ready: engines/clip/requirements.txt
+	@echo "Installing what makes people and rooms (1 GB, Python 3.11)"; python3.11 -m venv $(CLIP) && \
+	  $(CLIP)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
-idle: $(VENV)/.test ## rendered people who mean nothing, and gestures on purpose, through the chain; IDLE=0:30 MEANT=0:10 scenes
+idle: $(VENV)/.test $(CLIP)/.ready ## rendered people who mean nothing, and gestures on purpose, through the chain; IDLE=0:30 MEANT=0:10 scenes
 	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0)
-	@[ -f $(CLIP)/.ready ] || { echo "Installing what makes people and rooms (1 GB, Python 3.11)"; python3.11 -m venv $(CLIP) && \
-	  $(CLIP)/bin/python -m pip install --quiet --disable-pip-version-check -r engines/clip/requirements.txt && touch $(CLIP)/.ready; }
 	@$(CLIP)/bin/python -m engines.idle.cast
 	@$(PIP) -r engines/idle/requirements.txt
 	@$(AGENT) models fetch

@@ -11,8 +11,9 @@ import numpy as np
 
 ROWS = {
     "photographs": "photographs of the other sources, one head",
-    "rendered": "rendered hands, one head",
-    "both": "both, one head",
+    "posed": "rendered hands that pose, one head",
+    "rendered": "rendered hands that pose and that live, one head",
+    "both": "all three, one head",
     "shipped": "**rendered hands, three heads: the shipped ones**",
 }
 

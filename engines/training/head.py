@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,6 +157,15 @@ def regravitate(samples: Samples, index: Tensor, generator: torch.Generator) -> 
     return angle, label
 
 
+@dataclass(frozen=True)
+class Share:
+    """Further samples: what they make up of every batch, and `random` of them."""
+
+    samples: Samples
+    share: float
+    random: float = 0.3
+
+
 def train(
     samples: Samples,
     *,
@@ -165,17 +175,17 @@ def train(
     rate: float = 2e-3,
     seed: int = 0,
     quiet: bool = False,
-    extra: list[tuple[Samples, float]] | None = None,
+    extra: Sequence[Share] = (),
     width: int = 256,
     dropout: float = 0.25,
     smooth: float = 0.05,
 ) -> Head:
-    """`extra`: further samples and the share of every batch that they make up."""
+    """What `extra` leaves of every batch is of `samples`."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = Head(deep=deep, width=width, dropout=dropout)
-    pools = [(samples, 1 - sum(s for _, s in extra or [])), *(extra or [])]
-    chances = [weights(p) for p, _ in pools]
+    pools = [Share(samples, 1 - sum(one.share for one in extra)), *extra]
+    chances = [weights(pool.samples, pool.random) for pool in pools]
     probe = torch.multinomial(chances[0], 20000, True, generator=generator)
     inputs = samples.take(probe)
     features = describe(*inputs[:5])
@@ -189,19 +199,17 @@ def train(
     loss_of = nn.CrossEntropyLoss(ignore_index=IGNORE, label_smoothing=smooth)
     average = {k: v.clone() for k, v in model.state_dict().items()}
     picks = [
-        torch.multinomial(c, steps * max(1, round(batch * share)), True, generator=generator)
-        if len(c) < 2**24
-        else None
-        for c, (_, share) in zip(chances, pools, strict=True)
+        torch.multinomial(chance, steps * max(1, round(batch * pool.share)), True, generator=generator)
+        for chance, pool in zip(chances, pools, strict=True)
     ]
     bar = tqdm(range(steps), disable=quiet)
     for step in bar:
         xs, ys = [], []
-        for (pool, share), pick in zip(pools, picks, strict=True):
-            n = max(1, round(batch * share))
+        for pool, pick in zip(pools, picks, strict=True):
+            n = max(1, round(batch * pool.share))
             index = pick[step * n : (step + 1) * n]
-            angle, label = regravitate(pool, index, generator)
-            x = pool.take(index)
+            angle, label = regravitate(pool.samples, index, generator)
+            x = pool.samples.take(index)
             xs.append((*x[:4], angle, *(x[5:] if deep else ())))
             ys.append(label)
         x = [torch.cat(c) for c in zip(*xs, strict=True)] if len(xs) > 1 else list(xs[0])

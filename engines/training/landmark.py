@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .head import IGNORE, Samples, export, join, judged_rows, load, predict, scores, train
+from .head import IGNORE, Samples, Share, export, join, judged_rows, load, predict, scores, train
 from .headnet import Ensemble, Head
 from .photos import LABELS
 
 SOURCES = ("ardamavi", "emrecandir", "subhih", "tanishka", "shimaazizi", "drgfreeman_rps", "anton", "desk")
-REAL_SHARE = 0.25  # of every batch where photographs teach too; the rest is rendered
+REAL_SHARE = 0.25  # of every batch where photographs teach too
+LIVE_SHARE, LIVE_RANDOM = 0.15, 0.6  # of every batch; of that what means nothing
 MEMBERS = 3  # heads that are averaged
 WIDTH = 160
 TONES = 10  # of rendered skin, light to dark
@@ -49,42 +50,47 @@ def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
     return best[1]
 
 
+def head(samples: Samples, steps: int, seed: int, *extra: Share) -> Head:
+    """One head of the shipped size."""
+    return train(samples, steps=steps, batch=512, width=WIDTH, seed=seed, extra=extra)
+
+
 def held_out(
-    work: Path, steps: int, seed: int, *, real: bool, rendered: bool
+    work: Path, steps: int, seed: int, teachers: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For every source: truth, probabilities and groups, by a head that never saw the source."""
+    """For every source: truth, probabilities and groups, by a head that never saw the source.
+
+    `teachers` is one of `card.ROWS`.
+    """
     data, made = photographs(work), renders(work)
+    lives = [] if teachers == "posed" else [Share(living(work), LIVE_SHARE, LIVE_RANDOM)]
     out = {}
-    shared = None if real else train(made, steps=steps, batch=512, width=WIDTH, seed=seed)
+    shared = head(made, steps, seed, *lives) if teachers in {"posed", "rendered"} else None
     for name, samples in data.items():
         model = shared
         if model is None:
             rest = join([s for n, s in data.items() if n != name])
-            extra = [(rest, REAL_SHARE)] if rendered else None
-            model = train(
-                made if rendered else rest, steps=steps, batch=512, width=WIDTH, seed=seed, extra=extra
-            )
+            if teachers == "photographs":
+                model = head(rest, steps, seed)
+            else:
+                model = head(made, steps, seed, Share(rest, REAL_SHARE), *lives)
         rows = judged_rows(samples)
         out[name] = (samples.label[rows].numpy(), predict(model, samples, rows), samples.group[rows.numpy()])
     return out
 
 
 def compare(work: Path, steps: int, seed: int) -> None:
-    """Photographs only, rendered only, both: figures by held-out source, written to figures.json."""
+    """Who teaches what: figures by held-out source, written to figures.json."""
     table: dict[str, dict] = {}
-    for name, real, rendered in (
-        ("photographs", True, False),
-        ("rendered", False, True),
-        ("both", True, True),
-    ):
-        parts = held_out(work, steps, seed, real=real, rendered=rendered)
-        keep(work, table, name, parts)
+    for teachers in ("photographs", "posed", "rendered", "both"):
+        keep(work, table, teachers, held_out(work, steps, seed, teachers))
 
 
 def by_tone(work: Path, steps: int, seed: int) -> None:
     """Accuracy on one shard of renders by skin tone, light to dark, of a head that learnt from the others."""
     *rest, held = sorted((work / "render").glob("render-???.npz"))
-    model = train(join([load(p, "render") for p in rest]), steps=steps, batch=512, width=WIDTH, seed=seed)
+    lives = Share(living(work), LIVE_SHARE, LIVE_RANDOM)
+    model = head(join([load(p, "render") for p in rest]), steps, seed, lives)
     samples, tone = load(held, "render"), np.load(held)["tone"]
     known = (samples.label != IGNORE).numpy()
     hit = predict(model, samples).argmax(1) == samples.label.numpy()
@@ -106,15 +112,13 @@ def keep(work: Path, table: dict[str, dict], name: str, parts: dict[str, tuple[n
 
 
 def make(work: Path, engine: Path, steps: int, seed: int) -> None:
-    """Train on rendered hands, judge and calibrate on photographs, write head.onnx and its sum.
+    """Train on rendered hands and lives, judge and calibrate on photographs, write head.onnx and its sum.
 
     No photograph teaches the heads: where one gesture comes from one source, they teach its look with it
     (`compare` shows it), so all of them can judge.
     """
-    made = renders(work)
-    heads: list[Head] = [
-        train(made, steps=steps, batch=512, width=WIDTH, seed=seed + i) for i in range(MEMBERS)
-    ]
+    made, lives = renders(work), Share(living(work), LIVE_SHARE, LIVE_RANDOM)
+    heads = [head(made, steps, seed + i, lives) for i in range(MEMBERS)]
     plain, parts = Ensemble(heads, 1.0), {}
     for source, samples in photographs(work).items():
         rows = judged_rows(samples)
