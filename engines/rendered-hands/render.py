@@ -19,10 +19,10 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from engines.training.photos import jittered  # noqa: E402
-from engines.training.poses import KINDS  # noqa: E402
-from engines.training.render import Renderer, made_up_room  # noqa: E402
-from engines.training.rois import roi_from_landmarks  # noqa: E402
+from engines.training.hands.photos import jittered  # noqa: E402
+from engines.training.hands.poses import KINDS  # noqa: E402
+from engines.training.hands.render import Renderer, made_up_room  # noqa: E402
+from engines.training.hands.rois import roi_from_landmarks  # noqa: E402
 
 HANDS, ROOMS, SIDE, COLUMNS, SEED = 640, 60, 144, 26, 2024
 QUALITY = 75  # WebP: 0.9 MB in all

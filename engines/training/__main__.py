@@ -44,21 +44,21 @@ def mesh(args: argparse.Namespace) -> None:
 
 def hands(args: argparse.Namespace) -> None:
     """Every hand of every photograph."""
-    from .features import find_all
+    from engines.training.hands.features import find_all
 
     find_all(args.data, args.work, args.work)
 
 
 def features(args: argparse.Namespace) -> None:
     """What the landmark net says of jittered crops of the photographs."""
-    from .features import extract
+    from engines.training.hands.features import extract
 
     extract(args.data, args.work, args.work, seed=args.seed)
 
 
 def rooms(args: argparse.Namespace) -> None:
     """Backgrounds: pieces of the photographs of rooms."""
-    from .rooms import photographed
+    from engines.training.hands.rooms import photographed
 
     target = args.work / "rooms.pkl"
     if target.exists():
@@ -68,8 +68,8 @@ def rooms(args: argparse.Namespace) -> None:
 
 def render(args: argparse.Namespace) -> None:
     """Rendered hands, and what the landmark net says of them."""
-    from .render import shards
-    from .synthetic import extract
+    from engines.training.hands.render import shards
+    from engines.training.hands.synthetic import extract
 
     folder = args.work / "render"
     folder.mkdir(exist_ok=True)
@@ -89,21 +89,21 @@ def render(args: argparse.Namespace) -> None:
 
 def live(args: argparse.Namespace) -> None:
     """Hands of rendered people who live, with and without gestures on purpose (engines/idle's cast)."""
-    from .living import extract
+    from engines.training.hands.living import extract
 
     extract(args.work / "cast", args.work / "live")
 
 
 def landmark(args: argparse.Namespace) -> None:
     """The head of gesturenet-landmark: trained, calibrated, exported, its manifest's sum renewed."""
-    from .landmark import make
+    from engines.training.joints.landmark import make
 
     make(args.work, ENGINES / "gesturenet-landmark", steps=args.steps or 600, seed=args.seed)
 
 
 def loso(args: argparse.Namespace) -> None:
     """Figures by held-out source, with and without rendered hands, and by skin tone."""
-    from .landmark import by_tone, compare
+    from engines.training.joints.landmark import by_tone, compare
 
     compare(args.work, steps=args.steps or 600, seed=args.seed)
     by_tone(args.work, steps=args.steps or 600, seed=args.seed)
@@ -111,7 +111,7 @@ def loso(args: argparse.Namespace) -> None:
 
 def crops(args: argparse.Namespace) -> None:
     """Upright pictures for GestureNet proper."""
-    from .crops import pack
+    from engines.training.hands.crops import pack
 
     if not (args.work / "pictures.npz").exists():
         pack(args.data, args.work, args.work / "pictures.npz", args.shards)
@@ -119,7 +119,7 @@ def crops(args: argparse.Namespace) -> None:
 
 def gesturenet(args: argparse.Namespace) -> None:
     """GestureNet proper: trained, calibrated, exported."""
-    from .gesturenet_train import make
+    from engines.training.pixels.train import make
 
     make(
         args.work,
@@ -132,7 +132,7 @@ def gesturenet(args: argparse.Namespace) -> None:
 
 def card(args: argparse.Namespace) -> None:
     """Tables and pictures of both model cards, from what the steps before measured."""
-    from . import card as cards
+    from engines.training import card as cards
 
     if (args.work / "figures.json").exists():
         cards.landmark(args.work, ENGINES / "gesturenet-landmark")

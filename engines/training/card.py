@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -29,6 +30,13 @@ def write_between(card: Path, name: str, text: str) -> None:
     card.write_text(marks.sub(lambda m: f"{m[1]}\n{text}\n\n{m[2]}", old), encoding="utf-8")
 
 
+def renew_sum(manifest: Path, file: Path) -> None:
+    """The manifest holds the sha256 of the file beside it."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    text = manifest.read_text()
+    manifest.write_text(re.sub(r'(?m)^sha256 = "[0-9a-f]{64}"', f'sha256 = "{digest}"', text))
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Markdown."""
     head = list(head)
@@ -43,8 +51,8 @@ def by_class(scores: dict) -> str:
 
 def landmark(work: Path, engine: Path) -> None:
     """The card of gesturenet-landmark, from what `loso` and `landmark` wrote."""
-    from .figures import by_source, confusion, reliability
-    from .landmark import SHIPPED
+    from engines.training.figures import by_source, confusion, reliability
+    from engines.training.joints.landmark import SHIPPED
 
     tables = json.loads((work / "figures.json").read_text())
     tones = json.loads((work / "tones.json").read_text())
@@ -73,7 +81,7 @@ def landmark(work: Path, engine: Path) -> None:
 
 def gesturenet(work: Path, engine: Path) -> None:
     """The card of GestureNet proper, from what `gesturenet` wrote."""
-    from .figures import confusion, reliability
+    from engines.training.figures import confusion, reliability
 
     files = json.loads((work / "gesturenet.json").read_text())
     temperature = files.pop("temperature")

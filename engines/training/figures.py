@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from .photos import LABELS
+from engines.training.hands.photos import LABELS
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent.core.types import Box, SeenHand
 from agent.inference.crops import points_in_picture
 from engines.idle.script import Beat
-from engines.training.living import DISSOLVING_S, INPUT, Truth, in_crop
+from engines.training.hands.living import DISSOLVING_S, INPUT, Truth, in_crop
 
 SCORES = np.zeros(6, np.float32)
 

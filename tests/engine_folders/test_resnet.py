@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (the extra `train`)")
 
-from engines.training.gesturenet_train import Training, joints_error  # noqa: E402
-from engines.training.resnet import LOOKS_AT, GestureNet  # noqa: E402
+from engines.training.pixels.resnet import LOOKS_AT, GestureNet  # noqa: E402
+from engines.training.pixels.train import Training, joints_error  # noqa: E402
 
 
 def test_unknown_joints_and_those_outside_teach_nothing() -> None:

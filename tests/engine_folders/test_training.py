@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.training.crops import RANDOM, STORED, Pictures, chances, draw, stored_points
-from engines.training.cutout import cut_out, into
-from engines.training.poses import KINDS
-from engines.training.rois import Roi
+from engines.training.hands.crops import RANDOM, STORED, Pictures, chances, draw, stored_points
+from engines.training.hands.cutout import cut_out, into
+from engines.training.hands.poses import KINDS
+from engines.training.hands.rois import Roi
 
 SIZE = 96
 ROOMS = [np.full((STORED, STORED, 3), 90, np.uint8)]

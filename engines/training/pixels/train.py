@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from .crops import batches, load
-from .resnet import LOOKS_AT, GestureNet, prepared
+from engines.training.hands.crops import batches, load
+from engines.training.pixels.resnet import LOOKS_AT, GestureNet, prepared
 
 SAVE_EVERY = 100
 BATCH = 96
@@ -102,7 +102,7 @@ def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...], see
 
 def make(work: Path, engine: Path, *, steps: int, without: tuple[str, ...], seed: int) -> None:
     """Train (or go on), calibrate, export."""
-    from .gesturenet_export import write
+    from engines.training.pixels.export import write
 
     packed = work / "pictures.npz"
     model = train(packed, work, steps, without=without, seed=seed)

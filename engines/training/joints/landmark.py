@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from .head import IGNORE, Samples, Share, export, join, judged_rows, load, predict, scores, train
-from .headnet import Ensemble, Head
-from .photos import LABELS
+from engines.training.card import renew_sum
+from engines.training.joints.head import (
+    IGNORE,
+    Samples,
+    Share,
+    export,
+    join,
+    judged_rows,
+    load,
+    predict,
+    train,
+)
+from engines.training.joints.headnet import Ensemble, Head
+from engines.training.judging import fit_temperature, scores
 
 SOURCES = ("ardamavi", "emrecandir", "subhih", "tanishka", "shimaazizi", "drgfreeman_rps", "anton", "desk")
 REAL_SHARE = 0.25  # of every batch where photographs teach too
@@ -36,18 +45,6 @@ def renders(work: Path) -> Samples:
 def living(work: Path) -> Samples:
     """Features of the hands of rendered people who live, with and without gestures on purpose."""
     return join([load(p, "live") for p in sorted((work / "live").glob("*-????.npz"))])
-
-
-def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature that makes the surprise of unseen truths smallest."""
-    logits = np.log(np.clip(probabilities, 1e-7, 1))
-    best = (np.inf, 1.0)
-    for t in np.exp(np.linspace(np.log(0.4), np.log(3), 60)):
-        z = logits / t
-        z = z - z.max(1, keepdims=True)
-        nll = float((np.log(np.exp(z).sum(1)) - z[np.arange(len(truth)), truth]).mean())
-        best = min(best, (nll, float(t)))
-    return best[1]
 
 
 def head(samples: Samples, steps: int, seed: int, *extra: Share) -> Head:
@@ -131,13 +128,3 @@ def make(work: Path, engine: Path, steps: int, seed: int) -> None:
     target = engine / "head.onnx"
     export(model, target)
     renew_sum(engine / "manifest.toml", target)
-
-
-def renew_sum(manifest: Path, file: Path) -> None:
-    """The manifest holds the sha256 of the file beside it."""
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    text = manifest.read_text()
-    manifest.write_text(re.sub(r'(?m)^sha256 = "[0-9a-f]{64}"', f'sha256 = "{digest}"', text))
-
-
-__all__ = ["LABELS", "compare", "make"]

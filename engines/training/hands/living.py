@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .photos import LABELS
+from engines.training.hands.photos import LABELS
 
 if TYPE_CHECKING:
     from agent.core.types import Box, SeenHand

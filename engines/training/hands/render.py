@@ -16,8 +16,8 @@ import moderngl
 import numpy as np
 from tqdm import tqdm
 
-from .poses import KINDS, Skeleton, load_mesh, sample
-from .rooms import SIDE, made_up
+from engines.training.hands.poses import KINDS, Skeleton, load_mesh, sample
+from engines.training.hands.rooms import SIDE, made_up
 
 PER_SHARD = 1000
 

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .cutout import cut_out, into
-from .features import chosen
-from .photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS, photos, read, worn
-from .rois import Roi, crop, roi_from_landmarks
-from .rooms import made_up
+from engines.training.hands.cutout import cut_out, into
+from engines.training.hands.features import chosen
+from engines.training.hands.photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS, photos, read, worn
+from engines.training.hands.rois import Roi, crop, roi_from_landmarks
+from engines.training.hands.rooms import made_up
 
 STORED = 176  # px of a stored picture
 ROOM = 1.6  # side of a stored picture / side of the hand box

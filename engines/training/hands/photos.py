@@ -10,7 +10,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .rois import HandNet, Palm, PalmDetector, Roi, crop, merge, roi_from_landmarks, roi_from_palm, to_picture
+from engines.training.hands.rois import (
+    HandNet,
+    Palm,
+    PalmDetector,
+    Roi,
+    crop,
+    merge,
+    roi_from_landmarks,
+    roi_from_palm,
+    to_picture,
+)
 
 LABELS = ("thumbs_up", "fist", "stop", "ok", "two", "random")
 THUMBS = {  # a thumb alone sticks out: where it points decides the label

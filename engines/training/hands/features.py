@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .photos import Found, Photo, hands, jittered, photos, read, worn
-from .rois import HandNet, PalmDetector, crop, roi_from_landmarks
+from engines.training.hands.photos import Found, Photo, hands, jittered, photos, read, worn
+from engines.training.hands.rois import HandNet, PalmDetector, crop, roi_from_landmarks
 
 COPIES = {
     "ardamavi": 5,

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .headnet import Head, describe
-from .photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS
+from engines.training.hands.photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS
+from engines.training.joints.headnet import Head, describe
 
 UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a thumb steeper is up, flatter is random
 IGNORE = -1
@@ -236,24 +236,6 @@ def predict(model: nn.Module, samples: Samples, index: Tensor | None = None) -> 
     """Probabilities (N, 6)."""
     index = torch.arange(len(samples)) if index is None else index
     return np.concatenate([model(*samples.take(part))[0].numpy() for part in index.split(8192)])
-
-
-def scores(truth: np.ndarray, guess: np.ndarray, least: int = 1) -> dict:
-    """Macro-F1 of the classes with `least` pictures, their F1 and recall, and the confusion of all."""
-    confusion = np.zeros((6, 6), int)
-    np.add.at(confusion, (truth, guess), 1)
-    hit = np.diag(confusion).astype(float)
-    precision = hit / np.maximum(confusion.sum(0), 1)
-    recall = hit / np.maximum(confusion.sum(1), 1)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    there = confusion.sum(1) >= least
-    names = [label for label, judged in zip(LABELS, there, strict=True) if judged]
-    return {
-        "macro_f1": float(f1[there].mean()),
-        "f1": dict(zip(names, f1[there].round(3).tolist(), strict=True)),
-        "recall": dict(zip(names, recall[there].round(3).tolist(), strict=True)),
-        "confusion": confusion.tolist(),
-    }
 
 
 def judged_rows(samples: Samples, *, clean: bool = True) -> Tensor:

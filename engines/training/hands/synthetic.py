@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .photos import jittered, worn
-from .rois import HandNet, crop, roi_from_landmarks
+from engines.training.hands.photos import jittered, worn
+from engines.training.hands.rois import HandNet, crop, roi_from_landmarks
 
 COPIES = 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .photos import photos, read
+from engines.training.hands.photos import photos, read
 
 SIDE = 320  # px of a room
 COUNT = 260  # pieces of photographs

@@ -19,10 +19,10 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .crops import STORED, Pictures
-from .head import scores
-from .landmark import fit_temperature, renew_sum
-from .resnet import LOOKS_AT, GestureNet, prepared
+from engines.training.card import renew_sum
+from engines.training.hands.crops import STORED, Pictures
+from engines.training.judging import fit_temperature, scores
+from engines.training.pixels.resnet import LOOKS_AT, GestureNet, prepared
 
 SIDE = 160
 WORTH = 0.01  # macro-F1 that eight bits may cost

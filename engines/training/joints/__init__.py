@@ -1,0 +1,1 @@
+"""The head of gesturenet-landmark: gestures from the joints that the landmark net finds."""

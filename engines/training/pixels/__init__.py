@@ -1,0 +1,1 @@
+"""GestureNet proper: gestures from pixels."""
