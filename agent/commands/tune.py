@@ -43,6 +43,14 @@ def tune(
     confidence: Annotated[str, typer.Option(metavar="LIST", help="Confidences to try.")] = CONFIDENCES,
     hold: Annotated[str, typer.Option(metavar="LIST", help="Holds to try.")] = HOLDS,
     release: Annotated[str, typer.Option(metavar="LIST", help="Releases to try.")] = RELEASES,
+    raised: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Heights of the hand to try: 0 hips, 1 shoulders, -1 anywhere.",
+            show_default="that of the settings",
+        ),
+    ] = "",
     every: Annotated[
         bool, typer.Option("--all", help="Show all, not only those that no other beats.")
     ] = False,
@@ -62,7 +70,13 @@ def tune(
     quiet_logs()
     debounce = loaded(config).settings.debounce
     takes = _takes(traces, truth, debounce.smoothing)
-    tried = grid(thresholds_of(debounce), _shares(confidence), _durations(hold), _durations(release))
+    tried = grid(
+        thresholds_of(debounce),
+        _shares(confidence),
+        _durations(hold),
+        _durations(release),
+        _heights(raised),
+    )
     with _progress(len(tried)) as step:
         outcomes = sweep(takes, tried, step)
     best = unbeaten(outcomes)
@@ -109,7 +123,19 @@ def _show(plot: Plot, out: Path | None) -> None:
     typer.echo(f"plot: {out}", err=True)
 
 
-_TITLES = ("", "confidence", "keep", "hold", "release", "missed", "wrong", "false", "false/h", "delay")
+_TITLES = (
+    "",
+    "confidence",
+    "keep",
+    "hold",
+    "release",
+    "raised",
+    "missed",
+    "wrong",
+    "false",
+    "false/h",
+    "delay",
+)
 
 
 def _row(o: Outcome, best: list[Outcome], now: Outcome) -> list[str]:
@@ -120,6 +146,7 @@ def _row(o: Outcome, best: list[Outcome], now: Outcome) -> list[str]:
         f"{by.keep:g}",
         format_duration(by.hold_s),
         format_duration(by.release_s),
+        f"{by.raised:g}",
         f"{o.missed} of {o.gestures}",
         str(o.wrong),
         str(o.false),
@@ -174,11 +201,22 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Ta
     ]
 
 
-def _shares(text: str) -> list[float]:
+def _numbers(text: str) -> list[float]:
     try:
-        shares = [float(part) for part in text.split(",")]
+        return [float(part) for part in text.split(",")]
     except ValueError as exc:
         raise typer.BadParameter(f"{text!r}: numbers with commas between, as in 0.6,0.7") from exc
+
+
+def _heights(text: str) -> list[float]:
+    heights = _numbers(text) if text else []
+    if not all(-1 <= height <= 2 for height in heights):
+        raise typer.BadParameter(f"{text!r}: a height is from -1 to 2; 0 is at the hips, 1 at the shoulders")
+    return heights
+
+
+def _shares(text: str) -> list[float]:
+    shares = _numbers(text)
     if not all(0 <= share <= 1 for share in shares):
         raise typer.BadParameter(f"{text!r}: a confidence is from 0 to 1")
     return shares

@@ -166,12 +166,16 @@ def grid(
     confidences: Iterable[float],
     holds_s: Iterable[float],
     releases_s: Iterable[float],
+    raised: Iterable[float] = (),
 ) -> list[Thresholds]:
-    """Every combination, the base first. `keep` stays as far below confidence as it is in the base."""
+    """Every combination, the base first. `keep` stays as far below confidence as it is in the base.
+
+    `raised` is that of the base where nothing else is to be tried.
+    """
     below = base.confidence - base.keep
     found = [
-        replace(base, confidence=c, keep=max(0.0, round(c - below, 6)), hold_s=h, release_s=r)
-        for c, h, r in itertools.product(confidences, holds_s, releases_s)
+        replace(base, confidence=c, keep=max(0.0, round(c - below, 6)), hold_s=h, release_s=r, raised=up)
+        for c, h, r, up in itertools.product(confidences, holds_s, releases_s, list(raised) or [base.raised])
     ]
     return list(dict.fromkeys([base, *found]))
 

@@ -124,6 +124,16 @@ def test_the_trade_is_shown_as_a_table_and_a_plot(run: Run, trace: Path) -> None
     assert any(line.rstrip().endswith("100") and "missed" in line for line in lines)
 
 
+def test_tune_tries_how_high_a_hand_must_be(run: Run, trace: Path) -> None:
+    words = ("tune", str(trace), "--truth", str(TRUTH), "--confidence", "0.75", "--hold", "300ms")
+    done = run(*words, "--release", "350ms", "--raised", "0.5,1.9", "--json")
+    by_height = {o["thresholds"]["raised"]: o["missed"] for o in json.loads(done.stdout)["outcomes"]}
+    assert by_height == {0.5: 0, 1.9: 5}  # nobody in the clip holds a hand as high as that
+    refused = run(*words, "--raised", "55%")
+    assert refused.returncode == 2
+    assert "numbers with commas between" in " ".join(refused.stderr.split())
+
+
 def test_the_plot_can_be_a_file_and_the_figures_data(run: Run, trace: Path, home: Path) -> None:
     words = ("tune", str(trace), "--truth", str(TRUTH), "--confidence", "0.6,0.9")
     assert run(*words, "--out", "trade.svg").returncode == 0
