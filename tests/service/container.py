@@ -83,6 +83,16 @@ def restart(machine: Booted) -> None:
     machine.run("systemctl", "restart", UNIT)
 
 
+def wait_for_another_life(machine: Booted, before: dict[str, Any]) -> None:
+    """Until another process runs; between two lives there is none, and its number is 0."""
+
+    def is_back() -> bool:
+        now = state(machine)
+        return now["running"] and now["pid"] not in (0, before["pid"])
+
+    wait_until(is_back, "started again")
+
+
 def next_event(machine: Booted, topic: str = "gesture/+/camera/+/event") -> str:
     """The next message, by a subscriber of the real broker."""
     return machine.run("mosquitto_sub", "-t", topic, "-C", "1", "-W", "60")
@@ -123,7 +133,7 @@ def test_a_gesture_goes_through_the_broker_and_into_the_journal(machine: Booted)
 def test_killed_it_is_back_and_goes_on(machine: Booted):
     before = state(machine)
     machine.run("kill", "-9", str(before["pid"]))
-    wait_until(lambda: state(machine)["running"] and state(machine)["pid"] != before["pid"], "started again")
+    wait_for_another_life(machine, before)
     assert state(machine)["restarts"] == before["restarts"] + 1
     assert json.loads(next_event(machine))["event_type"] == "fist"
 
@@ -157,7 +167,7 @@ def test_frozen_it_is_killed_by_the_watchdog_and_is_back(machine: Booted):
     restart(machine)
     before = state(machine)
     machine.run("kill", "-STOP", str(before["pid"]))
-    wait_until(lambda: state(machine)["running"] and state(machine)["pid"] != before["pid"], "started again")
+    wait_for_another_life(machine, before)
     assert watchdog_timeouts(machine) == 1
     assert json.loads(next_event(machine))["event_type"] == "fist"
 
@@ -169,7 +179,7 @@ def test_an_inference_that_never_returns_is_ended_by_the_watchdog(machine: Boote
     before = state(machine)
     timeouts = watchdog_timeouts(machine)
     write(machine, "config.toml", SETTINGS)  # for the next life
-    wait_until(lambda: state(machine)["running"] and state(machine)["pid"] != before["pid"], "started again")
+    wait_for_another_life(machine, before)
     assert watchdog_timeouts(machine) == timeouts + 1
     assert state(machine)["restarts"] == before["restarts"] + 1
     assert json.loads(next_event(machine))["event_type"] == "fist"
