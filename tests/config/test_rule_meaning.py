@@ -28,6 +28,13 @@ def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> Non
     assert (plain.cooldown_s, plain.max_age_s, quick.cooldown_s, quick.max_age_s) == (0.0, 5.0, 0.1, 9.0)
 
 
+def test_the_wake_gesture_may_be_stricter_than_the_rest(tmp_path: Path) -> None:
+    text = '[wake]\ngesture = "stop"\nconfidence = 0.9\nraised = 0.8\n' + rule(SAY)
+    wake = load(tmp_path, a=text).book.wake
+    assert wake is not None
+    assert wake.thresholds == Thresholds(confidence=0.9, hold_s=0.8, raised=0.8)
+
+
 def test_every_kind_of_action(tmp_path: Path) -> None:
     text = rule(
         """publish = { topic = "t", payload = { a = 1 }, retain = true }
