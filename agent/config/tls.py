@@ -1,17 +1,27 @@
-"""What the settings of a TLS line mean, for every library that speaks it."""
+"""A TLS line as its settings want it, for every library that speaks it."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 from agent.config.settings import TlsSettings
+from agent.errors import ConfigError
 
 
-def apply_tls(settings: TlsSettings, context: ssl.SSLContext) -> None:
-    """Trust as the settings say, and show the client's certificate where there is one.
+def secure_context(
+    settings: TlsSettings,
+    table: str,
+    create: Callable[..., ssl.SSLContext] = ssl.create_default_context,
+) -> ssl.SSLContext:
+    """Verifies the other side's certificate and name unless told not to, and shows ours where there is one.
 
-    Raises `OSError` or `ssl.SSLError` when certificate and key cannot be read or do not belong together.
+    `table` names the settings in messages, `create` is that of another library. Raises `ConfigError`.
     """
+    try:
+        context = create(cafile=str(settings.ca) if settings.ca else None)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(f"{table}.ca {settings.ca}: expected a PEM file with certificates ({exc})") from exc
     # Python 3.13 asks for extensions that a CA made with plain `openssl req -x509` has not. Chain, name
     # and dates are verified all the same.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -19,4 +29,11 @@ def apply_tls(settings: TlsSettings, context: ssl.SSLContext) -> None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.certificate is not None:
-        context.load_cert_chain(settings.certificate, settings.key)
+        try:
+            context.load_cert_chain(settings.certificate, settings.key)
+        except (OSError, ssl.SSLError) as exc:
+            raise ConfigError(
+                f"{table}.certificate {settings.certificate} with {table}.key {settings.key}: "
+                f"expected PEM files that belong together ({exc})"
+            ) from exc
+    return context

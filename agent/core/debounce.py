@@ -210,7 +210,7 @@ class Debouncer:
         self._form(state, reading, scores)
         if state.on:
             yield from self._carry_on(state, state.on, scores[state.on.label])
-        if (new := state.forming) and is_raised(reading, self.thresholds) and self._formed(state, new):
+        if (new := state.forming) and self._formed(state, new, reading):
             if state.on:
                 yield self._end(state, state.on, at)
             new.person, new.hand = reading.person, reading.hand
@@ -240,10 +240,11 @@ class Debouncer:
         if state.at - on.away_since >= self.thresholds.release_s - EPSILON_S:
             yield self._end(state, on, state.at)
 
-    def _formed(self, state: _HandState, new: _Span) -> bool:
+    def _formed(self, state: _HandState, new: _Span, reading: Reading) -> bool:
         limits = self.thresholds
         held = state.at - new.since >= limits.hold_s - EPSILON_S
-        return held and new.score >= limits.confidence and self._cooldown_left(state, new.label) <= EPSILON_S
+        sure = new.score >= limits.confidence and is_raised(reading, limits)
+        return held and sure and self._cooldown_left(state, new.label) <= EPSILON_S
 
     def _progress(self, state: _HandState, new: _Span) -> float:
         limits = self.thresholds

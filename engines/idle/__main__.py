@@ -115,8 +115,6 @@ def _report(o: argparse.Namespace) -> None:
     print(f"idle: {idle['hours']:.2f} h in {idle['parts']} scenes, {idle['person_hours']:.2f} h of people")
     print(f"  {idle['false']} false starts, {idle['per_hour']:.2f} an hour (95 %: {low:.2f} to {high:.2f})")
     print(f"  {dict(idle['by_gesture'])}")
-    for gate, left in idle["raised"].items():
-        print(f"  {gate}: {left} of these, {meant['raised'][gate]} of the gestures that were meant")
     for name, minutes in idle["minutes_by_activity"]:
         print(f"  {name:10} {minutes:7.1f} min  {idle['by_activity'][name]} false")
     for s in idle["starts"]:

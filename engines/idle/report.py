@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest, chi2
 
-from engines.idle.hands import Array, unit
+from agent.core.trace_tune import LATE_S
+from engines.idle.hands import Array
 from engines.idle.measure import join_truth
-from engines.idle.rig import SIDES, Side
+from engines.idle.rig import SIDES
 from engines.idle.scene import Kind, Scene
-
-GATES = (-0.25, 0.0, 0.25, 0.5)
-TOLD_LATER_S = 0.5  # a start may come this long after a gesture: as `tune` has it
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,6 @@ class Start:
     actor: int
     x_share: float
     y_share: float
-    forearm: float  # -1..1: how far it points up
-    fingers: float  # the same of the hand, from the wrist to the knuckles
 
 
 def parts(folder: Path, kind: Kind) -> list[tuple[int, Path, dict[str, Any]]]:
@@ -64,7 +61,7 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
                 place = (
                     np.array([event.place.x_share, event.place.y_share]) if event.place else np.full(2, 0.5)
                 )
-                actor, forearm, fingers = _whose(scene, step.at_s, place)
+                actor = _whose(scene, step.at_s, place)
                 doing = scene.doing(actor, step.at_s)
                 yield Start(
                     seed,
@@ -75,62 +72,32 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
                     actor,
                     float(place[0]),
                     float(place[1]),
-                    forearm,
-                    fingers,
                 )
 
 
-def _whose(scene: Scene, at: float, place: Array) -> tuple[int, float, float]:
-    """The person whose hand is nearest to a place in the picture, and how far forearm and hand point up."""
+def _whose(scene: Scene, at: float, place: Array) -> int:
+    """The person whose hand is nearest to a place in the picture."""
     frame = min(round(at * scene.fps), len(scene.times) - 1)
-    away = {
-        (i, side): float(np.hypot(*(scene.palms(i, side)[frame][:2] - place)))
+    away = [
+        min(float(np.hypot(*(scene.palms(i, side)[frame][:2] - place))) for side in SIDES)
         for i in range(len(scene.actors))
-        for side in SIDES
-    }
-    actor, side = min(away, key=lambda key: away[key])
-    return actor, *pointing_up(scene, actor, side, frame)
-
-
-def pointing_up(scene: Scene, actor: int, side: Side, frame: int) -> tuple[float, float]:
-    """-1..1, how far forearm and hand point up: what a rule "only raised hands" would go by."""
-    rig, bones = scene.actors[actor].rig, scene.bones[actor][frame : frame + 1]
-    elbow, wrist, knuckle = (rig.point(bones, f"{b}.{side}")[0] for b in ("lowerarm01", "wrist", "finger3-1"))
-    return float(unit(wrist - elbow)[2]), float(unit(knuckle - wrist)[2])
+    ]
+    return int(np.argmin(away))
 
 
 def hours_interval(count: int, hours: float, sure: float = 0.95) -> tuple[float, float]:
-    """The exact Poisson interval of a rate, an hour."""
+    """The exact Poisson interval of a rate, an hour (Garwood)."""
     tail = (1 - sure) / 2
-    low = 0.0 if count == 0 else _solve(lambda m: 1 - _poisson_cdf(count - 1, m) - tail, count)
-    return low / hours, _solve(lambda m: tail - _poisson_cdf(count, m), count + 5) / hours
+    low = chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+    return float(low / hours), float(chi2.ppf(1 - tail, 2 * count + 2) / 2 / hours)
 
 
-def share_interval(count: int, of: int, z: float = 1.96) -> tuple[float, float]:
+def share_interval(count: int, of: int, sure: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a share."""
     if not of:
         return 0.0, 1.0
-    p = count / of
-    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
-    wide = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return max(0.0, middle - wide), min(1.0, middle + wide)
-
-
-def _poisson_cdf(count: int, mean: float) -> float:
-    return (
-        sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
-        if mean > 0
-        else 1.0
-    )
-
-
-def _solve(rising: Any, guess: float) -> float:
-    """Where a rising function of a mean crosses 0."""
-    low, high = 1e-9, 4.0 * guess + 20
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
-    return (low + high) / 2
+    interval = binomtest(count, of).proportion_ci(sure, "wilson")
+    return float(interval.low), float(interval.high)
 
 
 def of_idle(cast: Path, folder: Path) -> dict[str, Any]:
@@ -145,7 +112,6 @@ def of_idle(cast: Path, folder: Path) -> dict[str, Any]:
         "per_hour": len(found) / hours if hours else 0.0, "interval": (low, high),
         "by_gesture": Counter(s.gesture for s in found),
         "by_activity": Counter(s.activity for s in found),
-        "raised": _gates([(s.forearm, s.fingers) for s in found]),
         "minutes_by_activity": _minutes(done), "starts": found, **_found(done),
     }  # fmt: skip
 
@@ -177,7 +143,7 @@ def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
     met: dict[Meant, float] = {}
     wrong, false = [], []
     for start in starts(cast, folder, "gestures"):
-        shown = [m for m in truth if m.part == start.part and m.start <= start.at <= m.end + TOLD_LATER_S]
+        shown = [m for m in truth if m.part == start.part and m.start <= start.at <= m.end + LATE_S]
         own = next((m for m in shown if m.gesture == start.gesture and m not in met), None)
         if own:
             met[own] = start.at - own.start
@@ -192,28 +158,10 @@ def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
         "missed_interval": share_interval(len(missed), len(truth)),
         "by_gesture": _hits(truth, met, lambda m: m.gesture),
         "by_distance": _hits(truth, met, lambda m: f"{_bracket(m.metres)} m"),
-        "raised": _gates(_meant_up(cast, done)), "wrong": wrong, "false": false, "misses": missed,
+        "wrong": wrong, "false": false, "misses": missed,
         "delay_s": round(delays[len(delays) // 2], 3) if delays else None,
         **_found([facts for _, _, facts in done]),
     }  # fmt: skip
-
-
-def _meant_up(cast: Path, done: list[tuple[int, Path, dict[str, Any]]]) -> list[tuple[float, float]]:
-    """How far forearm and hand pointed up in the middle of each gesture that was meant."""
-    up: list[tuple[float, float]] = []
-    for seed, _, facts in done:
-        scene = Scene(cast, "gestures", seed, facts["seconds"], facts["fps"])
-        beats = [b for b in scene.scripts[0].gestures if b.end < scene.seconds]
-        up += [pointing_up(scene, 0, b.side, round((b.start + b.end) / 2 * scene.fps)) for b in beats]
-    return up
-
-
-def _gates(up: list[tuple[float, float]]) -> dict[str, int]:
-    """How many would be left if only hands counted that point up by so much."""
-    left = {"all": len(up)}
-    for column, name in enumerate(("forearm", "fingers")):
-        left |= {f"{name} > {gate:g}": sum(one[column] > gate for one in up) for gate in GATES}
-    return left
 
 
 def _hits(

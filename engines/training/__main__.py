@@ -82,9 +82,7 @@ def render(args: argparse.Namespace) -> None:
     for shard in sorted(folder.glob("render-*.pkl")):
         target = shard.with_suffix(".npz")
         if not target.exists():
-            part = shard.with_suffix(".part.npz")
-            extract(shard, args.work, part)
-            part.rename(target)
+            extract(shard, args.work, target)
 
 
 def live(args: argparse.Namespace) -> None:

@@ -353,5 +353,5 @@ def test_verification_can_be_turned_off(tls_server: TritonDouble, connect: Conne
 
 
 def test_missing_certificates_cannot_start(tmp_path: Path, connect: Connect) -> None:
-    with pytest.raises(ModelError, match=r"recognition\.triton\.tls: expected PEM files"):
+    with pytest.raises(ModelError, match=r"recognition\.triton\.tls\.ca .*expected a PEM file"):
         connect("https://127.0.0.1:1", tls=TlsSettings(ca=tmp_path / "nowhere.pem"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.config.settings import MqttSettings, TlsSettings
-from agent.config.tls import apply_tls
+from agent.config.tls import secure_context
 from agent.errors import CannotStart
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -51,21 +51,9 @@ class _Socket(ssl.SSLSocket):
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """Verifies the broker's certificate and name unless told not to. Raises `CannotStart`."""
-    try:
-        context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
-    except (OSError, ssl.SSLError) as exc:
-        raise CannotStart(
-            f"mqtt.tls.ca {settings.ca}: expected a PEM file with certificates ({exc})"
-        ) from exc
+    """See `secure_context`. Raises `ConfigError`."""
+    context = secure_context(settings, "mqtt.tls")
     context.sslsocket_class = _Socket
-    try:
-        apply_tls(settings, context)
-    except (OSError, ssl.SSLError) as exc:
-        raise CannotStart(
-            f"mqtt.tls.certificate {settings.certificate} with mqtt.tls.key {settings.key}: "
-            f"expected PEM files that belong together ({exc})"
-        ) from exc
     return context
 
 

@@ -19,9 +19,9 @@ from tritonclient import http
 from tritonclient.utils import InferenceServerException
 
 from agent.config.settings import TlsSettings, TritonSettings
-from agent.config.tls import apply_tls
+from agent.config.tls import secure_context
 from agent.core.types import Floats
-from agent.errors import EngineAway, ModelError
+from agent.errors import ConfigError, EngineAway, ModelError
 
 NO_SUCH_DOCUMENT = {"400", "404", "405", "501"}  # a server without Triton's extension for the configuration
 
@@ -136,18 +136,11 @@ def _client(settings: TritonSettings) -> http.InferenceServerClient:
 
 
 def _tls(settings: TlsSettings) -> ssl.SSLContext:
-    """Verifies the server's certificate and name unless told not to. Raises `ModelError`."""
+    """See `secure_context`. Raises `ModelError`."""
     try:
-        context: ssl.SSLContext = gevent.ssl.create_default_context(
-            cafile=str(settings.ca) if settings.ca else None
-        )
-        apply_tls(settings, context)
-    except (OSError, ssl.SSLError) as exc:
-        raise ModelError(
-            f"recognition.triton.tls: expected PEM files with certificates, and a key that belongs to "
-            f"its certificate ({exc})"
-        ) from exc
-    return context
+        return secure_context(settings, "recognition.triton.tls", gevent.ssl.create_default_context)
+    except ConfigError as exc:
+        raise ModelError(str(exc)) from exc
 
 
 def _refusal(exc: InferenceServerException) -> str:

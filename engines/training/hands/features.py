@@ -1,14 +1,14 @@
 """Photographs to features: what the landmark net says about jittered crops of every hand.
 
-    python -m engines.training features --data DIR --models DIR --out DIR
-
 Writes one `.npz` per source; sources that are there already are skipped.
 """
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from engines.training.hands.photos import Found, Photo, hands, jittered, photos, read, worn
 from engines.training.hands.rois import HandNet, PalmDetector, crop, roi_from_landmarks
+from engines.training.hands.table import Table
 
 COPIES = {
     "ardamavi": 5,
@@ -27,23 +28,42 @@ COPIES = {
     "anton": 20,
     "desk": 5,
 }
-BATCH = 16
 
 
-def find_all(data: Path, models: Path, out: Path, sources: list[str] | None = None) -> None:
+def find_all(data: Path, models: Path, out: Path) -> None:
     """Hands of every photograph, pickled per source as {row: [Found, ...]}."""
     detector, net = PalmDetector(models / "palm-detector.onnx"), HandNet(models / "hand-landmark.onnx")
-    groups: dict[str, list[Photo]] = {}
-    for photo in photos(data):
-        groups.setdefault(photo.source, []).append(photo)
-    for source, group in groups.items():
+    for source, group in by_source(data).items():
         target = out / f"found-{source}.pkl"
-        if target.exists() or (sources and source not in sources):
+        if target.exists():
             continue
         result = {}
         for photo in tqdm(group, desc=f"hands of {source}"):
             result[photo.row] = hands(read(photo), photo.box, detector, net)
         target.write_bytes(pickle.dumps(result))
+
+
+def extract(data: Path, models: Path, out: Path, seed: int = 0) -> None:
+    """Features of every source that has none yet."""
+    net = HandNet(models / "hand-landmark.onnx")
+    for source, group in by_source(data).items():
+        target = out / f"features-{source}.npz"
+        if target.exists():
+            continue
+        found = pickle.loads((out / f"found-{source}.pkl").read_bytes())
+        table = Table(net)
+        for photo in tqdm(group, desc=f"features of {source}"):
+            for picture, known in looks(photo, found[photo.row], seed):
+                table.add(picture, **known)
+        table.save(target)
+
+
+def by_source(data: Path) -> dict[str, list[Photo]]:
+    """All photographs."""
+    groups: dict[str, list[Photo]] = {}
+    for photo in photos(data):
+        groups.setdefault(photo.source, []).append(photo)
+    return groups
 
 
 def chosen(photo: Photo, found: list[Found]) -> tuple[Found | None, list[Found]]:
@@ -60,90 +80,29 @@ def chosen(photo: Photo, found: list[Found]) -> tuple[Found | None, list[Found]]
     return found[0], []
 
 
-def extract(data: Path, models: Path, out: Path, sources: list[str] | None = None, seed: int = 0) -> None:
-    """Features of every source that has none yet."""
-    net = HandNet(models / "hand-landmark.onnx")
-    groups: dict[str, list[Photo]] = {}
-    for photo in photos(data):
-        groups.setdefault(photo.source, []).append(photo)
-    for source, group in groups.items():
-        target = out / f"features-{source}.npz"
-        if target.exists() or (sources and source not in sources):
-            continue
-        found = pickle.loads((out / f"found-{source}.pkl").read_bytes())
-        columns: dict[str, list] = {
-            k: []
-            for k in (
-                "landmarks",
-                "world",
-                "presence",
-                "handedness",
-                "embedding",
-                "angle",
-                "flip",
-                "row",
-                "copy",
-                "label",
-                "original",
-                "side",
-            )
-        }
-        crops: list[np.ndarray] = []
-        info: list[dict] = []
+def looks(photo: Photo, found: list[Found], seed: int) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """Crops of the hands of a photograph, with what is known of them."""
+    hand, others = chosen(photo, found)
+    copies = COPIES[photo.source]
+    rng, image = np.random.default_rng([seed, photo.row]), read(photo)
+    for label, original, one, count in [
+        (photo.label, photo.original, hand, copies),
+        *(("idle", "idle", other, max(1, copies // 4)) for other in others),
+    ]:
+        for copy in range(count if one else 0):
+            picture, angle = look(image, one, copy, rng)
+            known = {"angle": angle, "row": photo.row, "copy": copy, "label": label, "original": original}
+            yield picture, known
 
-        def flush(crops: list, info: list, columns: dict[str, list]) -> None:
-            if not crops:
-                return
-            seen = net.run(np.stack(crops))
-            columns["landmarks"].append(seen.landmarks.astype(np.float32))
-            columns["world"].append(seen.world.astype(np.float32))
-            columns["presence"].append(seen.presence)
-            columns["handedness"].append(seen.handedness)
-            columns["embedding"].append(seen.embedding.astype(np.float16))
-            for key in ("angle", "flip", "row", "copy", "label", "original", "side"):
-                columns[key].append(np.array([i[key] for i in info]))
-            crops.clear()
-            info.clear()
 
-        for photo in tqdm(group, desc=f"features of {source}"):
-            hand, others = chosen(photo, found[photo.row])
-            rng = np.random.default_rng([seed, photo.row])
-            image = read(photo)
-            for label, original, one, copies in [
-                (photo.label, photo.original, hand, COPIES[source]),
-                *(("idle", "idle", o, max(1, COPIES[source] // 4)) for o in others),
-            ]:
-                if one is None:
-                    continue
-                for copy in range(copies):
-                    roi = (
-                        one.first
-                        if copy == 1 or (copy > 1 and rng.random() < 0.4)
-                        else roi_from_landmarks(one.points)
-                    )
-                    if copy > 1:
-                        roi = jittered(roi, rng)
-                    border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
-                    picture = crop(image, roi, 224, border)
-                    flip = copy > 1 and rng.random() < 0.5
-                    angle = roi.angle
-                    if flip:
-                        picture, angle = np.ascontiguousarray(picture[:, ::-1]), -angle
-                    if copy > 1:
-                        picture = worn(picture, rng)
-                    crops.append(picture)
-                    info.append(
-                        {
-                            "angle": angle,
-                            "flip": flip,
-                            "row": photo.row,
-                            "copy": copy,
-                            "label": label,
-                            "original": original,
-                            "side": roi.side,
-                        }
-                    )
-                    if len(crops) == BATCH:
-                        flush(crops, info, columns)
-        flush(crops, info, columns)
-        np.savez(target, **{k: np.concatenate(v) for k, v in columns.items()})
+def look(image: np.ndarray, hand: Found, copy: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A crop of a hand and how far it is turned: 0 by its joints, 1 as the detector has it, then jittered."""
+    as_detected = copy == 1 or (copy > 1 and rng.random() < 0.4)
+    roi = hand.first if as_detected else roi_from_landmarks(hand.points)
+    if copy > 1:
+        roi = jittered(roi, rng)
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
+    picture, angle = crop(image, roi, 224, border), roi.angle
+    if copy > 1 and rng.random() < 0.5:
+        picture, angle = np.ascontiguousarray(picture[:, ::-1]), -angle
+    return (worn(picture, rng) if copy > 1 else picture), angle

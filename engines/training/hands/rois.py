@@ -43,7 +43,6 @@ class Hands(NamedTuple):
     world: np.ndarray  # (N, 21, 3) metres, origin at the hand's centre
     presence: np.ndarray  # (N,)
     handedness: np.ndarray  # (N,)
-    embedding: np.ndarray  # (N, 1152) the layer before all four outputs
 
 
 def session(path: Path, threads: int) -> ort.InferenceSession:
@@ -194,7 +193,7 @@ def merge(palms: list[Palm], limit: float = 0.3) -> list[Palm]:
 class HandNet:
     """The engine `hand-landmark` as `gesture-agent models fetch` makes it."""
 
-    OUTPUTS = ("landmarks", "presence", "handedness", "world", "embedding")
+    OUTPUTS = ("landmarks", "presence", "handedness", "world")
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = session(path, threads)
@@ -203,13 +202,10 @@ class HandNet:
     def run(self, crops: np.ndarray) -> Hands:
         """`crops` (N, 224, 224, 3) uint8 RGB."""
         x = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-        points, presence, handedness, world, embedding = self._session.run(
-            list(self.OUTPUTS), {self._input: x}
-        )
+        points, presence, handedness, world = self._session.run(list(self.OUTPUTS), {self._input: x})
         return Hands(
             points.reshape(-1, 21, 3),
             world.reshape(-1, 21, 3),
             presence[:, 0],
             handedness[:, 0],
-            embedding.reshape(len(x), -1),
         )

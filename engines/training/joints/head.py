@@ -27,7 +27,6 @@ class Samples:
     world: Tensor
     presence: Tensor
     handedness: Tensor
-    deep: Tensor
     angle: Tensor
     label: Tensor
     thumb: Tensor  # bool: a thumb alone sticks out, so gravity decides the label
@@ -47,7 +46,6 @@ class Samples:
             self.presence[index],
             self.handedness[index],
             self.angle[index],
-            self.deep[index].float(),
         )
 
 
@@ -70,7 +68,6 @@ def load(path: Path, source: str) -> Samples:
         tensor(z["world"]),
         tensor(z["presence"]),
         tensor(z["handedness"]),
-        torch.from_numpy(z["embedding"]) if "embedding" in z else torch.zeros(n, 0),
         tensor(z["angle"]),
         torch.from_numpy(label),
         torch.from_numpy(thumb),
@@ -96,7 +93,6 @@ def join(parts: list[Samples]) -> Samples:
                 "world",
                 "presence",
                 "handedness",
-                "deep",
                 "angle",
                 "label",
                 "thumb",
@@ -169,7 +165,6 @@ class Share:
 def train(
     samples: Samples,
     *,
-    deep: int = 0,
     steps: int = 3000,
     batch: int = 1024,
     rate: float = 2e-3,
@@ -183,17 +178,13 @@ def train(
     """What `extra` leaves of every batch is of `samples`."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = Head(deep=deep, width=width, dropout=dropout)
+    model = Head(width=width, dropout=dropout)
     pools = [Share(samples, 1 - sum(one.share for one in extra)), *extra]
     chances = [weights(pool.samples, pool.random) for pool in pools]
     probe = torch.multinomial(chances[0], 20000, True, generator=generator)
-    inputs = samples.take(probe)
-    features = describe(*inputs[:5])
+    features = describe(*samples.take(probe))
     model.mean.copy_(features.mean(0))
     model.std.copy_(features.std(0).clamp_min(1e-3))
-    if deep:
-        model.deep_mean.copy_(inputs[5].mean(0))
-        model.deep_std.copy_(inputs[5].std(0).clamp_min(1e-3))
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     loss_of = nn.CrossEntropyLoss(ignore_index=IGNORE, label_smoothing=smooth)
@@ -209,10 +200,9 @@ def train(
             n = max(1, round(batch * pool.share))
             index = pick[step * n : (step + 1) * n]
             angle, label = regravitate(pool.samples, index, generator)
-            x = pool.samples.take(index)
-            xs.append((*x[:4], angle, *(x[5:] if deep else ())))
+            xs.append((*pool.samples.take(index)[:4], angle))
             ys.append(label)
-        x = [torch.cat(c) for c in zip(*xs, strict=True)] if len(xs) > 1 else list(xs[0])
+        x = [torch.cat(column) for column in zip(*xs, strict=True)]
         noise = torch.randn_like(x[0]) * (torch.rand(len(x[0]), 1) * 2.0)
         x[0] = x[0] + noise
         x[1] = x[1] + torch.randn_like(x[1]) * (torch.rand(len(x[1]), 1) * 0.002)
@@ -262,9 +252,6 @@ def export(model: nn.Module, path: Path) -> None:
         torch.rand(n, 1),
     ]
     names = ["landmarks", "world", "presence", "handedness", "crop_angle"]
-    if model.deep:
-        inputs.append(torch.rand(n, 1152))
-        names.append("embedding")
     torch.onnx.export(
         model,
         tuple(inputs),

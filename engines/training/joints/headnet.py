@@ -140,18 +140,14 @@ def mirrored(
 class Head(nn.Module):
     """Description of a hand -> perceptron -> six scores."""
 
-    def __init__(self, width: int = 256, embedding: int = 96, deep: int = 0, dropout: float = 0.25) -> None:
-        """`deep`: width of a branch that reads the net's own 1152 features; 0 leaves it out."""
+    def __init__(self, width: int = 256, embedding: int = 96, dropout: float = 0.25) -> None:
         super().__init__()
-        self.deep = deep
         probe = describe(
             torch.rand(2, 63), torch.rand(2, 63), torch.rand(2, 1), torch.rand(2, 1), torch.rand(2, 1)
         )
         inputs = probe.shape[1]
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("std", torch.ones(inputs))
-        self.register_buffer("deep_mean", torch.zeros(1152))
-        self.register_buffer("deep_std", torch.ones(1152))
         self.body = nn.Sequential(
             nn.Linear(inputs, width),
             nn.SiLU(),
@@ -162,41 +158,29 @@ class Head(nn.Module):
             nn.Linear(width, embedding),
             nn.SiLU(),
         )
-        if deep:
-            self.reader = nn.Sequential(
-                nn.Dropout(0.3),
-                nn.Linear(1152, deep),
-                nn.SiLU(),
-                nn.Dropout(0.4),
-                nn.Linear(deep, embedding),
-                nn.SiLU(),
-            )
         self.drop = nn.Dropout(dropout)
-        self.last = nn.Linear(embedding * (2 if deep else 1), 6)
+        self.last = nn.Linear(embedding, 6)
 
-    def both_ways(self, *inputs: Tensor) -> Tensor:
+    def both_ways(
+        self, landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor
+    ) -> Tensor:
         """What describes the hands (N rows), then their mirror images (N rows)."""
-        landmarks, world, presence, handedness, angle = inputs[:5]
         ml, mw, mh, ma = mirrored(landmarks, world, handedness, angle)
         pairs = ((landmarks, ml), (world, mw), (presence, presence), (handedness, mh), (angle, ma))
         return describe(*(torch.cat(pair) for pair in pairs))
 
-    def embed_described(self, both: Tensor, deep: Tensor | None = None) -> Tensor:
+    def embed_described(self, both: Tensor) -> Tensor:
         """The last layer before the six scores."""
         one, two = self.body(((both - self.mean) / self.std).clamp(-6, 6)).chunk(2)
-        out = (one + two) / 2
-        if self.deep and deep is not None:
-            read = self.reader(((deep - self.deep_mean) / self.deep_std).clamp(-6, 6))
-            out = torch.cat([out, read], 1)
-        return out
+        return (one + two) / 2
 
     def logits(self, *inputs: Tensor) -> Tensor:
-        """Scores before the softmax; the sixth input is the net's own layer, if `deep`."""
-        return self.last(self.drop(self.embed_described(self.both_ways(*inputs), *inputs[5:6])))
+        """Scores before the softmax."""
+        return self.last(self.drop(self.embed_described(self.both_ways(*inputs))))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and embedding."""
-        embedding = self.embed_described(self.both_ways(*inputs), *inputs[5:6])
+        embedding = self.embed_described(self.both_ways(*inputs))
         return torch.softmax(self.last(embedding), 1), embedding
 
 
@@ -206,13 +190,12 @@ class Ensemble(nn.Module):
     def __init__(self, heads: list[Head], temperature: float) -> None:
         super().__init__()
         self.heads = nn.ModuleList(heads)
-        self.deep = heads[0].deep
         self.register_buffer("temperature", torch.tensor([temperature]))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Softmax of the mean log-probabilities over the temperature; embeddings side by side."""
         both = self.heads[0].both_ways(*inputs)
-        embeddings = [h.embed_described(both, *inputs[5:6]) for h in self.heads]
+        embeddings = [h.embed_described(both) for h in self.heads]
         pairs = zip(self.heads, embeddings, strict=True)
         mean = sum(torch.log_softmax(h.last(e), 1) for h, e in pairs) / len(embeddings)
         return torch.softmax(mean / self.temperature, 1), torch.cat(embeddings, 1)
