@@ -198,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def wait_for(condition: Callable[[], object], what: str, patience_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, patience_s: float = 60.0) -> None:
     """For what another thread brings about; fails when it does not come."""
     ends = time.monotonic() + patience_s
     while not condition():
