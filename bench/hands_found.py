@@ -1,6 +1,7 @@
 """The share of photographs in which a raised right hand is found and cropped, and a sheet of the crops.
 
     python bench/hands_found.py ../shared/data --source emrecandir --sheet /tmp/found.png
+    python bench/hands_found.py ../shared/data --live --worn     # as a camera in a dim room would see them
 
 ROOT holds photos.csv (path, source, label). Rows labelled `exclude` are left out: there the hand may be down.
 """
@@ -21,10 +22,11 @@ from rich.progress import track
 
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
-from agent.core.types import Image, SeenHand
+from agent.core.types import Frame, Image, SeenHand
 from agent.inference.build import build_perception
 
 TILE = 96  # px of a crop on the sheet
+LIGHT, NOISE = 0.35, 6.0  # of a worn picture: share of the light, standard deviation of 255
 
 
 def photographs(root: Path, source: str) -> Iterator[tuple[Path, str]]:
@@ -33,6 +35,14 @@ def photographs(root: Path, source: str) -> Iterator[tuple[Path, str]]:
         for row in csv.DictReader(file):
             if row["source"] == source and row["label"] != "exclude":
                 yield root / row["path"], row["label"]
+
+
+def worn(image: Image) -> Image:
+    """Half as sharp, in a third of the light, with the noise of a webcam that has too little of it."""
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(0).normal(0, NOISE, image.shape)
+    return np.asarray(np.clip(cv2.resize(small, (width, height)) * LIGHT + noise, 0, 255), np.uint8)
 
 
 def tile(image: Image, hands: list[SeenHand], right: SeenHand | None) -> Image:
@@ -61,6 +71,8 @@ def main() -> None:
     options.add_argument("--source", default="emrecandir")
     options.add_argument("--sheet", type=Path, help="PNG to look at; it shows private people: do not publish")
     options.add_argument("--misses", action="store_true", help="only what was missed on the sheet")
+    options.add_argument("--live", action="store_true", help="as the first frame of a camera, not as a still")
+    options.add_argument("--worn", action="store_true", help="dark, noisy and half as sharp")
     options.add_argument("--every", type=int, default=1, help="only every n-th photograph")
     options.add_argument("--proposal", default="both")
     options.add_argument("--gestures", default=RecognitionSettings().gestures)
@@ -75,7 +87,12 @@ def main() -> None:
     chosen = list(photographs(given.root, given.source))[:: given.every]
     for path, label in track(chosen, console=None, disable=not sys.stderr.isatty()):
         image = np.asarray(cv2.imread(str(path)), np.uint8)
-        hands = perception.see_still(image)
+        image = worn(image) if given.worn else image
+        if given.live:
+            perception.forget("bench")
+            hands = list(perception.see([Frame("bench", 0, 0.0, image)])[0].hands)
+        else:
+            hands = perception.see_still(image)
         right = next((hand for hand in hands if hand.hand == "right"), None)
         found += right is not None
         several += len(hands) > 1

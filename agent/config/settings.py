@@ -179,7 +179,7 @@ class RecognitionSettings(Model):
     gestures: str = "gesturenet-landmark"
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     people: Annotated[int, Field(ge=1, le=16)] = 2
-    look_around: Duration = 1.0
+    look_around: Duration = 0.5
     min_person: Share = 0.5
     min_hand: Share = 0.5
     triton: TritonSettings = TritonSettings()

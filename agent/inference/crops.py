@@ -61,6 +61,14 @@ def letterbox(image: Image) -> Box:
     return Box(width / 2, height / 2, float(max(height, width)))
 
 
+def spread(length: float, side: float) -> list[float]:
+    """Middles of squares that cover a length, each overlapping the next by a third or more."""
+    if side >= length:
+        return [length / 2]
+    count = math.ceil(1.5 * (length - side) / side) + 1
+    return [side / 2 + (length - side) * i / (count - 1) for i in range(count)]
+
+
 def fill_batch(cuts: Sequence[Image], spec: Input) -> Floats:
     """float32 (N, ...) from BGR cuts: the layout, colours and range that a manifest asks for."""
     height, width = spec.size

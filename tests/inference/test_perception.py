@@ -16,6 +16,7 @@ from agent.inference.perception import Perception
 
 FAR = "photos/emrecandir/palm_077.jpg"  # a man at about two metres, right palm up, left arm down
 FAR_PALM = (273, 291)  # px: the middle of that palm
+TAKEN_FOR_A_BODY = "photos/tanishka/ok_049.jpg"  # a hand that fills the picture
 OTHER = "photos/emrecandir/closer_004.jpg"
 
 
@@ -162,6 +163,13 @@ def test_a_hand_that_fills_the_photograph_is_found(perception: Perception, share
     x, y = FAR_PALM
     filled = np.ascontiguousarray(picture(shared_data / FAR)[y - 48 : y + 40, x - 40 : x + 48])
     assert len(perception.see_still(filled)) == 1
+
+
+def test_a_close_hand_that_passes_for_a_whole_body_is_found_all_the_same(
+    perception: Perception, shared_data: Path
+) -> None:
+    hands = perception.see_still(picture(shared_data / TAKEN_FOR_A_BODY))
+    assert max(hand.box.side for hand in hands) > 250
 
 
 def test_a_given_box_is_read_turned_as_its_palm(perception: Perception, shared_data: Path) -> None:

@@ -1,7 +1,8 @@
 """Bodies: BlazePose's detector finds people, its landmark network reads each one's joints.
 
 The detector is slow and sees a person once; from then on the last frame's joints say where to look, so it
-runs only when nobody is followed, or now and then while there is room for one more person.
+runs only when nobody is followed, or now and then while there is room for one more person: then it looks at
+the whole picture and at its parts in turn.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import math
 
 import numpy as np
 
-from agent.core.geometry import overlap, turn_up
-from agent.core.tracking import Tracker
+from agent.core.geometry import turn_up
+from agent.core.tracking import Tracker, distance
 from agent.core.types import Box, Floats, Image, Pose
 from agent.inference.bodies.person import Person
-from agent.inference.crops import letterbox, points_in_picture
+from agent.inference.bodies.views import views_of
+from agent.inference.crops import points_in_picture
 from agent.inference.detector import Detection, Detector
 from agent.inference.engine import Engine
 from agent.inference.look import look
@@ -23,8 +25,13 @@ from agent.inference.stopwatch import Stopwatch
 
 ROI_SIDE = 1.25  # MediaPipe, pose_detection_to_roi: scale_x
 COLUMNS = 5  # of a landmark row: x, y, z, visibility logit, presence logit
-CENTRE, REACH = 33, 34  # auxiliary rows: middle of the hips, a point as far as the whole body reaches
-SAME_PERSON = 0.6  # overlap of two regions above which they hold one person
+CENTRE, EDGE = 33, 34  # auxiliary rows: middle of the hips, a point as far as the whole body reaches
+REACH = 2 * ROI_SIDE  # side of a region / a body from the hips to as far as it reaches
+SAME_REGION = 0.15  # distance of two regions below which they hold one person: two at a table are 0.2 apart
+SAME_BODY = 0.5  # share of a trunk that lies on a larger one: above, it is that person's, or hidden behind
+TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+PLAIN, LEANING = 0.6, math.radians(35)  # in a part: at least as sure, at most as far from upright
+MORE = 2  # regions that are read beyond `people`: some turn out to be a person who is known
 FORGET_S = 2.0  # a person who is back within this time, about where they were, is the same person
 
 
@@ -39,10 +46,17 @@ class PoseNet:
         """See `BodyNet.tracker`."""
         return PoseTracker(self, people, look_around_s)
 
-    def detect(self, image: Image) -> list[Box]:
-        """Regions of all people in a picture, the largest first."""
-        found = self._detector.find(image, [letterbox(image)])[0]
-        return sorted((_region_of(d) for d in found), key=lambda region: -region.side)
+    def detect(self, image: Image, views: list[Box]) -> list[Box]:
+        """Regions of all people in these squares of a picture, the largest first; some of them twice.
+
+        In a part of the picture only plain and upright ones: what is left of somebody cut off looks like more
+        bodies, lying down.
+        """
+        regions = []
+        for view, found in zip(views, self._detector.find(image, views), strict=True):
+            whole = view.side >= max(image.shape[:2])
+            regions += [r for d in found if _plain(r := _region_of(d), d.score) or whole]
+        return sorted(regions, key=lambda region: -region.side)
 
     def read(self, image: Image, regions: list[Box]) -> list[tuple[Pose, Box] | None]:
         """For each region the person in it and where to look for them next; None where nobody is."""
@@ -62,7 +76,7 @@ class PoseNet:
         points[:, 2] = 1 / (1 + np.exp(-table[:, 3]))
         joints = self._manifest.joints
         pose = Pose(points[: len(joints)], joints, score)
-        return pose, _region(points[CENTRE], points[REACH])
+        return pose, _region(points[CENTRE], points[EDGE])
 
 
 class PoseTracker:
@@ -71,7 +85,7 @@ class PoseTracker:
     def __init__(self, net: PoseNet, people: int, look_around_s: float) -> None:
         self._net, self._people, self._look_around_s = net, people, look_around_s
         self._regions: list[Box] = []
-        self._looked_at = -math.inf
+        self._looks, self._looked_at = 0, -math.inf
         self.tracker = Tracker(FORGET_S)
 
     def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
@@ -80,12 +94,28 @@ class PoseTracker:
         if not regions or (len(regions) < self._people and at - self._looked_at >= self._look_around_s):
             self._looked_at = at
             with watch.stage("detector"):
-                regions = _distinct([*regions, *self._net.detect(image)])[: self._people]
+                regions = _distinct([*regions, *self._net.detect(image, self._views(image))])
         with watch.stage("landmark"):
-            seen = _one_each([found for found in self._net.read(image, regions) if found])
-        self._regions = [region for _, region in seen]
+            seen = self._net.read(image, regions[: self._people + MORE])
+        alone = _one_each([found for found in seen if found])[: self._people]
+        self._regions = [region for _, region in alone]
         ids = self.tracker.update(at, self._regions)
-        return [Person(i, pose, region) for i, (pose, region) in zip(ids, seen, strict=True)]
+        return [Person(i, pose, region) for i, (pose, region) in zip(ids, alone, strict=True)]
+
+    def _views(self, image: Image) -> list[Box]:
+        """At first everywhere; then in turn, and while nobody is there always in the whole picture too."""
+        whole, *parts = views_of(image)
+        self._looks += 1
+        if self._looks == 1:
+            return [whole, *parts]
+        turn = self._looks % (1 + len(parts))
+        if self._regions:
+            return [[whole, *parts][turn]]
+        return [whole, *parts[max(turn - 1, 0) : turn]]
+
+
+def _plain(region: Box, score: float) -> bool:
+    return score >= PLAIN and abs(region.angle) <= LEANING
 
 
 def _region_of(found: Detection) -> Box:
@@ -95,23 +125,40 @@ def _region_of(found: Detection) -> Box:
 def _region(centre: Floats, reach: Floats) -> Box:
     """The square, turned head up, of twice the distance between two points (MediaPipe's AlignmentPoints)."""
     x0, y0, x1, y1 = float(centre[0]), float(centre[1]), float(reach[0]), float(reach[1])
-    side = 2 * math.dist((x0, y0), (x1, y1)) * ROI_SIDE
+    side = math.dist((x0, y0), (x1, y1)) * REACH
     return Box(x0, y0, max(side, 1.0), turn_up(x0, y0, x1, y1))
 
 
 def _distinct(regions: list[Box]) -> list[Box]:
-    """Without those that lie on an earlier one."""
+    """Without those that are about where an earlier one is."""
     kept: list[Box] = []
     for region in regions:
-        if all(overlap(region, other) < SAME_PERSON for other in kept):
+        if all(distance(region, other) > SAME_REGION for other in kept):
             kept.append(region)
     return kept
 
 
 def _one_each(seen: list[tuple[Pose, Box]]) -> list[tuple[Pose, Box]]:
-    """Two regions may slide onto one person: the better pose stays."""
-    kept: list[tuple[Pose, Box]] = []
-    for pose, region in sorted(seen, key=lambda s: -s[0].score):
-        if all(overlap(region, other) < SAME_PERSON for _, other in kept):
-            kept.append((pose, region))
-    return [s for s in seen if any(s[0] is k[0] for k in kept)]
+    """Two regions may hold one person, or a smaller one be imagined in a larger: the larger stays."""
+    trunks = [_trunk(pose) for pose, _ in seen]
+    kept: list[int] = []
+    for i in sorted(range(len(seen)), key=lambda i: -_area(trunks[i])):
+        if all(_covered(trunks[i], trunks[k]) < SAME_BODY for k in kept):
+            kept.append(i)
+    return [seen[i] for i in sorted(kept)]
+
+
+def _trunk(pose: Pose) -> Floats:
+    """float32 (2, 2): the upright rectangle around shoulders and hips, its least and greatest x and y, px."""
+    points = pose.keypoints[[pose.joints.index(name) for name in TRUNK], :2]
+    return np.stack([points.min(axis=0), points.max(axis=0)])
+
+
+def _area(rectangle: Floats) -> float:
+    return float(np.prod(np.maximum(rectangle[1] - rectangle[0], 1.0)))
+
+
+def _covered(rectangle: Floats, by: Floats) -> float:
+    """The share of a rectangle that another covers."""
+    low, high = np.maximum(rectangle[0], by[0]), np.minimum(rectangle[1], by[1])
+    return float(np.prod(np.maximum(high - low, 0.0))) / _area(rectangle)

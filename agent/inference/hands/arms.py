@@ -61,6 +61,15 @@ class ArmSearch:
         """None: `more` has taken every arm."""
         return []
 
+    def at_large(
+        self,
+        image: Image,  # noqa: ARG002
+        arms: Sequence[Arm],  # noqa: ARG002
+        found: Sequence[Candidate],  # noqa: ARG002
+    ) -> list[Candidate]:
+        """None: a hand hangs on an arm."""
+        return []
+
     def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:  # noqa: ARG002
         """None: a hand hangs on an arm."""
         return []

@@ -53,11 +53,13 @@ class HandFinder:
     def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
         """Where to read in a photograph: one list after the other, until hands are seen.
 
-        First as in a frame, with a second chance for arms where no palm was found; then everywhere.
+        First as in a frame, with a second chance for arms where no palm was found, and in the picture at
+        large; then everywhere.
         """
         arms = arms_of(people, image)
         found = self._search.more(image, 0.0, arms, [], body=bool(people))
-        yield found + self._search.second_chance(image, arms, found)
+        found += self._search.second_chance(image, arms, found)
+        yield found + self._search.at_large(image, arms, found)
         yield self._search.everywhere(image, arms)
 
     def settle(

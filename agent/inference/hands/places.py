@@ -10,6 +10,7 @@ from agent.core.geometry import arm_hangs, box_of_arm, share_in_frame
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image
 from agent.inference.bodies.person import Person
+from agent.inference.crops import letterbox, spread
 from agent.inference.hands.palm import Palm
 
 NEAR = 0.75  # of the larger box's side: nearer to its wrist than this a hand is that arm's
@@ -91,18 +92,18 @@ def nearest(palms: Sequence[Palm], box: Box) -> Palm | None:
     return min(palms, key=lambda palm: apart(palm.box, box), default=None)
 
 
+def wholes_of(image: Image) -> list[Box]:
+    """The whole picture, and the same from afar, for hands that fill it."""
+    height, width = image.shape[:2]
+    return [letterbox(image), Box(width / 2, height / 2, AFAR * max(height, width))]
+
+
 def parts_of(image: Image) -> list[Box]:
-    """Squares to search when the whole picture shows no palm: from afar, turned both ways, and its parts."""
+    """Squares to search when neither shows a palm: from afar, turned both ways, and parts of the picture."""
     height, width = image.shape[:2]
     afar = [
         Box(width / 2, height / 2, AFAR * max(height, width), turn) for turn in (0.0, -SIDEWAYS, SIDEWAYS)
     ]
     side = PART * min(height, width)
-    xs, ys = _spread(width, side), _spread(height, side)
+    xs, ys = spread(width, side), spread(height, side)
     return afar + [Box(x, y, side) for y in ys for x in xs]
-
-
-def _spread(length: float, side: float) -> list[float]:
-    """Middles of squares that cover a length, each overlapping the next by a third or more."""
-    count = math.ceil(1.5 * (length - side) / side) + 1
-    return [side / 2 + (length - side) * i / max(count - 1, 1) for i in range(count)]

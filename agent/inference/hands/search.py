@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Literal
 
-from agent.core.types import Hand, Image
+from agent.core.types import Box, Hand, Image
+from agent.inference.crops import letterbox
 from agent.inference.hands.palm import PalmFinder
-from agent.inference.hands.places import Arm, Candidate, arm_of, known, nearest, parts_of
+from agent.inference.hands.places import Arm, Candidate, arm_of, known, nearest, parts_of, wholes_of
 
 Proposal = Literal["pose", "palm", "both", "arm"]
 
 SEARCH_S = 0.2  # between two searches for the same unseen hand: a third of a core, not all of it
-ARM_REGION = 1.5  # side of the square that is searched / rough box of the arm: the wrist is off by as much
+ARM_REGION = 3.0  # side of the square that is searched / rough box of the arm: the detector likes some air
 SECOND_REGION = 2.2  # the second try, turned along the arm
+TRIES = 3  # ways to look for the hand of an arm
 TRACK_REGION = 1.6  # the same around a followed hand that has no landmarks
 
 
@@ -25,6 +28,7 @@ class HandSearch:
     def __init__(self, palms: PalmFinder, proposal: Proposal, hands: int) -> None:
         self._palms, self._proposal, self._hands = palms, proposal, hands
         self._searched: dict[tuple[int, Hand], float] = {}
+        self._tries: dict[tuple[int, Hand], int] = {}
         self._looked_at = -math.inf
 
     def more(
@@ -36,7 +40,7 @@ class HandSearch:
         room = len(found) + len(new) < self._hands
         if self._proposal != "pose" and room and not helped and at - self._looked_at >= SEARCH_S:
             self._looked_at = at
-            new += self._in_picture(image, arms, [*found, *new])
+            new += self._in(image, [letterbox(image)], arms, [*found, *new])
         return new
 
     def again(
@@ -63,17 +67,13 @@ class HandSearch:
             Candidate(p.box if p else arm.box, p.score if p else 0.0, arm.person, arm.hand) for arm, p in best
         ]
 
+    def at_large(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
+        """Palms anywhere in the picture, and as if from afar: a close hand may pass for a whole body."""
+        return [] if self._proposal == "pose" else self._in(image, wholes_of(image), arms, found)
+
     def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:
         """From afar, sideways, and in parts of the picture for small hands; not on arms that hang."""
-        if self._proposal == "pose":
-            return []
-        hanging = [arm for arm in arms if arm.hangs]
-        new: list[Candidate] = []
-        for palms in self._palms.find(image, parts_of(image)):
-            for palm in palms:
-                if not known(palm.box, new) and arm_of(palm.box, hanging) is None:
-                    new.append(Candidate(palm.box, palm.score))
-        return new
+        return [] if self._proposal == "pose" else self._in(image, parts_of(image), arms, [])
 
     def hurry(self, person: int, hand: Hand) -> None:
         """A hand was lost this moment: do not wait to search for it."""
@@ -83,26 +83,38 @@ class HandSearch:
     def _at_arms(
         self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
-        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`."""
+        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`.
+
+        One time upright, the next along the arm, then without a palm: closed hands often show none.
+        """
         claimed = [arm_of(c.box, arms) for c in found]
+        free = [arm for arm in arms if not arm.hangs and arm not in claimed]
         self._searched = {key: then for key, then in self._searched.items() if at - then < SEARCH_S}
-        wanted = [
-            arm
-            for arm in arms
-            if not arm.hangs and arm not in claimed and (arm.person, arm.hand) not in self._searched
-        ]
-        self._searched.update({(arm.person, arm.hand): at for arm in wanted})
+        self._tries = {_key(arm): self._tries.get(_key(arm), 0) for arm in free}
         new: list[Candidate] = []
-        regions = [arm.box.upright().scaled(ARM_REGION) for arm in wanted]
-        for arm, palms in zip(wanted, self._palms.find(image, regions), strict=True):
-            palm = nearest(palms, arm.box)
-            if palm and not known(palm.box, [*found, *new]):
-                new.append(Candidate(palm.box, palm.score, arm.person, arm.hand))
+        for arm in free:
+            if _key(arm) in self._searched:
+                continue
+            self._searched[_key(arm)] = at
+            candidate = self._at_arm(image, arm, self._tries[_key(arm)] % TRIES)
+            self._tries[_key(arm)] += 1
+            if candidate and not known(candidate.box, [*found, *new]):
+                new.append(candidate)
         return new
 
-    def _in_picture(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
+    def _at_arm(self, image: Image, arm: Arm, way: int) -> Candidate | None:
+        if way == TRIES - 1:
+            return Candidate(arm.box, 0.0, arm.person, arm.hand)
+        region = (arm.box.upright().scaled(ARM_REGION), arm.box.scaled(SECOND_REGION))[way]
+        palm = nearest(self._palms.find(image, [region])[0], arm.box)
+        return Candidate(palm.box, palm.score, arm.person, arm.hand) if palm else None
+
+    def _in(
+        self, image: Image, regions: list[Box], arms: Sequence[Arm], found: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """New palms in some squares, with the arm that they belong to; none on arms that hang."""
         new: list[Candidate] = []
-        for palm in self._palms.find(image)[0]:
+        for palm in chain(*self._palms.find(image, regions)):
             arm = arm_of(palm.box, arms)
             if known(palm.box, [*found, *new]) or (arm and arm.hangs):
                 continue
@@ -110,3 +122,7 @@ class HandSearch:
                 Candidate(palm.box, palm.score, arm.person if arm else None, arm.hand if arm else None)
             )
         return new
+
+
+def _key(arm: Arm) -> tuple[int, Hand]:
+    return arm.person, arm.hand

@@ -1,0 +1,24 @@
+"""Squares of a picture in which people are looked for.
+
+BlazePose's detector was made for the one person of a video call: of two it often sees only the plainer one,
+and none who is small. A square that holds little but them shows those too.
+"""
+
+from __future__ import annotations
+
+from agent.core.types import Box, Image
+from agent.inference.crops import letterbox, spread
+
+PART = 0.75  # side of the parts / short side of the picture
+UPPER = 0.75  # share of the picture, from above, in which upper bodies are looked for
+LEAST_PX = 200  # side of a part: the detector's input is 224
+
+
+def views_of(image: Image) -> list[Box]:
+    """The whole picture, then squares that cover its upper part: of 640 x 480 three, of a small one none."""
+    height, width = image.shape[:2]
+    side = PART * min(height, width)
+    if side < LEAST_PX:
+        return [letterbox(image)]
+    xs, ys = spread(width, side), spread(UPPER * height, side)
+    return [letterbox(image), *(Box(x, y, side) for y in ys for x in xs)]
