@@ -496,10 +496,11 @@ def gesture(s: Script, t: float, held: Held) -> float:
     arm = shaken(s, arm, 0.0, 0.11)
     look(s, t, 0, 0, 4)
     s.chest.to(s.rng.normal(0, 1, 3) * (6, 2, 2), t, 0.6)
-    shape = SHAPE[held.gesture]
-    if held.gesture == "fist":  # the thumb lies beside the fingers, across them, or between
-        shape = shape + (SHAPE["fist_thumb"] - shape) * s.rng.random()
-    begin = s.reach(side, arm, loose(s, shape, 3.5), t, float(s.rng.uniform(0.45, 0.8)))
+    name = held.gesture
+    if name == "fist" and s.rng.random() < 0.5:  # the thumb lies across two fingers, or on the first
+        name = "fist_thumb"
+    shape = s.measures.reach(name, loose(s, name, 3.5))
+    begin = s.reach(side, arm, shape, t, float(s.rng.uniform(0.45, 0.8)))
     end = begin + held.seconds
     s.gestures.append(Beat(held.gesture, begin, end, side))
     return go(s, side, resting(s), rest_shape(s), end)

@@ -7,6 +7,7 @@ wrist, elbow, fingers, palm, three numbers each, as in `ArmPose`, always told fo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,8 @@ SHAPE: dict[str, Array] = {
         # clip's fist closed more: the tips reach the palm of any of the bodies; the thumb lies across
         "fist": _curled(94, 100, 72, Thumb(30, 0, 10, 19, 30), fan=0),
         "fist_thumb": _curled(94, 100, 72, Thumb(55, -6, 12, 30, 20), fan=0),
+        # clip's ok with the ring beside the palm, where its hole is seen
+        "ok": replace(SHAPES["ok"], thumb=Thumb(2, 4, 0, 16, 16), index=Finger(42, 52, 34, 14)),
         "flat": _curled(4, 9, 5, Thumb(0, -4, 0, 4, 6)),  # on a table, on a chest
         "soft": _curled(14, 24, 12, Thumb(8, -2, 0, 10, 12)),  # a hand that talks
         "wide": _curled(4, 14, 8, Thumb(-14, -10, 0, 0, 4), fan=6),  # a hand that explains

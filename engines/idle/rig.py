@@ -124,6 +124,20 @@ class Rig:
             **self._fingers(side, shapes, hand, mirror[0]),
         }
 
+    def fingers(self, side: Side, shapes: Array) -> Array:
+        """(T, 5, 4, 3) metres: three joints and the end of thumb .. little finger; the hand is not turned."""
+        turns = self._fingers(
+            side, shapes, np.broadcast_to(np.eye(3), (len(shapes), 3, 3)), 1.0 if side == "R" else -1.0
+        )
+        out = np.empty((len(shapes), 5, 4, 3))
+        for i in range(5):
+            names = [f"finger{i + 1}-{k}.{side}" for k in (1, 2, 3)]
+            rest = [*(self.head(name) for name in names), self.tips[SIDES.index(side), i]]
+            out[:, i, 0] = rest[0]
+            for k, name in enumerate(names):
+                out[:, i, k + 1] = out[:, i, k] + turns[name] @ (rest[k + 1] - rest[k])
+        return out
+
     def _fingers(self, side: Side, shapes: Array, hand: Array, mirror: float) -> dict[str, Array]:
         own = self._hands[side]
         palm = own.rest[:, 1]

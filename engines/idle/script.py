@@ -12,6 +12,7 @@ import numpy as np
 from engines.clip.motion import RESTING
 from engines.idle.hands import SHAPE, Array, arm_vector, shown, unit
 from engines.idle.rig import SIDES, Rig, Side
+from engines.idle.thumbs import Reach, reach_of
 from engines.idle.tracks import ArmTrack, Drift, Track
 
 ADULT_ARM = 0.53  # metres from the shoulder to the wrist: clip's poses are for such a person
@@ -19,7 +20,10 @@ ADULT_ARM = 0.53  # metres from the shoulder to the wrist: clip's poses are for 
 
 @dataclass(frozen=True)
 class Measures:
-    """Places of a body, in metres from the right shoulder joint (x to the person's left, y back, z up)."""
+    """Places of a body, in metres from the right shoulder joint (x to the person's left, y back, z up).
+
+    `reach` brings the thumb of a gesture's hand shape to where it belongs on this body's hands.
+    """
 
     arm: float = 0.53
     hand: float = 0.18
@@ -27,6 +31,7 @@ class Measures:
     front: float = -0.16  # how far the belly is in front
     eyes: tuple[float, float, float] = (0.17, -0.12, 0.24)
     table: float | None = None  # height of the table, None where the person stands
+    reach: Reach = lambda _, shape: shape
 
     def eye(self, x: float, y: float, z: float) -> Array:
         """A point of the head, by how far it is from between the eyes."""
@@ -48,6 +53,7 @@ def measures_of(rig: Rig, front_y: float, table: float | None) -> Measures:
         front=float(front_y - shoulder[1]),
         eyes=(float(eyes[0]), float(eyes[1]), float(eyes[2])),
         table=None if table is None else float(table - shoulder[2]),
+        reach=reach_of(rig),
     )
 
 
