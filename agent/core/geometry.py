@@ -104,16 +104,6 @@ def _seen(pose: Pose, name: str, min_joint: float) -> tuple[float, float] | None
     return joint[:2] if joint and joint[2] >= min_joint else None
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, their turns ignored."""
-    wide = min(a.cx + a.side / 2, b.cx + b.side / 2) - max(a.cx - a.side / 2, b.cx - b.side / 2)
-    high = min(a.cy + a.side / 2, b.cy + b.side / 2) - max(a.cy - a.side / 2, b.cy - b.side / 2)
-    if wide <= 0 or high <= 0:
-        return 0.0
-    shared = wide * high
-    return shared / (a.side**2 + b.side**2 - shared)
-
-
 def share_in_frame(box: Box, width: int, height: int) -> float:
     """How much of a box, its turn ignored, lies inside a frame: 0..1."""
     half = box.side / 2

@@ -14,7 +14,6 @@ from agent.core.geometry import (
     box_of_landmarks,
     box_of_palm,
     matches,
-    overlap,
     share_in_frame,
     shifted,
     turn_up,
@@ -129,12 +128,6 @@ def test_an_arm_hangs_when_its_forearm_points_down(wrist: tuple[float, float], h
 
 def test_an_arm_that_is_not_seen_does_not_hang() -> None:
     assert not arm_hangs(pose(0.1, right_elbow=(100, 200), right_wrist=(100, 300)), "right")
-
-
-def test_overlap_is_one_for_the_same_box_and_none_apart() -> None:
-    assert overlap(Box(50, 50, 10), Box(50, 50, 10)) == 1
-    assert overlap(Box(50, 50, 10), Box(61, 50, 10)) == 0
-    assert overlap(Box(50, 50, 10), Box(55, 50, 10)) == pytest.approx(1 / 3)
 
 
 def test_the_share_in_the_frame_falls_to_nothing_beyond_it() -> None:

@@ -12,8 +12,9 @@ import math
 import numpy as np
 
 from agent.core.geometry import turn_up
-from agent.core.tracking import Tracker, distance
+from agent.core.tracking import Tracker
 from agent.core.types import Box, Floats, Image, Pose
+from agent.inference.bodies.doubles import distinct, one_each
 from agent.inference.bodies.person import Person
 from agent.inference.bodies.views import views_of
 from agent.inference.crops import points_in_picture
@@ -27,9 +28,6 @@ ROI_SIDE = 1.25  # MediaPipe, pose_detection_to_roi: scale_x
 COLUMNS = 5  # of a landmark row: x, y, z, visibility logit, presence logit
 CENTRE, EDGE = 33, 34  # auxiliary rows: middle of the hips, a point as far as the whole body reaches
 REACH = 2 * ROI_SIDE  # side of a region / a body from the hips to as far as it reaches
-SAME_REGION = 0.15  # distance of two regions below which they hold one person: two at a table are 0.2 apart
-SAME_BODY = 0.5  # share of a trunk that lies on a larger one: above, it is that person's, or hidden behind
-TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 PLAIN, LEANING = 0.6, math.radians(35)  # in a part: at least as sure, at most as far from upright
 MORE = 2  # regions that are read beyond `people`: some turn out to be a person who is known
 FORGET_S = 2.0  # a person who is back within this time, about where they were, is the same person
@@ -94,10 +92,10 @@ class PoseTracker:
         if not regions or (len(regions) < self._people and at - self._looked_at >= self._look_around_s):
             self._looked_at = at
             with watch.stage("detector"):
-                regions = _distinct([*regions, *self._net.detect(image, self._views(image))])
+                regions = distinct([*regions, *self._net.detect(image, self._views(image))])
         with watch.stage("landmark"):
             seen = self._net.read(image, regions[: self._people + MORE])
-        alone = _one_each([found for found in seen if found])[: self._people]
+        alone = one_each([found for found in seen if found])[: self._people]
         self._regions = [region for _, region in alone]
         ids = self.tracker.update(at, self._regions)
         return [Person(i, pose, region) for i, (pose, region) in zip(ids, alone, strict=True)]
@@ -127,38 +125,3 @@ def _region(centre: Floats, reach: Floats) -> Box:
     x0, y0, x1, y1 = float(centre[0]), float(centre[1]), float(reach[0]), float(reach[1])
     side = math.dist((x0, y0), (x1, y1)) * REACH
     return Box(x0, y0, max(side, 1.0), turn_up(x0, y0, x1, y1))
-
-
-def _distinct(regions: list[Box]) -> list[Box]:
-    """Without those that are about where an earlier one is."""
-    kept: list[Box] = []
-    for region in regions:
-        if all(distance(region, other) > SAME_REGION for other in kept):
-            kept.append(region)
-    return kept
-
-
-def _one_each(seen: list[tuple[Pose, Box]]) -> list[tuple[Pose, Box]]:
-    """Two regions may hold one person, or a smaller one be imagined in a larger: the larger stays."""
-    trunks = [_trunk(pose) for pose, _ in seen]
-    kept: list[int] = []
-    for i in sorted(range(len(seen)), key=lambda i: -_area(trunks[i])):
-        if all(_covered(trunks[i], trunks[k]) < SAME_BODY for k in kept):
-            kept.append(i)
-    return [seen[i] for i in sorted(kept)]
-
-
-def _trunk(pose: Pose) -> Floats:
-    """float32 (2, 2): the upright rectangle around shoulders and hips, its least and greatest x and y, px."""
-    points = pose.keypoints[[pose.joints.index(name) for name in TRUNK], :2]
-    return np.stack([points.min(axis=0), points.max(axis=0)])
-
-
-def _area(rectangle: Floats) -> float:
-    return float(np.prod(np.maximum(rectangle[1] - rectangle[0], 1.0)))
-
-
-def _covered(rectangle: Floats, by: Floats) -> float:
-    """The share of a rectangle that another covers."""
-    low, high = np.maximum(rectangle[0], by[0]), np.minimum(rectangle[1], by[1])
-    return float(np.prod(np.maximum(high - low, 0.0))) / _area(rectangle)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from agent.core.geometry import box_of_palm
 from agent.core.types import Box, Floats, Image
-from agent.inference.crops import letterbox
 from agent.inference.detector import Detector
 
 
@@ -29,7 +28,7 @@ class PalmFinder:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
 
-    def find(self, image: Image, regions: list[Box] | None = None) -> list[list[Palm]]:
-        """Palms of each region, best first; without regions, of the whole picture (a list of one)."""
-        found = self._detector.find(image, [letterbox(image)] if regions is None else regions)
+    def find(self, image: Image, regions: list[Box]) -> list[list[Palm]]:
+        """Palms of each region, best first."""
+        found = self._detector.find(image, regions)
         return [[Palm(box_of_palm(d.points), d.score, d.points) for d in palms] for palms in found]

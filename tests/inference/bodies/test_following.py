@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agent.core.types import Box, Image, Pose
-from agent.inference.bodies.blazepose import CENTRE, TRUNK, PoseTracker
+from agent.inference.bodies.blazepose import PoseTracker
+from agent.inference.bodies.doubles import TRUNK
 from agent.inference.bodies.views import views_of
 from agent.inference.stopwatch import Stopwatch
 
@@ -42,9 +43,8 @@ def region(body: tuple[float, float, float]) -> Box:
 
 def pose(body: tuple[float, float, float]) -> Pose:
     x, y, size = body
-    joints = np.zeros((CENTRE, 3), np.float32)
-    joints[:4] = [(x + sx * size / 4, y - up * size * 0.6, 1.0) for up in (1, 0) for sx in (1, -1)]
-    return Pose(joints[:4], TRUNK, 1.0)
+    joints = [(x + sx * size / 4, y - up * size * 0.6, 1.0) for up in (1, 0) for sx in (1, -1)]
+    return Pose(np.array(joints, np.float32), TRUNK, 1.0)
 
 
 def tracker(net: Net, people: int = 2, look_around_s: float = 0.5) -> PoseTracker:
