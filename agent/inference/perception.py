@@ -24,7 +24,7 @@ from agent.inference.stopwatch import Stopwatch
 
 TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
-GIVEN_REGIONS = (1.4, 2.0)  # squares searched for the palm / the given box: the detector likes some air
+GIVEN_REGIONS = (1.4, 2.0, 3.0)  # squares searched for the palm / the given box: the detector likes some air
 AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
 
 
