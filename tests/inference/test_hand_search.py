@@ -66,6 +66,12 @@ def test_a_palm_that_the_detector_finds_with_some_air_around_it_only() -> None:
     assert (found.person, found.arm, found.score) == (0, "right", 0.9)
 
 
+def test_the_palm_of_another_arm_in_the_same_square_is_not_taken() -> None:
+    other = Arm(1, "left", Box(270, 200, 60), hangs=False)
+    found = search(Palms((270, 200))).more(ROOM, 0.0, [ARM, other], [], body=True)
+    assert [(c.person, c.arm) for c in found] == [(1, "left")]
+
+
 def test_an_arm_that_hangs_is_not_searched() -> None:
     palms = Palms((400, 300))
     assert look(search(palms), 0.0, HANGING) == []

@@ -83,31 +83,27 @@ class HandSearch:
     def _at_arms(
         self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
-        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`.
-
-        One time upright, the next along the arm, then without a palm: closed hands often show none.
-        """
+        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`."""
         claimed = [arm_of(c.box, arms) for c in found]
         free = [arm for arm in arms if not arm.hangs and arm not in claimed]
         self._searched = {key: then for key, then in self._searched.items() if at - then < SEARCH_S}
         self._tries = {_key(arm): self._tries.get(_key(arm), 0) for arm in free}
+        due = [arm for arm in free if _key(arm) not in self._searched]
+        asked = [(arm, _region(arm, self._tries[_key(arm)] % TRIES)) for arm in due]
+        palms = iter(self._palms.find(image, [region for _, region in asked if region]))
         new: list[Candidate] = []
-        for arm in free:
-            if _key(arm) in self._searched:
-                continue
+        for arm, region in asked:
             self._searched[_key(arm)] = at
-            candidate = self._at_arm(image, arm, self._tries[_key(arm)] % TRIES)
             self._tries[_key(arm)] += 1
-            if candidate and not known(candidate.box, [*found, *new]):
+            candidate = Candidate(arm.box, 0.0, arm.person, arm.hand)
+            if region:
+                palm = nearest([p for p in next(palms) if arm_of(p.box, arms) is arm], arm.box)
+                if palm is None:
+                    continue
+                candidate = Candidate(palm.box, palm.score, arm.person, arm.hand)
+            if not known(candidate.box, [*found, *new]):
                 new.append(candidate)
         return new
-
-    def _at_arm(self, image: Image, arm: Arm, way: int) -> Candidate | None:
-        if way == TRIES - 1:
-            return Candidate(arm.box, 0.0, arm.person, arm.hand)
-        region = (arm.box.upright().scaled(ARM_REGION), arm.box.scaled(SECOND_REGION))[way]
-        palm = nearest(self._palms.find(image, [region])[0], arm.box)
-        return Candidate(palm.box, palm.score, arm.person, arm.hand) if palm else None
 
     def _in(
         self, image: Image, regions: list[Box], arms: Sequence[Arm], found: Sequence[Candidate]
@@ -126,3 +122,8 @@ class HandSearch:
 
 def _key(arm: Arm) -> tuple[int, Hand]:
     return arm.person, arm.hand
+
+
+def _region(arm: Arm, way: int) -> Box | None:
+    """Upright, then along the arm, then None: closed hands often show no palm."""
+    return (arm.box.upright().scaled(ARM_REGION), arm.box.scaled(SECOND_REGION), None)[way]
