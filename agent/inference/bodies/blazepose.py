@@ -53,7 +53,8 @@ class PoseNet:
         regions = []
         for view, found in zip(views, self._detector.find(image, views), strict=True):
             whole = view.side >= max(image.shape[:2])
-            regions += [r for d in found if _plain(r := _region_of(d), d.score) or whole]
+            placed = [(_region_of(d), d.score) for d in found]
+            regions += [region for region, score in placed if whole or _plain(region, score)]
         return sorted(regions, key=lambda region: -region.side)
 
     def read(self, image: Image, regions: list[Box]) -> list[tuple[Pose, Box] | None]:

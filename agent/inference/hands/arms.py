@@ -21,12 +21,22 @@ class ArmSearch:
 
     def more(
         self,
-        image: Image,  # noqa: ARG002 (as `HandSearch`)
+        image: Image,
+        at: float,
+        arms: Sequence[Arm],
+        found: Sequence[Candidate],
+        *,
+        body: bool,  # noqa: ARG002 (as `HandSearch`)
+    ) -> list[Candidate]:
+        """The same as `at_arms`."""
+        return self.at_arms(image, at, arms, found)
+
+    def at_arms(
+        self,
+        image: Image,  # noqa: ARG002
         at: float,  # noqa: ARG002
         arms: Sequence[Arm],
-        found: list[Candidate],
-        *,
-        body: bool,  # noqa: ARG002
+        found: Sequence[Candidate],
     ) -> list[Candidate]:
         """The ends of raised arms that have no hand yet."""
         claimed = [arm_of(c.box, arms) for c in found]
@@ -51,15 +61,6 @@ class ArmSearch:
                 box = steadied(track.box, arm.box, at - track.at)
                 found.append(Candidate(box, 1.0, arm.person, arm.hand, track))
         return found
-
-    def second_chance(
-        self,
-        image: Image,  # noqa: ARG002
-        arms: Sequence[Arm],  # noqa: ARG002
-        found: Sequence[Candidate],  # noqa: ARG002
-    ) -> list[Candidate]:
-        """None: `more` has taken every arm."""
-        return []
 
     def at_large(
         self,

@@ -17,7 +17,7 @@ from agent.inference.bodies.person import Person
 from agent.inference.gestures.reader import Readout
 from agent.inference.hands.arms import ArmSearch
 from agent.inference.hands.places import NEAR, SAME_HAND, Arm, Candidate, Track, arm_of, arms_of, inside
-from agent.inference.hands.search import HandSearch
+from agent.inference.hands.search import TRIES, HandSearch
 from agent.inference.stopwatch import Stopwatch
 
 ARM_SAYS = 1.7  # log-odds (85 %) of a body's word on left and right: close to the camera it often errs
@@ -53,12 +53,12 @@ class HandFinder:
     def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
         """Where to read in a photograph: one list after the other, until hands are seen.
 
-        First as in a frame, with a second chance for arms where no palm was found, and in the picture at
-        large; then everywhere.
+        First where arms end, in every way there is, and in the picture at large; then everywhere.
         """
         arms = arms_of(people, image)
-        found = self._search.more(image, 0.0, arms, [], body=bool(people))
-        found += self._search.second_chance(image, arms, found)
+        found: list[Candidate] = []
+        for second in range(TRIES):
+            found += self._search.at_arms(image, float(second), arms, found)
         yield found + self._search.at_large(image, arms, found)
         yield self._search.everywhere(image, arms)
 

@@ -99,11 +99,9 @@ def wholes_of(image: Image) -> list[Box]:
 
 
 def parts_of(image: Image) -> list[Box]:
-    """Squares to search when neither shows a palm: from afar, turned both ways, and parts of the picture."""
+    """Squares to search when neither shows a hand: from afar, turned both ways, and parts of the picture."""
     height, width = image.shape[:2]
-    afar = [
-        Box(width / 2, height / 2, AFAR * max(height, width), turn) for turn in (0.0, -SIDEWAYS, SIDEWAYS)
-    ]
+    afar = [Box(width / 2, height / 2, AFAR * max(height, width), turn) for turn in (-SIDEWAYS, SIDEWAYS)]
     side = PART * min(height, width)
     xs, ys = spread(width, side), spread(height, side)
     return afar + [Box(x, y, side) for y in ys for x in xs]

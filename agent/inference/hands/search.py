@@ -27,15 +27,14 @@ class HandSearch:
 
     def __init__(self, palms: PalmFinder, proposal: Proposal, hands: int) -> None:
         self._palms, self._proposal, self._hands = palms, proposal, hands
-        self._searched: dict[tuple[int, Hand], float] = {}
-        self._tries: dict[tuple[int, Hand], int] = {}
+        self._tries: dict[tuple[int, Hand], tuple[float, int]] = {}  # by arm without a hand: last try, count
         self._looked_at = -math.inf
 
     def more(
         self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate], *, body: bool
     ) -> list[Candidate]:
         """Hands beside those in `found`. `body`: somebody's body is seen."""
-        new = self._at_arms(image, at, arms, found) if self._proposal != "palm" else []
+        new = self.at_arms(image, at, arms, found)
         helped = self._proposal == "both" and body and (found or new)
         room = len(found) + len(new) < self._hands
         if self._proposal != "pose" and room and not helped and at - self._looked_at >= SEARCH_S:
@@ -56,16 +55,31 @@ class HandSearch:
         near = [(c, nearest(palms, c.box)) for c, palms in pairs]
         return [replace(c, box=palm.box, score=palm.score) for c, palm in near if palm]
 
-    def second_chance(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
-        """For every arm without a hand: a wider search turned along the arm, or else the arm's own box."""
+    def at_arms(
+        self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`, in another way."""
+        if self._proposal == "palm":
+            return []
         claimed = [arm_of(c.box, arms) for c in found]
-        missed = [arm for arm in arms if arm not in claimed and not arm.hangs]
-        regions = [arm.box.scaled(SECOND_REGION) for arm in missed]
-        pairs = zip(missed, self._palms.find(image, regions), strict=True)
-        best = [(arm, nearest(palms, arm.box)) for arm, palms in pairs]
-        return [
-            Candidate(p.box if p else arm.box, p.score if p else 0.0, arm.person, arm.hand) for arm, p in best
-        ]
+        free = [arm for arm in arms if not arm.hangs and arm not in claimed]
+        self._tries = {_key(arm): self._tries.get(_key(arm), (-math.inf, 0)) for arm in free}
+        asked: list[tuple[Arm, Box | None]] = []
+        for arm in free:
+            last, count = self._tries[_key(arm)]
+            if at - last >= SEARCH_S:
+                self._tries[_key(arm)] = at, count + 1
+                asked.append((arm, _region(arm, count % TRIES)))
+        palms = iter(self._palms.find(image, [region for _, region in asked if region]))
+        new: list[Candidate] = []
+        for arm, region in asked:
+            candidate: Candidate | None = Candidate(arm.box, 0.0, arm.person, arm.hand)
+            if region:
+                palm = nearest([p for p in next(palms) if arm_of(p.box, arms) is arm], arm.box)
+                candidate = Candidate(palm.box, palm.score, arm.person, arm.hand) if palm else None
+            if candidate and not known(candidate.box, [*found, *new]):
+                new.append(candidate)
+        return new
 
     def at_large(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
         """Palms anywhere in the picture, and as if from afar: a close hand may pass for a whole body."""
@@ -77,33 +91,8 @@ class HandSearch:
 
     def hurry(self, person: int, hand: Hand) -> None:
         """A hand was lost this moment: do not wait to search for it."""
-        self._searched.pop((person, hand), None)
+        self._tries.pop((person, hand), None)
         self._looked_at = -math.inf
-
-    def _at_arms(
-        self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
-    ) -> list[Candidate]:
-        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`."""
-        claimed = [arm_of(c.box, arms) for c in found]
-        free = [arm for arm in arms if not arm.hangs and arm not in claimed]
-        self._searched = {key: then for key, then in self._searched.items() if at - then < SEARCH_S}
-        self._tries = {_key(arm): self._tries.get(_key(arm), 0) for arm in free}
-        due = [arm for arm in free if _key(arm) not in self._searched]
-        asked = [(arm, _region(arm, self._tries[_key(arm)] % TRIES)) for arm in due]
-        palms = iter(self._palms.find(image, [region for _, region in asked if region]))
-        new: list[Candidate] = []
-        for arm, region in asked:
-            self._searched[_key(arm)] = at
-            self._tries[_key(arm)] += 1
-            candidate = Candidate(arm.box, 0.0, arm.person, arm.hand)
-            if region:
-                palm = nearest([p for p in next(palms) if arm_of(p.box, arms) is arm], arm.box)
-                if palm is None:
-                    continue
-                candidate = Candidate(palm.box, palm.score, arm.person, arm.hand)
-            if not known(candidate.box, [*found, *new]):
-                new.append(candidate)
-        return new
 
     def _in(
         self, image: Image, regions: list[Box], arms: Sequence[Arm], found: Sequence[Candidate]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engines.training.hands.photos import LABELS
+from engines.training.hands.table import save
 
 if TYPE_CHECKING:
     from agent.core.types import Box, SeenHand
@@ -52,9 +53,7 @@ def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None)
         for kind, seed in left:
             bar.set_description(f"{kind} {seed}")
             rows = list(_rows(Scene(cast, kind, seed, SECONDS, FPS), eyes, painter, bar.update))
-            part = _file(out, kind, seed).with_suffix(".part.npz")
-            np.savez(part, **{key: np.array([row[key] for row in rows]) for key in rows[0]})
-            part.rename(_file(out, kind, seed))
+            save(_file(out, kind, seed), {key: np.array([row[key] for row in rows]) for key in rows[0]})
     eyes.perception.close()
 
 

@@ -29,12 +29,10 @@ class Table:
             self._read()
 
     def save(self, target: Path) -> None:
-        """At once or not at all: whoever finds the file need not ask whether it is whole."""
+        """See `save`."""
         if self._crops:
             self._read()
-        part = target.with_suffix(".part.npz")
-        np.savez(part, **{name: np.concatenate(column) for name, column in self._columns.items()})
-        part.rename(target)
+        save(target, {name: np.concatenate(column) for name, column in self._columns.items()})
 
     def _read(self) -> None:
         seen = self._net.run(np.stack(self._crops))._asdict()
@@ -42,3 +40,10 @@ class Table:
         for name, values in {**seen, **told}.items():
             self._columns.setdefault(name, []).append(values)
         self._crops, self._known = [], []
+
+
+def save(target: Path, columns: dict[str, np.ndarray]) -> None:
+    """At once or not at all: whoever finds the file need not ask whether it is whole."""
+    part = target.with_suffix(".part.npz")
+    np.savez(part, **columns)
+    part.rename(target)
