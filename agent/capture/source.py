@@ -72,12 +72,14 @@ class FrameSource(Protocol):
 
 
 def scheme_of(source: str) -> str:
-    """Key of `SCHEMES` for a source as written in the settings; a path is "file" or "folder".
+    """Key of `SCHEMES` for a source as in the settings; a path is "file", "folder", or under /dev "v4l2".
 
     Raises `ConfigError` for a scheme that nobody knows.
     """
     scheme, colon, rest = source.partition(":")
     if not colon or "/" in scheme or "." in scheme:
+        if source.startswith("/dev/"):
+            return "v4l2"
         return "folder" if _holds_images(source) else "file"
     if scheme in SCHEMES and rest:
         return scheme

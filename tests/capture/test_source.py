@@ -9,6 +9,8 @@ from agent.errors import ConfigError
     ("source", "scheme"),
     [
         ("v4l2:/dev/video0", "v4l2"),
+        ("/dev/video0", "v4l2"),
+        ("/dev/v4l/by-id/usb-cam-index0", "v4l2"),
         ("rtsp://10.0.0.5/stream", "rtsp"),
         ("http://cam.local:8080/?action=stream", "http"),
         ("gst:videotestsrc ! videoconvert", "gst"),
