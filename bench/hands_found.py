@@ -22,7 +22,8 @@ from rich.progress import track
 
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
-from agent.core.types import Frame, Image, SeenHand
+from agent.core.thresholds import UPRIGHT, in_the_way, thresholds_of
+from agent.core.types import Frame, Held, Image, SeenHand
 from agent.inference.build import build_perception
 
 TILE = 96  # px of a crop on the sheet
@@ -64,6 +65,20 @@ def tile(image: Image, hands: list[SeenHand], right: SeenHand | None) -> Image:
     return np.asarray(crop, np.uint8)
 
 
+def how_held(hands: list[tuple[str, Held]]) -> str:
+    """How high, how upright, and how many could not begin what they show; labels beside the hands."""
+    limits = thresholds_of(DebounceSettings())
+    heights = [held.raised for _, held in hands if held.raised is not None]
+    leans = [held.lean for label, held in hands if held.lean is not None and label in UPRIGHT]
+    idle = [why for label, held in hands if (why := in_the_way(held, label, limits))]
+    return (
+        f"raised to {min(heights):.2f} or more (0 hips, 1 shoulders), "
+        f"half of them to {np.median(heights):.2f}\n"
+        f"{', '.join(UPRIGHT)} lean by {max(leans, default=0):.0f} degrees or less\n"
+        f"held so that [debounce] lets them begin nothing: {len(idle)} of {len(hands)}"
+    )
+
+
 def main() -> None:
     """Run it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -83,7 +98,7 @@ def main() -> None:
     perception = build_perception(
         settings, given.cache or cache_folder(AgentSettings(), os.environ), given.engines
     )
-    tiles, heights, found, several, start = [], [], 0, 0, time.perf_counter()
+    tiles, held, found, several, start = [], [], 0, 0, time.perf_counter()
     chosen = list(photographs(given.root, given.source))[:: given.every]
     for path, label in track(chosen, console=None, disable=not sys.stderr.isatty()):
         image = np.asarray(cv2.imread(str(path)), np.uint8)
@@ -96,8 +111,8 @@ def main() -> None:
         right = next((hand for hand in hands if hand.hand == "right"), None)
         found += right is not None
         several += len(hands) > 1
-        if right is not None and right.raised is not None:
-            heights.append(right.raised)
+        if right is not None and right.held.raised is not None:
+            held.append((label, right.held))
         if given.sheet and (right is None or not given.misses):
             tiles.append(tile(image, hands, right))
             if right is None:
@@ -105,10 +120,8 @@ def main() -> None:
     each = (time.perf_counter() - start) / max(len(chosen), 1) * 1000
     print(f"{given.source}: right hand found in {found} of {len(chosen)} ({found / len(chosen):.1%}),")
     print(f"more than one hand in {several}; {each:.0f} ms a photograph, proposal {given.proposal}")
-    if heights:
-        low, least = min(heights), DebounceSettings().raised
-        print(f"raised to {low:.2f} or more (0 hips, 1 shoulders), half of them to {np.median(heights):.2f};")
-        print(f"under the {least:g} of [debounce]: {sum(h < least for h in heights)} of {len(heights)}")
+    if held:
+        print(how_held(held))
     if given.sheet and tiles:
         across = 20
         tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % across)

@@ -51,6 +51,14 @@ def tune(
             show_default="that of the settings",
         ),
     ] = "",
+    lean: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="How far a hand may lean from upright, in degrees; 180: any way.",
+            show_default="that of the settings",
+        ),
+    ] = "",
     every: Annotated[
         bool, typer.Option("--all", help="Show all, not only those that no other beats.")
     ] = False,
@@ -75,7 +83,8 @@ def tune(
         _shares(confidence),
         _durations(hold),
         _durations(release),
-        _heights(raised),
+        raised=_heights(raised),
+        lean=_degrees(lean),
     )
     with _progress(len(tried)) as step:
         outcomes = sweep(takes, tried, step)
@@ -130,6 +139,7 @@ _TITLES = (
     "hold",
     "release",
     "raised",
+    "lean",
     "missed",
     "wrong",
     "false",
@@ -147,6 +157,7 @@ def _row(o: Outcome, best: list[Outcome], now: Outcome) -> list[str]:
         format_duration(by.hold_s),
         format_duration(by.release_s),
         f"{by.raised:g}",
+        f"{by.lean:g}",
         f"{o.missed} of {o.gestures}",
         str(o.wrong),
         str(o.false),
@@ -213,6 +224,13 @@ def _heights(text: str) -> list[float]:
     if not all(-1 <= height <= 2 for height in heights):
         raise typer.BadParameter(f"{text!r}: a height is from -1 to 2; 0 is at the hips, 1 at the shoulders")
     return heights
+
+
+def _degrees(text: str) -> list[float]:
+    degrees = _numbers(text) if text else []
+    if not all(0 <= lean <= 180 for lean in degrees):
+        raise typer.BadParameter(f"{text!r}: degrees from 0, upright, to 180, any way")
+    return degrees
 
 
 def _shares(text: str) -> list[float]:

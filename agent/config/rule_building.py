@@ -12,6 +12,7 @@ from agent.config.rule_grammar import (
     RuleTable,
     ValueTable,
     WakeTable,
+    WhenTable,
     ZoneTable,
 )
 from agent.config.settings import DebounceSettings
@@ -88,25 +89,26 @@ def _thresholds(table: RuleTable, debounce: DebounceSettings) -> Thresholds:
 
     A rule's cooldown counts from firing to firing; the gesture's own only ever shrinks to it.
     """
-    when, base = table.when, thresholds_of(debounce)
-    confidence = base.confidence if when.confidence is None else when.confidence
-    return Thresholds(
-        confidence=confidence,
-        keep=min(base.keep, confidence),
-        hold_s=base.hold_s if when.hold is None else when.hold,
-        release_s=base.release_s if when.release is None else when.release,
-        cooldown_s=base.cooldown_s if table.cooldown is None else min(base.cooldown_s, table.cooldown),
-        raised=base.raised if when.raised is None else when.raised,
-    )
+    base = _own(thresholds_of(debounce), table.when)
+    return base if table.cooldown is None else replace(base, cooldown_s=min(base.cooldown_s, table.cooldown))
 
 
 def _wake(wake: WakeTable, debounce: DebounceSettings) -> Wake:
-    base = replace(thresholds_of(debounce), hold_s=wake.hold)
-    if wake.confidence is not None:
-        base = replace(base, confidence=wake.confidence, keep=min(base.keep, wake.confidence))
-    if wake.raised is not None:
-        base = replace(base, raised=wake.raised)
-    return Wake(wake.gesture, wake.window, base, _hand(wake.hand))
+    return Wake(wake.gesture, wake.window, _own(thresholds_of(debounce), wake), _hand(wake.hand))
+
+
+def _own(base: Thresholds, table: WhenTable | WakeTable) -> Thresholds:
+    """The thresholds with those that a table sets itself."""
+    own = {
+        "confidence": table.confidence,
+        "hold_s": table.hold,
+        "release_s": table.release if isinstance(table, WhenTable) else None,
+        "raised": table.raised,
+        "lean": table.lean,
+        "at_face": table.at_face,
+    }
+    mixed = replace(base, **{name: value for name, value in own.items() if value is not None})  # type: ignore[arg-type]
+    return replace(mixed, keep=min(base.keep, mixed.confidence))
 
 
 def _hand(hand: Hands) -> Hand | None:

@@ -22,7 +22,7 @@ from pydantic import (
 
 from agent.config.key_names import KEY_NAMES
 from agent.config.problems import did_you_mean, unknown
-from agent.config.settings import FORMS, Duration, Id, Model, Raised, Share
+from agent.config.settings import FORMS, Duration, Id, Lean, Model, Raised, Share
 from agent.core.rules.templates import FIELDS, fields_of
 
 KNOWN = "known names"  # validation context: {"gesture": [...], "camera": [...], "zone": [...]}
@@ -128,6 +128,8 @@ class WakeTable(Table):
     window: Annotated[Duration, Field(gt=0, le=3600)] = 6.0
     confidence: Share | None = None
     raised: Raised | None = None
+    lean: Lean | None = None
+    at_face: bool | None = None
 
 
 class ZoneTable(Table):
@@ -191,6 +193,10 @@ class WhenTable(Table):
     raised: Raised | None = Field(
         None, description="how high the hand must be: 0 at the hips, 1 at the shoulders"
     )
+    lean: Lean | None = Field(
+        None, description="how far the hand may lean from upright, in degrees; for fist, stop, ok and two"
+    )
+    at_face: bool | None = Field(None, description="whether a closed hand at the face counts")
 
     @model_validator(mode="after")
     def _has_one_trigger(self) -> WhenTable:

@@ -64,6 +64,7 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Raised = Annotated[float, Field(ge=-1, le=2)]  # 0: the hips, 1: the shoulders; no hand hangs as low as -1
+Lean = Annotated[float, Field(ge=0, le=180)]  # degrees from upright
 
 
 class Model(BaseModel):
@@ -203,6 +204,8 @@ class DebounceSettings(Model):
     release: Duration = 0.35
     cooldown: Duration = 0.5
     raised: Raised = 0.5
+    lean: Lean = 60.0
+    at_face: bool = False
     max_age: Duration = 5.0
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 Each hand has one gesture that is *on* at most, and one that is *forming* at most:
 
-    nothing   --score >= confidence, hand raised-->            forming
+    nothing   --score >= confidence, hand held for it-->       forming
     forming   --score < keep-->                                nothing
     forming   --hold seconds, and both as at first-->          on         GestureStarted
     on        --score >= keep-->                               on         GestureHeld
@@ -12,9 +12,10 @@ Each hand has one gesture that is *on* at most, and one that is *forming* at mos
 
 Another gesture may form while one is on or releasing; once it is formed it ends the one before, so an
 end always stands between two starts of a hand. A gesture that has just ended may form, but does not
-start again before `cooldown` seconds have passed. A hand that sinks keeps what is on. Time comes from
-the readings alone; after a gap of more than `GAP_S` nothing is known to have gone on: what was on ends,
-what was forming forms anew.
+start again before `cooldown` seconds have passed. How the hand is held (raised, upright, away from the
+face) counts for the beginning alone: a hand that sinks keeps what is on. Time comes from the readings
+alone; after a gap of more than `GAP_S` nothing is known to have gone on: what was on ends, what was
+forming forms anew.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agent.core.smoothing import GAP_S
-from agent.core.thresholds import Thresholds
+from agent.core.thresholds import Thresholds, in_the_way
 from agent.core.types import (
     NO_GESTURE,
     GestureEnded,
@@ -116,11 +117,6 @@ class _HandState:
     forming: _Span | None = None
     ended: dict[int, float] = field(default_factory=dict)  # label: when it last ended
     place: Place | None = None
-
-
-def is_raised(reading: Reading, limits: Thresholds) -> bool:
-    """Whether the hand is held high enough to begin a gesture; one whose body is unknown is."""
-    return reading.raised is None or reading.raised >= limits.raised
 
 
 class Debouncer:
@@ -222,7 +218,7 @@ class Debouncer:
         if forming and scores[forming.label] < limits.keep:
             forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
-        if best is not None and scores[best] >= limits.confidence and is_raised(reading, limits):
+        if best is not None and self._begins(best, scores[best], reading):
             if state.on and best == state.on.label:
                 forming = None
             elif forming is None or best != forming.label:
@@ -243,8 +239,12 @@ class Debouncer:
     def _formed(self, state: _HandState, new: _Span, reading: Reading) -> bool:
         limits = self.thresholds
         held = state.at - new.since >= limits.hold_s - EPSILON_S
-        sure = new.score >= limits.confidence and is_raised(reading, limits)
-        return held and sure and self._cooldown_left(state, new.label) <= EPSILON_S
+        begins = self._begins(new.label, new.score, reading)
+        return held and begins and self._cooldown_left(state, new.label) <= EPSILON_S
+
+    def _begins(self, label: int, score: float, reading: Reading) -> bool:
+        limits = self.thresholds
+        return score >= limits.confidence and in_the_way(reading.held, self._labels[label], limits) is None
 
     def _progress(self, state: _HandState, new: _Span) -> float:
         limits = self.thresholds

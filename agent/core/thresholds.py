@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.core.types import Held
+
+UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -16,6 +20,8 @@ class Thresholds:
     release_s: float = 0.35  # and ends when it was away for so long
     cooldown_s: float = 0.5  # the same gesture does not start again sooner
     raised: float = 0.5  # nor does any while its hand is lower: 0 at the hips, 1 at the shoulders
+    lean: float = 60.0  # nor one of `UPRIGHT` while its hand points farther from upright, degrees
+    at_face: bool = False  # nor any while its hand, closed, is at the face; True: it does
 
 
 class Debounce(Protocol):
@@ -33,6 +39,10 @@ class Debounce(Protocol):
     def cooldown(self) -> float: ...  # noqa: D102
     @property
     def raised(self) -> float: ...  # noqa: D102
+    @property
+    def lean(self) -> float: ...  # noqa: D102
+    @property
+    def at_face(self) -> bool: ...  # noqa: D102
 
 
 def thresholds_of(settings: Debounce) -> Thresholds:
@@ -44,4 +54,17 @@ def thresholds_of(settings: Debounce) -> Thresholds:
         settings.release,
         settings.cooldown,
         settings.raised,
+        settings.lean,
+        settings.at_face,
     )
+
+
+def in_the_way(held: Held, gesture: str, limits: Thresholds) -> str | None:
+    """Why a hand that is held so cannot begin a gesture, in words; None: it can, as far as is known."""
+    if held.raised is not None and held.raised < limits.raised:
+        return f"the hand was too low: raised asks for {limits.raised:g}"
+    if held.lean is not None and held.lean > limits.lean and gesture in UPRIGHT:
+        return f"the hand leaned by {held.lean:.0f} degrees: lean allows {limits.lean:g}"
+    if held.at_face and not limits.at_face:
+        return "the hand was closed and at the face: at_face is off"
+    return None

@@ -23,12 +23,13 @@ from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Verdict, World
 from agent.core.rules.engine import QUIET
 from agent.core.thresholds import Thresholds
-from agent.core.types import HANDS, Floats, Place, Reading
+from agent.core.types import HANDS, Floats, Held, Place, Reading
 
 VERSION = 1
 MARK = "gesture_agent_trace"  # a key of the first line, and of no other
 DIGITS = 4  # of scores and places: far finer than any threshold
 RAISED_DIGITS = 3
+LEAN_DIGITS = 1
 AT_DIGITS = 6  # microseconds
 
 Kind: TypeAlias = Literal["frame", "silence", "stop"]
@@ -136,7 +137,7 @@ class Decoder:
     def _reading(self, at: float, camera: str, data: Mapping[str, Any]) -> Reading:
         if data["hand"] not in HANDS:
             raise ValueError(f"a hand {data['hand']!r}, expected left or right")
-        place, track, raised = data.get("place"), data.get("track"), data.get("raised")
+        place, track = data.get("place"), data.get("track")
         return Reading(
             at,
             camera,
@@ -145,7 +146,7 @@ class Decoder:
             self._scores(data.get("scores")),
             None if place is None else Place(*map(float, place)),
             None if track is None else int(track),
-            None if raised is None else float(raised),
+            _held_of(data),
         )
 
     def _scores(self, scores: Any) -> Floats | None:
@@ -181,9 +182,27 @@ def _hand(reading: Reading) -> dict[str, Any]:
         data["scores"] = _rounded(reading.scores.tolist())
     if (place := reading.place) is not None:
         data["place"] = _rounded((place.x_share, place.y_share, place.height_share, place.aspect))
-    if reading.raised is not None:
-        data["raised"] = round(reading.raised, RAISED_DIGITS)
+    return data | _held(reading.held)
+
+
+def _held(held: Held) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if held.raised is not None:
+        data["raised"] = round(held.raised, RAISED_DIGITS)
+    if held.lean is not None:
+        data["lean"] = round(held.lean, LEAN_DIGITS)
+    if held.at_face:
+        data["at_face"] = True
     return data
+
+
+def _held_of(data: Mapping[str, Any]) -> Held:
+    raised, lean = data.get("raised"), data.get("lean")
+    return Held(
+        None if raised is None else float(raised),
+        None if lean is None else float(lean),
+        bool(data.get("at_face", False)),
+    )
 
 
 def _rounded(numbers: Iterable[float]) -> list[float]:

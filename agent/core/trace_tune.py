@@ -166,16 +166,22 @@ def grid(
     confidences: Iterable[float],
     holds_s: Iterable[float],
     releases_s: Iterable[float],
+    *,
     raised: Iterable[float] = (),
+    lean: Iterable[float] = (),
 ) -> list[Thresholds]:
     """Every combination, the base first. `keep` stays as far below confidence as it is in the base.
 
-    `raised` is that of the base where nothing else is to be tried.
+    `raised` and `lean` are those of the base where nothing else is to be tried.
     """
     below = base.confidence - base.keep
     found = [
-        replace(base, confidence=c, keep=max(0.0, round(c - below, 6)), hold_s=h, release_s=r, raised=up)
-        for c, h, r, up in itertools.product(confidences, holds_s, releases_s, list(raised) or [base.raised])
+        replace(
+            base, confidence=c, keep=max(0.0, round(c - below, 6)), hold_s=h, release_s=r, raised=up, lean=way
+        )
+        for c, h, r, up, way in itertools.product(
+            confidences, holds_s, releases_s, list(raised) or [base.raised], list(lean) or [base.lean]
+        )
     ]
     return list(dict.fromkeys([base, *found]))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from agent.core.debounce import EPSILON_S, Standing, is_raised
+from agent.core.debounce import EPSILON_S, Standing
 from agent.core.duration import format_duration
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Armed, Verdict
-from agent.core.thresholds import Thresholds
+from agent.core.thresholds import Thresholds, in_the_way
 from agent.core.trace import Header, Moment, play
-from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, Reading
+from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, Held, Reading
 
 RECENT_S = 1.0  # a hand or a frame that is older says nothing of the time that is asked for
 
@@ -147,8 +147,7 @@ def _of_hand(
             if place
             else ""
         )
-        if said.raised is not None:
-            where += f", raised to {said.raised:.2f} (0 hips, 1 shoulders)"
+        where += _held(said.held)
         yield f"{who} was seen{where}. The classifier said {_best(said, header.labels)}."
     yield f"Averaged by smoothing, that was {_best(smoothed, header.labels)}."
     said_of: dict[str, list[str]] = {}
@@ -156,6 +155,17 @@ def _of_hand(
         said_of.setdefault(_of_debounce(standing, by, smoothed, header), []).extend(_users(by, hand, mind))
     for text, users in said_of.items():
         yield f"By the thresholds of {_listed(users)}, {text}"
+
+
+def _held(held: Held) -> str:
+    told = []
+    if held.raised is not None:
+        told.append(f"raised to {held.raised:.2f} (0 hips, 1 shoulders)")
+    if held.lean is not None:
+        told.append(f"leaning by {held.lean:.0f} degrees")
+    if held.at_face:
+        told.append("closed and at the face")
+    return "".join(f", {one}" for one in told)
 
 
 def _users(by: Thresholds, hand: _HandThen, mind: Interpreter) -> Iterator[str]:
@@ -199,8 +209,8 @@ def _of_forming(
     text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
     if score < by.confidence:
         text += f", but {score:.2f} was under confidence {by.confidence:g} at this moment"
-    elif not is_raised(smoothed, by):
-        text += f", but the hand was too low: raised asks for {by.raised:g}"
+    elif why := in_the_way(smoothed.held, forming, by):
+        text += f", but {why}"
     if left:
         text += f", but it had just ended and its cooldown had {_ms(left)} to go"
     return text
@@ -210,10 +220,8 @@ def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> s
     gestures = [label for label in labels if label != NO_GESTURE]
     best = max(gestures, key=lambda label: _score(smoothed, label, labels))
     score = _score(smoothed, best, labels)
-    if score >= by.confidence and not is_raised(smoothed, by):
-        return (
-            f"nothing formed: {best} had {score:.2f}, but the hand was too low: raised asks for {by.raised:g}"
-        )
+    if score >= by.confidence and (why := in_the_way(smoothed.held, best, by)):
+        return f"nothing formed: {best} had {score:.2f}, but {why}"
     return (
         f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {by.confidence:g}"
     )

@@ -110,6 +110,22 @@ class Place:
     aspect: float = 4 / 3  # frame width / frame height: makes the two shares comparable
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How a hand is held on its body; None where the body does not tell.
+
+    `raised`: 0 at the hips, 1 at the shoulders. `lean`: degrees, 0 to 180, between where the hand points and
+    where the head is. `at_face`: it is closed, or far away, and touches the face.
+    """
+
+    raised: float | None = None
+    lean: float | None = None
+    at_face: bool = False
+
+
+UNKNOWN = Held()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """What the classifier says of one tracked hand at one moment.
@@ -117,8 +133,8 @@ class Reading:
     One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
     `track` is the same number as long as it is the same hand, also when its person or side is
-    mistaken for a moment; None: person and side are all that is known. `raised` is where the hand was
-    last seen on its body: 0 at the hips, 1 at the shoulders; None where the body does not tell.
+    mistaken for a moment; None: person and side are all that is known. `held` is how the hand was held
+    when it was last seen.
     """
 
     at: float
@@ -128,7 +144,7 @@ class Reading:
     scores: Floats | None
     place: Place | None = None
     track: int | None = None
-    raised: float | None = None
+    held: Held = UNKNOWN
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -176,7 +192,6 @@ class SeenHand:
 
     `box` is the hand itself, without the classifier's margin. `landmarks` is float32 (21, 2) in
     full-frame pixels where the classifier gives them, `embedding` what taught gestures learn from.
-    `raised` is as in `Reading`.
     """
 
     person: int
@@ -185,7 +200,7 @@ class SeenHand:
     scores: Floats
     landmarks: Floats | None = None
     embedding: Floats | None = None
-    raised: float | None = None
+    held: Held = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
-from agent.core.raised import raised
+from agent.core.held import held
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
@@ -225,9 +225,9 @@ class Perception:
 
 
 def _on_body(hand: SeenHand, people: Sequence[Person]) -> SeenHand:
-    """The hand with how high it is held on the body that it belongs to."""
+    """The hand with how it is held on the body that it belongs to."""
     pose = next((person.pose for person in people if person.id == hand.person), None)
-    return hand if pose is None else replace(hand, raised=raised(pose, hand.box.cx, hand.box.cy))
+    return hand if pose is None else replace(hand, held=held(pose, hand.box, hand.landmarks))
 
 
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:

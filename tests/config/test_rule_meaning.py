@@ -17,22 +17,25 @@ def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> Non
         + rule(
             SAY,
             name="own",
-            when='{ gesture = "ok", hold = "1s", release = "2s", confidence = 0.4, raised = 0.9 }',
+            when='{ gesture = "ok", hold = "1s", release = "2s", confidence = 0.4, raised = 0.9, lean = 20,'
+            " at_face = true }",
         )
         + rule(SAY + '\ncooldown = "100ms"\nmax_age = "9s"', name="quick", when='{ gesture = "fist" }')
     )
     plain, own, quick = load(tmp_path, a=text).book.rules
     assert plain.thresholds == Thresholds()
-    assert own.thresholds == Thresholds(confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0, raised=0.9)
+    assert own.thresholds == Thresholds(
+        confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0, raised=0.9, lean=20.0, at_face=True
+    )
     assert quick.thresholds == Thresholds(cooldown_s=0.1)
     assert (plain.cooldown_s, plain.max_age_s, quick.cooldown_s, quick.max_age_s) == (0.0, 5.0, 0.1, 9.0)
 
 
 def test_the_wake_gesture_may_be_stricter_than_the_rest(tmp_path: Path) -> None:
-    text = '[wake]\ngesture = "stop"\nconfidence = 0.9\nraised = 0.8\n' + rule(SAY)
+    text = '[wake]\ngesture = "stop"\nconfidence = 0.9\nraised = 0.8\nlean = 30\n' + rule(SAY)
     wake = load(tmp_path, a=text).book.wake
     assert wake is not None
-    assert wake.thresholds == Thresholds(confidence=0.9, hold_s=0.8, raised=0.8)
+    assert wake.thresholds == Thresholds(confidence=0.9, hold_s=0.8, raised=0.8, lean=30.0)
 
 
 def test_every_kind_of_action(tmp_path: Path) -> None:

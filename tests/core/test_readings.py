@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.core.readings import FORGET_S, TAKEOVER_S, Readings
-from agent.core.types import Box, Hand, Place, Reading, SeenHand, Sight
+from agent.core.types import Box, Hand, Held, Place, Reading, SeenHand, Sight
 
 SCORES = np.zeros(6, np.float32)
 
@@ -115,8 +115,9 @@ def test_cameras_are_followed_apart() -> None:
     assert front.key != door.key
 
 
-def test_how_high_a_hand_was_held_is_remembered_while_it_is_not_seen() -> None:
+def test_how_a_hand_was_held_is_remembered_while_it_is_not_seen() -> None:
     seen = sight(0.0, Seen(0, "right", 320))
-    raised = replace(seen, hands=(replace(seen.hands[0], raised=0.8),))
+    how = Held(raised=0.8, lean=12.0)
+    raised = replace(seen, hands=(replace(seen.hands[0], held=how),))
     [[first], [then]] = play(raised, sight(0.1))
-    assert (first.raised, then.raised, then.scores) == (0.8, 0.8, None)
+    assert (first.held, then.held, then.scores) == (how, how, None)

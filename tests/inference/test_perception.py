@@ -44,8 +44,8 @@ def test_a_raised_hand_is_seen_and_a_hanging_one_is_not(perception: Perception, 
     (hand,) = sight.hands
     assert hand.hand == "right"
     assert inside(hand.box, FAR_PALM)
-    assert hand.raised is not None
-    assert hand.raised > 0.7
+    assert hand.held.raised is not None
+    assert hand.held.raised > 0.7
     assert hand.scores.sum() == pytest.approx(1, abs=1e-5)
     assert hand.landmarks is not None
     assert hand.landmarks.shape == (21, 2)
@@ -148,8 +148,8 @@ def test_a_photograph_gives_its_hand_in_one_call(perception: Perception, shared_
     (hand,) = perception.see_still(picture(shared_data / FAR))
     assert hand.hand == "right"
     assert inside(hand.box, FAR_PALM)
-    assert hand.raised is not None
-    assert hand.raised > 0.7
+    assert hand.held.raised is not None
+    assert hand.held.raised > 0.7
 
 
 def test_photographs_leave_no_trace(perception: Perception, shared_data: Path) -> None:

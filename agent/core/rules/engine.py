@@ -60,8 +60,8 @@ class RuleEngine:
         """
         done: list[Action] = []
         for kind, tell in (
+            (GestureHeld, self._held),  # of a gesture that another ends at once, too
             (GestureEnded, self._ended),
-            (GestureHeld, self._held),
             (GestureStarted, self._started),
         ):
             found = {by: event for by, events in heard.items() for event in events if isinstance(event, kind)}

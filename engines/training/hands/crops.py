@@ -25,8 +25,9 @@ from engines.training.hands.rooms import made_up
 
 STORED = 176  # px of a stored picture
 ROOM = 1.6  # side of a stored picture / side of the hand box
-RANDOM = LABELS.index("random")
+RANDOM, THUMB = LABELS.index("random"), LABELS.index("thumbs_up")
 GREEN = {"drgfreeman_rps", "tanishka"}
+SHARES = {"render": 0.3, "live": 0.25, "photographs": 0.45}  # of the pictures of every class
 MOVED = 0.75  # share of the photographed hands that are put into another room
 
 
@@ -52,6 +53,12 @@ def _pointing(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.arctan2(d[0], -d[1]))
 
 
+def squared(image: np.ndarray, roi: Roi, points: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The upright square that is stored of a hand, and where its landmarks lie in it; nan: unknown."""
+    square = crop(image, Roi(roi.cx, roi.cy, roi.side * ROOM, 0.0), STORED, cv2.BORDER_REPLICATE)
+    return square, np.full((21, 2), np.nan) if points is None else stored_points(points, roi)
+
+
 def stored_points(points: np.ndarray, roi: Roi) -> np.ndarray:
     """Landmarks (21, 2) from picture pixels to pixels of the stored, upright square."""
     return (points[:, :2] - (roi.cx, roi.cy)) * (STORED / (roi.side * ROOM)) + STORED / 2
@@ -61,6 +68,19 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
     """Cut every hand of every photograph and render; write `target`, its `.images.npy` and `.cutouts.npy`."""
     found: dict[str, dict] = {}
     rows: list[tuple] = []
+
+    def keep(
+        square: np.ndarray,
+        points: np.ndarray,
+        label: int,
+        thumb: bool,
+        free: bool,
+        lean: float,
+        group: str,
+        source: str,
+    ) -> None:
+        tilt = _pointing(points[2], points[4]) if thumb else np.nan
+        rows.append((square, label, tilt, free, lean, group, source, source in GREEN, points))
 
     def add(
         image: np.ndarray,
@@ -72,10 +92,7 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
         group: str,
         source: str,
     ) -> None:
-        square = crop(image, Roi(roi.cx, roi.cy, roi.side * ROOM, 0.0), STORED, cv2.BORDER_REPLICATE)
-        tilt = _pointing(points[2], points[4]) if thumb and points is not None else np.nan
-        inside = np.full((21, 2), np.nan) if points is None else stored_points(points, roi)
-        rows.append((square, label, tilt, free, roi.angle, group, source, source in GREEN, inside))
+        keep(*squared(image, roi, points), label, thumb, free, roi.angle, group, source)
 
     for photo in tqdm(list(photos(data)), desc="photographs"):
         if photo.source not in found:
@@ -131,10 +148,21 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
                 f"render/{row['kind']}",
                 "render",
             )
+    for scene in tqdm(sorted((work / "live").glob("*.pkl")), desc="lives"):
+        for row in pickle.loads(scene.read_bytes()):
+            if row["label"] in LABELS:
+                square = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+                label, group = LABELS.index(row["label"]), f"live/{row['original']}"
+                keep(square, row["points"], label, label == THUMB, False, row["lean"], group, "live")
     columns = list(zip(*rows, strict=True))
     images, points = np.stack(columns[0]), np.array(columns[8], np.float32)
     group, source, mask = (np.array(columns[k]) for k in (5, 6, 7))
-    worth = (source != "render") & ~mask & ~np.isnan(points[:, 0, 0]) & ~np.char.endswith(group, "/idle")
+    worth = (
+        ~np.isin(source, ("render", "live"))
+        & ~mask
+        & ~np.isnan(points[:, 0, 0])
+        & ~np.char.endswith(group, "/idle")
+    )
     cut = np.where(worth, np.cumsum(worth) - 1, -1)
     np.save(target.with_suffix(".images.npy"), images)
     np.save(
@@ -165,18 +193,19 @@ def load(target: Path) -> Pictures:
     )
 
 
-def chances(p: Pictures, without: tuple[str, ...] = (), render_share: float = 0.45) -> np.ndarray:
+def chances(p: Pictures, without: tuple[str, ...] = ()) -> np.ndarray:
     """How often each picture is drawn: classes even but random 0.3, groups by the root of their size."""
     weight = np.zeros(len(p.label))
     for g in np.unique(p.group):
         mask = p.group == g
         weight[mask] = DOUBTFUL.get(str(g), 1.0) * mask.sum() ** -0.5
     kind = np.where(np.isnan(p.thumb), p.label, 0)
-    rendered = p.source == "render"
+    kinds = {of: p.source == of for of in ("render", "live")}
+    kinds["photographs"] = ~kinds["render"] & ~kinds["live"]
     weight[np.isin(p.source, without)] = 0
     for k in range(6):
-        for part, share in ((rendered, render_share), (~rendered, 1 - render_share)):
-            mask = part & (kind == k)
+        for of, share in SHARES.items():
+            mask = kinds[of] & (kind == k)
             if weight[mask].sum() > 0:
                 weight[mask] *= (0.3 if k == RANDOM else 0.14) * share / weight[mask].sum()
     return weight / weight.sum()

@@ -2,19 +2,24 @@
 
 Crops of posed hands teach what a gesture is. What is none they teach badly: hands around cups, under
 chins, folded under arms, half out of the picture. So people of engines/idle live for some minutes, with and
-without gestures on purpose, and every few frames the landmark net's word on each hand is kept, with
-what the script says of that hand. The people are other ones than those that engines/idle measures with.
+without gestures on purpose, and every few frames the landmark net's word on each hand is kept, and its
+picture, with what the script says of that hand. The people are other ones than those that engines/idle
+measures with.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
+from engines.training.hands.crops import squared
 from engines.training.hands.photos import LABELS
+from engines.training.hands.rois import Roi
 from engines.training.hands.table import save
 
 if TYPE_CHECKING:
@@ -37,7 +42,10 @@ def scenes() -> list[tuple[Kind, int]]:
 
 
 def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None) -> None:
-    """One `.npz` a scene, with the columns of features.py; scenes that are there are skipped."""
+    """Two files a scene: `.npz` with the columns of features.py, `.pkl` with the pictures of the same hands.
+
+    Scenes that are there are skipped.
+    """
     from tqdm import tqdm
 
     from engines.idle.measure import Eyes
@@ -52,8 +60,11 @@ def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None)
     with tqdm(total=round(len(left) * SECONDS), unit="s") as bar:
         for kind, seed in left:
             bar.set_description(f"{kind} {seed}")
-            rows = list(_rows(Scene(cast, kind, seed, SECONDS, FPS), eyes, painter, bar.update))
-            save(_file(out, kind, seed), {key: np.array([row[key] for row in rows]) for key in rows[0]})
+            scene = Scene(cast, kind, seed, SECONDS, FPS)
+            rows, pictures = zip(*_rows(scene, eyes, painter, bar.update), strict=True)
+            target = _file(out, kind, seed)
+            target.with_suffix(".pkl").write_bytes(pickle.dumps(pictures))
+            save(target, {key: np.array([row[key] for row in rows]) for key in rows[0]})
     eyes.perception.close()
 
 
@@ -61,7 +72,9 @@ def _file(out: Path, kind: Kind, seed: int) -> Path:
     return out / f"{kind}-{seed:04d}.npz"
 
 
-def _rows(scene: Scene, eyes: Any, painter: Any, step: Any) -> Iterator[dict[str, Any]]:
+def _rows(
+    scene: Scene, eyes: Any, painter: Any, step: Any
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     from agent.core.geometry import box_of_landmarks
     from agent.core.types import Frame
 
@@ -74,8 +87,9 @@ def _rows(scene: Scene, eyes: Any, painter: Any, step: Any) -> Iterator[dict[str
         said = [(hand, *truth.of(hand, number)) for hand in sight.hands if hand.landmarks is not None]
         kept = [one for one in said if number % EVERY == 0 or one[1] in LABELS[:-1]]
         boxes = [_jittered(box_of_landmarks(hand.landmarks), rng) for hand, _, _ in kept]
-        for (_, label, doing), readout in zip(kept, eyes.perception.read(image, boxes), strict=True):
-            yield _row(readout, label, doing, scene.seed * 10_000 + number)
+        for (hand, label, doing), readout in zip(kept, eyes.perception.read(image, boxes), strict=True):
+            row = _row(readout, label, doing, scene.seed * 10_000 + number)
+            yield row, _picture(image, hand, row)
 
 
 def _jittered(box: Box, rng: np.random.Generator) -> Box:
@@ -100,6 +114,16 @@ def _row(readout: Readout, label: str, doing: str, row: int) -> dict[str, Any]:
         "label": label,
         "original": doing if label == "random" else label,
     }
+
+
+def _picture(image: Array, hand: SeenHand, row: dict[str, Any]) -> dict[str, Any]:
+    from agent.core.geometry import box_of_landmarks
+
+    box = box_of_landmarks(hand.landmarks)
+    square, points = squared(image, Roi(box.cx, box.cy, box.side, box.angle), hand.landmarks)
+    _, jpeg = cv2.imencode(".jpg", square, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    known = {key: row[key] for key in ("label", "original")}
+    return {"jpeg": jpeg.tobytes(), "points": points, "lean": box.angle, **known}
 
 
 def in_crop(landmarks: Array, box: Box) -> Array:

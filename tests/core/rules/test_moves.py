@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rule_play import Play, rule
+from rule_play import NORMAL, Play, rule
+
+from agent.core.rules import Book, RuleEngine
+from agent.core.types import GestureEnded, GestureHeld, Place
 
 
 def swipe(
@@ -56,6 +59,15 @@ def test_a_second_swipe_after_a_pause_counts() -> None:
 
 def test_a_move_without_the_gesture_is_nothing() -> None:
     assert Play(*MOVES).show("F" * 12, path=swipe(0.4, 0)) == []
+
+
+def test_where_a_hand_was_is_forgotten_with_the_gesture_that_another_ends_at_once() -> None:
+    engine = RuleEngine(Book(MOVES))
+    near, far = Place(0.2, 0.5, 0.2), Place(0.8, 0.5, 0.2)
+    held = GestureHeld(1.0, "front", 0, "right", "stop", 0.9, 0.5, near)
+    ended = GestureEnded(1.0, "front", 0, "right", "stop", 0.9, 0.5, near)
+    assert engine.hear({NORMAL: (held, ended)}) == []
+    assert engine.feed(GestureHeld(1.4, "front", 0, "right", "stop", 0.9, 0.3, far)) == []
 
 
 def test_a_wave_is_there_and_back_and_there() -> None:
