@@ -25,6 +25,7 @@ from agent.inference.stopwatch import Stopwatch
 TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
 GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
 GIVEN_REGIONS = (1.4, 2.0, 3.0)  # squares searched for the palm / the given box: the detector likes some air
+FILLS = 1 / 3  # of the shorter side of a picture that was cut around a hand, at least, is the hand's
 AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
 
 
@@ -147,7 +148,8 @@ class Perception:
         """The hand inside an upright box (left, top, right, bottom px), None: inside the whole picture.
 
         The palm nearest to the middle of the box says how the hand is turned; where no palm is found the
-        hand is taken to point up.
+        hand is taken to point up. A whole picture in which the hand is small was not cut around it: then
+        every hand is looked for, as in any photograph.
         """
         left, top, right, bottom = box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
         given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
@@ -161,7 +163,8 @@ class Perception:
         if said.scores is None:
             return []
         own = hand_box(found[best], said)
-        return [SeenHand(0, "right", own, said.scores, said.points, said.embedding)]
+        whole = [] if box or own.side >= FILLS * min(image.shape[:2]) else self.see_still(image)
+        return whole or [SeenHand(0, "right", own, said.scores, said.points, said.embedding)]
 
     def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
         """Hands whose boxes are known already, without their margin."""

@@ -182,6 +182,19 @@ def test_a_given_box_is_read_turned_as_its_palm(perception: Perception, shared_d
     )
 
 
+def test_a_whole_picture_is_cut_around_a_hand_only_if_the_hand_fills_it(
+    perception: Perception, shared_data: Path
+) -> None:
+    image = picture(shared_data / FAR)
+    (hand,) = perception.hands_in(image, None)
+    assert inside(hand.box, FAR_PALM)
+    assert hand.held.raised is not None  # its body was looked for, too
+    x, y = FAR_PALM
+    (close,) = perception.hands_in(np.ascontiguousarray(image[y - 45 : y + 40, x - 40 : x + 40]), None)
+    assert close.box.side > 30
+    assert close.held.raised is None
+
+
 def test_a_given_box_always_has_an_answer(perception: Perception) -> None:
     grey = np.full((120, 120, 3), 128, np.uint8)
     assert len(perception.hands_in(grey, (20, 20, 90, 100))) == 1

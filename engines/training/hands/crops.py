@@ -254,7 +254,7 @@ def draw(
                 label = RANDOM
             else:  # neither: turn it fully up
                 spin, label = -tilt + rng.normal(0, 0.2), 0
-    scale = size / STORED * ROOM / float(np.exp(rng.normal(-0.1, 0.16)))
+    scale = size / STORED * ROOM / float(np.exp(rng.normal(-0.08, 0.2)))
     c, s = np.cos(spin) * scale, np.sin(spin) * scale
     flip = rng.random() < 0.5
     m = np.array([[c, -s, 0], [s, c, 0]])
