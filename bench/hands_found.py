@@ -23,7 +23,7 @@ from rich.progress import track
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
 from agent.core.thresholds import UPRIGHT, in_the_way, thresholds_of
-from agent.core.types import Frame, Held, Image, SeenHand
+from agent.core.types import Bearing, Frame, Image, SeenHand
 from agent.inference.build import build_perception
 
 TILE = 96  # px of a crop on the sheet
@@ -65,12 +65,12 @@ def tile(image: Image, hands: list[SeenHand], right: SeenHand | None) -> Image:
     return np.asarray(crop, np.uint8)
 
 
-def how_held(hands: list[tuple[str, Held]]) -> str:
+def how_held(hands: list[tuple[str, Bearing]]) -> str:
     """How high, how upright, and how many could not begin what they show; labels beside the hands."""
     limits = thresholds_of(DebounceSettings())
-    heights = [held.raised for _, held in hands if held.raised is not None]
-    leans = [held.lean for label, held in hands if held.lean is not None and label in UPRIGHT]
-    idle = [why for label, held in hands if (why := in_the_way(held, label, limits))]
+    heights = [bearing.raised for _, bearing in hands if bearing.raised is not None]
+    leans = [bearing.lean for label, bearing in hands if bearing.lean is not None and label in UPRIGHT]
+    idle = [why for label, bearing in hands if (why := in_the_way(bearing, label, limits))]
     return (
         f"raised to {min(heights):.2f} or more (0 hips, 1 shoulders), "
         f"half of them to {np.median(heights):.2f}\n"
@@ -111,8 +111,8 @@ def main() -> None:
         right = next((hand for hand in hands if hand.hand == "right"), None)
         found += right is not None
         several += len(hands) > 1
-        if right is not None and right.held.raised is not None:
-            held.append((label, right.held))
+        if right is not None and right.bearing.raised is not None:
+            held.append((label, right.bearing))
         if given.sheet and (right is None or not given.misses):
             tiles.append(tile(image, hands, right))
             if right is None:

@@ -244,7 +244,7 @@ class Debouncer:
 
     def _begins(self, label: int, score: float, reading: Reading) -> bool:
         limits = self.thresholds
-        return score >= limits.confidence and in_the_way(reading.held, self._labels[label], limits) is None
+        return score >= limits.confidence and in_the_way(reading.bearing, self._labels[label], limits) is None
 
     def _progress(self, state: _HandState, new: _Span) -> float:
         limits = self.thresholds

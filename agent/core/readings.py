@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from agent.core.types import UNKNOWN, Floats, Hand, Held, Place, Reading, SeenHand, Sight
+from agent.core.types import UNKNOWN, Bearing, Floats, Hand, Place, Reading, SeenHand, Sight
 
 FORGET_S = 2.0  # a hand unseen for longer is another hand when it comes back
 TAKEOVER_S = 0.5  # a hand unseen for longer is not continued under another name
@@ -29,7 +29,7 @@ class _Track:
     place: Place
     seen_at: float
     votes: dict[Label, float] = field(default_factory=dict)
-    held: Held = UNKNOWN
+    bearing: Bearing = UNKNOWN
 
     def see(self, hand: SeenHand, place: Place, at: float) -> None:
         label = hand.person, hand.hand
@@ -37,12 +37,12 @@ class _Track:
         self.votes = {name: vote * fade for name, vote in self.votes.items() if vote * fade > 0.01}
         self.votes[label] = self.votes.get(label, 0.0) + (1 - fade if self.votes else 1.0)
         self.label = max(self.votes, key=self.votes.__getitem__)
-        self.place, self.seen_at, self.held = place, at, hand.held
+        self.place, self.seen_at, self.bearing = place, at, hand.bearing
 
     def reading(self, camera: str, at: float, scores: Floats | None) -> Reading:
         person, hand = self.label
         place = self.place if scores is not None else None
-        return Reading(at, camera, person, hand, scores, place, self.number, self.held)
+        return Reading(at, camera, person, hand, scores, place, self.number, self.bearing)
 
 
 class Readings:

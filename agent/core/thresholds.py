@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.core.types import Held
+from agent.core.types import Bearing
 
 UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
 
@@ -59,12 +59,12 @@ def thresholds_of(settings: Debounce) -> Thresholds:
     )
 
 
-def in_the_way(held: Held, gesture: str, limits: Thresholds) -> str | None:
+def in_the_way(bearing: Bearing, gesture: str, limits: Thresholds) -> str | None:
     """Why a hand that is held so cannot begin a gesture, in words; None: it can, as far as is known."""
-    if held.raised is not None and held.raised < limits.raised:
+    if bearing.raised is not None and bearing.raised < limits.raised:
         return f"the hand was too low: raised asks for {limits.raised:g}"
-    if held.lean is not None and held.lean > limits.lean and gesture in UPRIGHT:
-        return f"the hand leaned by {held.lean:.0f} degrees: lean allows {limits.lean:g}"
-    if held.at_face and not limits.at_face:
+    if bearing.lean is not None and bearing.lean > limits.lean and gesture in UPRIGHT:
+        return f"the hand leaned by {bearing.lean:.0f} degrees: lean allows {limits.lean:g}"
+    if bearing.at_face and not limits.at_face:
         return "the hand was closed and at the face: at_face is off"
     return None

@@ -23,7 +23,7 @@ from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Verdict, World
 from agent.core.rules.engine import QUIET
 from agent.core.thresholds import Thresholds
-from agent.core.types import HANDS, Floats, Held, Place, Reading
+from agent.core.types import HANDS, Bearing, Floats, Place, Reading
 
 VERSION = 1
 MARK = "gesture_agent_trace"  # a key of the first line, and of no other
@@ -146,7 +146,7 @@ class Decoder:
             self._scores(data.get("scores")),
             None if place is None else Place(*map(float, place)),
             None if track is None else int(track),
-            _held_of(data),
+            _bearing_of(data),
         )
 
     def _scores(self, scores: Any) -> Floats | None:
@@ -182,23 +182,23 @@ def _hand(reading: Reading) -> dict[str, Any]:
         data["scores"] = _rounded(reading.scores.tolist())
     if (place := reading.place) is not None:
         data["place"] = _rounded((place.x_share, place.y_share, place.height_share, place.aspect))
-    return data | _held(reading.held)
+    return data | _bearing(reading.bearing)
 
 
-def _held(held: Held) -> dict[str, Any]:
+def _bearing(bearing: Bearing) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    if held.raised is not None:
-        data["raised"] = round(held.raised, RAISED_DIGITS)
-    if held.lean is not None:
-        data["lean"] = round(held.lean, LEAN_DIGITS)
-    if held.at_face:
+    if bearing.raised is not None:
+        data["raised"] = round(bearing.raised, RAISED_DIGITS)
+    if bearing.lean is not None:
+        data["lean"] = round(bearing.lean, LEAN_DIGITS)
+    if bearing.at_face:
         data["at_face"] = True
     return data
 
 
-def _held_of(data: Mapping[str, Any]) -> Held:
+def _bearing_of(data: Mapping[str, Any]) -> Bearing:
     raised, lean = data.get("raised"), data.get("lean")
-    return Held(
+    return Bearing(
         None if raised is None else float(raised),
         None if lean is None else float(lean),
         bool(data.get("at_face", False)),

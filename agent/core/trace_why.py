@@ -11,7 +11,7 @@ from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Armed, Verdict
 from agent.core.thresholds import Thresholds, in_the_way
 from agent.core.trace import Header, Moment, play
-from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, Held, Reading
+from agent.core.types import NO_GESTURE, Action, Bearing, GestureEnded, GestureHeld, Reading
 
 RECENT_S = 1.0  # a hand or a frame that is older says nothing of the time that is asked for
 
@@ -147,7 +147,7 @@ def _of_hand(
             if place
             else ""
         )
-        where += _held(said.held)
+        where += _bearing(said.bearing)
         yield f"{who} was seen{where}. The classifier said {_best(said, header.labels)}."
     yield f"Averaged by smoothing, that was {_best(smoothed, header.labels)}."
     said_of: dict[str, list[str]] = {}
@@ -157,13 +157,13 @@ def _of_hand(
         yield f"By the thresholds of {_listed(users)}, {text}"
 
 
-def _held(held: Held) -> str:
+def _bearing(bearing: Bearing) -> str:
     told = []
-    if held.raised is not None:
-        told.append(f"raised to {held.raised:.2f} (0 hips, 1 shoulders)")
-    if held.lean is not None:
-        told.append(f"leaning by {held.lean:.0f} degrees")
-    if held.at_face:
+    if bearing.raised is not None:
+        told.append(f"raised to {bearing.raised:.2f} (0 hips, 1 shoulders)")
+    if bearing.lean is not None:
+        told.append(f"leaning by {bearing.lean:.0f} degrees")
+    if bearing.at_face:
         told.append("closed and at the face")
     return "".join(f", {one}" for one in told)
 
@@ -209,7 +209,7 @@ def _of_forming(
     text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
     if score < by.confidence:
         text += f", but {score:.2f} was under confidence {by.confidence:g} at this moment"
-    elif why := in_the_way(smoothed.held, forming, by):
+    elif why := in_the_way(smoothed.bearing, forming, by):
         text += f", but {why}"
     if left:
         text += f", but it had just ended and its cooldown had {_ms(left)} to go"
@@ -220,7 +220,7 @@ def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> s
     gestures = [label for label in labels if label != NO_GESTURE]
     best = max(gestures, key=lambda label: _score(smoothed, label, labels))
     score = _score(smoothed, best, labels)
-    if score >= by.confidence and (why := in_the_way(smoothed.held, best, by)):
+    if score >= by.confidence and (why := in_the_way(smoothed.bearing, best, by)):
         return f"nothing formed: {best} had {score:.2f}, but {why}"
     return (
         f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {by.confidence:g}"

@@ -111,7 +111,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Bearing:
     """How a hand is held on its body; None where the body does not tell.
 
     `raised`: 0 at the hips, 1 at the shoulders. `lean`: degrees, 0 to 180, between where the hand points and
@@ -123,7 +123,7 @@ class Held:
     at_face: bool = False
 
 
-UNKNOWN = Held()
+UNKNOWN = Bearing()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +133,7 @@ class Reading:
     One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
     `track` is the same number as long as it is the same hand, also when its person or side is
-    mistaken for a moment; None: person and side are all that is known. `held` is how the hand was held
+    mistaken for a moment; None: person and side are all that is known. `bearing` is how the hand was held
     when it was last seen.
     """
 
@@ -144,7 +144,7 @@ class Reading:
     scores: Floats | None
     place: Place | None = None
     track: int | None = None
-    held: Held = UNKNOWN
+    bearing: Bearing = UNKNOWN
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -200,7 +200,7 @@ class SeenHand:
     scores: Floats
     landmarks: Floats | None = None
     embedding: Floats | None = None
-    held: Held = UNKNOWN
+    bearing: Bearing = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

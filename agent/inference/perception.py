@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.config.settings import RecognitionSettings
+from agent.core.bearing import bearing_of
 from agent.core.geometry import box_of_landmarks
-from agent.core.held import held
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
@@ -230,7 +230,7 @@ class Perception:
 def _on_body(hand: SeenHand, people: Sequence[Person]) -> SeenHand:
     """The hand with how it is held on the body that it belongs to."""
     pose = next((person.pose for person in people if person.id == hand.person), None)
-    return hand if pose is None else replace(hand, held=held(pose, hand.box, hand.landmarks))
+    return hand if pose is None else replace(hand, bearing=bearing_of(pose, hand.box, hand.landmarks))
 
 
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:

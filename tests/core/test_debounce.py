@@ -12,11 +12,11 @@ from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
 from agent.core.types import (
     LABELS,
+    Bearing,
     GestureEnded,
     GestureEvent,
     GestureHeld,
     GestureStarted,
-    Held,
     Place,
     Reading,
 )
@@ -39,12 +39,12 @@ def test_a_gap_shorter_than_the_release_does_not_end_it() -> None:
 
 def held_at(*heights: float | None) -> list[tuple[float, str, str]]:
     """A stop in every frame, at these heights: 0 hips, 1 shoulders."""
-    return held("S" * len(heights), *map(Held, heights))
+    return held("S" * len(heights), *map(Bearing, heights))
 
 
-def held(shown: str, *how: Held) -> list[tuple[float, str, str]]:
+def held(shown: str, *how: Bearing) -> list[tuple[float, str, str]]:
     """What is shown in each frame, held so."""
-    return brief(events(dataclasses.replace(r, held=h) for r, h in zip(readings(shown), how, strict=True)))
+    return brief(events(dataclasses.replace(r, bearing=h) for r, h in zip(readings(shown), how, strict=True)))
 
 
 def test_a_hand_that_is_held_low_starts_nothing() -> None:
@@ -67,7 +67,7 @@ def test_a_hand_whose_body_is_unknown_is_raised() -> None:
     assert held_at(*[None] * 4) == [(0.3, "started", "stop")]
 
 
-LYING, UPRIGHT = Held(raised=1.0, lean=80.0), Held(raised=1.0, lean=20.0)
+LYING, UPRIGHT = Bearing(raised=1.0, lean=80.0), Bearing(raised=1.0, lean=20.0)
 
 
 def test_a_hand_that_points_sideways_starts_nothing() -> None:
@@ -84,14 +84,14 @@ def test_a_gesture_that_is_on_goes_on_when_the_hand_tips_over() -> None:
 
 
 def test_a_closed_hand_at_the_face_starts_nothing_until_it_leaves_it() -> None:
-    chin = Held(raised=1.3, lean=10.0, at_face=True)
+    chin = Bearing(raised=1.3, lean=10.0, at_face=True)
     assert held("F" * 20, *[chin] * 20) == []
     assert held("F" * 8, *[chin] * 4, *[UPRIGHT] * 4) == [(0.7, "started", "fist")]
 
 
 def test_how_a_hand_must_be_held_can_be_set() -> None:
     anyhow = Thresholds(raised=-1.0, lean=180.0, at_face=True)
-    worst = dataclasses.replace(readings("S")[0], held=Held(raised=-0.9, lean=179.0, at_face=True))
+    worst = dataclasses.replace(readings("S")[0], bearing=Bearing(raised=-0.9, lean=179.0, at_face=True))
     shown = [dataclasses.replace(worst, at=n / 10) for n in range(4)]
     assert brief(events(shown, anyhow)) == [(0.3, "started", "stop")]
 

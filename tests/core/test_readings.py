@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.core.readings import FORGET_S, TAKEOVER_S, Readings
-from agent.core.types import Box, Hand, Held, Place, Reading, SeenHand, Sight
+from agent.core.types import Bearing, Box, Hand, Place, Reading, SeenHand, Sight
 
 SCORES = np.zeros(6, np.float32)
 
@@ -117,7 +117,7 @@ def test_cameras_are_followed_apart() -> None:
 
 def test_how_a_hand_was_held_is_remembered_while_it_is_not_seen() -> None:
     seen = sight(0.0, Seen(0, "right", 320))
-    how = Held(raised=0.8, lean=12.0)
-    raised = replace(seen, hands=(replace(seen.hands[0], held=how),))
+    how = Bearing(raised=0.8, lean=12.0)
+    raised = replace(seen, hands=(replace(seen.hands[0], bearing=how),))
     [[first], [then]] = play(raised, sight(0.1))
-    assert (first.held, then.held, then.scores) == (how, how, None)
+    assert (first.bearing, then.bearing, then.scores) == (how, how, None)

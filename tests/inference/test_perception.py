@@ -44,8 +44,8 @@ def test_a_raised_hand_is_seen_and_a_hanging_one_is_not(perception: Perception, 
     (hand,) = sight.hands
     assert hand.hand == "right"
     assert inside(hand.box, FAR_PALM)
-    assert hand.held.raised is not None
-    assert hand.held.raised > 0.7
+    assert hand.bearing.raised is not None
+    assert hand.bearing.raised > 0.7
     assert hand.scores.sum() == pytest.approx(1, abs=1e-5)
     assert hand.landmarks is not None
     assert hand.landmarks.shape == (21, 2)
@@ -148,8 +148,8 @@ def test_a_photograph_gives_its_hand_in_one_call(perception: Perception, shared_
     (hand,) = perception.see_still(picture(shared_data / FAR))
     assert hand.hand == "right"
     assert inside(hand.box, FAR_PALM)
-    assert hand.held.raised is not None
-    assert hand.held.raised > 0.7
+    assert hand.bearing.raised is not None
+    assert hand.bearing.raised > 0.7
 
 
 def test_photographs_leave_no_trace(perception: Perception, shared_data: Path) -> None:
@@ -188,11 +188,11 @@ def test_a_whole_picture_is_cut_around_a_hand_only_if_the_hand_fills_it(
     image = picture(shared_data / FAR)
     (hand,) = perception.hands_in(image, None)
     assert inside(hand.box, FAR_PALM)
-    assert hand.held.raised is not None  # its body was looked for, too
+    assert hand.bearing.raised is not None  # its body was looked for, too
     x, y = FAR_PALM
     (close,) = perception.hands_in(np.ascontiguousarray(image[y - 45 : y + 40, x - 40 : x + 40]), None)
     assert close.box.side > 30
-    assert close.held.raised is None
+    assert close.bearing.raised is None
 
 
 def test_a_given_box_always_has_an_answer(perception: Perception) -> None:

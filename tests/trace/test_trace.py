@@ -17,7 +17,7 @@ from scenes import FPS, HEADER, mind, moments, write
 
 from agent.core.rules import World
 from agent.core.trace import Decoder, Encoder, Moment, is_header, play, read_header
-from agent.core.types import GestureHeld, Held, Place, Reading
+from agent.core.types import Bearing, GestureHeld, Place, Reading
 from agent.errors import ConfigError
 from agent.service.trace import PARTS, Ring, is_trace, open_trace
 
@@ -100,8 +100,8 @@ def test_a_silence_without_hands_says_nothing_and_is_not_written() -> None:
             ),
             place=st.none() | st.builds(Place, *[st.integers(0, 1000).map(lambda n: n / 1000)] * 4),
             track=st.none() | st.integers(1, 1 << 40),
-            held=st.builds(
-                Held,
+            bearing=st.builds(
+                Bearing,
                 raised=st.none() | st.integers(-1000, 3000).map(lambda n: n / 1000),
                 lean=st.none() | st.integers(0, 1800).map(lambda n: n / 10),
                 at_face=st.booleans(),
@@ -115,7 +115,7 @@ def test_whatever_is_read_of_hands_comes_back_as_it_was(readings: list[Reading])
     assert len(back.readings) == len(readings)
     for was, now in zip(readings, back.readings, strict=True):
         assert (now.person, now.hand, now.place, now.track) == (was.person, was.hand, was.place, was.track)
-        assert (now.key, now.held) == (was.key, was.held)
+        assert (now.key, now.bearing) == (was.key, was.bearing)
         if was.scores is None:
             assert now.scores is None
         else:

@@ -11,7 +11,7 @@ from scenes import HEADER, LIMITS, mind, moments
 from agent.core.rules import Book, Do, Rule, Wake, When, Zone, verdict
 from agent.core.trace import Moment
 from agent.core.trace_why import STOPPED_BY, explain
-from agent.core.types import Held, Place
+from agent.core.types import Bearing, Place
 
 PUBLISH = (Do("publish", "lamp", "on"),)
 SHOWN = moments("." * 8 + "S" * 15 + "." * 20)  # shown from 0.53 s to 1.53 s
@@ -35,32 +35,32 @@ def test_while_it_forms_the_hold_is_told() -> None:
     assert "stop was forming: 133ms of the hold of 300ms were over" in why(0.81)
 
 
-def held(how: Callable[[float], Held]) -> list[Moment]:
+def held(how: Callable[[float], Bearing]) -> list[Moment]:
     """What is shown, by a hand that is held so at each time."""
-    return [replace(m, readings=tuple(replace(r, held=how(m.at)) for r in m.readings)) for m in SHOWN]
+    return [replace(m, readings=tuple(replace(r, bearing=how(m.at)) for r in m.readings)) for m in SHOWN]
 
 
 def test_a_hand_held_too_low_is_told() -> None:
-    said = why(1.1, held(lambda _: Held(raised=0.31)))
+    said = why(1.1, held(lambda _: Bearing(raised=0.31)))
     assert "raised to 0.31 (0 hips, 1 shoulders)" in said
     assert "nothing formed: stop had 0.9" in said
     assert "but the hand was too low: raised asks for 0.5" in said
 
 
 def test_a_hand_that_sank_while_its_gesture_formed_is_told() -> None:
-    said = why(0.81, held(lambda at: Held(1.0 if at < 0.7 else 0.4)))
+    said = why(0.81, held(lambda at: Bearing(1.0 if at < 0.7 else 0.4)))
     assert "stop was forming" in said
     assert "but the hand was too low: raised asks for 0.5" in said
 
 
 def test_a_hand_that_leans_is_told() -> None:
-    said = why(1.1, held(lambda _: Held(1.0, 71.2)))
+    said = why(1.1, held(lambda _: Bearing(1.0, 71.2)))
     assert "raised to 1.00 (0 hips, 1 shoulders), leaning by 71 degrees" in said
     assert "but the hand leaned by 71 degrees: lean allows 60" in said
 
 
 def test_a_closed_hand_at_the_face_is_told() -> None:
-    said = why(1.1, held(lambda _: Held(1.3, 20.0, at_face=True)))
+    said = why(1.1, held(lambda _: Bearing(1.3, 20.0, at_face=True)))
     assert "leaning by 20 degrees, closed and at the face" in said
     assert "but the hand was closed and at the face: at_face is off" in said
 

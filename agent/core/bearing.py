@@ -11,7 +11,7 @@ import math
 from typing import TypeAlias
 
 from agent.core.geometry import MIDDLE, MIN_JOINT, WRIST, turn_up
-from agent.core.types import Box, Floats, Held, Pose
+from agent.core.types import Bearing, Box, Floats, Pose
 
 TORSO = 1.5  # shoulders to hips / width of the shoulders, of people who face the camera
 FORESHORTENED = 0.7  # a torso shorter than this share of the shoulders' width is seen from above or below
@@ -24,7 +24,7 @@ CLOSED = 0.44  # side of a hand's box
 Point: TypeAlias = tuple[float, float]
 
 
-def held(pose: Pose, hand: Box, landmarks: Floats | None = None) -> Held:
+def bearing_of(pose: Pose, hand: Box, landmarks: Floats | None = None) -> Bearing:
     """What the body tells of a hand; all in full-frame pixels.
 
     Landmarks are (21, 2 or more); which way a hand points is not known without them. Hips that are out
@@ -33,15 +33,15 @@ def held(pose: Pose, hand: Box, landmarks: Floats | None = None) -> Held:
     """
     left, right = pose.joint("left_shoulder"), pose.joint("right_shoulder")
     if left is None or right is None or min(left[2], right[2]) < MIN_JOINT:
-        return Held()
+        return Bearing()
     top = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
     width = math.dist(left[:2], right[:2])
     down = _to_hips(pose, top) or (0.0, TORSO * width)
     length = math.hypot(*down)
     if length <= FORESHORTENED * width or not length:
-        return Held()
+        return Bearing()
     below = (hand.cx - top[0]) * down[0] + (hand.cy - top[1]) * down[1]
-    return Held(
+    return Bearing(
         1 - below / length**2,
         None if landmarks is None else _lean(landmarks, down),
         _at_face(pose, hand, width),

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.bearing import AT_FACE, CLOSED, TORSO, bearing_of
 from agent.core.geometry import MIDDLE, WRIST
-from agent.core.held import AT_FACE, CLOSED, TORSO, held
-from agent.core.types import Box, Floats, Held, Pose
+from agent.core.types import Bearing, Box, Floats, Pose
 
 BODY = {
     "nose": (320.0, 60.0),
@@ -27,7 +27,7 @@ def pose(joints: dict[str, tuple[float, float]], scores: dict[str, float] | None
 
 
 def raised(body: Pose, x: float, y: float) -> float | None:
-    return held(body, Box(x, y, 40)).raised
+    return bearing_of(body, Box(x, y, 40)).raised
 
 
 def pointing(degrees: float) -> Floats:
@@ -56,7 +56,7 @@ def test_neither_a_turned_camera_nor_distance_matters(turn: float, size: float) 
 
     body = pose({name: moved(*point) for name, point in BODY.items()})
     landmarks = np.array([moved(x, y) for x, y in pointing(40)], np.float32)
-    told = held(body, Box(*moved(330, 70), 30 * size), landmarks)
+    told = bearing_of(body, Box(*moved(330, 70), 30 * size), landmarks)
     assert told.raised == pytest.approx(1.25, abs=1e-3)
     assert told.lean == pytest.approx(40, abs=0.1)
     assert told.at_face
@@ -71,45 +71,45 @@ def test_hips_that_the_pose_does_not_have_are_where_most_peoples_are() -> None:
 
 @pytest.mark.parametrize(("way", "lean"), [(0, 0), (35, 35), (-35, 35), (90, 90), (180, 180), (-179, 179)])
 def test_a_hand_leans_by_the_angle_between_it_and_the_body(way: float, lean: float) -> None:
-    assert held(pose(BODY), Box(400, 130, 40), pointing(way)).lean == pytest.approx(lean, abs=0.1)
+    assert bearing_of(pose(BODY), Box(400, 130, 40), pointing(way)).lean == pytest.approx(lean, abs=0.1)
 
 
 def test_where_a_hand_points_is_unknown_without_landmarks() -> None:
-    told = held(pose(BODY), Box(400, 130, 40))
+    told = bearing_of(pose(BODY), Box(400, 130, 40))
     assert (told.lean, told.raised) == (None, pytest.approx(0.75))
 
 
 def test_a_closed_hand_at_the_chin_is_at_the_face() -> None:
-    assert held(pose(BODY), Box(325, 85, 0.3 * WIDTH)).at_face
+    assert bearing_of(pose(BODY), Box(325, 85, 0.3 * WIDTH)).at_face
 
 
 def test_a_hand_held_out_before_the_face_is_not_at_it() -> None:
     nearer = CLOSED * WIDTH + 1  # and so larger
-    assert not held(pose(BODY), Box(325, 85, nearer)).at_face
+    assert not bearing_of(pose(BODY), Box(325, 85, nearer)).at_face
 
 
 def test_a_hand_beside_the_head_is_not_at_the_face() -> None:
     beside = BODY["nose"][0] + AT_FACE * WIDTH + 1
-    assert not held(pose(BODY), Box(beside, 60, 0.3 * WIDTH)).at_face
+    assert not bearing_of(pose(BODY), Box(beside, 60, 0.3 * WIDTH)).at_face
 
 
 def test_a_face_that_is_not_seen_has_no_hand_at_it() -> None:
     hand = Box(325, 85, 0.3 * WIDTH)
-    assert not held(pose(BODY, {"nose": 0.1}), hand).at_face
-    assert not held(pose({name: at for name, at in BODY.items() if name != "nose"}), hand).at_face
+    assert not bearing_of(pose(BODY, {"nose": 0.1}), hand).at_face
+    assert not bearing_of(pose({name: at for name, at in BODY.items() if name != "nose"}), hand).at_face
 
 
 def test_without_shoulders_nobody_knows() -> None:
     at_chin = Box(325, 85, 0.3 * WIDTH)
-    assert held(pose(BODY, {"left_shoulder": 0.1}), at_chin, pointing(0)) == Held()
-    assert held(pose({"nose": (320.0, 50.0)}), at_chin, pointing(0)) == Held()
+    assert bearing_of(pose(BODY, {"left_shoulder": 0.1}), at_chin, pointing(0)) == Bearing()
+    assert bearing_of(pose({"nose": (320.0, 50.0)}), at_chin, pointing(0)) == Bearing()
 
 
 def test_a_body_seen_from_above_tells_nothing() -> None:
     above = {**BODY, "left_hip": (350.0, 130.0), "right_hip": (290.0, 130.0)}
-    assert held(pose(above), Box(325, 85, 24), pointing(0)) == Held()
+    assert bearing_of(pose(above), Box(325, 85, 24), pointing(0)) == Bearing()
 
 
 def test_shoulders_in_one_place_tell_nothing_of_hips_that_are_unseen() -> None:
     edge_on = {**BODY, "left_shoulder": (320.0, 100.0), "right_shoulder": (320.0, 100.0)}
-    assert held(pose(edge_on, {"left_hip": 0.0}), Box(325, 85, 24), pointing(0)) == Held()
+    assert bearing_of(pose(edge_on, {"left_hip": 0.0}), Box(325, 85, 24), pointing(0)) == Bearing()
