@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from agent.core.types import Box, SeenHand
 from agent.inference.crops import points_in_picture
 from engines.idle.script import Beat
-from engines.training.hands.living import DISSOLVING_S, INPUT, Truth, in_crop
+from engines.training.hands.living import DISSOLVING_S, INPUT, Truth, in_crop, picture_of
 
 SCORES = np.zeros(6, np.float32)
 
@@ -83,3 +84,20 @@ def test_joints_come_back_as_the_net_said_them(angle: float, side: float, cx: fl
     box = Box(cx, cy, side, angle)
     placed = points_in_picture(said, box, (INPUT, INPUT))
     np.testing.assert_allclose(in_crop(placed, box), said.reshape(-1), atol=0.02)
+
+
+def test_the_picture_of_a_hand_is_upright_with_its_joints_in_it() -> None:
+    frame = np.full((480, 640, 3), 60, np.uint8)
+    landmarks = np.full((21, 2), (300.0, 240.0), np.float32)
+    landmarks[0], landmarks[9], landmarks[5], landmarks[17] = (300, 260), (300, 225), (290, 226), (312, 230)
+    cv2.circle(frame, (300, 225), 3, (0, 0, 255), -1)  # BGR: red
+    one = SeenHand(0, "right", Box(300, 240, 60), SCORES, landmarks)
+    kept = picture_of(frame, one, {"label": "stop", "original": "stop"})
+    image = cv2.imdecode(np.frombuffer(kept["jpeg"], np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    x, y = kept["points"][9].round().astype(int)
+    blue, green, red = image[y, x].astype(int)
+    assert red > blue + 80
+    assert red > green + 80
+    assert kept["points"][0][1] > kept["points"][9][1]
+    assert (kept["label"], kept["original"]) == ("stop", "stop")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.training.hands.crops import RANDOM, STORED, Pictures, chances, draw, stored_points
+from engines.training.hands.crops import RANDOM, SHARES, STORED, Pictures, chances, draw, stored_points
 from engines.training.hands.cutout import cut_out, into
 from engines.training.hands.poses import KINDS
 from engines.training.hands.rois import Roi
@@ -95,6 +95,22 @@ def test_sources_held_out_are_never_drawn_and_classes_are_even() -> None:
     for label in range(5):
         assert chance[p.label == label].sum() == pytest.approx(0.14, abs=0.001)
     assert chance[p.label == RANDOM].sum() == pytest.approx(0.3, abs=0.001)
+
+
+def test_posed_hands_lives_and_photographs_have_their_shares_of_every_class() -> None:
+    p = pictures(40)
+    p.label = np.array([*[2] * 20, *[RANDOM] * 20])
+    p.source = np.array(["render", "live", "live", "anton", "desk"] * 8)
+    p.group = p.source
+    chance = chances(p)
+    for label in (2, RANDOM):
+        of = p.label == label
+        drawn = {
+            "render": chance[of & (p.source == "render")].sum(),
+            "live": chance[of & (p.source == "live")].sum(),
+            "photographs": chance[of & np.isin(p.source, ("anton", "desk"))].sum(),
+        }
+        assert {name: share / chance[of].sum() for name, share in drawn.items()} == pytest.approx(SHARES)
 
 
 def test_most_kinds_of_rendered_hands_are_none_of_the_five_gestures() -> None:

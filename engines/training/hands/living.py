@@ -89,7 +89,7 @@ def _rows(
         boxes = [_jittered(box_of_landmarks(hand.landmarks), rng) for hand, _, _ in kept]
         for (hand, label, doing), readout in zip(kept, eyes.perception.read(image, boxes), strict=True):
             row = _row(readout, label, doing, scene.seed * 10_000 + number)
-            yield row, _picture(image, hand, row)
+            yield row, picture_of(image, hand, row)
 
 
 def _jittered(box: Box, rng: np.random.Generator) -> Box:
@@ -116,14 +116,15 @@ def _row(readout: Readout, label: str, doing: str, row: int) -> dict[str, Any]:
     }
 
 
-def _picture(image: Array, hand: SeenHand, row: dict[str, Any]) -> dict[str, Any]:
+def picture_of(image: Array, hand: SeenHand, known: dict[str, Any]) -> dict[str, Any]:
+    """A hand of a frame (BGR) as crops.py keeps pictures, its landmarks in it, and what is known of it."""
     from agent.core.geometry import box_of_landmarks
 
     box = box_of_landmarks(hand.landmarks)
     square, points = squared(image, Roi(box.cx, box.cy, box.side, box.angle), hand.landmarks)
     _, jpeg = cv2.imencode(".jpg", square, [cv2.IMWRITE_JPEG_QUALITY, 92])
-    known = {key: row[key] for key in ("label", "original")}
-    return {"jpeg": jpeg.tobytes(), "points": points, "lean": box.angle, **known}
+    told = {name: known[name] for name in ("label", "original")}
+    return {"jpeg": jpeg.tobytes(), "points": points, "lean": box.angle, **told}
 
 
 def in_crop(landmarks: Array, box: Box) -> Array:
