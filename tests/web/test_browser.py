@@ -266,6 +266,7 @@ def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
         })"""
     )
     tab.until("window.listening", "the client")
+    tab.until("seen.some((share) => share > 0)", "the ring of the hand that is up")
     agent.reel.still = 0  # the hand goes down, and comes again
     tab.until("seen.at(-1) === 0", "the ring to be empty")
     agent.reel.still = MIDDLE["ok"]
