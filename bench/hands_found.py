@@ -70,12 +70,12 @@ def how_held(hands: list[tuple[str, Bearing]]) -> str:
     limits = thresholds_of(DebounceSettings())
     heights = [bearing.raised for _, bearing in hands if bearing.raised is not None]
     leans = [bearing.lean for label, bearing in hands if bearing.lean is not None and label in UPRIGHT]
-    idle = [why for label, bearing in hands if (why := in_the_way(bearing, label, limits))]
+    idle = sum(in_the_way(bearing, label, limits) is not None for label, bearing in hands)
     return (
         f"raised to {min(heights):.2f} or more (0 hips, 1 shoulders), "
         f"half of them to {np.median(heights):.2f}\n"
         f"{', '.join(UPRIGHT)} lean by {max(leans, default=0):.0f} degrees or less\n"
-        f"held so that [debounce] lets them begin nothing: {len(idle)} of {len(hands)}"
+        f"held so that [debounce] lets them begin nothing: {idle} of {len(hands)}"
     )
 
 

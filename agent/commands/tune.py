@@ -80,11 +80,11 @@ def tune(
     takes = _takes(traces, truth, debounce.smoothing)
     tried = grid(
         thresholds_of(debounce),
-        _shares(confidence),
+        _numbers(confidence, 0, 1, "a confidence is from 0 to 1"),
         _durations(hold),
         _durations(release),
-        raised=_heights(raised),
-        lean=_degrees(lean),
+        raised=_numbers(raised, -1, 2, "a height is from -1 to 2; 0 is at the hips, 1 at the shoulders"),
+        lean=_numbers(lean, 0, 180, "degrees from 0, upright, to 180, any way"),
     )
     with _progress(len(tried)) as step:
         outcomes = sweep(takes, tried, step)
@@ -212,32 +212,15 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Ta
     ]
 
 
-def _numbers(text: str) -> list[float]:
+def _numbers(text: str, low: float, high: float, expected: str) -> list[float]:
+    """The numbers of a list, none for an empty one; `expected` says what they are."""
     try:
-        return [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",") if text]
     except ValueError as exc:
         raise typer.BadParameter(f"{text!r}: numbers with commas between, as in 0.6,0.7") from exc
-
-
-def _heights(text: str) -> list[float]:
-    heights = _numbers(text) if text else []
-    if not all(-1 <= height <= 2 for height in heights):
-        raise typer.BadParameter(f"{text!r}: a height is from -1 to 2; 0 is at the hips, 1 at the shoulders")
-    return heights
-
-
-def _degrees(text: str) -> list[float]:
-    degrees = _numbers(text) if text else []
-    if not all(0 <= lean <= 180 for lean in degrees):
-        raise typer.BadParameter(f"{text!r}: degrees from 0, upright, to 180, any way")
-    return degrees
-
-
-def _shares(text: str) -> list[float]:
-    shares = _numbers(text)
-    if not all(0 <= share <= 1 for share in shares):
-        raise typer.BadParameter(f"{text!r}: a confidence is from 0 to 1")
-    return shares
+    if not all(low <= number <= high for number in numbers):
+        raise typer.BadParameter(f"{text!r}: {expected}")
+    return numbers
 
 
 def _durations(text: str) -> list[float]:

@@ -9,10 +9,10 @@ from agent.config.rule_grammar import (
     ActionTable,
     DialTable,
     Hands,
+    OwnThresholds,
     RuleTable,
     ValueTable,
     WakeTable,
-    WhenTable,
     ZoneTable,
 )
 from agent.config.settings import DebounceSettings
@@ -89,25 +89,21 @@ def _thresholds(table: RuleTable, debounce: DebounceSettings) -> Thresholds:
 
     A rule's cooldown counts from firing to firing; the gesture's own only ever shrinks to it.
     """
-    base = _own(thresholds_of(debounce), table.when)
+    when = table.when
+    base = _own(thresholds_of(debounce), when, hold_s=when.hold, release_s=when.release)
     return base if table.cooldown is None else replace(base, cooldown_s=min(base.cooldown_s, table.cooldown))
 
 
 def _wake(wake: WakeTable, debounce: DebounceSettings) -> Wake:
-    return Wake(wake.gesture, wake.window, _own(thresholds_of(debounce), wake), _hand(wake.hand))
+    return Wake(
+        wake.gesture, wake.window, _own(thresholds_of(debounce), wake, hold_s=wake.hold), _hand(wake.hand)
+    )
 
 
-def _own(base: Thresholds, table: WhenTable | WakeTable) -> Thresholds:
+def _own(base: Thresholds, table: OwnThresholds, **durations: float | None) -> Thresholds:
     """The thresholds with those that a table sets itself."""
-    own = {
-        "confidence": table.confidence,
-        "hold_s": table.hold,
-        "release_s": table.release if isinstance(table, WhenTable) else None,
-        "raised": table.raised,
-        "lean": table.lean,
-        "at_face": table.at_face,
-    }
-    mixed = replace(base, **{name: value for name, value in own.items() if value is not None})  # type: ignore[arg-type]
+    own = {name: getattr(table, name) for name in OwnThresholds.model_fields} | durations
+    mixed = replace(base, **{name: value for name, value in own.items() if value is not None})
     return replace(mixed, keep=min(base.keep, mixed.confidence))
 
 

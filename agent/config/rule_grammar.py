@@ -119,17 +119,26 @@ class Table(Model):
     """A table of a rule file."""
 
 
-class WakeTable(Table):
+class OwnThresholds(Table):
+    """Thresholds that a rule and the wake gesture may set themselves; None: as in [debounce]."""
+
+    confidence: Share | None = None
+    raised: Raised | None = Field(
+        None, description="how high the hand must be: 0 at the hips, 1 at the shoulders"
+    )
+    lean: Lean | None = Field(
+        None, description="how far the hand may lean from upright, in degrees; for fist, stop, ok and two"
+    )
+    at_face: bool | None = Field(None, description="whether a closed hand at the face counts")
+
+
+class WakeTable(OwnThresholds):
     """The gesture that arms the rules which say `armed = true`."""
 
     gesture: Gesture
     hand: Hands = "any"
     hold: Annotated[Duration, Field(le=30)] = 0.8
     window: Annotated[Duration, Field(gt=0, le=3600)] = 6.0
-    confidence: Share | None = None
-    raised: Raised | None = None
-    lean: Lean | None = None
-    at_face: bool | None = None
 
 
 class ZoneTable(Table):
@@ -168,7 +177,7 @@ class ValueTable(Table):
         return self
 
 
-class WhenTable(Table):
+class WhenTable(OwnThresholds):
     """What must be so; what is not written does not matter."""
 
     gesture: Gestures | None = Field(None, description='one gesture, a list of alternatives, or "any"')
@@ -187,16 +196,8 @@ class WhenTable(Table):
         list[ValueTable],
         BeforeValidator(_listed, json_schema_input_type=ValueTable | list[ValueTable]),
     ] = Field([], alias="if")
-    confidence: Share | None = None
     hold: Annotated[Duration, Field(le=30)] | None = None
     release: Annotated[Duration, Field(le=30)] | None = None
-    raised: Raised | None = Field(
-        None, description="how high the hand must be: 0 at the hips, 1 at the shoulders"
-    )
-    lean: Lean | None = Field(
-        None, description="how far the hand may lean from upright, in degrees; for fist, stop, ok and two"
-    )
-    at_face: bool | None = Field(None, description="whether a closed hand at the face counts")
 
     @model_validator(mode="after")
     def _has_one_trigger(self) -> WhenTable:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-from agent.core.geometry import MIDDLE, MIN_JOINT, WRIST, turn_up
-from agent.core.types import Bearing, Box, Floats, Pose
+from agent.core.geometry import MIDDLE, WRIST, seen_joint, turn_up
+from agent.core.types import UNKNOWN, Bearing, Box, Floats, Pose
 
 TORSO = 1.5  # shoulders to hips / width of the shoulders, of people who face the camera
 FORESHORTENED = 0.7  # a torso shorter than this share of the shoulders' width is seen from above or below
@@ -31,15 +31,15 @@ def bearing_of(pose: Pose, hand: Box, landmarks: Floats | None = None) -> Bearin
     of sight are where those of most people are. A pose without shoulders, or one that is seen so steeply
     from above or below that heights mean nothing, tells nothing.
     """
-    left, right = pose.joint("left_shoulder"), pose.joint("right_shoulder")
-    if left is None or right is None or min(left[2], right[2]) < MIN_JOINT:
-        return Bearing()
+    left, right = seen_joint(pose, "left_shoulder"), seen_joint(pose, "right_shoulder")
+    if left is None or right is None:
+        return UNKNOWN
     top = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
-    width = math.dist(left[:2], right[:2])
+    width = math.dist(left, right)
     down = _to_hips(pose, top) or (0.0, TORSO * width)
     length = math.hypot(*down)
     if length <= FORESHORTENED * width or not length:
-        return Bearing()
+        return UNKNOWN
     below = (hand.cx - top[0]) * down[0] + (hand.cy - top[1]) * down[1]
     return Bearing(
         1 - below / length**2,
@@ -62,7 +62,6 @@ def _lean(landmarks: Floats, down: Point) -> float:
 
 
 def _at_face(pose: Pose, hand: Box, width: float) -> bool:
-    nose = pose.joint("nose")
-    if nose is None or nose[2] < MIN_JOINT:
-        return False
-    return math.dist((hand.cx, hand.cy), nose[:2]) < AT_FACE * width and hand.side < CLOSED * width
+    nose = seen_joint(pose, "nose")
+    near = nose is not None and math.dist((hand.cx, hand.cy), nose) < AT_FACE * width
+    return near and hand.side < CLOSED * width

@@ -73,12 +73,12 @@ def box_of_arm(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> Box | No
     Without (BodyPoseNet): centre = wrist + 0.33 x forearm, side = 1.5 x the longer of forearm and 0.9 x upper
     arm (OpenPose, handDetector). None when the wrist, or what else is needed, scores under `min_joint`.
     """
-    wrist, elbow = _seen(pose, f"{hand}_wrist", min_joint), _seen(pose, f"{hand}_elbow", min_joint)
+    wrist, elbow = seen_joint(pose, f"{hand}_wrist", min_joint), seen_joint(pose, f"{hand}_elbow", min_joint)
     index, pinky = pose.joint(f"{hand}_index"), pose.joint(f"{hand}_pinky")
     if wrist is None:
         return None
     forearm = math.dist(wrist, elbow) if elbow else 0.0
-    shoulder = _seen(pose, f"{hand}_shoulder", min_joint)
+    shoulder = seen_joint(pose, f"{hand}_shoulder", min_joint)
     arm = max(forearm, 0.9 * math.dist(shoulder, elbow)) if shoulder and elbow else forearm
     if index is None or pinky is None:
         if elbow is None:
@@ -93,13 +93,14 @@ def box_of_arm(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> Box | No
 
 def arm_hangs(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> bool:
     """Whether the forearm points down: its hand makes no gesture, yet it looks like a fist."""
-    wrist, elbow = _seen(pose, f"{hand}_wrist", min_joint), _seen(pose, f"{hand}_elbow", min_joint)
+    wrist, elbow = seen_joint(pose, f"{hand}_wrist", min_joint), seen_joint(pose, f"{hand}_elbow", min_joint)
     if wrist is None or elbow is None:
         return False
     return wrist[1] - elbow[1] > math.cos(math.radians(HANGING)) * math.dist(wrist, elbow)
 
 
-def _seen(pose: Pose, name: str, min_joint: float) -> tuple[float, float] | None:
+def seen_joint(pose: Pose, name: str, min_joint: float = MIN_JOINT) -> tuple[float, float] | None:
+    """Where a joint is; None: the pose has none of that name, or merely guesses it."""
     joint = pose.joint(name)
     return joint[:2] if joint and joint[2] >= min_joint else None
 

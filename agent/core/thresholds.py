@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from agent.core.types import Bearing
+
+HowHeld: TypeAlias = Literal["raised", "lean", "at_face"]  # thresholds that a hand's bearing must meet
 
 UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
 
@@ -59,12 +61,12 @@ def thresholds_of(settings: Debounce) -> Thresholds:
     )
 
 
-def in_the_way(bearing: Bearing, gesture: str, limits: Thresholds) -> str | None:
-    """Why a hand that is held so cannot begin a gesture, in words; None: it can, as far as is known."""
+def in_the_way(bearing: Bearing, gesture: str, limits: Thresholds) -> HowHeld | None:
+    """What keeps a hand that is held so from beginning a gesture; None: nothing that is known."""
     if bearing.raised is not None and bearing.raised < limits.raised:
-        return f"the hand was too low: raised asks for {limits.raised:g}"
+        return "raised"
     if bearing.lean is not None and bearing.lean > limits.lean and gesture in UPRIGHT:
-        return f"the hand leaned by {bearing.lean:.0f} degrees: lean allows {limits.lean:g}"
+        return "lean"
     if bearing.at_face and not limits.at_face:
-        return "the hand was closed and at the face: at_face is off"
+        return "at_face"
     return None

@@ -209,7 +209,7 @@ def _of_forming(
     text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
     if score < by.confidence:
         text += f", but {score:.2f} was under confidence {by.confidence:g} at this moment"
-    elif why := in_the_way(smoothed.bearing, forming, by):
+    elif why := _held_wrongly(smoothed, forming, by):
         text += f", but {why}"
     if left:
         text += f", but it had just ended and its cooldown had {_ms(left)} to go"
@@ -220,11 +220,22 @@ def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> s
     gestures = [label for label in labels if label != NO_GESTURE]
     best = max(gestures, key=lambda label: _score(smoothed, label, labels))
     score = _score(smoothed, best, labels)
-    if score >= by.confidence and (why := in_the_way(smoothed.bearing, best, by)):
+    if score >= by.confidence and (why := _held_wrongly(smoothed, best, by)):
         return f"nothing formed: {best} had {score:.2f}, but {why}"
     return (
         f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {by.confidence:g}"
     )
+
+
+def _held_wrongly(reading: Reading, gesture: str, by: Thresholds) -> str:
+    """What is wrong with how the hand is held; empty: nothing."""
+    words = {
+        "raised": f"the hand was too low: raised asks for {by.raised:g}",
+        "lean": f"the hand leaned by {reading.bearing.lean or 0:.0f} degrees: lean allows {by.lean:g}",
+        "at_face": "the hand was closed and at the face: at_face is off",
+    }
+    threshold = in_the_way(reading.bearing, gesture, by)
+    return words[threshold] if threshold else ""
 
 
 def _best(reading: Reading, labels: tuple[str, ...]) -> str:
