@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ def screen(gesture: str, wanted: int | None) -> Iterator[Show]:
 def status(gesture: str, hand: SeenHand | None, wait_s: float, taken: int, wanted: int | None) -> str:
     """One line."""
     if wait_s > 0:
-        return f"{gesture}: show it in {wait_s:.0f} s"
+        return f"{gesture}: show it in {math.ceil(wait_s)} s"
     if wanted is None:
         return f"{gesture}: {taken} hands found"
     return f"{gesture}: {taken} of {wanted} taken; " + (
@@ -82,7 +83,7 @@ def _lines(gesture: str, wanted: int | None) -> Show:
 
     def show(_image: Image, hand: SeenHand | None, wait_s: float, taken: int) -> None:
         line = status(gesture, hand, wait_s, taken, wanted)
-        if line != told[0] and (wait_s > 0 or (hand and taken % EVERY == 0)):
+        if line != told[0] and (wait_s > 0 or (hand and (taken % EVERY == 0 or taken == wanted))):
             typer.echo(line, err=True)
             told[0] = line
 

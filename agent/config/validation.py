@@ -80,6 +80,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], located: Located
         text = f"{seen} is not {' or '.join(dict.fromkeys(expected))}"
         if meant := _choice_meant(seen, expected):
             text += f'; did you mean "{meant}"?'
+        if path == ("camera",):
+            text += "; give each camera a table and a name: [camera.front]"
         problems.append(located.problem(path, text))
     return sorted(set(problems))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import Run
+from real_cameras import MjpegServer
 
 from agent.commands.collect import spread
 from agent.commands.teach_screen import half_blocks
@@ -29,6 +31,13 @@ def ready(home: Path, cache_dir: Path, environ: dict[str, str]) -> Path:
         f'[agent]\ncache_dir = "{cache_dir}"\nstate_dir = "state"\n[camera.front]\nsource = "nowhere.mp4"\n'
     )
     return home
+
+
+@pytest.fixture
+def live() -> Iterator[MjpegServer]:
+    server = MjpegServer()
+    yield server
+    server.close()
 
 
 def copied(shared: Path, folder: Path, kind: tuple[str, str], count: int, held: int = 1) -> None:
@@ -70,6 +79,23 @@ def test_a_gesture_learned_from_pictures_fires_a_rule_for_another_person_and_can
     assert "forgotten" in run("teach", "--remove", "rock").stdout
     assert run("teach", "--list").stdout == "Nothing was taught yet.\n"
     assert run("rules", "check").returncode == 3
+
+
+def test_a_gesture_is_learned_from_a_live_camera(
+    run: Run, ready: Path, live: MjpegServer, shared_data: Path
+) -> None:
+    copied(shared_data, ready / "call", ("tanishka", "CallMe"), count=12)
+    pictures = [path.read_bytes() for path in sorted((ready / "call").iterdir())]
+    live.shows = lambda number: pictures[number // 10 % len(pictures)]
+    front = {"GESTURE_AGENT__CAMERA__FRONT__SOURCE": live.url}
+    done = run("teach", "call", "--camera", "front", "--count", "8", "--json", **front)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["gesture"], facts["examples"]) == ("call", 8)
+    told = done.stderr.splitlines()
+    assert told[:3] == [f"call: show it in {left} s" for left in (3, 2, 1)]
+    assert told[3:5] == [f"call: {n} of 8 taken; turn and move your hand a little" for n in (5, 8)]
+    assert [path.name for path in (ready / "state").iterdir()] == ["taught.npz"]
 
 
 def test_a_built_in_gesture_is_adapted_only_when_asked_for(run: Run, ready: Path) -> None:

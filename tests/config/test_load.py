@@ -91,6 +91,7 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
     ("text", "expected"),
     [
         ('[camera."Front Door"]\nsource = "csi:0"\n', "a name of 1 to 64 of the letters a-z 0-9 _ -"),
+        ('[[camera]]\nsource = "csi:0"\n', "give each camera a table and a name: [camera.front]"),
         ('[mqtt]\nurl = "http://broker"\n', '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"'),
         ('[mqtt]\nbase = "a/#"\n', "part of a topic: no space, no + and no #"),
         ('[debounce]\nhold = "3 parsecs"\n', 'write a number and a unit, as in "300ms"'),
