@@ -49,6 +49,7 @@ class WheelSource(_Model):
     platform: str
     member: str
     sha256: Sha256  # of the member
+    auto_exposure: bool = False  # a dark picture is brightened first, inside the network
     outputs: dict[str, str]  # our output name -> tensor name in the TFLite file
 
 

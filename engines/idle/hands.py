@@ -57,8 +57,8 @@ SHAPE: dict[str, Array] = {
         **SHAPES,
         **OTHERS,
         # clip's fist closed more: the tips reach the palm of any of the bodies; the thumb lies across
-        "fist": _curled(94, 100, 72, Thumb(30, 0, 10, 19, 30), fan=0),
-        "fist_thumb": _curled(94, 100, 72, Thumb(55, -6, 12, 30, 20), fan=0),
+        "fist": _curled(104, 90, 44, Thumb(30, 0, 10, 19, 30), fan=0),
+        "fist_thumb": _curled(104, 90, 44, Thumb(55, -6, 12, 30, 20), fan=0),
         # clip's ok with the ring beside the palm, where its hole is seen
         "ok": replace(SHAPES["ok"], thumb=Thumb(2, 4, 0, 16, 16), index=Finger(42, 52, 34, 14)),
         "flat": _curled(4, 9, 5, Thumb(0, -4, 0, 4, 6)),  # on a table, on a chest

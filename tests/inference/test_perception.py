@@ -132,10 +132,23 @@ def test_a_close_up_with_no_body_is_found_by_the_palm(perception: Perception, sh
     assert len(sight.hands) == 1
 
 
+def test_a_tenth_of_the_light_is_enough(perception: Perception, shared_data: Path) -> None:
+    noise = np.random.default_rng(0)
+    dark = [
+        np.clip(f.image * 0.12 + noise.normal(0, 2.5, f.image.shape), 0, 255).astype(np.uint8)
+        for f in desk(shared_data, "ok")[:20]
+    ]
+    assert max(image.mean() for image in dark) < 21
+    seen = [len(perception.see([frame(image, i)])[0].hands) for i, image in enumerate(dark)]
+    assert seen.count(1) >= 15
+
+
 def test_an_empty_room_shows_nobody(perception: Perception) -> None:
-    noise = np.random.default_rng(1).integers(90, 130, (480, 640, 3)).astype(np.uint8)
-    (sight,) = perception.see([frame(noise)])
-    assert (sight.people, sight.hands, sight.poses) == (0, (), ())
+    rng = np.random.default_rng(1)
+    for dark, bright in ((90, 130), (0, 4)):
+        noise = rng.integers(dark, bright, (480, 640, 3)).astype(np.uint8)
+        (sight,) = perception.see([frame(noise)])
+        assert (sight.people, sight.hands, sight.poses) == (0, (), ())
 
 
 @pytest.mark.parametrize("shape", [(1080, 1920, 3), (480, 200, 3), (64, 64, 3)])

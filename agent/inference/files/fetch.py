@@ -122,7 +122,8 @@ def _download(source: WheelSource, scratch: Path) -> Path:
 
 
 def _converted(manifest: Manifest, source: WheelSource, wheel: Path) -> bytes:
-    from agent.inference.files.tflite_to_onnx import convert  # noqa: PLC0415 (onnx and tflite: at set-up only)
+    from agent.inference.files.exposure import with_auto_exposure  # noqa: PLC0415 (onnx: at set-up only)
+    from agent.inference.files.tflite_to_onnx import convert  # noqa: PLC0415 (and tflite)
 
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -135,4 +136,7 @@ def _converted(manifest: Manifest, source: WheelSource, wheel: Path) -> bytes:
             f"{manifest.name}: {source.member} of {wheel.name} has sha256 {seen}, the manifest says "
             f"{source.sha256}; the download is damaged or not the file that was published: do not use it"
         )
-    return bytes(convert(original, source.outputs, manifest.name).SerializeToString(deterministic=True))
+    model = convert(original, source.outputs, manifest.name)
+    if source.auto_exposure:
+        model = with_auto_exposure(model, manifest.input)
+    return bytes(model.SerializeToString(deterministic=True))

@@ -108,8 +108,9 @@ def test_conversion_gives_the_same_bytes_every_time(originals: Path) -> None:
 
 def test_only_operators_that_tensorrt_knows_are_used(cache_dir: Path) -> None:
     known = {
-        "Add", "Clip", "Concat", "Conv", "DepthToSpace", "Gemm", "Identity", "MaxPool", "PRelu", "Pad",
-        "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Transpose",
+        "Add", "AveragePool", "Clip", "Concat", "Conv", "DepthToSpace", "Div", "Gemm", "Identity", "Max",
+        "MaxPool", "Min", "Mul", "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid",
+        "Slice", "Sub", "Transpose",
     }  # fmt: skip
     used = {n.op_type for name in FETCHED for n in onnx.load(models.locate(name, cache_dir)).graph.node}
     assert used <= known

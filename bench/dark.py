@@ -1,0 +1,111 @@
+"""How little light a man at a desk may have: his gestures, with and without automatic exposure, side by side.
+
+    python bench/dark.py ../shared/data
+
+ROOT holds sequences/desk/<label>/NNNN.jpg, 100 frames of a gesture each, which are played at 15 a second
+through the whole chain. Less light is simulated: fewer grey levels, the noise of a webcam, JPEG.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from rich.progress import track
+
+from agent.config.folders import cache_folder
+from agent.config.mind import build_interpreter
+from agent.config.settings import Settings
+from agent.core.rules import Book
+from agent.core.types import Frame, GestureStarted, Image
+from agent.inference.build import build_perception
+from agent.inference.files.disk import receipt_of
+from agent.inference.files.exposure import PREFIX
+from agent.inference.files.store import cached
+from agent.inference.models import engines_of
+from agent.inference.perception import Perception
+
+GESTURES = ("fist", "stop", "thumbs_up", "ok")
+LIGHTS = (1.0, 0.3, 0.2, 0.12, 0.08)
+NOISE, QUALITY = 2.5, 88  # standard deviation of 255, after the light is gone; of the JPEG
+FPS = 15
+
+
+def darkened(image: Image, light: float, rng: np.random.Generator) -> Image:
+    """As a camera with a fixed exposure sees it in so much of the light."""
+    if light == 1:
+        return image
+    seen = np.clip(image * light + rng.normal(0, NOISE, image.shape), 0, 255).astype(np.uint8)
+    jpeg = cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+
+
+def without_exposure(settings: Settings, cache: Path, folder: Path) -> Path:
+    """A cache with the same networks, but that they brighten nothing."""
+    for name in engines_of(settings.recognition):
+        model = onnx.load(cached(name, cache))
+        for constant in model.graph.initializer:
+            if constant.name.endswith(f"{PREFIX}most"):
+                constant.CopyFrom(numpy_helper.from_array(np.asarray(np.float32(1)), constant.name))
+        target, content = cached(name, folder), model.SerializeToString()
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(content)
+        receipt = {**receipt_of(cached(name, cache)), "sha256": hashlib.sha256(content).hexdigest()}
+        target.with_suffix(".json").write_text(json.dumps(receipt))
+    return folder
+
+
+def starts(eyes: Perception, settings: Settings, frames: Iterator[Image]) -> tuple[list[str], int]:
+    """The gestures that start, and in how many frames a hand was found."""
+    eyes.forget("desk")
+    mind, started, found = build_interpreter(settings, eyes.labels, Book()), [], 0
+    for number, image in enumerate(frames):
+        (sight,) = eyes.see([Frame("desk", number, number / FPS, image)])
+        found += bool(sight.hands)
+        started += [e.gesture for e in mind.see(sight).events if isinstance(e, GestureStarted)]
+    return started, found
+
+
+def main() -> None:
+    """A line for each light."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("root", type=Path)
+    root: Path = options.parse_args().root
+    settings = Settings()
+    cache = cache_folder(settings.agent, os.environ)
+    clips = {
+        g: [cv2.imread(str(p)) for p in sorted((root / "sequences/desk" / g).iterdir())] for g in GESTURES
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        plain = without_exposure(settings, cache, Path(folder))
+        both = [build_perception(settings.recognition, place) for place in (plain, cache)]
+    print("light   without exposure: gestures, frames with a hand   with it")
+    jobs = [(light, way) for light in LIGHTS for way in (0, 1)]
+    line: list[str] = []
+    for light, way in track(jobs, console=None, disable=not sys.stderr.isatty()):
+        right = found = other = 0
+        for gesture, clip in clips.items():
+            rng = np.random.default_rng(0)
+            started, seen = starts(both[way], settings, (darkened(i, light, rng) for i in clip))
+            right, other, found = right + (gesture in started), other + len(started), found + seen
+        line.append(
+            f"{right} of {len(clips)}, {other - right} more, {found:3} of {sum(map(len, clips.values()))}"
+        )
+        if way:
+            print(f"{light:5.0%}   {line[-2]:>50}   {line[-1]}", flush=True)
+    for eyes in both:
+        eyes.close()
+
+
+if __name__ == "__main__":
+    main()
