@@ -76,6 +76,16 @@ def starts(eyes: Perception, settings: Settings, frames: Iterator[Image]) -> tup
     return started, found
 
 
+def cell(eyes: Perception, settings: Settings, clips: dict[str, list[Image]], light: float) -> str:
+    """What comes of all clips in so much of the light."""
+    right = found = other = 0
+    for gesture, clip in clips.items():
+        rng = np.random.default_rng(0)
+        started, seen = starts(eyes, settings, (darkened(image, light, rng) for image in clip))
+        right, other, found = right + (gesture in started), other + len(started), found + seen
+    return f"{right} of {len(clips)}, {other - right} more, {found:3} of {sum(map(len, clips.values()))}"
+
+
 def main() -> None:
     """A line for each light."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -84,25 +94,16 @@ def main() -> None:
     settings = Settings()
     cache = cache_folder(settings.agent, os.environ)
     clips = {
-        g: [cv2.imread(str(p)) for p in sorted((root / "sequences/desk" / g).iterdir())] for g in GESTURES
+        g: [np.asarray(cv2.imread(str(p)), np.uint8) for p in sorted((root / "sequences/desk" / g).iterdir())]
+        for g in GESTURES
     }
     with tempfile.TemporaryDirectory() as folder:
         plain = without_exposure(settings, cache, Path(folder))
         both = [build_perception(settings.recognition, place) for place in (plain, cache)]
     print("light   without exposure: gestures, frames with a hand   with it")
-    jobs = [(light, way) for light in LIGHTS for way in (0, 1)]
-    line: list[str] = []
-    for light, way in track(jobs, console=None, disable=not sys.stderr.isatty()):
-        right = found = other = 0
-        for gesture, clip in clips.items():
-            rng = np.random.default_rng(0)
-            started, seen = starts(both[way], settings, (darkened(i, light, rng) for i in clip))
-            right, other, found = right + (gesture in started), other + len(started), found + seen
-        line.append(
-            f"{right} of {len(clips)}, {other - right} more, {found:3} of {sum(map(len, clips.values()))}"
-        )
-        if way:
-            print(f"{light:5.0%}   {line[-2]:>50}   {line[-1]}", flush=True)
+    for light in track(LIGHTS, console=None, disable=not sys.stderr.isatty()):
+        cells = [cell(eyes, settings, clips, light) for eyes in both]
+        print(f"{light:5.0%}   {cells[0]:>50}   {cells[1]}", flush=True)
     for eyes in both:
         eyes.close()
 

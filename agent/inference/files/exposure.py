@@ -7,12 +7,10 @@ picture is bright enough nothing changes. It is part of the network so that ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from string import Template
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import compose, parser
 
 from agent.errors import ModelError
 from agent.inference.manifest import Input
@@ -25,9 +23,36 @@ BEYOND = 1e-4  # of white: a block that is darker lies beyond the camera's frame
 DARKEST = 1e-3  # no division by nothing
 PREFIX = "exposure/"
 
+_STEPS = Template("""
+<ir_version: $ir, opset_import: ["": $opset]>
+exposure (float[N,3,$height,$width] picture) => (float[N,3,$height,$width] exposed)
+<float black = {$black}, float white = {$white}, float range = {$range}, float one = {1},
+ float beyond = {$beyond}, float darkest = {$darkest}, float enough = {$enough}, float most = {$most},
+ int64[2] starts = {$top, $left}, int64[2] ends = {$bottom, $right}, int64[2] axes = {2, 3}>
+{
+  blocks = AveragePool <kernel_shape = [$block, $block], strides = [$block, $block]> (picture)
+  middle = Slice(blocks, starts, ends, axes)
+  above_black = Sub(middle, black)
+  light = Div(above_black, range)
+  mean = ReduceMean <axes = [1, 2, 3], keepdims = 1> (light)
+  lit = Div(light, beyond)
+  in_frame = Min(lit, one)
+  share = ReduceMean <axes = [1, 2, 3], keepdims = 1> (in_frame)
+  level = Max(mean, darkest)
+  times = Div(share, level)
+  wanted = Mul(times, enough)
+  gain = Clip(wanted, one, most)
+  moved_black = Mul(gain, black)
+  back = Sub(black, moved_black)
+  gained = Mul(picture, gain)
+  brighter = Add(gained, back)
+  exposed = Min(brighter, white)
+}
+""")
+
 
 def with_auto_exposure(model: onnx.ModelProto, spec: Input) -> onnx.ModelProto:
-    """The network with its input `spec.name` (N, 3, H, W) exposed: each picture by itself, none darker.
+    """The network with its one input `spec.name` (N, 3, H, W) exposed: each picture by itself, none darker.
 
     Raises `ModelError` where the layout is another or blocks do not fit.
     """
@@ -36,55 +61,19 @@ def with_auto_exposure(model: onnx.ModelProto, spec: Input) -> onnx.ModelProto:
         raise ModelError(
             f"{spec.name}: automatic exposure wants NCHW and sides that {BLOCK} divides, not {spec.shape}"
         )
-    done = onnx.ModelProto()
-    done.CopyFrom(model)
-    graph = done.graph
-    exposed = PREFIX + "exposed"
-    for node in graph.node:
-        node.input[:] = [exposed if name == spec.name else name for name in node.input]
     black, white = ((value - spec.offset) * spec.scale for value in (0, 255))
-    constants = {
-        "black": np.float32(black),
-        "range": np.float32(white - black),
-        "starts": np.array([round(height / BLOCK * MARGIN), round(width / BLOCK * MARGIN)]),
-        "ends": np.array([side // BLOCK - round(side / BLOCK * MARGIN) for side in (height, width)]),
-        "axes": np.array([2, 3]),
-        "by_beyond": np.float32(1 / BEYOND),
-        "darkest": np.float32(DARKEST),
-        "bright_enough": np.float32(BRIGHT_ENOUGH),
-        "least": np.float32(1.0),
-        "most": np.float32(MOST),
-        "white": np.float32(1.0),
-    }
-    graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), PREFIX + name) for name, value in constants.items()
-    )
-    nodes = list(_nodes(spec.name))
-    first = [*nodes, *graph.node]
-    del graph.node[:]
-    graph.node.extend(first)
-    onnx.checker.check_model(done, full_check=True)
-    return done
-
-
-def _nodes(picture: str) -> Iterator[onnx.NodeProto]:
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
-        names = [name if name == picture else PREFIX + name for name in inputs]
-        return helper.make_node(kind, names, [PREFIX + output], PREFIX + output, **attributes)
-
-    yield node("Sub", [picture, "black"], "above_black")
-    yield node("Div", ["above_black", "range"], "light")
-    yield node("AveragePool", ["light"], "blocks", kernel_shape=[BLOCK, BLOCK], strides=[BLOCK, BLOCK])
-    yield node("Slice", ["blocks", "starts", "ends", "axes"], "middle")
-    yield node("Mul", ["middle", "by_beyond"], "there")
-    yield node("Min", ["there", "white"], "in_frame")
-    yield node("ReduceMean", ["in_frame"], "share", axes=[1, 2, 3], keepdims=1)
-    yield node("ReduceMean", ["middle"], "mean", axes=[1, 2, 3], keepdims=1)
-    yield node("Max", ["mean", "darkest"], "level")
-    yield node("Div", ["share", "level"], "by_level")
-    yield node("Mul", ["by_level", "bright_enough"], "wanted")
-    yield node("Clip", ["wanted", "least", "most"], "gain")
-    yield node("Mul", ["light", "gain"], "brighter")
-    yield node("Min", ["brighter", "white"], "clipped")
-    yield node("Mul", ["clipped", "range"], "stretched")
-    yield node("Add", ["stretched", "black"], "exposed")
+    rows, columns = height // BLOCK, width // BLOCK
+    top, left = round(rows * MARGIN), round(columns * MARGIN)
+    text = _STEPS.substitute(
+        ir=model.ir_version, opset=model.opset_import[0].version, height=height, width=width,
+        block=BLOCK, top=top, left=left, bottom=rows - top, right=columns - left,
+        black=black, white=white, range=white - black, beyond=BEYOND, darkest=DARKEST,
+        enough=BRIGHT_ENOUGH, most=MOST,
+    )  # fmt: skip
+    steps = compose.add_prefix(parser.parse_model(text), PREFIX)
+    whole = compose.merge_models(steps, model, [(f"{PREFIX}exposed", spec.name)], name=model.graph.name)
+    del whole.opset_import[1:]  # both have the same one
+    whole.graph.input[0].name = spec.name
+    for node in whole.graph.node:
+        node.input[:] = [spec.name if name == f"{PREFIX}picture" else name for name in node.input]
+    return whole

@@ -20,7 +20,7 @@ from agent.inference.manifest import (
     load_manifest,
 )
 
-RECIPE = 1  # raise it when the converter or the join makes something else: every cached file is remade
+RECIPE = 2  # raise it when converter, exposure or join make something else: every cached file is remade
 MAKE = "run `gesture-agent models fetch`"
 
 

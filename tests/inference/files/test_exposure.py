@@ -46,6 +46,7 @@ def middle(seen: Floats) -> Floats:
 def test_a_picture_that_is_bright_enough_stays_as_it_is_to_the_last_bit() -> None:
     bright = picture(BRIGHT_ENOUGH + 0.01)
     np.testing.assert_array_equal(exposed(bright), bright)
+    np.testing.assert_array_equal(exposed(2 * bright - 1, SIGNED), 2 * bright - 1)
 
 
 @pytest.mark.parametrize("mean", [0.06, 0.1, 0.2])
