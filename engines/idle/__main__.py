@@ -23,6 +23,8 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.idle.scene import Film
+
 FOLDER = Path(".cache/idle")
 
 
@@ -40,8 +42,7 @@ def main() -> None:
     run.add_argument(
         "--parts", default="0:20", help="scenes by seed: FROM:TO[:STEP] or one (default: %(default)s)"
     )
-    run.add_argument("--seconds", type=float, default=120.0, help="of each scene (default: %(default)s)")
-    run.add_argument("--fps", type=float, default=10.0, help="frames a second (default: %(default)s)")
+    _film(run)
     run.add_argument("--minutes", type=float, default=math.inf, help="begin no part after so long")
     run.add_argument(
         "--out", type=Path, default=FOLDER / "traces", help="folder of the traces (default: %(default)s)"
@@ -77,13 +78,33 @@ def _kind(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=("idle", "gestures"), default="idle")
 
 
+def _film(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=120.0, help="of each scene (default: %(default)s)")
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second (default: %(default)s)")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default="640x480",
+        help="px of the pictures, 4:3 or wider (default: %(default)s)",
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no width and height, such as 1280x720') from None
+    return width, height
+
+
+def _filmed(o: argparse.Namespace) -> Film:
+    return Film(o.seconds, o.fps, o.size)
+
+
 def _one(parser: argparse.ArgumentParser, out: str) -> None:
     _kind(parser)
     parser.add_argument("--part", type=int, default=0, help="the seed of the scene (default: %(default)s)")
-    parser.add_argument(
-        "--seconds", type=float, default=120.0, help="as it was measured (default: %(default)s)"
-    )
-    parser.add_argument("--fps", type=float, default=10.0, help="as it was measured (default: %(default)s)")
+    _film(parser)
     parser.add_argument("--out", type=Path, default=Path(out), help="picture or video (default: %(default)s)")
 
 
@@ -91,7 +112,7 @@ def _measure(o: argparse.Namespace) -> None:
     from engines.idle.measure import measure
 
     stop_at = time.monotonic() + 60 * o.minutes
-    measure(o.cast, o.out, o.kind, _range(o.parts), seconds=o.seconds, fps=o.fps, stop_at=stop_at)
+    measure(o.cast, o.out, o.kind, _range(o.parts), _filmed(o), stop_at)
 
 
 def _range(text: str) -> range:
@@ -106,8 +127,8 @@ def _report(o: argparse.Namespace) -> None:
     if o.pictures:
         from engines.idle.show import of_starts
 
-        facts = {seed: (f["seconds"], f["fps"]) for seed, _, f in parts(o.out, "idle")}
-        of_starts(o.cast, "idle", facts, idle["starts"], o.pictures)
+        films = {seed: Film.of(facts) for seed, _, facts in parts(o.out, "idle")}
+        of_starts(o.cast, "idle", films, idle["starts"], o.pictures)
     if o.json:
         print(json.dumps({"idle": idle, "gestures": meant}, default=_plain, indent=1))
         return
@@ -165,13 +186,13 @@ def _plain(value: Any) -> Any:
 def _look(o: argparse.Namespace) -> None:
     from engines.idle.show import around
 
-    around(o.cast, o.kind, o.part, o.at, o.out, seconds=o.seconds, fps=o.fps)
+    around(o.cast, o.kind, o.part, o.at, o.out, _filmed(o))
 
 
 def _clip(o: argparse.Namespace) -> None:
     from engines.idle.show import clip
 
-    clip(o.cast, o.kind, o.part, o.out, seconds=o.seconds, fps=o.fps)
+    clip(o.cast, o.kind, o.part, o.out, _filmed(o))
 
 
 def _sheet(o: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from engines.idle.hands import Array
 from engines.idle.rig import SIDES, Side
-from engines.idle.scene import HEIGHT, WIDTH, Kind, Scene
+from engines.idle.scene import Film, Kind, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ class Seen:
         self._counts: Counter[str] = Counter()
         self._palms = {(i, side): scene.palms(i, side) for i in range(len(scene.actors)) for side in SIDES}
         heads = [a.rig.point(b, "head") for a, b in zip(scene.actors, scene.bones, strict=True)]
-        self._heads = [scene.camera.project(h, WIDTH / HEIGHT) for h in heads]
+        self._heads = [scene.project(h) for h in heads]
 
     def count(self, number: int, sight: Sight) -> None:
         """One frame."""
@@ -97,7 +98,7 @@ class Seen:
 
     def _hand(self, what: str, number: int, side: Side, sight: Sight, name: str | None = None) -> None:
         self._counts[what] += 1
-        palm = self._palms[0, side][number][:2] * (WIDTH, HEIGHT)
+        palm = self._palms[0, side][number][:2] * self._scene.film.size
         for hand in sight.hands:
             apart = float(np.hypot(hand.box.cx - palm[0], hand.box.cy - palm[1]))
             if apart < NEAR * hand.box.side:
@@ -112,7 +113,7 @@ class Seen:
         """For the JSON beside the trace."""
         scene = self._scene
         return {
-            "kind": scene.kind, "seed": scene.seed, "seconds": scene.seconds, "fps": scene.fps,
+            "kind": scene.kind, "seed": scene.seed, **asdict(scene.film),
             "people": len(scene.actors), "seated": scene.seated, "processor_s": round(spent_s, 1),
             "activity_s": _lasted(scene), **dict(sorted(self._counts.items())),
         }  # fmt: skip
@@ -122,7 +123,7 @@ def _lasted(scene: Scene) -> dict[str, float]:
     """Seconds of each activity, of all people together."""
     lasted: Counter[str] = Counter()
     for beat in (b for script in scene.scripts for b in script.activities):
-        lasted[beat.name] += max(0.0, min(beat.end, scene.seconds) - beat.start)  # type: ignore[assignment]
+        lasted[beat.name] += max(0.0, min(beat.end, scene.film.seconds) - beat.start)  # type: ignore[assignment]
     return {name: round(seconds, 1) for name, seconds in lasted.items()}
 
 
@@ -135,9 +136,7 @@ def part_file(folder: Path, kind: Kind, seed: int) -> Path:
     return folder / f"{kind}-{seed:04d}.jsonl"
 
 
-def measure(
-    cast: Path, out: Path, kind: Kind, parts: Iterable[int], *, seconds: float, fps: float, stop_at: float
-) -> None:
+def measure(cast: Path, out: Path, kind: Kind, parts: Iterable[int], film: Film, stop_at: float) -> None:
     """Parts that are not there yet, one after the other, none begun after `stop_at` (time.monotonic)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -148,7 +147,7 @@ def measure(
     if not left:
         print(f"{out}: all these parts are there already")
         return
-    eyes, painter = Eyes(), Painter(WIDTH, HEIGHT)
+    eyes, painter = Eyes(), Painter(*film.size)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -156,14 +155,14 @@ def measure(
         TimeRemainingColumn(),
     )
     with Progress(*columns) as bar:
-        task = bar.add_task(kind, total=len(left) * seconds)
+        task = bar.add_task(kind, total=len(left) * film.seconds)
         for seed in left:
             if time.monotonic() > stop_at:
                 break
             bar.update(task, description=f"{kind} {seed}")
             target = part_file(out, kind, seed)
-            scene = Scene(cast, kind, seed, seconds, fps)
-            eyes.watch(scene, painter, target, lambda: bar.advance(task, 1 / fps))
+            scene = Scene(cast, kind, seed, film)
+            eyes.watch(scene, painter, target, lambda: bar.advance(task, 1 / film.fps))
             if kind == "gestures":
                 _write_truth(target, scene)
     eyes.perception.close()
@@ -179,8 +178,8 @@ def _write_truth(trace: Path, scene: Scene) -> None:
     palms = {side: scene.palms(0, side) for side in SIDES}
     rows = []
     for beat in scene.scripts[0].gestures:
-        if beat.end < scene.seconds:
-            middle = palms[beat.side][round((beat.start + beat.end) / 2 * scene.fps)]
+        if beat.end < scene.film.seconds:
+            middle = palms[beat.side][round((beat.start + beat.end) / 2 * scene.film.fps)]
             if _inside(middle):
                 rows.append(f"{trace.stem},{beat.name},{beat.start:.3f},{beat.end:.3f},{middle[2]:.2f}\n")
     trace.with_suffix(".truth").write_text("".join(rows))

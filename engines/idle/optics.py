@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,11 @@ class Camera:
         depth = np.maximum(clip[:, 3], 1e-3)
         x, y = (1 + clip[:, 0] / depth) / 2, (1 - clip[:, 1] / depth) / 2
         return np.stack([x, y, clip[:, 3]], axis=1)
+
+    def wider(self, times: float) -> Camera:
+        """The same camera with a picture that is so many times as wide and as high as it was."""
+        half = times * np.tan(np.radians(self.degrees) / 2)
+        return replace(self, degrees=float(2 * np.degrees(np.arctan(half))))
 
 
 def _view(at: Array, looks_at: Array) -> Array:

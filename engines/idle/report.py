@@ -18,7 +18,7 @@ from agent.core.trace_tune import LATE_S
 from engines.idle.hands import Array
 from engines.idle.measure import join_truth
 from engines.idle.rig import SIDES
-from engines.idle.scene import Kind, Scene
+from engines.idle.scene import Film, Kind, Scene
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
             for event in step.events:
                 if not isinstance(event, GestureStarted):
                     continue
-                scene = scene or Scene(cast, kind, seed, facts["seconds"], facts["fps"])
+                scene = scene or Scene(cast, kind, seed, Film.of(facts))
                 place = (
                     np.array([event.place.x_share, event.place.y_share]) if event.place else np.full(2, 0.5)
                 )
@@ -77,7 +77,7 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
 
 def _whose(scene: Scene, at: float, place: Array) -> int:
     """The person whose hand is nearest to a place in the picture."""
-    frame = min(round(at * scene.fps), len(scene.times) - 1)
+    frame = min(round(at * scene.film.fps), len(scene.times) - 1)
     away = [
         min(float(np.hypot(*(scene.palms(i, side)[frame][:2] - place))) for side in SIDES)
         for i in range(len(scene.actors))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -25,12 +25,30 @@ if TYPE_CHECKING:
     from engines.idle.picture import Painter
 
 Kind = Literal["idle", "gestures"]
-WIDTH, HEIGHT = 640, 480
+SIZE = (640, 480)  # px, width and height, of the pictures of rooms
 CHUNK = 600  # frames whose bones are placed at once
 DISTANCE_M = (1.0, 3.0)  # of the people from the camera
 ROOM_M = (-1.4, 0.9)  # where they may be, from its middle to the wall at 2.3
 CROWN_SHARE = 0.03  # of the picture is above a head
 FARTHEST_M = 1.7  # they step back no farther
+
+
+@dataclass(frozen=True)
+class Film:
+    """How long, how many frames a second, and the size of the pictures in px (width, height).
+
+    A picture that is wider than 4:3 shows more of the room at its sides, as that of most webcams does.
+    """
+
+    seconds: float = 120.0
+    fps: float = 10.0
+    size: tuple[int, int] = SIZE
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Film:
+        """As a part was measured, by the JSON beside its trace."""
+        width, height = facts.get("size", SIZE)
+        return cls(facts["seconds"], facts["fps"], (width, height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +63,13 @@ class Thing:
 class Scene:
     """`frames` gives the pictures; scripts, actors and camera say what is truly in them."""
 
-    def __init__(self, cast: Path, kind: Kind, seed: int, seconds: float, fps: float = 10.0) -> None:
+    def __init__(self, cast: Path, kind: Kind, seed: int, film: Film) -> None:
         """`cast` is the folder that engines/idle/cast.py filled."""
         people, rooms = sorted(cast.glob("person-??.npz")), sorted(cast.glob("room-??.json"))
         if not people or not rooms:
             raise SystemExit(f"{cast}: no cast here; make it first: python -m engines.idle.cast --out {cast}")
         rng = np.random.default_rng((seed, {"idle": 1, "gestures": 2}[kind]))
-        self.kind, self.seed, self.fps, self.seconds = kind, seed, fps, seconds
+        self.kind, self.seed, self.film = kind, seed, film
         self._plate, self.camera, light = _room(rooms[rng.integers(len(rooms))], mirrored=rng.random() < 0.5)
         self.seated = bool(rng.random() < 0.5)
         count = 2 if rng.random() < 0.3 else 1
@@ -66,7 +84,7 @@ class Scene:
                 _step_back(actor, self.camera)
         plan = life.idle if kind == "idle" else life.gesturing
         self.scripts: list[Script] = [
-            (plan if i == 0 else life.idle)(actor.measures, seconds, 1000 * seed + i)
+            (plan if i == 0 else life.idle)(actor.measures, film.seconds, 1000 * seed + i)
             for i, actor in enumerate(self.actors)
         ]
         self._light = _light(rng, light)
@@ -82,11 +100,13 @@ class Scene:
         ]
         self._furniture = _table(rng, base_y) if self.seated else []
         self._meshes = [actor.mesh(dressed(rng)) for actor in self.actors]
+        self._plate, wider = widened(self._plate, film.size)
+        self.camera = self.camera.wider(wider)
 
     @property
     def times(self) -> Array:
         """Seconds of the frames."""
-        return np.arange(round(self.seconds * self.fps)) / self.fps
+        return np.arange(round(self.film.seconds * self.film.fps)) / self.film.fps
 
     @cached_property
     def bones(self) -> list[Array]:
@@ -101,10 +121,15 @@ class Scene:
     def palms(self, actor: int, side: Side) -> Array:
         """(T, 3): where the middle of a palm is in the picture, shares, and metres from the camera."""
         middle, _ = self.actors[actor].hand(self.bones[actor], side)
-        return self.camera.project(middle, WIDTH / HEIGHT)
+        return self.project(middle)
+
+    def project(self, points: Array) -> Array:
+        """(N, 3): shares of the picture from the upper left, and metres in front of the camera."""
+        width, height = self.film.size
+        return self.camera.project(points, width / height)
 
     def frames(self, painter: Painter, chosen: range | None = None) -> Iterator[tuple[int, Array]]:
-        """Number and uint8 (480, 640, 3) BGR of each frame, or of the chosen ones."""
+        """Number and uint8 (height, width, 3) BGR of each frame, or of the chosen ones."""
         meshes = [*self._meshes, *(s.mesh for s, _ in self._furniture), *(t.solid.mesh for t in self._things)]
         middle = (0.0, float(np.mean([actor.at[1] for actor in self.actors])), 1.0)
         painter.stage(self._plate, self.camera, self._light, meshes, self._weave, middle)
@@ -159,6 +184,17 @@ def _room(facts: Path, *, mirrored: bool) -> tuple[Array, Camera, float]:
     return plate, Camera(at, looks_at, room["degrees"]), float(room["light"])
 
 
+def widened(plate: Array, size: tuple[int, int]) -> tuple[Array, float]:
+    """The room in a picture of that size, mirrored where it ends, and how many times as wide it is."""
+    high, wide = plate.shape[:2]
+    times = size[0] / size[1] / (wide / high)
+    if times < 1 - 1e-6:
+        raise SystemExit(f"{size[0]}x{size[1]}: rooms are {wide}x{high}; pictures are as wide or wider")
+    more = round(wide * (times - 1) / 2)
+    padded = cv2.copyMakeBorder(plate, 0, 0, more, more, cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_CUBIC)), times
+
+
 def _places(rng: np.random.Generator, count: int, base_y: float) -> list[tuple[float, float]]:
     """Where people belong; x, y on the floor."""
     if count == 1:
@@ -170,7 +206,8 @@ def _places(rng: np.random.Generator, count: int, base_y: float) -> list[tuple[f
 
 def _step_back(actor: Actor, camera: Camera) -> None:
     """Whoever is too near for the camera to see the face stands farther away."""
-    while camera.project(actor.crown[None], WIDTH / HEIGHT)[0, 1] < CROWN_SHARE and actor.at[1] < FARTHEST_M:
+    aspect = SIZE[0] / SIZE[1]
+    while camera.project(actor.crown[None], aspect)[0, 1] < CROWN_SHARE and actor.at[1] < FARTHEST_M:
         actor.at = (actor.at[0], actor.at[1] + 0.05)
 
 

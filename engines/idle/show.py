@@ -10,7 +10,7 @@ import numpy as np
 
 from engines.idle.hands import Array
 from engines.idle.picture import Painter
-from engines.idle.scene import HEIGHT, WIDTH, Kind, Scene
+from engines.idle.scene import Film, Kind, Scene
 
 if TYPE_CHECKING:
     from engines.idle.report import Start
@@ -18,56 +18,53 @@ if TYPE_CHECKING:
 SMALL = (320, 240)
 
 
-def around(
-    cast: Path, kind: Kind, part: int, at: float, out: Path, *, seconds: float, fps: float, count: int = 6
-) -> None:
+def around(cast: Path, kind: Kind, part: int, at: float, out: Path, film: Film, count: int = 6) -> None:
     """The `count` frames up to a moment, the last one that of the moment."""
-    scene = Scene(cast, kind, part, seconds, fps)
-    last = min(round(at * fps), len(scene.times) - 1)
-    painter = Painter(WIDTH, HEIGHT)
+    scene = Scene(cast, kind, part, film)
+    last = min(round(at * film.fps), len(scene.times) - 1)
+    painter = Painter(*film.size)
     frames = [image for _, image in scene.frames(painter, range(max(0, last - count + 1), last + 1))]
     cv2.imwrite(str(out), _grid(frames, 3))
-    print(f"{out}: {len(frames)} frames up to {last / fps:.1f} s; {scene.doing(0, at)}")
+    print(f"{out}: {len(frames)} frames up to {last / film.fps:.1f} s; {scene.doing(0, at)}")
 
 
-def clip(cast: Path, kind: Kind, part: int, out: Path, *, seconds: float, fps: float) -> None:
+def clip(cast: Path, kind: Kind, part: int, out: Path, film: Film) -> None:
     """A part as MP4."""
-    scene = Scene(cast, kind, part, seconds, fps)
-    writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"mp4v"), fps, (WIDTH, HEIGHT))
-    for _, image in scene.frames(Painter(WIDTH, HEIGHT)):
+    scene = Scene(cast, kind, part, film)
+    writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"mp4v"), film.fps, film.size)
+    for _, image in scene.frames(Painter(*film.size)):
         writer.write(image)
     writer.release()
-    print(f"{out}: {len(scene.times) / fps:.1f} s")
+    print(f"{out}: {len(scene.times) / film.fps:.1f} s")
 
 
 def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
     """One moment of each of many scenes: three of four idle, one a gesture in the middle of its hold."""
-    painter, pictures = Painter(WIDTH, HEIGHT), []
+    film = Film(seconds=40.0)
+    painter, pictures = Painter(*film.size), []
     for number in range(columns * rows):
         meant = number % 4 == 3
-        scene = Scene(cast, "gestures" if meant else "idle", number, 40.0)
+        scene = Scene(cast, "gestures" if meant else "idle", number, film)
         beats = scene.scripts[0].gestures if meant else scene.scripts[0].activities
         beats = [b for b in beats if b.name != "walk"]  # an empty room
         beat = beats[min(number % 3 + 1, len(beats) - 1)]
-        frame = min(round((beat.start + beat.end) / 2 * scene.fps), len(scene.times) - 1)
+        frame = min(round((beat.start + beat.end) / 2 * film.fps), len(scene.times) - 1)
         ((_, image),) = scene.frames(painter, range(frame, frame + 1))
         pictures.append(cv2.resize(image, SMALL, interpolation=cv2.INTER_AREA))
     cv2.imwrite(str(out), _grid(pictures, columns), [cv2.IMWRITE_WEBP_QUALITY, 78])
     print(f"{out}: {out.stat().st_size:,} bytes")
 
 
-def of_starts(
-    cast: Path, kind: Kind, facts: dict[int, tuple[float, float]], found: list[Start], out: Path
-) -> None:
-    """The hand at the moment of each start, side by side; `facts` are seconds and frames a second by part."""
-    painter, pictures = Painter(WIDTH, HEIGHT), []
+def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start], out: Path) -> None:
+    """The hand at the moment of each start, side by side; `films` by part, of one size."""
+    painter, pictures = Painter(*next(iter(films.values())).size), []
     for part in sorted({start.part for start in found}):
-        seconds, fps = facts[part]
-        scene = Scene(cast, kind, part, seconds, fps)
+        film = films[part]
+        scene = Scene(cast, kind, part, film)
         for start in (s for s in found if s.part == part):
-            frame = min(round(start.at * fps), len(scene.times) - 1)
+            frame = min(round(start.at * film.fps), len(scene.times) - 1)
             ((_, image),) = scene.frames(painter, range(frame, frame + 1))
-            small = _around(image, start.x_share * WIDTH, start.y_share * HEIGHT)
+            small = _around(image, start.x_share * film.size[0], start.y_share * film.size[1])
             for row, text in enumerate(
                 (f"{part} {start.at:.1f} {start.activity}", f"{start.gesture} {start.score:.2f}")
             ):

@@ -8,6 +8,7 @@ import numpy as np
 from engines.idle.hands import Array
 
 TILES = 8
+HEIGHT = 480  # px of a picture whose noise is that of `Webcam`; the smaller pixels of a higher one have more
 
 
 class Webcam:
@@ -33,7 +34,8 @@ class Webcam:
         blurred = cv2.GaussianBlur(np.ascontiguousarray(picture), (0, 0), self._blur)
         exposed = cv2.LUT(blurred, self._curve)
         y, x = rng.integers(0, 40, 2)
-        noise = self._noise[rng.integers(TILES), y : y + height, x : x + width]
-        noisy = cv2.add(exposed, np.ascontiguousarray(noise), dtype=cv2.CV_8U)
+        tile = self._noise[rng.integers(TILES)]
+        noise = tile.take(range(y, y + height), 0, mode="wrap").take(range(x, x + width), 1, mode="wrap")
+        noisy = cv2.addWeighted(exposed, 1, noise, max(1, height / HEIGHT), 0, dtype=cv2.CV_8U)
         _, jpeg = cv2.imencode(".jpg", noisy[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self._quality])
         return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))

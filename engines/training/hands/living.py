@@ -50,17 +50,18 @@ def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None)
 
     from engines.idle.measure import Eyes
     from engines.idle.picture import Painter
-    from engines.idle.scene import HEIGHT, WIDTH, Scene
+    from engines.idle.scene import Film, Scene
 
     out.mkdir(exist_ok=True)
     left = [job for job in chosen or scenes() if not _file(out, *job).exists()]
     if not left:
         return
-    eyes, painter = Eyes(), Painter(WIDTH, HEIGHT)
+    film = Film(SECONDS, FPS)
+    eyes, painter = Eyes(), Painter(*film.size)
     with tqdm(total=round(len(left) * SECONDS), unit="s") as bar:
         for kind, seed in left:
             bar.set_description(f"{kind} {seed}")
-            scene = Scene(cast, kind, seed, SECONDS, FPS)
+            scene = Scene(cast, kind, seed, film)
             rows, pictures = zip(*_rows(scene, eyes, painter, bar.update), strict=True)
             target = _file(out, kind, seed)
             target.with_suffix(".pkl").write_bytes(pickle.dumps(pictures))
@@ -83,7 +84,7 @@ def _rows(
     eyes.perception.forget("live")
     for number, image in scene.frames(painter):
         (sight,) = eyes.perception.see([Frame("live", number, float(scene.times[number]), image)])
-        step(1 / scene.fps)
+        step(1 / scene.film.fps)
         said = [(hand, *truth.of(hand, number)) for hand in sight.hands if hand.landmarks is not None]
         kept = [one for one in said if number % EVERY == 0 or one[1] in LABELS[:-1]]
         boxes = [_jittered(box_of_landmarks(hand.landmarks), rng) for hand, _, _ in kept]
@@ -149,11 +150,11 @@ class Truth:
 
     def of(self, hand: SeenHand, number: int) -> tuple[str, str]:
         """Label ("exclude": nobody could tell) and activity of a hand that was found in a frame."""
-        from engines.idle.scene import HEIGHT, WIDTH
+        width, height = self._scene.film.size
 
         def away(whose: Any) -> float:
             x, y, _ = self._palms[whose][number]
-            return float(np.hypot(hand.box.cx - x * WIDTH, hand.box.cy - y * HEIGHT)) / hand.box.side
+            return float(np.hypot(hand.box.cx - x * width, hand.box.cy - y * height)) / hand.box.side
 
         whose = min(self._palms, key=away)
         at, (actor, side) = float(self._scene.times[number]), whose
