@@ -2,9 +2,10 @@
 
     python bench/perception.py ../shared/data/photos/emrecandir/palm_077.jpg
 
-One person with both hands up at 640 x 480: the picture's left half and its mirror image, cut at the person's
-nose, moved a little from frame to frame. "following": hands and body are known from the frame before;
-"re-detecting": everything is forgotten before each frame.
+One person with both hands up: the picture's left half and its mirror image, cut at the person's nose, moved
+a little from frame to frame, as 640 x 480 and with more room beside as 1280 x 720. "following": hands and
+body are known from the frame before; "re-detecting": everything is forgotten before each frame. "decoding":
+what a camera's motion JPEG takes, by itself and on one thread, which is not in "all".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -32,6 +34,9 @@ from agent.inference.perception import Perception
 
 STAGES = ("detector", "landmark", "palm", "crop", "classifier")
 FPS = 15
+SMALL, LARGE = (640, 480), (1280, 720)
+WAYS = {"following": False, "re-detecting": True}
+QUALITY = 85  # of the JPEGs of a webcam
 PHOTOGRAPH = Path(__file__).parents[2] / "shared/data/photos/emrecandir/palm_077.jpg"
 
 
@@ -67,12 +72,32 @@ def both_hands(image: Image, perception: Perception) -> Image:
     )
 
 
+def filmed(image: Image, size: tuple[int, int]) -> Image:
+    """As high as that, and with borders as wide."""
+    width, height = size
+    scale = height / image.shape[0]
+    large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    beside = (width - large.shape[1]) // 2
+    return np.asarray(cv2.copyMakeBorder(large, 0, 0, beside, beside, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def decoding(image: Image) -> list[float]:
+    """Milliseconds of one thread's time, again and again."""
+    jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    spent = []
+    for _ in range(60):
+        start = time.thread_time()
+        cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        spent.append((time.thread_time() - start) * 1000)
+    return spent
+
+
 def frames(image: Image, count: int) -> list[Frame]:
     """The picture, swaying by a few pixels."""
     moved = []
     for seq in range(count):
         sway = np.array([[1, 0, 6 * math.sin(seq / 5)], [0, 1, 4 * math.cos(seq / 7)]], np.float32)
-        picture = cv2.warpAffine(image, sway, (640, 480), borderMode=cv2.BORDER_REPLICATE)
+        picture = cv2.warpAffine(image, sway, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
         moved.append(Frame("bench", seq, seq / FPS, np.asarray(picture, np.uint8)))
     return moved
 
@@ -135,20 +160,25 @@ def main() -> None:
     if read is None:
         raise SystemExit(f"{given.image}: not a picture; give one of a person with the right hand raised")
     cache = given.cache or cache_folder(AgentSettings(), os.environ)
-    console = Console(width=150)
+    console = Console(width=170)
     console.print(networks(cache, given.gestures))
     BACKENDS["onnxruntime"] = "__main__:TimedEngine"
-    table = Table("threads", "", "hands", *STAGES, "all", "not a network", title="ms a frame, p50 / p95")
+    columns = ("threads", "picture", "", "hands", *STAGES, "all", "not a network", "decoding")
+    table = Table(*columns, title="ms a frame, p50 / p95")
     for threads in (1, 2):
         cv2.setNumThreads(threads)
         settings = RecognitionSettings(threads=threads, gestures=given.gestures, people=1)
         perception = build_perception(settings, cache)
-        clip = frames(both_hands(np.asarray(read, np.uint8), perception), given.frames)
-        for title, forget in (("following", False), ("re-detecting", True)):
+        person = both_hands(np.asarray(read, np.uint8), perception)
+        for size, (title, forget) in product((SMALL, LARGE), WAYS.items()):
+            picture = filmed(person, size)
             perception.forget("bench")
-            spent, hands = measure(perception, clip, forget=forget)
-            cells = [f"{np.percentile(ms, 50):.1f} / {np.percentile(ms, 95):.1f}" for ms in spent.values()]
-            table.add_row(str(threads), title, f"{hands:.2f}", *cells)
+            spent, hands = measure(perception, frames(picture, given.frames), forget=forget)
+            cells = [
+                f"{np.percentile(ms, 50):.1f} / {np.percentile(ms, 95):.1f}"
+                for ms in (*spent.values(), decoding(picture))
+            ]
+            table.add_row(str(threads), f"{size[0]} x {size[1]}", title, f"{hands:.2f}", *cells)
         perception.close()
     console.print(table)
 

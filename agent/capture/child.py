@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.core.types import Image
 
-PIPE_BYTES = 1 << 20  # the most that Linux grants to everyone: one frame of 640 x 480 in one go
+PIPE_BYTES = 1 << 20  # the most that Linux grants to everyone: 640 x 480 in one go, 1280 x 720 in three
 SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of linux/fcntl.h
 KEPT_LINES = 20  # of what the child said last
 END_S = 1.0  # for an orderly end, before it is killed

@@ -39,6 +39,15 @@ def prepare() -> None:
     cv2.utils.logging.setLogLevel(_FATAL_ONLY)
 
 
+def granted(capture: cv2.VideoCapture) -> Granted:
+    """What an open capture says of itself; 0 for what it does not know."""
+    width, height, fps = (
+        max(float(capture.get(prop)), 0.0)
+        for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
+    )
+    return Granted(int(width), int(height), fps)
+
+
 class LiveCapture:
     """An open `cv2.VideoCapture` of a live source: grabbed, stamped, then decoded."""
 
@@ -46,10 +55,6 @@ class LiveCapture:
         self.damaged = 0  # pictures that could not be decoded
         self._capture = capture
         self._clock = clock
-
-    def get(self, prop: int) -> float:
-        """A property of the capture; 0 where it is not known."""
-        return max(float(self._capture.get(prop)), 0.0)
 
     def read(self) -> tuple[Image, float] | None:
         """The next picture, uint8 (H, W, 3) BGR, and when it came; None when no good one comes any more."""
@@ -95,9 +100,8 @@ class LiveSource:
 
     def _opened(self, capture: cv2.VideoCapture) -> Granted:
         """Keep what a subclass has opened."""
-        live = self._capture = LiveCapture(capture, self._clock)
-        width, height = live.get(cv2.CAP_PROP_FRAME_WIDTH), live.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        return Granted(int(width), int(height), live.get(cv2.CAP_PROP_FPS))
+        self._capture = LiveCapture(capture, self._clock)
+        return granted(capture)
 
     @property
     def skipped(self) -> int:

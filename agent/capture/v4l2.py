@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import structlog
 
-from agent.capture.opencv import V4L2, LiveSource, prepare
+from agent.capture.opencv import V4L2, LiveSource, granted, prepare
 from agent.capture.source import Clock, Granted
 from agent.errors import SourceLost
 
@@ -17,14 +19,22 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
 
 
+log = structlog.get_logger()
+
 MJPG = cv2.VideoWriter.fourcc(*"MJPG")  # raw YUYV at 30/s fills USB 2 at 640 x 480 already
+SMALL = (640, 480)  # px: what cameras without MJPG can send at full speed
+FAST_ENOUGH = 0.5  # of the pictures a second that are wanted: fewer, and a smaller size is tried
 
 
 class V4l2Camera(LiveSource):
-    """Asks for MJPG at the wanted size and speed; the driver grants what is nearest."""
+    """Asks for MJPG at the wanted size and speed; the driver grants what is nearest.
+
+    Speed comes first: a camera without MJPG sends large pictures only a few times a second.
+    """
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         super().__init__(settings, camera, clock, pace=pace)
+        self._camera = camera
         self._device = Path(settings.source.removeprefix("v4l2:"))
 
     def open(self) -> Granted:
@@ -42,10 +52,22 @@ class V4l2Camera(LiveSource):
         return self._opened(capture)
 
     def _ask(self, capture: cv2.VideoCapture) -> None:
+        wanted = (self._settings.width, self._settings.height)
+        large = self._granted(capture, wanted)
+        if not 0 < large.fps < FAST_ENOUGH * self._settings.fps or math.prod(wanted) <= math.prod(SMALL):
+            return
+        small = self._granted(capture, SMALL)
+        if small.fps <= large.fps:
+            self._granted(capture, wanted)
+            return
+        log.warning("camera_too_slow_at_size", camera=self._camera, gives=str(large), takes=str(small))
+
+    def _granted(self, capture: cv2.VideoCapture, size: tuple[int, int]) -> Granted:
         capture.set(cv2.CAP_PROP_FOURCC, MJPG)  # first: it decides which sizes there are
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._settings.width)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._settings.height)
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         capture.set(cv2.CAP_PROP_FPS, self._settings.fps)
+        return granted(capture)
 
     def _check_device(self) -> None:
         if not self._device.exists():

@@ -110,8 +110,8 @@ class CameraSettings(Model):
     """One camera."""
 
     source: str
-    width: Annotated[int, Field(ge=64, le=7680)] = 640
-    height: Annotated[int, Field(ge=64, le=4320)] = 480
+    width: Annotated[int, Field(ge=64, le=7680)] = 1280
+    height: Annotated[int, Field(ge=64, le=4320)] = 720
     fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     rotate: Literal[0, 90, 180, 270] = 0
     mirror: bool = False
