@@ -29,7 +29,7 @@ from rich.table import Table
 
 from agent.commands.collect import largest, spread
 from agent.config.folders import cache_folder
-from agent.config.settings import AgentSettings, RecognitionSettings
+from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
 from agent.core.taught import Hands, TaughtHead, train
 from agent.core.types import BUILT_IN_GESTURES, NO_GESTURE
 from agent.inference.build import build_perception
@@ -37,7 +37,7 @@ from agent.inference.gestures.background import background, hands_of
 from agent.inference.perception import Perception
 
 TAUGHT = 25
-CONFIDENCE = 0.65  # debounce.confidence
+CONFIDENCE = DebounceSettings().confidence
 NEW = (  # source, original_label, the same shape elsewhere
     ("ardamavi", "3", ()),  # thumb, index and middle finger
     ("ardamavi", "0", ()),  # a round O

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from agent.core.types import NO_GESTURE, Floats
 
-RIDGE = 0.02  # penalty; 0.1 knows fewer of other people, 1 takes more of unknown shapes
+RIDGE = 0.002  # penalty (bench/teach.py); ten times as much is unsure of what it was shown, less no better
 BACKGROUND_WEIGHT = 3.0  # all background hands together weigh as much as so many taught gestures
 LIMIT = 4.0  # standard deviations: nothing far out counts for more
 LEAST = 1e-6  # probability below which the classifier's word is not taken literally
