@@ -61,11 +61,11 @@ def letterbox(image: Image) -> Box:
     return Box(width / 2, height / 2, float(max(height, width)))
 
 
-def spread(length: float, side: float) -> list[float]:
-    """Middles of squares that cover a length, each overlapping the next by a third or more."""
+def spread(length: float, side: float, overlap: float = 1 / 3) -> list[float]:
+    """Middles of squares that cover a length, each overlapping the next by that share or more."""
     if side >= length:
         return [length / 2]
-    count = math.ceil(1.5 * (length - side) / side) + 1
+    count = math.ceil((length - side) / (side * (1 - overlap)) - 1e-9) + 1
     return [side / 2 + (length - side) * i / (count - 1) for i in range(count)]
 
 

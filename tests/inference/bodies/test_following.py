@@ -52,16 +52,28 @@ def tracker(net: Net, people: int = 2, look_around_s: float = 0.5) -> PoseTracke
 
 
 @pytest.mark.parametrize(
-    ("shape", "parts"), [((480, 640), 3), ((720, 1280), 4), ((640, 480), 4), ((160, 120), 0)]
+    ("shape", "halves", "parts"),
+    [
+        ((480, 640), 0, 3),
+        ((720, 1280), 2, 4),
+        ((1080, 1920), 2, 4),
+        ((540, 1920), 4, 7),
+        ((640, 480), 0, 4),
+        ((160, 120), 0, 0),
+    ],
 )
-def test_a_wide_picture_has_more_parts_and_a_small_one_none(shape: tuple[int, int], parts: int) -> None:
+def test_a_wide_picture_has_more_views_and_a_small_one_only_itself(
+    shape: tuple[int, int], halves: int, parts: int
+) -> None:
     whole, *squares = views_of(np.zeros((*shape, 3), np.uint8))
     height, width = shape
     assert (whole.cx, whole.cy, whole.side) == (width / 2, height / 2, max(shape))
-    assert len(squares) == parts
+    assert [square.side == height for square in squares] == [True] * halves + [False] * parts
     for square in squares:
         assert square.side / 2 <= square.cx <= width - square.side / 2
         assert square.side / 2 <= square.cy <= 0.75 * height
+    for x in range(0, width, 10) if squares else ():
+        assert any(abs(square.cx - x) <= square.side / 2 for square in squares[:halves] or squares)
 
 
 def test_the_first_look_is_at_everything() -> None:
