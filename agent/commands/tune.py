@@ -25,7 +25,7 @@ EPILOG = examples(
     "gesture-agent tune clip.jsonl --truth clip.json --out trade.svg",
     "gesture-agent tune *.jsonl --truth shown.csv --confidence 0.5,0.6,0.7 --hold 200ms,300ms --all",
 )
-CONFIDENCES = "0.5,0.55,0.6,0.65,0.7,0.75,0.8,0.85,0.9"
+CONFIDENCES = "0.5,0.55,0.6,0.65,0.7,0.75,0.8,0.85,0.9,0.95"
 HOLDS = "200ms,300ms,400ms,500ms,700ms"
 RELEASES = "250ms,350ms,500ms"
 

@@ -198,7 +198,7 @@ class DebounceSettings(Model):
     """From probabilities to events."""
 
     smoothing: Duration = 0.15
-    confidence: Share = 0.75
+    confidence: Share = 0.85
     keep: Share = 0.4
     hold: Duration = 0.3
     release: Duration = 0.35

@@ -16,7 +16,7 @@ UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; ta
 class Thresholds:
     """Scores are smoothed probabilities; defaults are for a webcam of 15 frames/s or more."""
 
-    confidence: float = 0.75  # a gesture begins to form at this score
+    confidence: float = 0.85  # a gesture begins to form at this score
     keep: float = 0.4  # and goes on down to this one
     hold_s: float = 0.3  # it starts when it was there for so long
     release_s: float = 0.35  # and ends when it was away for so long

@@ -117,7 +117,7 @@ def test_the_trade_is_shown_as_a_table_and_a_plot(run: Run, trace: Path) -> None
     done = run("tune", str(trace), "--truth", str(TRUTH), "--hold", "300ms,2.5s", "--all")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[1].split()[:2] == ["X", "0.75"]
+    assert lines[1].split()[:2] == ["X", "0.85"]
     assert "0 of 5" in lines[1]
     assert any("5 of 5" in line for line in lines), "a hold that is longer than the gestures misses all"
     assert "X settings in force" in lines[-1]
@@ -142,7 +142,7 @@ def test_the_plot_can_be_a_file_and_the_figures_data(run: Run, trace: Path, home
     assert len(list(points)) == len(outcomes) + 3  # of the legend
     assert outcomes[0]["now"]
     assert {o["gestures"] for o in outcomes} == {5}
-    assert {o["thresholds"]["confidence"] for o in outcomes} == {0.6, 0.75, 0.9}
+    assert {o["thresholds"]["confidence"] for o in outcomes} == {0.6, 0.85, 0.9}
 
 
 def test_without_truth_every_start_is_one_too_many(run: Run, trace: Path) -> None:

@@ -95,7 +95,7 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
         ('[mqtt]\nurl = "http://broker"\n', '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"'),
         ('[mqtt]\nbase = "a/#"\n', "part of a topic: no space, no + and no #"),
         ('[debounce]\nhold = "3 parsecs"\n', 'write a number and a unit, as in "300ms"'),
-        ("[debounce]\nkeep = 0.9\n", r"keep (0.9) must not be above confidence (0.75)"),
+        ("[debounce]\nkeep = 0.9\n", r"keep (0.9) must not be above confidence (0.85)"),
     ],
 )
 def test_what_was_expected_is_said_in_words(tmp_path: Path, text: str, expected: str) -> None:

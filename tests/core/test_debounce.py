@@ -137,15 +137,15 @@ def test_between_keep_and_confidence_nothing_starts_but_what_is_on_stays_on() ->
         ]
 
     assert brief(events(at(0.5, 0, 20))) == []
-    assert brief(events([*at(0.8, 0, 4), *at(0.5, 4, 20)])) == [(0.3, "started", "stop")]
-    assert brief(events([*at(0.8, 0, 4), *at(0.3, 4, 5)])) == [
+    assert brief(events([*at(0.9, 0, 4), *at(0.5, 4, 20)])) == [(0.3, "started", "stop")]
+    assert brief(events([*at(0.9, 0, 4), *at(0.3, 4, 5)])) == [
         (0.3, "started", "stop"),
         (0.8, "ended", "stop"),
     ]
 
 
 def test_a_dip_while_forming_delays_the_start_until_the_score_is_back() -> None:
-    marks = [0.8, 0.8, 0.8, 0.6, 0.6, 0.8]
+    marks = [0.9, 0.9, 0.9, 0.6, 0.6, 0.9]
     steps = [Reading(i / 10, "front", 0, "right", scores("stop", mark)) for i, mark in enumerate(marks)]
     assert brief(events(steps)) == [(0.5, "started", "stop")]
 

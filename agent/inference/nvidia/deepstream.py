@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.core.thresholds import Thresholds
 from agent.errors import ModelError
 from agent.inference.bodies.skeleton import FIELDS, HEATMAPS, JOINTS, LIMBS
 from agent.inference.files.disk import write_whole
@@ -77,7 +78,7 @@ def gesture_configuration(manifest: Manifest, network: bytes) -> str:
             "batch-size": str(manifest.input.batch or BATCH),
             "network-type": str(CLASSIFIER),
             "classifier-type": "gesture",
-            "classifier-threshold": "0.75",
+            "classifier-threshold": str(Thresholds().confidence),
             "process-mode": str(OBJECTS),
             "operate-on-gie-id": str(BODY_ID),
             "operate-on-class-ids": str(HAND_CLASS),
