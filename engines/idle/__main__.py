@@ -84,7 +84,7 @@ def _film(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         type=_size,
-        default="640x480",
+        default="1280x720",
         help="px of the pictures, 4:3 or wider (default: %(default)s)",
     )
 

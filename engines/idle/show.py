@@ -64,21 +64,25 @@ def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start]
         for start in (s for s in found if s.part == part):
             frame = min(round(start.at * film.fps), len(scene.times) - 1)
             ((_, image),) = scene.frames(painter, range(frame, frame + 1))
-            small = _around(image, start.x_share * film.size[0], start.y_share * film.size[1])
+            small = _around(image, start.x_share, start.y_share)
             for row, text in enumerate(
                 (f"{part} {start.at:.1f} {start.activity}", f"{start.gesture} {start.score:.2f}")
             ):
                 cv2.putText(small, text, (4, 14 + 15 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 255, 255), 1)
             pictures.append(small)
     if pictures:
-        blank = [np.zeros_like(pictures[0])] * (-len(pictures) % 8)
-        cv2.imwrite(str(out), _grid(pictures + blank, 8))
+        columns = min(len(pictures), 8)
+        blank = [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+        cv2.imwrite(str(out), _grid(pictures + blank, columns))
         print(f"{out}: {len(pictures)} starts")
 
 
-def _around(image: Array, x: float, y: float, reach: int = 75, side: int = 200) -> Array:
+def _around(image: Array, x_share: float, y_share: float, side: int = 200) -> Array:
+    """A third of the picture's height, at a place in it."""
+    height, width = image.shape[:2]
+    reach = height // 6
     padded = cv2.copyMakeBorder(image, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
-    left, top = round(x), round(y)
+    left, top = round(x_share * width), round(y_share * height)
     cut = padded[top : top + 2 * reach, left : left + 2 * reach]
     return np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_CUBIC))
 
