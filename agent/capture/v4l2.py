@@ -60,7 +60,10 @@ class V4l2Camera(LiveSource):
         if small.fps <= large.fps:
             self._granted(capture, wanted)
             return
-        log.warning("camera_too_slow_at_size", camera=self._camera, gives=str(large), takes=str(small))
+        fix = f"fps = {large.fps:g} keeps the larger pictures"
+        log.warning(
+            "camera_too_slow_at_size", camera=self._camera, gives=str(large), takes=str(small), fix=fix
+        )
 
     def _granted(self, capture: cv2.VideoCapture, size: tuple[int, int]) -> Granted:
         capture.set(cv2.CAP_PROP_FOURCC, MJPG)  # first: it decides which sizes there are

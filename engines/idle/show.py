@@ -57,7 +57,10 @@ def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
 
 def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start], out: Path) -> None:
     """The hand at the moment of each start, side by side; `films` by part, of one size."""
-    painter, pictures = Painter(*next(iter(films.values())).size), []
+    if not found:
+        print("no starts, so no picture")
+        return
+    painter, pictures = Painter(*films[found[0].part].size), []
     for part in sorted({start.part for start in found}):
         film = films[part]
         scene = Scene(cast, kind, part, film)
@@ -70,11 +73,10 @@ def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start]
             ):
                 cv2.putText(small, text, (4, 14 + 15 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 255, 255), 1)
             pictures.append(small)
-    if pictures:
-        columns = min(len(pictures), 8)
-        blank = [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
-        cv2.imwrite(str(out), _grid(pictures + blank, columns))
-        print(f"{out}: {len(pictures)} starts")
+    columns = min(len(pictures), 8)
+    blank = [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+    cv2.imwrite(str(out), _grid(pictures + blank, columns))
+    print(f"{out}: {len(pictures)} starts")
 
 
 def _around(image: Array, x_share: float, y_share: float, side: int = 200) -> Array:

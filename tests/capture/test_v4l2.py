@@ -67,11 +67,8 @@ def test_one_that_is_slow_at_that_size_is_asked_for_a_smaller_one_and_that_is_to
     with capture_logs() as logs:
         assert opened(monkeypatch, {YUYV: RAW}) == Granted(640, 480, 30)
     [told] = [entry for entry in logs if entry["event"] == "camera_too_slow_at_size"]
-    assert (told["camera"], told["gives"], told["takes"]) == (
-        "front",
-        "1280x720 at 10/s",
-        "640x480 at 30/s",
-    )
+    assert (told["gives"], told["takes"]) == ("1280x720 at 10/s", "640x480 at 30/s")
+    assert (told["camera"], told["fix"]) == ("front", "fps = 10 keeps the larger pictures")
 
 
 def test_whoever_wants_few_pictures_gets_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
