@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agent.core.types import Box, SeenHand
 from agent.inference.crops import points_in_picture
+from engines.idle.scene import Film
 from engines.idle.script import Beat
 from engines.training.hands.living import DISSOLVING_S, INPUT, Truth, in_crop, picture_of
 
@@ -22,6 +23,7 @@ class Stage:
     """A scene of one person: the right hand's palm is at the middle, the left one's at the left edge."""
 
     def __init__(self, shown: str = "", gestures: tuple[Beat, ...] = ()) -> None:
+        self.film = Film(seconds=4)
         self.times = np.arange(40) / 10
         self.actors = ["somebody"]
         self.scripts = [self]
