@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from agent.core.duration import format_duration, parse_duration
+from agent.core.thresholds import Thresholds
 
 AS_WRITTEN = "as written"  # validation context of files and environment: durations need a unit there
 
@@ -194,18 +195,21 @@ class RestSettings(Model):
     after: Duration = 5.0
 
 
+_USUAL = Thresholds()
+
+
 class DebounceSettings(Model):
     """From probabilities to events."""
 
     smoothing: Duration = 0.15
-    confidence: Share = 0.85
-    keep: Share = 0.4
-    hold: Duration = 0.3
-    release: Duration = 0.35
-    cooldown: Duration = 0.5
-    raised: Raised = 0.5
-    lean: Lean = 60.0
-    at_face: bool = False
+    confidence: Share = _USUAL.confidence
+    keep: Share = _USUAL.keep
+    hold: Duration = _USUAL.hold_s
+    release: Duration = _USUAL.release_s
+    cooldown: Duration = _USUAL.cooldown_s
+    raised: Raised = _USUAL.raised
+    lean: Lean = _USUAL.lean
+    at_face: bool = _USUAL.at_face
     max_age: Duration = 5.0
 
     @model_validator(mode="after")

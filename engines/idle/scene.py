@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +70,8 @@ class Scene:
             raise SystemExit(f"{cast}: no cast here; make it first: python -m engines.idle.cast --out {cast}")
         rng = np.random.default_rng((seed, {"idle": 1, "gestures": 2}[kind]))
         self.kind, self.seed, self.film = kind, seed, film
-        self._plate, self.camera, light = _room(rooms[rng.integers(len(rooms))], mirrored=rng.random() < 0.5)
+        room = rooms[rng.integers(len(rooms))]
+        self._plate, self.camera, light = _room(room, mirrored=rng.random() < 0.5, size=film.size)
         self.seated = bool(rng.random() < 0.5)
         count = 2 if rng.random() < 0.3 else 1
         chosen = rng.choice(len(people), count, replace=False)
@@ -81,7 +82,7 @@ class Scene:
         ]
         if not self.seated:
             for actor in self.actors:
-                _step_back(actor, self.camera)
+                _step_back(actor, self.project)
         plan = life.idle if kind == "idle" else life.gesturing
         self.scripts: list[Script] = [
             (plan if i == 0 else life.idle)(actor.measures, film.seconds, 1000 * seed + i)
@@ -100,8 +101,6 @@ class Scene:
         ]
         self._furniture = _table(rng, base_y) if self.seated else []
         self._meshes = [actor.mesh(dressed(rng)) for actor in self.actors]
-        self._plate, wider = widened(self._plate, film.size)
-        self.camera = self.camera.wider(wider)
 
     @property
     def times(self) -> Array:
@@ -175,13 +174,14 @@ def _of_sheet(axes: Array) -> Array:
     return np.stack([along, np.cross(side, along), side], axis=1)[:, [0, 2, 1]]
 
 
-def _room(facts: Path, *, mirrored: bool) -> tuple[Array, Camera, float]:
+def _room(facts: Path, *, mirrored: bool, size: tuple[int, int]) -> tuple[Array, Camera, float]:
     room = json.loads(facts.read_text())
     plate = cv2.imread(str(facts.with_suffix(".png")))[..., ::-1]
     sign = -1 if mirrored else 1
     plate = plate[:, ::-1] if mirrored else plate
     at, looks_at = ((sign * p[0], p[1], p[2]) for p in (room["at"], room["looks_at"]))
-    return plate, Camera(at, looks_at, room["degrees"]), float(room["light"])
+    wide, times = widened(plate, size)
+    return wide, Camera(at, looks_at, room["degrees"]).wider(times), float(room["light"])
 
 
 def widened(plate: Array, size: tuple[int, int]) -> tuple[Array, float]:
@@ -204,10 +204,9 @@ def _places(rng: np.random.Generator, count: int, base_y: float) -> list[tuple[f
     return [(float(k * apart), float(base_y + rng.uniform(-0.05, 0.15))) for k in order]
 
 
-def _step_back(actor: Actor, camera: Camera) -> None:
+def _step_back(actor: Actor, project: Callable[[Array], Array]) -> None:
     """Whoever is too near for the camera to see the face stands farther away."""
-    aspect = SIZE[0] / SIZE[1]
-    while camera.project(actor.crown[None], aspect)[0, 1] < CROWN_SHARE and actor.at[1] < FARTHEST_M:
+    while project(actor.crown[None])[0, 1] < CROWN_SHARE and actor.at[1] < FARTHEST_M:
         actor.at = (actor.at[0], actor.at[1] + 0.05)
 
 

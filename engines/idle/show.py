@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,17 +57,18 @@ def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
 
 
 def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start], out: Path) -> None:
-    """The hand at the moment of each start, side by side; `films` by part, of one size."""
+    """The hand at the moment of each start, side by side; `films` by part."""
     if not found:
         print("no starts, so no picture")
         return
-    painter, pictures = Painter(*films[found[0].part].size), []
+    painter_of = cache(lambda size: Painter(*size))
+    pictures = []
     for part in sorted({start.part for start in found}):
         film = films[part]
         scene = Scene(cast, kind, part, film)
         for start in (s for s in found if s.part == part):
             frame = min(round(start.at * film.fps), len(scene.times) - 1)
-            ((_, image),) = scene.frames(painter, range(frame, frame + 1))
+            ((_, image),) = scene.frames(painter_of(film.size), range(frame, frame + 1))
             small = _around(image, start.x_share, start.y_share)
             for row, text in enumerate(
                 (f"{part} {start.at:.1f} {start.activity}", f"{start.gesture} {start.score:.2f}")
