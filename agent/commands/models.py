@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-_MADE = {"wheel", "join"}
+_MADE = {"wheel", "join", "ensemble"}
 _STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "broken": "fail"}
 
 

@@ -178,7 +178,7 @@ class RecognitionSettings(Model):
     backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
     pose: Literal["blazepose", "bodyposenet"] = "blazepose"
     proposal: Literal["pose", "palm", "both", "arm"] = "both"
-    gestures: str = "gesturenet-landmark"
+    gestures: str = "gesturenet-ensemble"
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     people: Annotated[int, Field(ge=1, le=16)] = 2
     look_around: Duration = 0.5

@@ -62,6 +62,16 @@ class JoinSource(_Model):
     sha256: Sha256  # of the head
 
 
+class EnsembleSource(_Model):
+    """Two gesture engines with the same labels whose probabilities are averaged, as logarithms."""
+
+    kind: Literal["ensemble"]
+    first: str  # its inputs and its other outputs are those of the ensemble
+    second: str  # reads an upright crop, cut from the first's
+    weight: Annotated[float, Field(gt=0, lt=1)]  # of the second's word; the first's is what is left
+    auto_exposure: bool = False  # the second's picture is brightened where it is dark
+
+
 class ImportSource(_Model):
     """A file that the user has to bring, because its owner does not let us ship it."""
 
@@ -79,7 +89,8 @@ class NgcSource(_Model):
 
 
 Source = Annotated[
-    FileSource | WheelSource | JoinSource | ImportSource | NgcSource, Field(discriminator="kind")
+    FileSource | WheelSource | JoinSource | EnsembleSource | ImportSource | NgcSource,
+    Field(discriminator="kind"),
 ]
 
 

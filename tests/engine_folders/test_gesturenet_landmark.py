@@ -76,13 +76,15 @@ def test_a_hand_and_its_mirror_image_mean_the_same(head: onnxruntime.InferenceSe
     )
 
 
-@pytest.fixture(scope="module")
-def eyes(cache_dir: Path) -> Perception:
+@pytest.fixture(scope="module", params=["gesturenet-landmark", "gesturenet-ensemble"])
+def eyes(request: pytest.FixtureRequest, cache_dir: Path) -> Perception:
+    """The head alone, and with the second opinion that it has by default."""
+    name: str = request.param
     try:
-        fetch(["gesturenet-landmark"], cache_dir)
+        fetch([name], cache_dir)
     except ModelError as exc:
-        pytest.skip(f"gesturenet-landmark cannot be made here: {exc}")
-    return build_perception(RecognitionSettings(gestures="gesturenet-landmark", proposal="palm"), cache_dir)
+        pytest.skip(f"{name} cannot be made here: {exc}")
+    return build_perception(RecognitionSettings(gestures=name, proposal="palm"), cache_dir)
 
 
 def test_the_desk_which_it_never_saw_is_read_right(eyes: Perception, shared_data: Path) -> None:

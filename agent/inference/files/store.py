@@ -11,6 +11,7 @@ from typing import Any, Literal
 from agent.errors import ModelError
 from agent.inference.files.disk import receipt_of
 from agent.inference.manifest import (
+    EnsembleSource,
     FileSource,
     ImportSource,
     JoinSource,
@@ -20,7 +21,7 @@ from agent.inference.manifest import (
     load_manifest,
 )
 
-RECIPE = 2  # raise it when converter, exposure or join make something else: every cached file is remade
+RECIPE = 2  # raise it when what makes a file makes something else: every cached file is remade
 MAKE = "run `gesture-agent models fetch`"
 
 
@@ -113,6 +114,10 @@ def recipe_of(manifest: Manifest, engines: Path | None) -> str:
     if isinstance(source, JoinSource):
         parts += [manifest.input.model_dump(), manifest.output.model_dump()]
         parts.append(recipe_of(load_manifest(source.base, engines), engines))
+    if isinstance(source, EnsembleSource):
+        for member in (load_manifest(name, engines) for name in (source.first, source.second)):
+            parts += [member.input.model_dump(), member.crop.model_dump(), member.output.model_dump()]
+            parts.append(recipe_of(member, engines))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

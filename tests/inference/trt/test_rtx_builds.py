@@ -30,6 +30,7 @@ NETWORKS = (
     "hand-landmark",
     "gesturenet",
     "gesturenet-landmark",
+    "gesturenet-ensemble",
 )
 
 

@@ -1,0 +1,152 @@
+"""Make one network of two that name gestures: their probabilities are averaged, as logarithms.
+
+One reads joints, the other pixels, and they err in different places. The second's picture is cut out of the
+first's inside the network, so whoever runs it cuts a hand once, and every engine does the same.
+"""
+
+from __future__ import annotations
+
+from string import Template
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, parser
+
+from agent.errors import ModelError
+from agent.inference.files.exposure import with_auto_exposure
+from agent.inference.files.wire import in_order, named, wired
+from agent.inference.manifest import EnsembleSource, Manifest
+
+OPSET, IR = 17, 8
+LEAST = 1e-6  # probability: below it half precision knows none, and the logarithm needs one
+
+# A place in the second's upright picture, -1 to 1, is turned and scaled into the first's. The nearest pixel
+# does: probabilities differ by 0.001, and on a CPU bilinear sampling takes as long as the second network.
+_VIEW = Template("""
+<ir_version: $ir, opset_import: ["": $opset]>
+view (float[N,3,$first_height,$first_width] picture, float[N,1] angle)
+  => (float[N,3,$height,$width] seen)
+<float ratio = {$ratio}, float gain = {$gain}, float lift = {$lift},
+ int64[3] as_turn = {-1, 2, 2}, int64[4] as_grid = {0, $height, $width, 2}>
+{
+  cos = Cos(angle)
+  sin = Sin(angle)
+  along = Mul(cos, ratio)
+  across = Mul(sin, ratio)
+  back = Neg(across)
+  row = Concat <axis = 1> (along, back, across, along)
+  turn = Reshape(row, as_turn)
+  where = MatMul(places, turn)
+  grid = Reshape(where, as_grid)
+  cut = GridSample <mode = "nearest", padding_mode = "border", align_corners = 0> (picture, grid)
+  gained = Mul(cut, gain)
+  seen = Add(gained, lift)
+}
+""")
+
+_MEAN = Template("""
+<ir_version: $ir, opset_import: ["": $opset]>
+mean (float[N,$labels] first, float[N,$labels] second) => (float[N,$labels] both)
+<float least = {$least}, float first_share = {$first_share}, float second_share = {$second_share}>
+{
+  first_above = Max(first, least)
+  first_log = Log(first_above)
+  first_part = Mul(first_log, first_share)
+  second_above = Max(second, least)
+  second_log = Log(second_above)
+  second_part = Mul(second_log, second_share)
+  logits = Add(first_part, second_part)
+  both = Softmax <axis = 1> (logits)
+}
+""")
+
+
+def ensemble(
+    networks: tuple[bytes, bytes],
+    members: tuple[Manifest, Manifest],
+    manifest: Manifest,
+    source: EnsembleSource,
+) -> bytes:
+    """ONNX in, ONNX out: inputs and outputs of the first, but for `scores`, which both make.
+
+    Raises `ModelError` where the manifests do not go together.
+    """
+    _check(members, manifest)
+    first, second = (in_order(onnx.load_from_string(network)) for network in networks)
+    spec, other = members[0].input, members[1].input
+    if source.auto_exposure:
+        second = with_auto_exposure(second, other)
+    parts = {
+        "first": first,
+        "view": _view(*members),
+        "second": second,
+        "mean": _mean(len(manifest.labels), source),
+    }
+    scores = str(manifest.output.scores)
+    outputs = [name for name in manifest.output.model_dump().values() if name]
+    inputs = [spec.name, str(spec.angle)]
+    wires = [
+        *((name, f"first/{name}") for name in inputs),
+        (spec.name, "view/picture"),
+        (str(spec.angle), "view/angle"),
+        ("view/seen", f"second/{other.name}"),
+        (f"first/{members[0].output.scores}", "mean/first"),
+        (f"second/{members[1].output.scores}", "mean/second"),
+        *((f"first/{name}" if name != scores else "mean/both", name) for name in outputs),
+    ]
+    shapes = {value.name: value for value in (*first.graph.input, *first.graph.output)}
+    return wired(
+        manifest.name,
+        parts,
+        wires,
+        [named(name, shapes[name]) for name in inputs],
+        [named(name, shapes[name]) for name in outputs],
+    )
+
+
+def _check(members: tuple[Manifest, Manifest], manifest: Manifest) -> None:
+    first, second = members
+    same = ("task", "labels", "input", "crop", "output")
+    if unlike := [key for key in same if getattr(manifest, key) != getattr(first, key)]:
+        raise ModelError(
+            f"{manifest.name}: {', '.join(unlike)} differ from those of {first.name}; make them the same"
+        )
+    if second.labels != first.labels:
+        raise ModelError(
+            f"{manifest.name}: {second.name} has the labels {', '.join(second.labels)}, "
+            f"{first.name} {', '.join(first.labels)}; an ensemble wants the same"
+        )
+    turned = first.input.angle is not None and first.crop.rotate
+    if not turned or second.crop.rotate or second.input.angle:
+        raise ModelError(
+            f"{manifest.name}: {first.name} must be cut with fingers up and know the angle, "
+            f"{second.name} must be cut upright and not want it"
+        )
+    for member in members:
+        if member.input.layout != "NCHW" or member.input.color != first.input.color:
+            raise ModelError(f"{manifest.name}: {member.name} is not NCHW {first.input.color}")
+
+
+def _view(first: Manifest, second: Manifest) -> onnx.ModelProto:
+    """What the second one looks at, cut from the first's input; beyond that its edge goes on."""
+    (height, width), (first_height, first_width) = second.input.size, first.input.size
+    gain = second.input.scale / first.input.scale
+    lift = (first.input.offset - second.input.offset) * second.input.scale
+    text = _VIEW.substitute(
+        ir=IR, opset=OPSET, height=height, width=width, first_height=first_height, first_width=first_width,
+        ratio=second.crop.margin / first.crop.margin, gain=gain, lift=lift,
+    )  # fmt: skip
+    model = parser.parse_model(text)
+    x, y = (2 * (np.arange(count) + 0.5) / count - 1 for count in (width, height))
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(1, -1, 2).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(places, "places"))
+    return model
+
+
+def _mean(labels: int, source: EnsembleSource) -> onnx.ModelProto:
+    return parser.parse_model(
+        _MEAN.substitute(
+            ir=IR, opset=OPSET, labels=labels, least=LEAST,
+            first_share=1 - source.weight, second_share=source.weight,
+        )
+    )  # fmt: skip
