@@ -50,6 +50,7 @@ ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "tests" / "data" / "demo.mp4"
 NETWORKS = (
     "pose-detector", "pose-landmark", "palm-detector", "hand-landmark", "gesturenet-landmark", "gesturenet",
+    "gesturenet-ensemble",
 )  # fmt: skip
 OF_HANDS = ("hand-landmark", "gesturenet-landmark", "gesturenet")  # INT8 without pictures of the user's own
 AIM_PER_S, AIM_MS = 5000.0, 4.0  # GestureNet FP16 batch 1; the whole loop at 1280 x 720

@@ -18,7 +18,7 @@ from agent.inference.models import fetch, files_of, locate
 pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the extra triton)")
 from triton_double import TritonDouble
 
-CLASSIFIER = "gesturenet-landmark"
+CLASSIFIER = "gesturenet-ensemble"
 
 
 @pytest.fixture

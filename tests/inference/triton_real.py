@@ -21,7 +21,7 @@ from agent.inference.engine import RemoteEngine, connect_engine, load_engine
 from agent.inference.manifest import load_manifest
 from agent.inference.models import fetch, locate
 
-CLASSIFIER = "gesturenet-landmark"
+CLASSIFIER = "gesturenet-ensemble"
 NETWORKS = (CLASSIFIER, "palm-detector", "pose-detector", "pose-landmark")
 TIMEOUT_S = 10.0  # a shared machine without a GPU may take its time
 

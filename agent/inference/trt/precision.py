@@ -23,6 +23,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from agent.core.types import Floats
 from agent.errors import ModelError
+from agent.inference.files.wire import in_order
 
 Feed = dict[str, Floats]
 
@@ -39,7 +40,7 @@ def in_half(model: bytes, name: str) -> bytes:
             halved = convert_float_to_float16(
                 onnx.load_from_string(in_full(model, name)), keep_io_types=True, op_block_list=list(KEEP_FULL)
             )
-        _sort(halved.graph)
+        halved = in_order(halved)
         onnx.checker.check_model(halved, full_check=True)
     except Exception as exc:  # the library's errors share no base class
         raise ModelError(
@@ -118,21 +119,6 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
     def get_next(self) -> Feed | None:
         return next(self._feeds, None)
-
-
-def _sort(graph: Any) -> None:
-    """Nodes after those that feed them: the converter appends its casts at the end."""
-    known = {value.name for value in (*graph.input, *graph.initializer)} | {""}
-    waiting, ordered = list(graph.node), []
-    while waiting:
-        ready = [node for node in waiting if known.issuperset(node.input)]
-        if not ready:
-            raise ValueError(f"nodes without source: {[node.name for node in waiting][:3]}")
-        ordered += ready
-        known |= {name for node in ready for name in node.output}
-        waiting = [node for node in waiting if not known.issuperset(node.output)]
-    del graph.node[:]
-    graph.node.extend(ordered)
 
 
 def _has(network: Any, kind: int) -> bool:

@@ -14,7 +14,7 @@ from agent.core.types import Floats
 from agent.errors import ModelError
 from agent.inference.engine import load_engine
 from agent.inference.manifest import engines_folder, load_manifest
-from agent.inference.models import locate
+from agent.inference.models import fetch, locate
 from agent.inference.trt import precision
 from agent.inference.trt.calibration import feeds_of, fingerprint
 
@@ -57,6 +57,15 @@ def test_hands_are_read_alike_in_half_precision(cache_dir: Path, tmp_path: Path)
     expected, found = run(full, feed, tmp_path), run(half, feed, tmp_path)
     assert np.abs(found["landmarks"] - expected["landmarks"]).max() < 1.0  # pixels of 224
     assert np.abs(found["presence"] - expected["presence"]).max() < 0.01
+
+
+def test_an_ensemble_of_half_and_full_precision_is_halved_as_a_whole(cache_dir: Path, tmp_path: Path) -> None:
+    fetch(["gesturenet-ensemble"], cache_dir)
+    full = locate("gesturenet-ensemble", cache_dir).read_bytes()
+    feeds = feeds_of(load_manifest("gesturenet-ensemble"), None)[:12]
+    feed = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+    expected, found = (run(model, feed, tmp_path) for model in (full, precision.in_half(full, "net")))
+    assert np.abs(found["activation_18"] - expected["activation_18"]).max() < 0.03
 
 
 def test_a_network_in_half_precision_stays_as_it_is_and_can_be_widened(tmp_path: Path) -> None:
