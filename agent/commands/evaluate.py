@@ -42,7 +42,9 @@ def evaluate(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write a page with the confusion matrix and the mistakes.", metavar="DIR"),
+        typer.Option(
+            help="Write a page with the confusion matrix, the reliability and the mistakes.", metavar="DIR"
+        ),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -54,10 +56,10 @@ def evaluate(
     """
     from rich.console import Console
 
-    from agent.evaluation.judge import by_source, sum_up
     from agent.evaluation.judge import evaluate as verdicts_of
     from agent.evaluation.photographs import read_photographs
     from agent.evaluation.report import write_report
+    from agent.evaluation.result import Evaluation
     from agent.evaluation.show import as_json as jsoned
     from agent.evaluation.show import show
     from agent.inference.build import build_perception
@@ -72,15 +74,19 @@ def evaluate(
     with _progress(len(photographs)) as step:
         verdicts = list(verdicts_of(photographs, eyes, stage.value, step))
     eyes.close()
-    figures, sources = sum_up(verdicts, eyes.labels), by_source(verdicts, eyes.labels)
+    result = Evaluation(
+        model=settings.recognition.gestures,
+        stage=stage.value,
+        labels=eyes.labels,
+        confidence=settings.debounce.confidence,
+        verdicts=verdicts,
+    )
     if as_json:
-        echo_json(jsoned(figures, sources, verdicts, settings.recognition.gestures, stage.value))
+        echo_json(jsoned(result))
     else:
-        show(Console(), figures, sources, sum(not v.readable for v in verdicts))
+        show(Console(), result)
     if report is not None:
-        title = f"{settings.recognition.gestures}, {stage.value}"
-        page = write_report(report, title, figures, sources, verdicts)
-        typer.echo(f"report: {page}", err=True)
+        typer.echo(f"report: {write_report(report, result)}", err=True)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from agent.core.types import NO_GESTURE, Box, Image, SeenHand
-from agent.evaluation.metrics import Figures, figures
 from agent.evaluation.photographs import Photograph
 
 Stage = Literal["crop", "pipeline"]
@@ -81,16 +80,3 @@ def evaluate(
     for photograph in photographs:
         yield judge(photograph, eyes, stage)
         progress()
-
-
-def sum_up(verdicts: Sequence[Verdict], labels: Sequence[str]) -> Figures:
-    """The figures of a set of verdicts; unreadable files are left out."""
-    readable = [v for v in verdicts if v.readable]
-    pairs = [(v.photograph.label, v.predicted) for v in readable]
-    return figures(labels, pairs, found=sum(v.box is not None for v in readable))
-
-
-def by_source(verdicts: Sequence[Verdict], labels: Sequence[str]) -> dict[str, Figures]:
-    """The figures of each source, in name order."""
-    sources = sorted({v.photograph.source for v in verdicts})
-    return {s: sum_up([v for v in verdicts if v.photograph.source == s], labels) for s in sources}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import numpy as np
 from agent.core.types import Image
 from agent.evaluation.judge import Verdict
 from agent.evaluation.metrics import Figures
+from agent.evaluation.pictures import confusion_svg, reliability_svg
+from agent.evaluation.result import Evaluation
+from agent.evaluation.show import in_words
 
-CELL_PX = 64
 THUMB_PX = 168
 WORST = 120  # thumbnails on the page
 
@@ -25,36 +27,7 @@ table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .8re
 th:first-child { text-align: left } tr + tr { border-top: 1px solid #8884 }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(168px, 1fr)); gap: .6rem }
 figure { margin: 0 } figure img { width: 100% } figcaption { font-size: .8rem }
-svg text { font: 13px system-ui, sans-serif; fill: currentColor }
 """
-
-
-def confusion_svg(figures: Figures) -> str:
-    """The confusion matrix: a row a true class, shaded by the share of that row."""
-    labels = [label for label in figures.confusion if any(figures.confusion[label].values())]
-    columns = list(figures.confusion)
-    left, top = 110, 40
-    width, height = left + CELL_PX * len(columns), top + CELL_PX * len(labels)
-    head = f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="confusion matrix">'
-    parts = [head]
-    for x, column in enumerate(columns):
-        parts.append(
-            f'<text x="{left + (x + 0.5) * CELL_PX}" y="28" text-anchor="middle">{escape(column)}</text>'
-        )
-    for y, label in enumerate(labels):
-        row = figures.confusion[label]
-        middle = top + (y + 0.5) * CELL_PX
-        parts.append(f'<text x="{left - 8}" y="{middle + 5}" text-anchor="end">{escape(label)}</text>')
-        for x, column in enumerate(columns):
-            share = row[column] / sum(row.values())
-            colour = "37, 126, 61" if label == column else "190, 50, 40"
-            parts.append(
-                f'<rect x="{left + x * CELL_PX}" y="{top + y * CELL_PX}" width="{CELL_PX - 2}" '
-                f'height="{CELL_PX - 2}" fill="rgba({colour}, {0.06 + 0.84 * share:.2f})"/>'
-                f'<text x="{left + (x + 0.5) * CELL_PX}" y="{middle + 5}" text-anchor="middle">'
-                f"{row[column]}</text>"
-            )
-    return "".join([*parts, "</svg>"])
 
 
 def thumbnail(verdict: Verdict) -> bytes:
@@ -93,14 +66,14 @@ def _source_rows(sources: Mapping[str, Figures]) -> str:
     )
 
 
-def write_report(
-    folder: Path, title: str, figures: Figures, sources: Mapping[str, Figures], verdicts: Sequence[Verdict]
-) -> Path:
+def write_report(folder: Path, result: Evaluation) -> Path:
     """Writes `index.html`, complete in itself, into `folder` and returns its path.
 
-    The page holds small copies of the photographs: keep it as private as they are.
+    The page holds small copies of the photographs: keep it as private as they are. The two diagrams lie
+    beside it once more, `confusion.svg` and `reliability.svg`; they show nobody.
     """
-    wrong = sorted((v for v in verdicts if v.readable and not v.right), key=lambda v: -v.probability)
+    figures, title = result.figures, f"{result.model}, {result.stage}"
+    confusion, reliability = confusion_svg(figures), reliability_svg(result.calibration)
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{escape(title)}</h1>'
@@ -108,12 +81,15 @@ def write_report(
         f"macro-F1 <b>{figures.macro_f1:.3f}</b>, accuracy {figures.accuracy:.3f}.</p>"
         "<table><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>support</th></tr>"
         f"{_class_rows(figures)}</table><h2>Confusion</h2><p>Rows: the truth. Columns: the answer.</p>"
-        f"{confusion_svg(figures)}<h2>By source</h2>"
+        f"{confusion}<h2>Reliability</h2><p>{escape(in_words(result.calibration)).capitalize()}.</p>"
+        f"{reliability}<h2>By source</h2>"
         "<table><tr><th>source</th><th>images</th><th>found</th><th>accuracy</th><th>macro-F1</th></tr>"
-        f"{_source_rows(sources)}</table><h2>The surest mistakes ({len(wrong)} in all)</h2>"
-        f'<div class="sheet">{"".join(_figure(v) for v in wrong[:WORST])}</div>'
+        f"{_source_rows(result.sources)}</table><h2>The surest mistakes ({len(result.mistakes)} in all)</h2>"
+        f'<div class="sheet">{"".join(_figure(v) for v in result.mistakes[:WORST])}</div>'
     )
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "confusion.svg").write_text(confusion, encoding="utf-8")
+    (folder / "reliability.svg").write_text(reliability, encoding="utf-8")
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")
     return path

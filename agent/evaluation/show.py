@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from agent.evaluation.judge import Verdict
+from agent.evaluation.calibration import Calibration
 from agent.evaluation.metrics import Figures
+from agent.evaluation.result import Evaluation
 
 
 def _rounded(value: Any) -> Any:
@@ -18,23 +19,24 @@ def _rounded(value: Any) -> Any:
         return round(value, 4)
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
     return value
 
 
-def as_json(
-    figures: Figures, sources: Mapping[str, Figures], verdicts: Sequence[Verdict], model: str, stage: str
-) -> dict[str, Any]:
+def as_json(result: Evaluation) -> dict[str, Any]:
     """Keys `images`, `found`, `macro_f1`, `per_class.<label>.{precision,recall,f1,support}`, `confusion`.
 
-    Beside them `model`, `stage`, `accuracy`, `unreadable` (files that are no pictures; not judged) and
-    the same figures for each source.
+    Beside them `model`, `stage`, `accuracy`, `calibration.{confidence,passed,mistaken,expected_error,bins}`,
+    `unreadable` (files that are no pictures; not judged) and the same figures for each source.
     """
     return {
-        "model": model,
-        "stage": stage,
-        **_rounded(asdict(figures)),
-        "unreadable": [str(v.photograph.path) for v in verdicts if not v.readable],
-        "sources": {name: _rounded(asdict(f)) for name, f in sources.items()},
+        "model": result.model,
+        "stage": result.stage,
+        **_rounded(asdict(result.figures)),
+        "calibration": _rounded(asdict(result.calibration)),
+        "unreadable": result.unreadable,
+        "sources": {name: _rounded(asdict(f)) for name, f in result.sources.items()},
     }
 
 
@@ -69,15 +71,26 @@ def _source_table(sources: Mapping[str, Figures]) -> Table:
     return table
 
 
-def show(console: Console, figures: Figures, sources: Mapping[str, Figures], unreadable: int) -> None:
-    """The tables, then the one line that counts."""
+def in_words(calibration: Calibration) -> str:
+    """What the threshold lets through, and how far the probabilities can be believed."""
+    return (
+        f"at confidence {calibration.confidence:g} {calibration.passed:.1%} of the gestures pass, and "
+        f"{calibration.mistaken:.1%} of the photographs pass as a gesture that they do not show; "
+        f"probabilities are off by {calibration.expected_error:.3f} (expected calibration error)"
+    )
+
+
+def show(console: Console, result: Evaluation) -> None:
+    """The tables, then the lines that count."""
+    figures = result.figures
     console.print(_class_table(figures))
     console.print(_confusion_table(figures))
-    if len(sources) > 1:
-        console.print(_source_table(sources))
-    if unreadable:
-        console.print(f"{unreadable} files could not be read as pictures and were left out")
+    if len(result.sources) > 1:
+        console.print(_source_table(result.sources))
+    if result.unreadable:
+        console.print(f"{len(result.unreadable)} files could not be read as pictures and were left out")
     console.print(
         f"[bold]macro-F1 {figures.macro_f1:.3f}[/] on {figures.images} photographs; "
         f"a hand was found in {figures.found / max(1, figures.images):.1%}; accuracy {figures.accuracy:.3f}"
     )
+    console.print(in_words(result.calibration))

@@ -1,0 +1,88 @@
+"""The diagrams of a model card as SVG: they stand in a page, and alone, in light and in dark."""
+
+from __future__ import annotations
+
+from html import escape
+
+from agent.evaluation.calibration import Calibration
+from agent.evaluation.metrics import Figures
+
+CELL_PX = 64
+PLOT_PX = 320
+LARGEST_DOT_PX = 14
+RIGHT = "37, 126, 61"
+WRONG = "190, 50, 40"
+STYLE = (
+    "<style>svg{color:#1f2328}text{font:13px system-ui,sans-serif;fill:currentColor}"
+    "@media (prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
+)
+
+
+def _svg(width: float, height: float, name: str, parts: list[str]) -> str:
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{name}">'
+    return "".join([head, STYLE, *parts, "</svg>"])
+
+
+def _text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
+
+
+def confusion_svg(figures: Figures) -> str:
+    """The confusion matrix: a row a true class, shaded by the share of that row."""
+    labels = [label for label in figures.confusion if any(figures.confusion[label].values())]
+    columns = list(figures.confusion)
+    left, top = 110, 40
+    parts = [_text(left + (x + 0.5) * CELL_PX, 28, column) for x, column in enumerate(columns)]
+    for y, label in enumerate(labels):
+        row = figures.confusion[label]
+        baseline = top + (y + 0.5) * CELL_PX + 5
+        parts.append(_text(left - 8, baseline, label, "end"))
+        for x, column in enumerate(columns):
+            share = row[column] / sum(row.values())
+            colour = RIGHT if label == column else WRONG
+            parts.append(
+                f'<rect x="{left + x * CELL_PX}" y="{top + y * CELL_PX}" width="{CELL_PX - 2}" '
+                f'height="{CELL_PX - 2}" fill="rgba({colour}, {0.06 + 0.84 * share:.2f})"/>'
+            )
+            parts.append(_text(left + (x + 0.5) * CELL_PX, baseline, str(row[column])))
+    size = left + CELL_PX * len(columns), top + CELL_PX * len(labels)
+    return _svg(*size, "confusion matrix", parts)
+
+
+def reliability_svg(calibration: Calibration) -> str:
+    """How often answers of a probability are right; a dot's area is the number of photographs.
+
+    On the diagonal a probability means what it says; above it the classifier is too modest. The dashed
+    line is the confidence that a gesture has to reach.
+    """
+    left, top = 64, 16
+
+    def at(probability: float, accuracy: float) -> tuple[float, float]:
+        return left + PLOT_PX * probability, top + PLOT_PX * (1 - accuracy)
+
+    def line(start: tuple[float, float], end: tuple[float, float], opacity: float, more: str = "") -> str:
+        (x1, y1), (x2, y2) = at(*start), at(*end)
+        ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+        return f'<line {ends} stroke="currentColor" stroke-opacity="{opacity}"{more}/>'
+
+    confidence = calibration.confidence
+    parts = [
+        line((0, 0), (1, 1), 0.4),
+        line((confidence, 0), (confidence, 1), 0.6, ' stroke-dasharray="4"'),
+    ]
+    for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        parts.append(line((0, tick), (1, tick), 0.12))
+        parts.append(_text(left - 8, at(0, tick)[1] + 5, f"{tick:g}", "end"))
+        parts.append(_text(at(tick, 0)[0], top + PLOT_PX + 20, f"{tick:g}"))
+    most = max((b.images for b in calibration.bins), default=1)
+    for b in calibration.bins:
+        (x, y), radius = at(b.probability, b.accuracy), max(2.5, LARGEST_DOT_PX * (b.images / most) ** 0.5)
+        parts.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="rgba({RIGHT}, 0.75)">'
+            f"<title>{b.images} photographs said {b.probability:.2f}, {b.accuracy:.2f} right</title></circle>"
+        )
+    x, y = at(0.5, 0.5)
+    parts.append(_text(x, top + PLOT_PX + 42, "probability of the answer"))
+    parts.append(_text(16, y, "share that is right", more=f' transform="rotate(-90 16 {y:g})"'))
+    return _svg(left + PLOT_PX + 24, top + PLOT_PX + 56, "reliability", parts)
