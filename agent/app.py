@@ -13,7 +13,7 @@ import structlog
 from agent.capture.latest import Latest
 from agent.capture.watch import CameraWatch
 from agent.config.folders import make_folders
-from agent.config.mind import build_interpreter
+from agent.config.mind import build_interpreter, not_gestures
 from agent.config.rule_source import RuleSource
 from agent.config.settings import Settings
 from agent.core.rules import Book, World
@@ -72,6 +72,8 @@ class Agent:
         self._status = StatusLine(self._notifier, lambda: self.delivery.trouble)
         self._rules = RuleSource(settings, labels)
         self._mind = build_interpreter(settings, labels, self._rules.load())
+        for doubt in not_gestures(settings.debounce, labels):
+            log.warning("setting_doubtful", problem=f"debounce.{doubt}")
         self._trace = build_ring(settings, labels, folders.state) if settings.trace.enabled else NoRing()
         self._pause = Pause(folders.state)
         self.page = build_page(

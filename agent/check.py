@@ -44,6 +44,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
     cache = cache_folder(settings.agent, environ)
     yield check_backend(settings.recognition)
     yield from check_models(settings.recognition, cache)
+    yield from check_debounce(settings, state_folder(settings.agent, environ), cache)
     yield check_rules(settings, state_folder(settings.agent, environ), cache)
     yield check_folder("state", state_folder(settings.agent, environ))
     yield from check_cameras(settings.camera)
@@ -136,6 +137,18 @@ def labels_of(recognition: RecognitionSettings, state_dir: Path, cache_dir: Path
     except ModelError:
         labels = LABELS
     return taught_labels(state_dir, labels)
+
+
+def check_debounce(settings: Settings, state_dir: Path, cache_dir: Path) -> Iterator[Verdict]:
+    """A warning where `confidence_of` names what the classifier does not know."""
+    from agent.config.mind import not_gestures
+
+    try:
+        labels = labels_of(settings.recognition, state_dir, cache_dir)
+    except ConfigError:  # the check of the rules tells it
+        return
+    if doubts := not_gestures(settings.debounce, labels):
+        yield Verdict("settings", "debounce", "warn", "\n".join(doubts))
 
 
 def check_rules(settings: Settings, state_dir: Path, cache_dir: Path) -> Verdict:

@@ -56,6 +56,7 @@ def evaluate(
     """
     from rich.console import Console
 
+    from agent.core.thresholds import thresholds_of
     from agent.evaluation.judge import evaluate as verdicts_of
     from agent.evaluation.photographs import read_photographs
     from agent.evaluation.report import write_report
@@ -78,7 +79,7 @@ def evaluate(
         model=settings.recognition.gestures,
         stage=stage.value,
         labels=eyes.labels,
-        confidence=settings.debounce.confidence,
+        thresholds=thresholds_of(settings.debounce),
         verdicts=verdicts,
     )
     if as_json:

@@ -13,10 +13,12 @@ import typer
 from agent.commands.options import AsJson, ConfigFile, duration, examples, loaded
 from agent.commands.output import echo_json, echo_table, quiet_logs
 from agent.core.duration import format_duration
+from agent.core.types import NO_GESTURE
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from agent.commands.tune_plot import Plot
+    from agent.core.thresholds import Thresholds
     from agent.core.trace_tune import Outcome, Take
     from agent.service.trace import Trace
 
@@ -24,6 +26,7 @@ EPILOG = examples(
     "gesture-agent tune evening.jsonl        nobody meant a gesture: every start is one too many",
     "gesture-agent tune clip.jsonl --truth clip.json --out trade.svg",
     "gesture-agent tune *.jsonl --truth shown.csv --confidence 0.5,0.6,0.7 --hold 200ms,300ms --all",
+    "gesture-agent tune *.jsonl --of stop --confidence 0.8,0.9,0.95",
 )
 CONFIDENCES = "0.5,0.55,0.6,0.65,0.7,0.75,0.8,0.85,0.9,0.95"
 HOLDS = "200ms,300ms,400ms,500ms,700ms"
@@ -41,6 +44,14 @@ def tune(
         ),
     ] = None,
     confidence: Annotated[str, typer.Option(metavar="LIST", help="Confidences to try.")] = CONFIDENCES,
+    of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GESTURE",
+            help="Try them for this gesture alone, the others as they are.",
+            show_default="for all gestures alike",
+        ),
+    ] = None,
     hold: Annotated[str, typer.Option(metavar="LIST", help="Holds to try.")] = HOLDS,
     release: Annotated[str, typer.Option(metavar="LIST", help="Releases to try.")] = RELEASES,
     raised: Annotated[
@@ -70,7 +81,8 @@ def tune(
 ) -> None:
     """Try other thresholds on recorded traces: what would have been missed, what would have fired by mistake.
 
-    The settings in force come first, marked with X. `keep` stays as far below confidence as it is there.
+    The settings in force come first, marked with X; where gestures ask for a confidence of their own, the
+    lowest and the highest stand there. `keep` stays as far below confidence as it is in the settings.
     """
     from agent.core.thresholds import thresholds_of
     from agent.core.trace_tune import grid, sweep, unbeaten
@@ -85,6 +97,7 @@ def tune(
         _durations(release),
         raised=_numbers(raised, -1, 2, "a height is from -1 to 2; 0 is at the hips, 1 at the shoulders"),
         lean=_numbers(lean, 0, 180, "degrees from 0, upright, to 180, any way"),
+        of=_gesture(of, takes),
     )
     with _progress(len(tried)) as step:
         outcomes = sweep(takes, tried, step)
@@ -93,12 +106,12 @@ def tune(
         echo_json({"outcomes": [_facts(o, best, outcomes[0]) for o in outcomes]})
         return
     shown = outcomes if every else [outcomes[0], *(o for o in best if o is not outcomes[0])]
-    echo_table(_TITLES, [_row(o, best, outcomes[0]) for o in shown])
+    echo_table(_TITLES, [_row(o, best, outcomes[0], of) for o in shown])
     typer.echo(_sum_up(outcomes[0], len(takes)))
-    _show(_plot(outcomes, best), out)
+    _show(_plot(outcomes, best, of), out)
 
 
-def _plot(outcomes: list[Outcome], best: list[Outcome]) -> Plot:
+def _plot(outcomes: list[Outcome], best: list[Outcome], of: str | None) -> Plot:
     """Against misses; where there are none, against what else one pays with: delay, or hold."""
     from agent.commands.tune_plot import Plot, Point
 
@@ -114,7 +127,7 @@ def _plot(outcomes: list[Outcome], best: list[Outcome]) -> Plot:
             x,
             float(o.false + o.wrong),
             "now" if o is now else "best" if o in best else "tried",
-            ", ".join(map(" ".join, zip(_TITLES[1:], _row(o, best, now)[1:], strict=True))),
+            ", ".join(map(" ".join, zip(_TITLES[1:], _row(o, best, now, of)[1:], strict=True))),
         )
         for x, o in zip(xs, outcomes, strict=True)
     ]
@@ -148,11 +161,18 @@ _TITLES = (
 )
 
 
-def _row(o: Outcome, best: list[Outcome], now: Outcome) -> list[str]:
+def _confidence(by: Thresholds, of: str | None) -> str:
+    if of is not None:
+        return f"{by.asks(of):g}"
+    asked = [by.confidence, *dict(by.confidence_of).values()]
+    return f"{min(asked):g}-{max(asked):g}" if min(asked) < max(asked) else f"{by.confidence:g}"
+
+
+def _row(o: Outcome, best: list[Outcome], now: Outcome, of: str | None) -> list[str]:
     by = o.thresholds
     return [
         "X" if o is now else "o" if o in best else ".",
-        f"{by.confidence:g}",
+        _confidence(by, of),
         f"{by.keep:g}",
         format_duration(by.hold_s),
         format_duration(by.release_s),
@@ -168,6 +188,7 @@ def _row(o: Outcome, best: list[Outcome], now: Outcome) -> list[str]:
 
 def _facts(o: Outcome, best: list[Outcome], now: Outcome) -> dict[str, Any]:
     facts = asdict(o)
+    facts["thresholds"]["confidence_of"] = dict(o.thresholds.confidence_of)
     del facts["delays_s"]
     return {
         **facts,
@@ -210,6 +231,13 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Ta
         )
         for trace in opened
     ]
+
+
+def _gesture(name: str | None, takes: list[Take]) -> str | None:
+    known = [label for label in takes[0].labels if label != NO_GESTURE]
+    if name is not None and name not in known:
+        raise typer.BadParameter(f"{name!r}; the trace knows {', '.join(known)}", param_hint="--of")
+    return name
 
 
 def _numbers(text: str, low: float, high: float, expected: str) -> list[float]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
-from agent.config.settings import Settings
+from agent.config.problems import unknown
+from agent.config.settings import DebounceSettings, Settings
 from agent.core.interpreter import Interpreter
 from agent.core.rules import Book
-from agent.core.thresholds import thresholds_of
+from agent.core.thresholds import USUAL_CONFIDENCE_OF, thresholds_of
 from agent.core.trace import Header
+from agent.core.types import NO_GESTURE
 
 
 def build_interpreter(settings: Settings, labels: tuple[str, ...], book: Book) -> Interpreter:
@@ -19,6 +22,13 @@ def build_interpreter(settings: Settings, labels: tuple[str, ...], book: Book) -
         thresholds=thresholds_of(settings.debounce),
         book=book,
     )
+
+
+def not_gestures(debounce: DebounceSettings, labels: Sequence[str]) -> list[str]:
+    """Sentences about names in `confidence_of` that the classifier does not know."""
+    gestures = [label for label in labels if label != NO_GESTURE]
+    wanted = debounce.confidence_of.keys() - USUAL_CONFIDENCE_OF.keys() - set(gestures)
+    return [f"confidence_of: {unknown('gesture', name, gestures)}" for name in sorted(wanted)]
 
 
 def trace_header(settings: Settings, labels: tuple[str, ...], at: float = 0.0) -> Header:

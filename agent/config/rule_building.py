@@ -104,7 +104,9 @@ def _own(base: Thresholds, table: OwnThresholds, **durations: float | None) -> T
     """The thresholds with those that a table sets itself."""
     own = {name: getattr(table, name) for name in OwnThresholds.model_fields} | durations
     mixed = replace(base, **{name: value for name, value in own.items() if value is not None})
-    return replace(mixed, keep=min(base.keep, mixed.confidence))
+    if table.confidence is None:
+        return mixed
+    return replace(mixed, confidence_of=(), keep=min(base.keep, mixed.confidence))
 
 
 def _hand(hand: Hands) -> Hand | None:

@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from agent.core.duration import format_duration, parse_duration
-from agent.core.thresholds import Thresholds
+from agent.core.thresholds import USUAL_CONFIDENCE_OF, Thresholds
+from agent.core.types import NO_GESTURE
 
 AS_WRITTEN = "as written"  # validation context of files and environment: durations need a unit there
 
@@ -203,6 +204,7 @@ class DebounceSettings(Model):
 
     smoothing: Duration = 0.15
     confidence: Share = _USUAL.confidence
+    confidence_of: dict[Id, Share] = USUAL_CONFIDENCE_OF  # by gesture
     keep: Share = _USUAL.keep
     hold: Duration = _USUAL.hold_s
     release: Duration = _USUAL.release_s
@@ -212,10 +214,31 @@ class DebounceSettings(Model):
     at_face: bool = _USUAL.at_face
     max_age: Duration = 5.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_written_holds(cls, written: Any) -> Any:
+        """A `confidence` that somebody wrote is for every gesture that they name no other for."""
+        if not isinstance(written, dict):
+            return written
+        usual = {} if "confidence" in written else USUAL_CONFIDENCE_OF
+        own = written.get("confidence_of", {})
+        return {**written, "confidence_of": {**usual, **own}} if isinstance(own, dict) else written
+
+    @field_validator("confidence_of")
+    @classmethod
+    def _is_about_gestures(cls, of: dict[str, float]) -> dict[str, float]:
+        if NO_GESTURE in of:
+            raise ValueError(f"{NO_GESTURE} stands for no gesture and never begins")
+        return of
+
     @model_validator(mode="after")
     def _hysteresis_is_ordered(self) -> DebounceSettings:
         if self.keep > self.confidence:
             raise ValueError(f"keep ({self.keep}) must not be above confidence ({self.confidence})")
+        for gesture, asked in self.confidence_of.items():
+            if self.keep > asked:
+                above = f"keep ({self.keep}) must not be above the confidence of {gesture} ({asked})"
+                raise ValueError(f"{above}; confidence_of sets that")
         return self
 
 

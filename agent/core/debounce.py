@@ -126,6 +126,7 @@ class Debouncer:
         self.thresholds = thresholds
         self._labels = tuple(labels)
         self._gestures = [i for i, label in enumerate(self._labels) if label != NO_GESTURE]
+        self._asked = [thresholds.asks(label) for label in self._labels]
         self._hands: dict[tuple[str, int, str], _HandState] = {}
 
     def feed(self, reading: Reading) -> list[GestureEvent]:
@@ -243,8 +244,8 @@ class Debouncer:
         return held and begins and self._cooldown_left(state, new.label) <= EPSILON_S
 
     def _begins(self, label: int, score: float, reading: Reading) -> bool:
-        limits = self.thresholds
-        return score >= limits.confidence and in_the_way(reading.bearing, self._labels[label], limits) is None
+        sure = score >= self._asked[label]
+        return sure and in_the_way(reading.bearing, self._labels[label], self.thresholds) is None
 
     def _progress(self, state: _HandState, new: _Span) -> float:
         limits = self.thresholds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -10,6 +11,9 @@ from agent.core.types import Bearing
 HowHeld: TypeAlias = Literal["raised", "lean", "at_face"]  # thresholds that a hand's bearing must meet
 
 UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
+
+USUAL_CONFIDENCE_OF = {"thumbs_up": 0.65, "fist": 0.65, "stop": 0.9, "two": 0.65}
+"""What idle hands hardly ever do may be less sure; a hand that talks is open like that of `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,11 @@ class Thresholds:
     raised: float = 0.5  # nor does any while its hand is lower: 0 at the hips, 1 at the shoulders
     lean: float = 60.0  # nor one of `UPRIGHT` while its hand points farther from upright, degrees
     at_face: bool = False  # nor any while its hand, closed, is at the face; True: it does
+    confidence_of: tuple[tuple[str, float], ...] = ()  # gestures that ask for another one, in name order
+
+    def asks(self, gesture: str) -> float:
+        """The confidence at which this gesture begins to form."""
+        return dict(self.confidence_of).get(gesture, self.confidence)
 
 
 class Debounce(Protocol):
@@ -45,6 +54,8 @@ class Debounce(Protocol):
     def lean(self) -> float: ...  # noqa: D102
     @property
     def at_face(self) -> bool: ...  # noqa: D102
+    @property
+    def confidence_of(self) -> Mapping[str, float]: ...  # noqa: D102
 
 
 def thresholds_of(settings: Debounce) -> Thresholds:
@@ -58,6 +69,7 @@ def thresholds_of(settings: Debounce) -> Thresholds:
         settings.raised,
         settings.lean,
         settings.at_face,
+        tuple(sorted(settings.confidence_of.items())),
     )
 
 

@@ -104,12 +104,18 @@ def read_header(line: str) -> Header:
             at=float(data["at"]),
             labels=tuple(map(str, data["labels"])),
             smoothing_s=float(data["smoothing_s"]),
-            thresholds=Thresholds(**data["thresholds"]),
+            thresholds=_thresholds(data["thresholds"]),
             settings=str(data["settings"]),
             started=None if data["started"] is None else str(data["started"]),
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise ValueError(f"the header lacks or garbles {exc}") from exc
+
+
+def _thresholds(data: dict[str, Any]) -> Thresholds:
+    """Traces of before gestures could ask for a confidence of their own have none."""
+    of = tuple((str(gesture), float(asked)) for gesture, asked in data.get("confidence_of", ()))
+    return Thresholds(**{**data, "confidence_of": of})
 
 
 class Decoder:

@@ -169,21 +169,32 @@ def grid(
     *,
     raised: Iterable[float] = (),
     lean: Iterable[float] = (),
+    of: str | None = None,
 ) -> list[Thresholds]:
-    """Every combination, the base first. `keep` stays as far below confidence as it is in the base.
+    """Every combination, the base first.
 
-    `raised` and `lean` are those of the base where nothing else is to be tried.
+    A confidence is tried for all gestures alike, `keep` as far below it as in the base, or for the gesture
+    `of` alone, and all else as in the base. `raised` and `lean` are those of the base where nothing else is
+    to be tried.
     """
-    below = base.confidence - base.keep
+    sure = [_alike(base, c) if of is None else _only(base, of, c) for c in confidences]
     found = [
-        replace(
-            base, confidence=c, keep=max(0.0, round(c - below, 6)), hold_s=h, release_s=r, raised=up, lean=way
-        )
-        for c, h, r, up, way in itertools.product(
-            confidences, holds_s, releases_s, list(raised) or [base.raised], list(lean) or [base.lean]
+        replace(one, hold_s=h, release_s=r, raised=up, lean=way)
+        for one, h, r, up, way in itertools.product(
+            sure, holds_s, releases_s, list(raised) or [base.raised], list(lean) or [base.lean]
         )
     ]
     return list(dict.fromkeys([base, *found]))
+
+
+def _alike(base: Thresholds, confidence: float) -> Thresholds:
+    keep = max(0.0, round(confidence - (base.confidence - base.keep), 6))
+    return replace(base, confidence=confidence, confidence_of=(), keep=keep)
+
+
+def _only(base: Thresholds, gesture: str, confidence: float) -> Thresholds:
+    of = {**dict(base.confidence_of), gesture: confidence}
+    return replace(base, confidence_of=tuple(sorted(of.items())), keep=min(base.keep, confidence))
 
 
 def sweep(

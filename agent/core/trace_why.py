@@ -207,8 +207,8 @@ def _of_forming(
     held = standing.at - standing.forming_since
     left = dict(standing.cooling).get(forming, 0.0)
     text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
-    if score < by.confidence:
-        text += f", but {score:.2f} was under confidence {by.confidence:g} at this moment"
+    if score < (asked := by.asks(forming)):
+        text += f", but {score:.2f} was under confidence {asked:g} at this moment"
     elif why := _held_wrongly(smoothed, forming, by):
         text += f", but {why}"
     if left:
@@ -220,11 +220,10 @@ def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> s
     gestures = [label for label in labels if label != NO_GESTURE]
     best = max(gestures, key=lambda label: _score(smoothed, label, labels))
     score = _score(smoothed, best, labels)
-    if score >= by.confidence and (why := _held_wrongly(smoothed, best, by)):
+    asked = by.asks(best)
+    if score >= asked and (why := _held_wrongly(smoothed, best, by)):
         return f"nothing formed: {best} had {score:.2f}, but {why}"
-    return (
-        f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {by.confidence:g}"
-    )
+    return f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {asked:g}"
 
 
 def _held_wrongly(reading: Reading, gesture: str, by: Thresholds) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.core.thresholds import Thresholds
 from agent.core.types import NO_GESTURE
 from agent.evaluation.judge import Verdict
 
 BINS = 10  # of equal width
+NEVER = 2.0  # no probability is as high
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,9 @@ class Bin:
 class Calibration:
     """How far probabilities can be believed. Shares are 0..1; without a denominator they are 0."""
 
-    confidence: float  # the threshold that `passed` and `mistaken` are about
+    confidence: dict[str, float]  # gesture -> the threshold that `passed` and `mistaken` are about
     passed: float  # share of the pictures of a gesture that reach it under the right name
-    mistaken: float  # share of all pictures that reach it as a gesture which they do not show
+    mistaken: float  # share of all pictures that reach that of a gesture which they do not show
     expected_error: float  # mean distance of probability and accuracy (expected calibration error, ECE)
     bins: tuple[Bin, ...]  # those that hold an answer, upwards
 
@@ -39,7 +41,7 @@ def _bin(verdicts: Sequence[Verdict]) -> Bin:
     )
 
 
-def calibrate(verdicts: Sequence[Verdict], confidence: float) -> Calibration:
+def calibrate(verdicts: Sequence[Verdict], labels: Sequence[str], thresholds: Thresholds) -> Calibration:
     """What readable verdicts say of their own probabilities.
 
     Pictures in which no hand was found have no probability: they are in no bin, and never pass.
@@ -51,7 +53,8 @@ def calibrate(verdicts: Sequence[Verdict], confidence: float) -> Calibration:
         _bin([v for v, place in zip(answers, places, strict=True) if place == number])
         for number in sorted(set(places))
     )
-    passing = [v for v in answers if v.predicted != NO_GESTURE and v.probability >= confidence]
+    confidence = {label: thresholds.asks(label) for label in labels if label != NO_GESTURE}
+    passing = [v for v in answers if v.probability >= confidence.get(v.predicted, NEVER)]
     gestures = sum(v.photograph.label != NO_GESTURE for v in verdicts)
     return Calibration(
         confidence=confidence,

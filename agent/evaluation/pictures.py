@@ -10,6 +10,7 @@ from agent.evaluation.metrics import Figures
 CELL_PX = 64
 PLOT_PX = 320
 LARGEST_DOT_PX = 14
+DASHED = ' stroke-dasharray="4"'
 RIGHT = "37, 126, 61"
 WRONG = "190, 50, 40"
 STYLE = (
@@ -53,8 +54,8 @@ def confusion_svg(figures: Figures) -> str:
 def reliability_svg(calibration: Calibration) -> str:
     """How often answers of a probability are right; a dot's area is the number of photographs.
 
-    On the diagonal a probability means what it says; above it the classifier is too modest. The dashed
-    line is the confidence that a gesture has to reach.
+    On the diagonal a probability means what it says; above it the classifier is too modest. Dashed
+    lines: the confidence that gestures have to reach.
     """
     left, top = 64, 16
 
@@ -66,10 +67,12 @@ def reliability_svg(calibration: Calibration) -> str:
         ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
         return f'<line {ends} stroke="currentColor" stroke-opacity="{opacity}"{more}/>'
 
-    confidence = calibration.confidence
     parts = [
         line((0, 0), (1, 1), 0.4),
-        line((confidence, 0), (confidence, 1), 0.6, ' stroke-dasharray="4"'),
+        *(
+            line((asked, 0), (asked, 1), 0.6, DASHED)
+            for asked in sorted(set(calibration.confidence.values()))
+        ),
     ]
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         parts.append(line((0, tick), (1, tick), 0.12))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import Calibration, calibrate
 from agent.evaluation.judge import Stage, Verdict
 from agent.evaluation.metrics import Figures, figures
@@ -18,7 +19,7 @@ class Evaluation:
     model: str
     stage: Stage
     labels: tuple[str, ...]
-    confidence: float  # what a gesture has to reach, 0..1
+    thresholds: Thresholds  # of them, the confidence that a gesture has to reach
     verdicts: Sequence[Verdict]
 
     @cached_property
@@ -45,7 +46,7 @@ class Evaluation:
     @cached_property
     def calibration(self) -> Calibration:
         """Of all photographs together."""
-        return calibrate(self.readable, self.confidence)
+        return calibrate(self.readable, self.labels, self.thresholds)
 
     @cached_property
     def mistakes(self) -> list[Verdict]:

@@ -73,8 +73,11 @@ def _source_table(sources: Mapping[str, Figures]) -> Table:
 
 def in_words(calibration: Calibration) -> str:
     """What the threshold lets through, and how far the probabilities can be believed."""
+    asked = set(calibration.confidence.values())
+    least, most = min(asked, default=0.0), max(asked, default=0.0)
     return (
-        f"at confidence {calibration.confidence:g} {calibration.passed:.1%} of the gestures pass, and "
+        f"at confidence {least:g}{f' to {most:g}' if least < most else ''} "
+        f"{calibration.passed:.1%} of the gestures pass, and "
         f"{calibration.mistaken:.1%} of the photographs pass as a gesture that they do not show; "
         f"probabilities are off by {calibration.expected_error:.3f} (expected calibration error)"
     )

@@ -45,15 +45,18 @@ def every_output(run: Run) -> str:
     return "".join(done.stdout + done.stderr for done in runs)
 
 
+def settings_of(done: subprocess.CompletedProcess[str]) -> str:
+    """What `check` prints before its first verdict, which is about the backend."""
+    verdict = next(line for line in done.stdout.splitlines() if " backend " in line)
+    return done.stdout.split("\n\n" + verdict)[0]
+
+
 def test_it_prints_the_settings_in_force_so_that_they_can_be_read_back(run: Run, home: Path) -> None:
     write(
         home, '[mqtt]\nbase = "house"\n[debounce]\nhold = "0.5s"\n[camera.a]\nsource = "csi:0"\nfps = 12.5\n'
     )
     done = run("check", GESTURE_AGENT__LOG__LEVEL="debug")
-    shown = done.stdout.split(
-        "\n\n" + next(line for line in done.stdout.splitlines() if " backend " in line)
-    )[0]
-    (home / "shown.toml").write_text(shown)
+    (home / "shown.toml").write_text(settings_of(done))
     again = load_settings(home / "shown.toml", {})
     assert (again.mqtt.base, again.debounce.hold, again.camera["a"].fps) == ("house", 0.5, 12.5)
     assert again.log.level == "debug"
@@ -157,6 +160,22 @@ def test_rules_that_cannot_be_read_keep_the_agent_from_starting(run: Run, home: 
 
 
 # --- cameras ------------------------------------------------------------------------------------
+
+
+def test_a_confidence_for_what_is_no_gesture_is_doubtful(run: Run, home: Path) -> None:
+    write(home, "[debounce.confidence_of]\nthumb_up = 0.7\nok = 0.7\n")
+    state, text = verdicts(run("check", "--json"))["settings"]
+    assert state == "warn"
+    assert 'confidence_of: unknown gesture "thumb_up"; did you mean "thumbs_up"?' in text
+    assert '"ok"' not in text
+
+
+def test_what_gestures_ask_for_can_be_read_back(run: Run, home: Path) -> None:
+    write(home, "[debounce.confidence_of]\nok = 0.7\n")
+    done = run("check", GESTURE_AGENT__DEBOUNCE__CONFIDENCE_OF__FIST="0.8")
+    (home / "shown.toml").write_text(settings_of(done))
+    of = load_settings(home / "shown.toml", {}).debounce.confidence_of
+    assert of == {"thumbs_up": 0.65, "fist": 0.8, "stop": 0.9, "ok": 0.7, "two": 0.65}
 
 
 def test_a_camera_that_gives_a_picture_is_fine(run: Run, home: Path, pictures: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_trade_is_shown_as_a_table_and_a_plot(run: Run, trace: Path) -> None
     done = run("tune", str(trace), "--truth", str(TRUTH), "--hold", "300ms,2.5s", "--all")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[1].split()[:2] == ["X", "0.85"]
+    assert lines[1].split()[:2] == ["X", "0.65-0.9"]
     assert "0 of 5" in lines[1]
     assert any("5 of 5" in line for line in lines), "a hold that is longer than the gestures misses all"
     assert "X settings in force" in lines[-1]
@@ -132,6 +132,22 @@ def test_tune_tries_how_high_a_hand_must_be(run: Run, trace: Path) -> None:
     refused = run(*words, "--raised", "55%")
     assert refused.returncode == 2
     assert "numbers with commas between" in " ".join(refused.stderr.split())
+
+
+def test_tune_tries_one_gesture_alone(run: Run, trace: Path) -> None:
+    words = ("tune", str(trace), "--truth", str(TRUTH), "--hold", "300ms", "--release", "350ms")
+    done = run(*words, "--of", "fist", "--confidence", "0.7,1", "--json")
+    now, *tried = json.loads(done.stdout)["outcomes"]
+    assert [o["thresholds"]["confidence_of"]["fist"] for o in (now, *tried)] == [0.65, 0.7, 1.0]
+    assert {o["thresholds"]["confidence_of"]["stop"] for o in (now, *tried)} == {0.9}
+    assert [o["missed"] for o in (now, *tried)] == [
+        0,
+        0,
+        1,
+    ]  # nothing is as sure as 1: the fist alone is missed
+    refused = run(*words, "--of", "fits")
+    assert refused.returncode == 2
+    assert "the trace knows thumbs_up, fist" in " ".join(refused.stderr.replace("│", " ").split())
 
 
 def test_the_plot_can_be_a_file_and_the_figures_data(run: Run, trace: Path, home: Path) -> None:

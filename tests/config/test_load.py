@@ -96,6 +96,9 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
         ('[mqtt]\nbase = "a/#"\n', "part of a topic: no space, no + and no #"),
         ('[debounce]\nhold = "3 parsecs"\n', 'write a number and a unit, as in "300ms"'),
         ("[debounce]\nkeep = 0.9\n", r"keep (0.9) must not be above confidence (0.85)"),
+        ("[debounce]\nkeep = 0.7\n", r"keep (0.7) must not be above the confidence of thumbs_up (0.65)"),
+        ("[debounce.confidence_of]\nrandom = 0.7\n", "random stands for no gesture"),
+        ("[debounce.confidence_of]\nfist = 7\n", "7 is not at most 1"),
     ],
 )
 def test_what_was_expected_is_said_in_words(tmp_path: Path, text: str, expected: str) -> None:

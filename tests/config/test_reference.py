@@ -28,6 +28,8 @@ def keys(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[tup
             yield from keys(CameraSettings, ("camera", "front"))
         elif isinstance(default, BaseModel):
             yield from keys(type(default), (*at, name))
+        elif isinstance(default, dict) and default:
+            yield from (((*at, name, key), value) for key, value in default.items())
         else:
             yield (*at, name), default
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 from rule_texts import SAY, load, rule
 
+from agent.config.settings import DebounceSettings
 from agent.core.rules import Between, Dial, Do, ValueIs, When
-from agent.core.thresholds import Thresholds
+from agent.core.thresholds import Thresholds, thresholds_of
+
+USUAL = thresholds_of(DebounceSettings())
 
 
 def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> None:
@@ -23,11 +27,11 @@ def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> Non
         + rule(SAY + '\ncooldown = "100ms"\nmax_age = "9s"', name="quick", when='{ gesture = "fist" }')
     )
     plain, own, quick = load(tmp_path, a=text).book.rules
-    assert plain.thresholds == Thresholds()
+    assert plain.thresholds == USUAL
     assert own.thresholds == Thresholds(
         confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0, raised=0.9, lean=20.0, at_face=True
     )
-    assert quick.thresholds == Thresholds(cooldown_s=0.1)
+    assert quick.thresholds == replace(USUAL, cooldown_s=0.1)
     assert (plain.cooldown_s, plain.max_age_s, quick.cooldown_s, quick.max_age_s) == (0.0, 5.0, 0.1, 9.0)
 
 

@@ -21,12 +21,24 @@ from agent.core.types import (
     Reading,
 )
 
+NEVER = 2.0  # no probability is as high
 NO_COOLDOWN = Thresholds(cooldown_s=0)
 
 
 def test_a_gesture_starts_when_it_was_held() -> None:
     assert starts_and_ends("..SSS") == []
     assert starts_and_ends("..SSSS") == [(0.5, "started", "stop")]
+
+
+def test_each_gesture_is_asked_for_its_own_confidence() -> None:
+    own = Thresholds(confidence_of=(("fist", 0.5), ("stop", NEVER)))
+    assert starts_and_ends("SSSSFFFF", own) == [(0.7, "started", "fist")]
+    assert starts_and_ends("SSSSFFFF", dataclasses.replace(own, confidence=NEVER)) == [
+        (0.7, "started", "fist")
+    ]
+    assert starts_and_ends("SSSSFFFF", Thresholds(confidence=NEVER, confidence_of=(("stop", 0.5),))) == [
+        (0.3, "started", "stop")
+    ]
 
 
 def test_a_gesture_ends_when_it_was_away_for_the_release() -> None:

@@ -132,6 +132,6 @@ def test_the_command_knows_the_gestures_of_the_demo_clip(frames: Path, cache_dir
     assert (facts["images"], facts["macro_f1"], facts["sources"]["clip"]["found"]) == (6, 1.0, 5)
     assert facts["unreadable"] == [str(frames.parent / "broken.png")]
     assert facts["sources"]["rest"]["confusion"]["random"]["random"] == 1
-    assert facts["calibration"]["confidence"] == 0.6
+    assert facts["calibration"]["confidence"]["stop"] == 0.6
     assert (facts["calibration"]["passed"], facts["calibration"]["mistaken"]) == (1.0, 0.0)
     assert "macro-F1 <b>1.000</b>" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 from verdicts import said, unreadable, unseen
 
+from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import calibrate
 from agent.evaluation.metrics import figures
 from agent.evaluation.pictures import confusion_svg, reliability_svg
@@ -23,7 +24,8 @@ def parsed(drawing: str) -> ET.Element:
 
 
 def evaluation(verdicts: list) -> Evaluation:
-    return Evaluation(model="net", stage="crop", labels=LABELS, confidence=0.85, verdicts=verdicts)
+    at = Thresholds(confidence=0.85)
+    return Evaluation(model="net", stage="crop", labels=LABELS, thresholds=at, verdicts=verdicts)
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_the_matrix_has_a_row_for_each_class_that_occurs():
 def test_a_dot_on_the_diagonal_means_what_it_says_and_a_modest_one_lies_above():
     honest = [said("ok", "ok", 0.5), said("ok", "two", 0.5)]
     modest = [said("ok", "ok", 0.75)] * 8
-    drawn = parsed(reliability_svg(calibrate(honest + modest, 0.85)))
+    drawn = parsed(reliability_svg(calibrate(honest + modest, LABELS, Thresholds())))
     diagonal, *_ = drawn.findall(SVG + "line")
     x1, y1, x2, y2 = (float(diagonal.get(key)) for key in ("x1", "y1", "x2", "y2"))
     on, above = drawn.findall(SVG + "circle")

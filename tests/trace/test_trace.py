@@ -175,8 +175,17 @@ def test_what_is_no_trace_is_said_to_be_none(tmp_path: Path, header: str) -> Non
 
 
 def test_a_header_remembers_all_its_numbers() -> None:
-    header = dataclasses.replace(HEADER, at=12345.678901, started="2026-11-22T20:15:30.123Z")
+    limits = dataclasses.replace(HEADER.thresholds, confidence_of=(("fist", 0.6), ("stop", 0.9)))
+    header = dataclasses.replace(
+        HEADER, at=12345.678901, started="2026-11-22T20:15:30.123Z", thresholds=limits
+    )
     assert read_header(Encoder().header(header)) == header
+
+
+def test_a_trace_of_before_gestures_had_a_confidence_of_their_own_can_be_read() -> None:
+    line = json.loads(Encoder().header(HEADER))
+    del line["thresholds"]["confidence_of"]
+    assert read_header(json.dumps(line)) == HEADER
 
 
 # --- the ring -------------------------------------------------------------------------------------

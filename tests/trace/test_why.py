@@ -31,6 +31,12 @@ def test_before_it_is_sure_enough_the_confidence_that_is_wanted_is_told() -> Non
     assert "nothing formed: the best gesture, stop, had 0.56 and confidence asks for 0.65" in said
 
 
+def test_the_confidence_that_this_gesture_asks_for_is_told() -> None:
+    own = replace(HEADER.thresholds, confidence_of=(("stop", 0.9),))
+    said = explain(HEADER, SHOWN, mind(thresholds=own), 0.61, 0.3)
+    assert "nothing formed: the best gesture, stop, had 0.56 and confidence asks for 0.9" in "\n".join(said)
+
+
 def test_while_it_forms_the_hold_is_told() -> None:
     assert "stop was forming: 133ms of the hold of 300ms were over" in why(0.81)
 
