@@ -27,6 +27,7 @@ EPILOG = examples(
     "gesture-agent tune clip.jsonl --truth clip.json --out trade.svg",
     "gesture-agent tune *.jsonl --truth shown.csv --confidence 0.5,0.6,0.7 --hold 200ms,300ms --all",
     "gesture-agent tune *.jsonl --of stop --confidence 0.8,0.9,0.95",
+    "gesture-agent tune *.jsonl --truth shown.csv --suggest   lines for config.toml",
 )
 CONFIDENCES = "0.5,0.55,0.6,0.65,0.7,0.75,0.8,0.85,0.9,0.95"
 HOLDS = "200ms,300ms,400ms,500ms,700ms"
@@ -70,6 +71,10 @@ def tune(
             show_default="that of the settings",
         ),
     ] = "",
+    advise: Annotated[
+        bool,
+        typer.Option("--suggest", help="Look for the confidence of each gesture that does best here."),
+    ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Show all, not only those that no other beats.")
     ] = False,
@@ -90,14 +95,19 @@ def tune(
     quiet_logs()
     debounce = loaded(config).settings.debounce
     takes = _takes(traces, truth, debounce.smoothing)
+    gestures = _gestures(of, takes)
+    confidences = _numbers(confidence, 0, 1, "a confidence is from 0 to 1")
+    if advise:
+        _suggest(takes, thresholds_of(debounce), gestures, confidences, as_json=as_json)
+        return
     tried = grid(
         thresholds_of(debounce),
-        _numbers(confidence, 0, 1, "a confidence is from 0 to 1"),
+        confidences,
         _durations(hold),
         _durations(release),
         raised=_numbers(raised, -1, 2, "a height is from -1 to 2; 0 is at the hips, 1 at the shoulders"),
         lean=_numbers(lean, 0, 180, "degrees from 0, upright, to 180, any way"),
-        of=_gesture(of, takes),
+        of=of,
     )
     with _progress(len(tried)) as step:
         outcomes = sweep(takes, tried, step)
@@ -109,6 +119,31 @@ def tune(
     echo_table(_TITLES, [_row(o, best, outcomes[0], of) for o in shown])
     typer.echo(_sum_up(outcomes[0], len(takes)))
     _show(_plot(outcomes, best, of), out)
+
+
+def _suggest(
+    takes: list[Take], now: Thresholds, gestures: list[str], confidences: list[float], *, as_json: bool
+) -> None:
+    """The settings in force beside what is suggested, which is printed as it stands in `config.toml`."""
+    from agent.core.trace_suggest import rounds, suggest
+    from agent.core.trace_tune import outcome
+
+    with _progress(rounds(gestures, confidences)) as step:
+        first, found = outcome(takes, now), suggest(takes, now, gestures, confidences, step)
+    if as_json:
+        echo_json({"outcomes": [_facts(o, [found], first) for o in (first, found)]})
+        return
+    if found.thresholds == now:
+        echo_table(_TITLES, [_row(first, [], first, None)])
+        typer.echo("Nothing was found that does better on these traces than the settings in force.")
+        return
+    echo_table(_TITLES, [_row(o, [found], first, None) for o in (first, found)])
+    typer.echo("X: the settings in force, o: with these lines in config.toml\n\n[debounce.confidence_of]")
+    for gesture, asked in found.thresholds.confidence_of:
+        typer.echo(f"{gesture} = {asked:g}")
+    typer.echo(
+        "\nChosen on these traces, so others will gain less: try them on an evening that is not in here."
+    )
 
 
 def _plot(outcomes: list[Outcome], best: list[Outcome], of: str | None) -> Plot:
@@ -233,11 +268,12 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Ta
     ]
 
 
-def _gesture(name: str | None, takes: list[Take]) -> str | None:
-    known = [label for label in takes[0].labels if label != NO_GESTURE]
+def _gestures(name: str | None, takes: list[Take]) -> list[str]:
+    """Those that the traces know, or the one that is asked for."""
+    known = list(dict.fromkeys(label for take in takes for label in take.labels if label != NO_GESTURE))
     if name is not None and name not in known:
-        raise typer.BadParameter(f"{name!r}; the trace knows {', '.join(known)}", param_hint="--of")
-    return name
+        raise typer.BadParameter(f"{name!r}; the traces know {', '.join(known)}", param_hint="--of")
+    return known if name is None else [name]
 
 
 def _numbers(text: str, low: float, high: float, expected: str) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 from agent.core.types import Bearing
@@ -33,6 +33,11 @@ class Thresholds:
     def asks(self, gesture: str) -> float:
         """The confidence at which this gesture begins to form."""
         return dict(self.confidence_of).get(gesture, self.confidence)
+
+    def asking(self, gesture: str, confidence: float) -> Thresholds:
+        """The same, but this gesture asks for this confidence."""
+        of = {**dict(self.confidence_of), gesture: confidence}
+        return replace(self, confidence_of=tuple(sorted(of.items())), keep=min(self.keep, confidence))
 
 
 class Debounce(Protocol):

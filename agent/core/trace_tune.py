@@ -74,6 +74,11 @@ class Outcome:
         )
 
     @property
+    def unmeant(self) -> int:
+        """Starts that nobody meant."""
+        return self.false + self.wrong
+
+    @property
     def missed_share(self) -> float:
         """0..1; 0 where nothing was to be missed."""
         return self.missed / self.gestures if self.gestures else 0.0
@@ -95,7 +100,7 @@ class Outcome:
         Where nobody says what was shown: starts, and how long and how clearly one must show a gesture.
         """
         if self.gestures:
-            return self.missed_share, self.false + self.wrong, round(self.delay_s or 0.0, 3)
+            return self.missed_share, self.unmeant, round(self.delay_s or 0.0, 3)
         return self.false, self.thresholds.hold_s, self.thresholds.confidence
 
 
@@ -177,7 +182,7 @@ def grid(
     `of` alone, and all else as in the base. `raised` and `lean` are those of the base where nothing else is
     to be tried.
     """
-    sure = [_alike(base, c) if of is None else _only(base, of, c) for c in confidences]
+    sure = [_alike(base, c) if of is None else base.asking(of, c) for c in confidences]
     found = [
         replace(one, hold_s=h, release_s=r, raised=up, lean=way)
         for one, h, r, up, way in itertools.product(
@@ -190,11 +195,6 @@ def grid(
 def _alike(base: Thresholds, confidence: float) -> Thresholds:
     keep = max(0.0, round(confidence - (base.confidence - base.keep), 6))
     return replace(base, confidence=confidence, confidence_of=(), keep=keep)
-
-
-def _only(base: Thresholds, gesture: str, confidence: float) -> Thresholds:
-    of = {**dict(base.confidence_of), gesture: confidence}
-    return replace(base, confidence_of=tuple(sorted(of.items())), keep=min(base.keep, confidence))
 
 
 def sweep(

@@ -147,7 +147,21 @@ def test_tune_tries_one_gesture_alone(run: Run, trace: Path) -> None:
     ]  # nothing is as sure as 1: the fist alone is missed
     refused = run(*words, "--of", "fits")
     assert refused.returncode == 2
-    assert "the trace knows thumbs_up, fist" in " ".join(refused.stderr.replace("│", " ").split())
+    assert "the traces know thumbs_up, fist" in " ".join(refused.stderr.replace("│", " ").split())
+
+
+def test_tune_suggests_lines_that_the_settings_take(run: Run, trace: Path, home: Path) -> None:
+    words = ("tune", str(trace), "--truth", str(TRUTH), "--suggest")
+    strict = {"GESTURE_AGENT__DEBOUNCE__CONFIDENCE": "1"}  # nothing is as sure as that
+    [now, found] = json.loads(run(*words, "--json", **strict).stdout)["outcomes"]
+    assert (now["missed"], found["missed"], found["false"]) == (5, 0, 0)
+    done = run(*words, **strict)
+    lines = done.stdout.partition("in config.toml\n\n")[2].partition("\n\n")[0]
+    (home / "config.toml").write_text(lines)
+    [again, *_] = json.loads(run("tune", str(trace), "--truth", str(TRUTH), "--json").stdout)["outcomes"]
+    assert again["missed"] == 0
+    assert again["thresholds"]["confidence_of"] == found["thresholds"]["confidence_of"]
+    assert "Nothing was found that does better" in run(*words).stdout
 
 
 def test_the_plot_can_be_a_file_and_the_figures_data(run: Run, trace: Path, home: Path) -> None:
