@@ -34,17 +34,18 @@ NEAR = 0.75  # a hand is found where the middle of its box is within this share 
 
 
 class Eyes:
-    """The agent's perception and its core, with the settings in force."""
+    """The agent's perception and its core, with the settings in force, or another classifier's."""
 
-    def __init__(self) -> None:
+    def __init__(self, gestures: str | None = None) -> None:
         from agent.commands.options import loaded
         from agent.config.folders import cache_folder
         from agent.inference.build import build_perception
 
         self.settings = loaded(None).settings
-        self.perception = build_perception(
-            self.settings.recognition, cache_folder(self.settings.agent, os.environ)
-        )
+        recognition = self.settings.recognition
+        if gestures is not None:
+            recognition = recognition.model_copy(update={"gestures": gestures})
+        self.perception = build_perception(recognition, cache_folder(self.settings.agent, os.environ))
 
     def watch(self, scene: Scene, painter: Painter, out: Path, step: Callable[[], None]) -> None:
         """Write the trace of a scene and the counts beside it; killed half-way it leaves neither."""

@@ -33,6 +33,9 @@ SECONDS, FPS = 120.0, 10.0
 EVERY = 4  # frames of which one is kept; of a gesture on purpose all are
 NEAR = 0.75  # sides of its box: a hand that is farther from any true palm is none
 DISSOLVING_S = 0.5  # before and after a gesture on purpose a hand is neither this nor that
+READER = (
+    "gesturenet-landmark"  # whose joints are kept; the default would need the very weights that this makes
+)
 INPUT = 224  # px of the landmark net's input
 
 
@@ -57,7 +60,7 @@ def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None)
     if not left:
         return
     film = Film(SECONDS, FPS)
-    eyes, painter = Eyes(), Painter(*film.size)
+    eyes, painter = Eyes(READER), Painter(*film.size)
     with tqdm(total=round(len(left) * SECONDS), unit="s") as bar:
         for kind, seed in left:
             bar.set_description(f"{kind} {seed}")
