@@ -15,6 +15,7 @@ import cv2
 
 ENGINES = Path(__file__).resolve().parents[1]
 MESH = ("@webxr-input-profiles/assets", "1.0.20", "package/dist/profiles/generic-hand/right.glb")  # MIT
+MIN_SHARDS = 2
 MESH_SHA256 = "291790c14f7f88a7f9bd35330c47392ed8e8d395ae6728f4bb7089f1bc1f2b96"
 
 
@@ -164,6 +165,8 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=["desk", "anton"], help="sources kept for testing")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.shards < MIN_SHARDS:
+        parser.error(f"--shards {args.shards}: at least {MIN_SHARDS}, the last one judges skin tones")
     args.work.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     names = {"head": HEAD_ONLY, "all": tuple(STEPS)}.get(args.step, (args.step,))

@@ -61,7 +61,7 @@ def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None)
         return
     film = Film(SECONDS, FPS)
     eyes, painter = Eyes(READER), Painter(*film.size)
-    with tqdm(total=round(len(left) * SECONDS), unit="s") as bar:
+    with tqdm(total=len(left) * round(SECONDS * FPS), unit="frame") as bar:
         for kind, seed in left:
             bar.set_description(f"{kind} {seed}")
             scene = Scene(cast, kind, seed, film)
@@ -87,7 +87,7 @@ def _rows(
     eyes.perception.forget("live")
     for number, image in scene.frames(painter):
         (sight,) = eyes.perception.see([Frame("live", number, float(scene.times[number]), image)])
-        step(1 / scene.film.fps)
+        step()
         said = [(hand, *truth.of(hand, number)) for hand in sight.hands if hand.landmarks is not None]
         kept = [one for one in said if number % EVERY == 0 or one[1] in LABELS[:-1]]
         boxes = [_jittered(box_of_landmarks(hand.landmarks), rng) for hand, _, _ in kept]
