@@ -9,9 +9,10 @@ import numpy as np
 
 from engines.clip.body import Array, Body, unit
 from engines.clip.clothes import vertex_normals
+from engines.clip.materials import Nodes, rgba
 
 if TYPE_CHECKING:
-    from engines.clip.scene import Look
+    from engines.clip.colours import Look
 
 POINTS = 6  # along one hair
 
@@ -95,8 +96,6 @@ def add_hair(body: Body, look: Look) -> list[Any]:
 
 
 def _hair_material(look: Look) -> Any:
-    from engines.clip.scene import Nodes, rgba
-
     n = Nodes("hair")
     info = n.tree.nodes.new("ShaderNodeHairInfo")
     lighter = tuple(min(1.0, 2.2 * c) for c in look.hair)

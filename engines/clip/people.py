@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from engines.clip import room, scene
 from engines.clip.body import Body, Posed, Shape, make_body, place_bones, turn, unit
-from engines.clip.colours import HAIRS, SKINS
+from engines.clip.colours import HAIRS, SKINS, Look
 from engines.clip.gestures import OTHERS, SHAPES, ArmPose, Finger, HandShape, Side, Thumb, arm_turns, blend
 from engines.clip.motion import ARMS, RAISED, RESTING, mirrored
 
@@ -137,10 +137,10 @@ def _shape(rng: np.random.Generator) -> Shape:
     )
 
 
-def _look(rng: np.random.Generator, skin: str) -> scene.Look:
+def _look(rng: np.random.Generator, skin: str) -> Look:
     wear = tuple(float(c) for c in rng.uniform(0.01, 0.5, 3) * rng.uniform(0.2, 1.2))
     pale = float(rng.uniform(0.85, 1.15))
-    return scene.Look(
+    return Look(
         skin=tuple(pale * c for c in SKINS[skin]),  # type: ignore[arg-type]
         hair=HAIRS[rng.integers(len(HAIRS))],
         hair_length_m=float(rng.uniform(0.015, 0.07)),

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from engines.clip import room, scene
 from engines.clip.body import Shape, make_body
+from engines.clip.colours import Look
 from engines.clip.motion import Actor, Beat, timeline
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def render_frames(o: argparse.Namespace, height: int, beats: list[Beat], frames:
     scene.show_only_people(list(bpy.data.objects))
     body = make_body(SHAPE)
     shut = make_body(Shape(**{**SHAPE.__dict__, "face": SHAPE.face + BLINK})).vertices
-    person = scene.Person(body, scene.Look(seed=o.seed))
+    person = scene.Person(body, Look(seed=o.seed))
     actor = Actor(body, beats, o.seed)
     blender.cycles.samples = o.samples
     coarse_first = sorted(frames, key=lambda f: (f % 8 != 0, f % 4 != 0, f % 2 != 0, f))

@@ -9,7 +9,9 @@ from typing import Any
 import bpy
 import numpy as np
 
-from engines.clip.scene import Colour, add_area_light, plain, set_sky
+from engines.clip.colours import Colour
+from engines.clip.materials import plain
+from engines.clip.scene import add_area_light, set_sky
 
 WALLS: tuple[Colour, ...] = (
     (0.40, 0.36, 0.29), (0.22, 0.28, 0.30), (0.42, 0.41, 0.38), (0.22, 0.28, 0.22), (0.36, 0.26, 0.19),

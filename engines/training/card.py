@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+SHIPPED = "shipped"  # its row in figures.json
 ROWS = {
     "photographs": "photographs of the other sources, one head",
     "posed": "rendered hands that pose, one head",
     "rendered": "rendered hands that pose and that live, one head",
     "both": "all three, one head",
-    "shipped": "**rendered hands, three heads: the shipped ones**",
+    SHIPPED: "**rendered hands, three heads: the shipped ones**",
 }
 
 
@@ -52,7 +53,6 @@ def by_class(scores: dict) -> str:
 def landmark(work: Path, engine: Path) -> None:
     """The card of gesturenet-landmark, from what `loso` and `landmark` wrote."""
     from engines.training.figures import by_source, confusion, reliability
-    from engines.training.joints.landmark import SHIPPED
 
     tables = json.loads((work / "figures.json").read_text())
     tones = json.loads((work / "tones.json").read_text())

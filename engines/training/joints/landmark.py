@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engines.training.card import renew_sum
+from engines.training.card import SHIPPED, renew_sum
 from engines.training.joints.head import (
     IGNORE,
     Samples,
@@ -29,7 +29,6 @@ LIVE_SHARE, LIVE_RANDOM = 0.15, 0.6  # of every batch; of that what means nothin
 MEMBERS = 3  # heads that are averaged
 WIDTH = 160
 TONES = 10  # of rendered skin, light to dark
-SHIPPED = "shipped"  # its row in figures.json
 
 
 def photographs(work: Path) -> dict[str, Samples]:
