@@ -70,6 +70,7 @@ class EnsembleSource(_Model):
     second: str  # reads an upright crop, cut from the first's
     weight: Annotated[float, Field(gt=0, lt=1)]  # of the second's word; the first's is what is left
     auto_exposure: bool = False  # the second's picture is brightened where it is dark
+    bias: dict[str, float] = {}  # label -> added to the logarithm of its mean: what both claim too often
 
 
 class ImportSource(_Model):

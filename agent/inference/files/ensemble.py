@@ -55,7 +55,8 @@ mean (float[N,$labels] first, float[N,$labels] second) => (float[N,$labels] both
   second_above = Max(second, least)
   second_log = Log(second_above)
   second_part = Mul(second_log, second_share)
-  logits = Add(first_part, second_part)
+  claimed = Add(first_part, second_part)
+  logits = Add(claimed, bias)
   both = Softmax <axis = 1> (logits)
 }
 """)
@@ -72,6 +73,9 @@ def ensemble(
     Raises `ModelError` where the manifests do not go together.
     """
     _check(members, manifest)
+    if strange := source.bias.keys() - set(manifest.labels):
+        named_so, known = ", ".join(sorted(strange)), ", ".join(manifest.labels)
+        raise ModelError(f"{manifest.name}: bias names {named_so}; its labels are {known}")
     first, second = (in_order(onnx.load_from_string(network)) for network in networks)
     spec, other = members[0].input, members[1].input
     if source.auto_exposure:
@@ -80,7 +84,7 @@ def ensemble(
         "first": first,
         "view": _view(*members),
         "second": second,
-        "mean": _mean(len(manifest.labels), source),
+        "mean": _mean(manifest.labels, source),
     }
     scores = str(manifest.output.scores)
     outputs = [name for name in manifest.output.model_dump().values() if name]
@@ -143,10 +147,12 @@ def _view(first: Manifest, second: Manifest) -> onnx.ModelProto:
     return model
 
 
-def _mean(labels: int, source: EnsembleSource) -> onnx.ModelProto:
-    return parser.parse_model(
-        _MEAN.substitute(
-            ir=IR, opset=OPSET, labels=labels, least=LEAST,
-            first_share=1 - source.weight, second_share=source.weight,
-        )
+def _mean(labels: tuple[str, ...], source: EnsembleSource) -> onnx.ModelProto:
+    text = _MEAN.substitute(
+        ir=IR, opset=OPSET, labels=len(labels), least=LEAST,
+        first_share=1 - source.weight, second_share=source.weight,
     )  # fmt: skip
+    model = parser.parse_model(text)
+    bias = np.array([[source.bias.get(label, 0.0) for label in labels]], np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(bias, "bias"))
+    return model

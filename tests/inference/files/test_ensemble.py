@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, checker, helper
 
-from agent.core.types import Floats
+from agent.core.types import LABELS, Floats
 from agent.errors import ModelError
 from agent.inference import models
 from agent.inference.engine import load_engine
@@ -44,8 +44,9 @@ def scores(read: list[Readout]) -> Floats:
     return np.array([readout.scores for readout in read])
 
 
-def mean(joints: Floats, pixels: Floats, weight: float) -> Floats:
-    both = joints ** (1 - weight) * np.maximum(pixels, 1e-6) ** weight
+def mean(joints: Floats, pixels: Floats, source: EnsembleSource) -> Floats:
+    bias = np.array([source.bias.get(label, 0.0) for label in LABELS])
+    both = joints ** (1 - source.weight) * np.maximum(pixels, 1e-6) ** source.weight * np.exp(bias)
     return np.asarray(both / both.sum(axis=1, keepdims=True), np.float32)
 
 
@@ -54,7 +55,7 @@ def test_it_says_what_its_members_say_on_average(own_cache: Path, engines: Path)
     assert isinstance(source, EnsembleSource)
     assert np.ptp([box.angle for _, box in HANDS]) > 2  # radians: hands that point everywhere
     whole, joints = (readouts(name, own_cache, engines) for name in (ENSEMBLE, JOINTS))
-    expected = mean(scores(joints), scores(readouts(PIXELS, own_cache, engines)), source.weight)
+    expected = mean(scores(joints), scores(readouts(PIXELS, own_cache, engines)), source)
     # Not the same to the last digit: the second's picture is cut from one that was cut already.
     apart = np.abs(scores(whole) - expected).max(axis=1)
     assert np.median(apart) < 0.005
@@ -64,6 +65,18 @@ def test_it_says_what_its_members_say_on_average(own_cache: Path, engines: Path)
         np.testing.assert_array_equal(one.landmarks, other.landmarks)
         np.testing.assert_array_equal(one.embedding, other.embedding)
         assert (one.presence, one.right) == (other.presence, other.right)
+
+
+def test_a_bias_makes_a_label_dearer_and_leaves_the_others_their_odds(own_cache: Path, engines: Path) -> None:
+    change(engines, ENSEMBLE, "bias = { ok = -0.7 }", "bias = {}")
+    plain = scores(readouts(ENSEMBLE, own_cache, engines))
+    change(engines, ENSEMBLE, "bias = {}", "bias = { ok = -2.0 }")
+    dearer = scores(readouts(ENSEMBLE, own_cache, engines))
+    ok, rest = LABELS.index("ok"), [i for i, label in enumerate(LABELS) if label != "ok"]
+    odds = plain[:, ok] / plain[:, rest].sum(axis=1)
+    np.testing.assert_allclose(dearer[:, ok] / dearer[:, rest].sum(axis=1), odds * np.exp(-2), rtol=1e-3)
+    shares = [said[:, rest] / said[:, rest].sum(axis=1, keepdims=True) for said in (plain, dearer)]
+    np.testing.assert_allclose(*shares, atol=1e-5)
 
 
 def test_dark_hands_are_brightened_for_both(own_cache: Path, engines: Path) -> None:
@@ -86,6 +99,7 @@ def test_a_member_that_changes_makes_it_anew(own_cache: Path, engines: Path) -> 
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
+        ((ENSEMBLE, "{ ok =", "{ okay ="), "bias names okay; its labels are thumbs_up, fist, stop, ok"),
         ((ENSEMBLE, "margin = 1.0", "margin = 1.1"), "crop differ from those of gesturenet-landmark"),
         ((PIXELS, '"ok", "two"', '"two", "ok"'), "gesturenet has the labels thumbs_up, fist, stop, two, ok"),
         ((PIXELS, "rotate = false", "rotate = true"), "gesturenet must be cut upright"),
