@@ -12,7 +12,7 @@ HowHeld: TypeAlias = Literal["raised", "lean", "at_face"]  # thresholds that a h
 
 UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
 
-USUAL_CONFIDENCE_OF = {"thumbs_up": 0.65, "fist": 0.65, "stop": 0.9, "ok": 0.75, "two": 0.65}
+USUAL_CONFIDENCE_OF = {"thumbs_up": 0.65, "fist": 0.65, "stop": 0.9, "two": 0.65}
 """What idle hands hardly ever do may be less sure; a hand that talks is open like that of `stop`."""
 
 
