@@ -235,7 +235,7 @@ def test_all_problems_are_listed_at_once_in_the_order_of_the_file() -> None:
         ("inner = { xyz = 1 }", 'f.toml:1:11: unknown key "xyz"; known: from, hand, hold, password, width'),
         ("many = [{ widh = 1 }]", 'f.toml:1:11: unknown key "widh"; did you mean "width"?'),
         ("flag = 7", "f.toml:1:8: 7 is not true or false"),
-        ("inner = 7", "f.toml:1:9: 7 is not a table { ... }"),
+        ("inner = 7", "f.toml:1:9: 7 is not a table { key = value }"),
         ("either = 7", "f.toml:1:10: 7 is not text or a list [ ... ]"),
         ("[named.UP]", 'f.toml:1:2: name "UP" must be text of the form ^[a-z]+$'),
         ("[[innner]]", 'f.toml:1:3: unknown key "innner"; did you mean "inner"?'),

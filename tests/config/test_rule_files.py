@@ -174,7 +174,7 @@ def test_an_unknown_zone_is_said_when_all_files_could_be_read(tmp_path: Path) ->
         ),
         ("[[rules]]", 'a.toml:1:3: unknown key "rules"; did you mean "rule"?'),
         ("rule = 5", "a.toml:1:8: 5 is not a list [ ... ]"),
-        ("zone = 5\nwake = 5", "a.toml:1:8: 5 is not a table { ... }"),
+        ("zone = 5\nwake = 5", "a.toml:1:8: 5 is not a table { key = value }"),
     ],
 )
 def test_a_mistake_is_explained(tmp_path: Path, text: str, problem: str) -> None:
