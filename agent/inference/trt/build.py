@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.errors import ModelError
 from agent.inference.engine import Shape
-from agent.inference.trt.library import Library
+from agent.inference.trt.library import Library, created
 from agent.inference.trt.log import Journal, Tell
 from agent.inference.trt.plans import Batch
 from agent.inference.trt.progress import Phases, Progress, monitor
@@ -17,6 +17,10 @@ from agent.inference.trt.progress import Phases, Progress, monitor
 TICK_S = 0.5  # between two looks at a build
 
 Precision = str  # "fp32", "fp16", "int8"
+
+# Calibration runs at the profile's OPT, whatever the calibrator's own batch size says: with the profile of
+# the plan TensorRT would read past the end of the one picture that the calibrator holds.
+ONE_PICTURE: Batch = (1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def build_plan(
 
 def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: Tell) -> bytes:
     journal = Journal(library, tell)
-    builder = library.trt.Builder(journal.logger)
+    builder = created(lambda: library.trt.Builder(journal.logger))
     if builder is None:
         raise ModelError(f"{recipe.name}: {library.label} cannot start ({journal.last()})")
     network = _parsed(library, builder, journal, onnx, recipe.name)
@@ -72,7 +76,7 @@ def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: 
     if profile is not None:
         config.add_optimization_profile(profile)
         if recipe.calibrator is not None:
-            config.set_calibration_profile(profile)
+            config.set_calibration_profile(_profile(builder, network, replace(recipe, batch=ONE_PICTURE)))
     watcher = monitor(library, phases)
     if watcher is not None:
         config.progress_monitor = watcher
@@ -86,7 +90,9 @@ def _parsed(library: Library, builder: Any, journal: Journal, onnx: bytes, name:
     flags = library.trt.NetworkDefinitionCreationFlag
     explicit = 1 << int(flags.EXPLICIT_BATCH) if hasattr(flags, "EXPLICIT_BATCH") else 0  # 8.6 wants it said
     network = builder.create_network(explicit)
-    parser = library.trt.OnnxParser(network, journal.logger)
+    parser = created(lambda: library.trt.OnnxParser(network, journal.logger))
+    if parser is None:
+        raise ModelError(f"{name}: the ONNX parser of {library.label} cannot start ({journal.last()})")
     if not parser.parse(onnx):
         errors = [_parser_error(parser.get_error(number)) for number in range(parser.num_errors)]
         raise ModelError(

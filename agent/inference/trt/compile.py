@@ -8,17 +8,25 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.errors import ModelError
-from agent.inference.files.disk import write_whole
+from agent.inference.files.disk import receipt_of, write_whole
+from agent.inference.trt.driver import Gpu
+
+Loaded = TypeVar("Loaded")
 
 TOOLKIT = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
 INSTALL = (
@@ -27,27 +35,97 @@ INSTALL = (
 )
 
 
-def compiled(source: str, capability: tuple[int, int], cache_dir: Path) -> bytes:
-    """A cubin; from the cache folder if it was compiled before. Raises `ModelError`: neither is here."""
-    target = f"sm_{capability[0]}{capability[1]}"
-    name = hashlib.sha256(f"{target}\n{source}".encode()).hexdigest()[:16]
-    path = cache_dir / "kernels" / f"{target}-{name}.cubin"
-    if path.is_file():
-        return path.read_bytes()
-    made = compile_here(source, target)
-    write_whole(path, made)
-    return made
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiler:
+    """One compiler that is here. `version` tells its machine code from that of every other."""
+
+    name: str  # "NVRTC", "nvcc"
+    version: str  # such as 12.6
+    compile: Callable[[str, str], bytes]  # source, target -> cubin; raises `ModelError`
 
 
-def compile_here(source: str, target: str) -> bytes:
-    """With whatever compiler is here. Raises `ModelError` with its words when it refuses the source."""
-    nvrtc = next(_nvrtcs(), None)
-    if nvrtc is not None:
-        return with_nvrtc(nvrtc, source, target)
+def load_kernels(
+    source: str,
+    gpu: Gpu,
+    cache_dir: Path,
+    load: Callable[[bytes], Loaded],
+    compilers: Iterable[Compiler] | None = None,
+) -> Loaded:
+    """What `load` makes of a cubin for this GPU, kept in the cache folder by compiler and version.
+
+    `compilers` are tried in order: one that refuses the source, or whose code `load` refuses with
+    `ModelError`, makes way for the next. What a newer toolkit writes an older driver does not load, so those whose major
+    version is above the driver's are left out. A kept cubin that does not load is thrown away and compiled
+    anew. Raises `ModelError` that says what each of them said.
+    """
+    target = f"sm_{gpu.capability[0]}{gpu.capability[1]}"
+    tried: list[str] = []
+    for compiler in compilers_here() if compilers is None else compilers:
+        if int(compiler.version.partition(".")[0]) > gpu.cuda[0]:
+            tried.append(
+                f"{compiler.name} {compiler.version} is newer than the driver, which speaks CUDA "
+                f"{gpu.cuda[0]}.{gpu.cuda[1]}"
+            )
+            continue
+        key = f"{target}\n{compiler.name} {compiler.version}\n{source}".encode()
+        path = cache_dir / "kernels" / f"{target}-{hashlib.sha256(key).hexdigest()[:16]}.cubin"
+        try:
+            if (code := kept(path)) is not None:
+                with suppress(ModelError):
+                    return load(code)
+                throw_away(path)
+            code = compiler.compile(source, target)
+            loaded = load(code)
+        except ModelError as exc:
+            tried.append(str(exc))
+            continue
+        keep(path, code, compiler)
+        return loaded
+    said = "; ".join(tried) or "neither is here"
+    raise ModelError(f"cutting frames on the GPU needs NVRTC or nvcc: {said}; {INSTALL}")
+
+
+def kept(path: Path) -> bytes | None:
+    """The cubin that was compiled before; None where there is none, or its receipt says otherwise."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if receipt_of(path).get("sha256") == hashlib.sha256(content).hexdigest() else None
+
+
+def keep(path: Path, code: bytes, compiler: Compiler) -> None:
+    """Write a cubin and its receipt."""
+    write_whole(path, code)
+    receipt = {"sha256": hashlib.sha256(code).hexdigest(), "compiler": f"{compiler.name} {compiler.version}"}
+    write_whole(path.with_suffix(".json"), json.dumps(receipt).encode())
+
+
+def throw_away(path: Path) -> None:
+    """Remove a cubin that the driver does not load."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def compilers_here() -> Iterator[Compiler]:
+    """Every NVRTC and nvcc of this machine, in the order in which they are tried."""
+    for nvrtc in _nvrtcs():
+        major, minor = ctypes.c_int(), ctypes.c_int()
+        if not nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)):
+            yield Compiler("NVRTC", f"{major.value}.{minor.value}", partial(with_nvrtc, nvrtc))
     nvcc = shutil.which("nvcc", path=f"{os.environ.get('PATH', '')}:{TOOLKIT}/bin")
-    if nvcc is None:
-        raise ModelError(f"cutting frames on the GPU needs NVRTC or nvcc, neither is here; {INSTALL}")
-    return with_nvcc(nvcc, source, target)
+    if nvcc is not None and (version := nvcc_version(nvcc)):
+        yield Compiler("nvcc", version, partial(with_nvcc, nvcc))
+
+
+def nvcc_version(nvcc: str) -> str:
+    """Such as 12.6; empty where it does not run."""
+    try:
+        done = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    found = re.search(r"release (\d+\.\d+)", done.stdout)
+    return found.group(1) if found else ""
 
 
 def with_nvrtc(nvrtc: Any, source: str, target: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,20 @@ import numpy as np
 import pycuda.driver as cuda
 
 from agent.errors import EngineError, ModelError
-from agent.inference.trt.compile import compiled
+from agent.inference.trt.compile import load_kernels
 from agent.inference.trt.device import Array, Grid, Memory, Stream
 from agent.inference.trt.driver import find_gpu
+
+
+@contextmanager
+def _as_engine_error(what: str) -> Iterator[None]:
+    """PyCUDA's own exceptions in the agent's terms."""
+    try:
+        yield
+    except cuda.Error as exc:
+        raise EngineError(
+            f"{what} ({exc}); see `dmesg | grep -i nvrm`; a restart of the agent may be needed"
+        ) from exc
 
 
 class CudaMemory:
@@ -39,27 +51,31 @@ class CudaMemory:
 
 
 class CudaStream:
-    """See `Stream`. Its one event marks where others wait."""
+    """See `Stream`. One event marks where others wait, one is waited for by the CPU.
 
-    def __init__(self) -> None:
+    `blocking`: whoever waits sleeps meanwhile; else it spins, which is quicker by some 20 us and keeps a core
+    busy: too much on a board of few cores.
+    """
+
+    def __init__(self, *, blocking: bool) -> None:
+        flags = cuda.event_flags
         self.raw = cuda.Stream()
         self.handle = int(self.raw.handle)
-        self.mark = cuda.Event(cuda.event_flags.DISABLE_TIMING)
+        self.mark = cuda.Event(flags.DISABLE_TIMING)
+        self._done = cuda.Event(flags.DISABLE_TIMING | (flags.BLOCKING_SYNC if blocking else 0))
 
     def synchronize(self) -> None:
         """See `Stream`."""
-        try:
-            self.raw.synchronize()
-        except cuda.Error as exc:
-            raise EngineError(
-                f"the GPU failed ({exc}); see `dmesg | grep -i nvrm`; a restart of the agent may be needed"
-            ) from exc
+        with _as_engine_error("the GPU failed"):
+            self._done.record(self.raw)
+            self._done.synchronize()
 
     def after(self, other: Stream) -> None:
         """See `Stream`."""
         assert isinstance(other, CudaStream)  # one device, one kind of stream  # noqa: S101
-        other.mark.record(other.raw)
-        self.raw.wait_for_event(other.mark)
+        with _as_engine_error("the GPU failed"):
+            other.mark.record(other.raw)
+            self.raw.wait_for_event(other.mark)
 
 
 class CudaKernel:
@@ -73,10 +89,8 @@ class CudaKernel:
         """See `Kernel`."""
         assert isinstance(stream, CudaStream)  # noqa: S101
         given = [np.uint64(a) if isinstance(a, int) else a for a in arguments]
-        try:
+        with _as_engine_error("a kernel could not be started"):
             self._function(*given, grid=grid, block=block, stream=stream.raw)
-        except cuda.Error as exc:
-            raise EngineError(f"a kernel could not be started ({exc})") from exc
 
 
 class CudaDevice:
@@ -91,6 +105,7 @@ class CudaDevice:
             self._context: Any = cuda.Device(0).retain_primary_context()
         except cuda.Error as exc:
             raise ModelError(f"{self.gpu.label}: PyCUDA cannot use it ({exc}); see nvidia-smi") from exc
+        atexit.register(self._context.detach)  # before PyCUDA's own end, which expects no context of others
         self._kernels: dict[tuple[str, str], CudaKernel] = {}
 
     def memory(self, nbytes: int) -> Memory:
@@ -107,24 +122,33 @@ class CudaDevice:
 
     def stream(self) -> Stream:
         """See `Device`."""
-        return CudaStream()
+        return CudaStream(blocking=self.gpu.integrated)
 
     def upload(self, target: Memory, source: Array, stream: Stream) -> None:
         """See `Device`."""
         assert isinstance(stream, CudaStream)  # noqa: S101
-        cuda.memcpy_htod_async(target.address, source, stream.raw)
+        with _as_engine_error(f"{source.nbytes:,} bytes could not be uploaded"):
+            cuda.memcpy_htod_async(target.address, source, stream.raw)
 
     def download(self, target: Array, source: Memory, stream: Stream) -> None:
         """See `Device`."""
         assert isinstance(stream, CudaStream)  # noqa: S101
-        cuda.memcpy_dtoh_async(target, source.address, stream.raw)
+        with _as_engine_error(f"{target.nbytes:,} bytes could not be downloaded"):
+            cuda.memcpy_dtoh_async(target, source.address, stream.raw)
 
     def kernel(self, source: str, name: str) -> CudaKernel:
         """See `Device`."""
         if (source, name) not in self._kernels:
-            code = compiled(source, self.gpu.capability, self._cache_dir)
-            self._kernels[source, name] = CudaKernel(cuda.module_from_buffer(code), name)
+            self._kernels[source, name] = load_kernels(
+                source, self.gpu, self._cache_dir, lambda code: self._loaded(code, name)
+            )
         return self._kernels[source, name]
+
+    def _loaded(self, code: bytes, name: str) -> CudaKernel:
+        try:
+            return CudaKernel(cuda.module_from_buffer(code), name)
+        except cuda.Error as exc:
+            raise ModelError(f"the driver does not load the kernel {name} ({exc})") from exc
 
     @contextmanager
     def current(self) -> Iterator[None]:

@@ -6,13 +6,16 @@ It is quick and safe where there is no GPU at all, which is what `backend = "aut
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from agent.errors import ModelError
 
 LIBCUDA = "libcuda.so.1"
-CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
+CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS, INTEGRATED = 75, 76, 16, 18  # CUdevice_attribute
+POWER_MODE = Path("/var/lib/nvpmodel/status")  # of a Jetson: "pmode:0002 fmode:..."
 HINTS = {  # CUresult -> what to do
     3: "the driver is being unloaded; restart the agent",
     34: "this libcuda is a stub of the CUDA toolkit, not a driver; take its folder out of LD_LIBRARY_PATH",
@@ -38,11 +41,28 @@ class Gpu:
     capability: tuple[int, int]
     memory_bytes: int
     cuda: tuple[int, int]
+    multiprocessors: int = 0
+    integrated: bool = False  # shares the machine's memory: a Jetson
+    power_mode: str = ""  # of a Jetson, as nvpmodel counts; empty elsewhere
 
     @property
     def label(self) -> str:
-        """For messages and for the keys of plans."""
+        """For messages."""
         return f"{self.name} (compute capability {self.capability[0]}.{self.capability[1]})"
+
+    @property
+    def build_label(self) -> str:
+        """For the keys of plans, whose kernels were chosen by their time on this GPU at these clocks.
+
+        Every Orin, from Nano to AGX, has the same name and compute capability; a power mode switches
+        multiprocessors off and clocks down.
+        """
+        parts = [self.label]
+        if self.multiprocessors:
+            parts.append(f"{self.multiprocessors} multiprocessors")
+        if self.power_mode:
+            parts.append(f"power mode {self.power_mode}")
+        return ", ".join(parts)
 
 
 def find_gpu(libcuda: str = LIBCUDA) -> Gpu:
@@ -68,7 +88,19 @@ def find_gpu(libcuda: str = LIBCUDA) -> Gpu:
         (_attribute(cuda, device, CAPABILITY_MAJOR), _attribute(cuda, device, CAPABILITY_MINOR)),
         int(memory.value),
         (version.value // 1000, version.value % 1000 // 10),
+        _attribute(cuda, device, MULTIPROCESSORS),
+        bool(_attribute(cuda, device, INTEGRATED)),
+        power_mode(),
     )
+
+
+def power_mode(file: Path = POWER_MODE) -> str:
+    """The number of a Jetson's power mode, such as "0"; empty where there is none."""
+    try:
+        found = re.search(r"pmode:(\d+)", file.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return str(int(found.group(1))) if found else ""
 
 
 def _attribute(cuda: Any, device: ctypes.c_int, which: int) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any
@@ -60,6 +61,20 @@ class Library:
             except metadata.PackageNotFoundError:
                 continue
             return major
+        return None
+
+
+def created(factory: Callable[[], Any]) -> Any | None:
+    """What a factory of the bindings makes; None where it cannot.
+
+    A `Builder`, `Runtime` or `OnnxParser` that cannot start (no device, no memory, a driver too old) raises
+    `TypeError: factory function returned nullptr` in every version from 8.6 to 11; others return None.
+    """
+    try:
+        return factory()
+    except TypeError as exc:
+        if "nullptr" not in str(exc):
+            raise
         return None
 
 

@@ -98,8 +98,8 @@ def _why_useless(kept: Kept, place: Place | None) -> str:
 def _why_useless_here(key: PlanKey, place: Place) -> str:
     if key.library != place.library.label:
         return f"built for {key.library}, here is {place.library.label}"
-    if key.gpu != "any" and place.device is not None and key.gpu != place.device.gpu.label:
-        return f"built for {key.gpu}, here is {place.device.gpu.label}"
+    if key.gpu != "any" and place.device is not None and key.gpu != place.device.gpu.build_label:
+        return f"built for {key.gpu}, here is {place.device.gpu.build_label}"
     try:
         model = find(key.name, place.cache_dir).sha256
     except ModelError as exc:

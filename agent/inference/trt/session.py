@@ -11,7 +11,7 @@ import numpy as np
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import Shape
 from agent.inference.trt.device import Array, Device, Memory
-from agent.inference.trt.library import Library
+from agent.inference.trt.library import Library, created
 from agent.inference.trt.log import Journal
 
 FLOAT_BYTES = 4
@@ -43,7 +43,11 @@ class Session:
         """Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory."""
         self.name, self.device = name, device
         self._journal = Journal(library)
-        self._runtime = library.trt.Runtime(self._journal.logger)
+        self._runtime: Any = created(lambda: library.trt.Runtime(self._journal.logger))
+        if self._runtime is None:
+            raise ModelError(
+                f"{name}: {library.label} cannot start on this GPU ({self._journal.last()}); see nvidia-smi"
+            )
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise self._refusal(library, plan)

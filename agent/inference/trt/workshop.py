@@ -62,7 +62,7 @@ class Order:
             from agent.inference.trt.calibration import fingerprint  # noqa: PLC0415 (cv2)
 
             calibration = fingerprint(settings.calibration)
-        gpu = "any" if library.builds_without_gpu or self.device is None else self.device.gpu.label
+        gpu = "any" if library.builds_without_gpu or self.device is None else self.device.gpu.build_label
         return PlanKey(
             self.name,
             sha256_of(self.path),
@@ -142,10 +142,12 @@ def material(order: Order) -> tuple[bytes, Any]:
     """The ONNX that TensorRT gets, and its calibrator: which of the two says the precision depends on it."""
     library, settings = order.library, order.options.settings
     onnx = order.path.read_bytes()
-    if library.has_precision_flags:
-        return onnx, _calibrator(order) if settings.precision == "int8" else None
     from agent.inference.trt import precision  # noqa: PLC0415 (onnx and onnxruntime's tools: to build only)
 
+    if library.has_precision_flags:
+        if settings.precision == "fp32":  # without the flag for FP16, tensors of half precision do not build
+            return precision.in_full(onnx, order.name), None
+        return onnx, _calibrator(order) if settings.precision == "int8" else None
     if settings.precision == "fp16":
         return precision.in_half(onnx, order.name), None
     if settings.precision == "int8":

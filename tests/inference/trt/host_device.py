@@ -37,6 +37,7 @@ class HostMemory:
             self._device.demand_current()
             self._device.used -= self.nbytes
             self._device.live -= 1
+            self._device.sizes.pop(self.address, None)
             self._bytes = None
 
 
@@ -74,6 +75,10 @@ class HostDevice:
         self._here = threading.local()
         self.used = self.live = self.allocations = self.uploads = self.entered = 0
         self.streams: list[HostStream] = []
+        self.sizes: dict[int, int] = {}  # bytes by address, of memory that was not given back
+
+    def bytes_at(self, address: int) -> int:
+        return self.sizes.get(address, 0)
 
     def demand_current(self) -> None:
         assert not self.strict or getattr(self._here, "depth", 0) > 0, (
@@ -87,7 +92,9 @@ class HostDevice:
         self.used += nbytes
         self.live += 1
         self.allocations += 1
-        return HostMemory(self, nbytes)
+        memory = HostMemory(self, nbytes)
+        self.sizes[memory.address] = nbytes
+        return memory
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> Any:
         self.demand_current()

@@ -19,7 +19,7 @@ int cuDeviceGetName(char *name, int length, int device) {
 int cuDeviceTotalMem_v2(size_t *bytes, int device) { (void)device; *bytes = 8000000000u; return 0; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
   (void)device;
-  *value = attribute == 75 ? 8 : attribute == 76 ? 7 : -1;
+  *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 16 ? number("DOUBLE_SMS", 16) : attribute == 18 ? 1 : -1;
   return 0;
 }
 int cuGetErrorString(int code, const char **text) { *text = code == 35 ? "insufficient driver" : "an error"; return 0; }

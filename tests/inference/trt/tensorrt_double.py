@@ -13,6 +13,7 @@ import enum
 import json
 import math
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +57,8 @@ class Behaviour:
         self.out_of_memory = False
         self.refuses_plans = False
         self.fails_to_run = False
+        self.cannot_start = False  # as where no device can be opened: every factory raises
+        self.bytes_at: Callable[[int], int] = lambda _address: 0  # how much the device holds there
         self.gpu = "NVIDIA Test"
         self.waits_for: threading.Event | None = None  # a build ends when this is set
         self.built: list[dict[str, Any]] = []
@@ -99,6 +102,12 @@ def double(version: str, behaviour: Behaviour | None = None) -> Any:
     return module
 
 
+def _demand_start(trt: Any) -> None:
+    """What pybind11 says where the library's factory gives nothing, in every version."""
+    if trt.behaviour.cannot_start:
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+
 class _HostMemory:
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -131,6 +140,7 @@ class _Config:
         self._flags = {int(self.trt.BuilderFlag.TF32)}  # type: ignore[attr-defined]
         self._profiles: list[Any] = []
         self._pools: dict[int, int] = {}
+        self._calibration_profile: Any = None
 
     def set_flag(self, flag: Any) -> None:
         self._flags.add(int(flag))
@@ -146,7 +156,7 @@ class _Config:
         return len(self._profiles) - 1
 
     def set_calibration_profile(self, profile: Any) -> bool:
-        assert profile in self._profiles
+        self._calibration_profile = profile
         return True
 
 
@@ -157,6 +167,9 @@ class _Network:
     @property
     def num_inputs(self) -> int:
         return len(self._model.graph.input)
+
+    def _shape_of(self, name: str) -> tuple[int, ...]:
+        return next(_Tensor(v).shape for v in self._model.graph.input if v.name == name)
 
     def get_input(self, index: int) -> Any:
         return self.trt.ITensor(self._model.graph.input[index])  # type: ignore[attr-defined]
@@ -206,6 +219,7 @@ class _Parser:
 
 class _Builder:
     def __init__(self, logger: Any) -> None:
+        _demand_start(self.trt)  # type: ignore[attr-defined]
         self._logger = logger
 
     def create_network(self, flags: int = 0) -> Any:
@@ -229,6 +243,10 @@ class _Builder:
         if how.out_of_memory:
             self._logger.log(Severity.ERROR, "[executionContext] CUDA error 2: out of memory")
             return None
+        halves = any(t.data_type == onnx.TensorProto.FLOAT16 for t in network._model.graph.initializer)
+        if halves and hasattr(flags, "FP16") and int(flags.FP16) not in config._flags:
+            self._logger.log(Severity.ERROR, "Half precision tensors, but BuilderFlag::kFP16 is not set")
+            return None
         calibrator = getattr(config, "int8_calibrator", None)
         if hasattr(flags, "INT8") and int(flags.INT8) in config._flags and calibrator is None:
             self._logger.log(Severity.ERROR, "INT8 without calibrator")
@@ -242,7 +260,10 @@ class _Builder:
             names = [network.get_input(i).name for i in range(network.num_inputs)]
             count = 0
             while seen["calibration_file"] is None and (addresses := calibrator.get_batch(names)):
-                assert all(addresses)
+                for name, address in zip(names, addresses, strict=True):  # as many pictures as OPT says
+                    profile = (config._calibration_profile or config._profiles[0])._shapes.get(name)
+                    shape = profile[1] if profile else network._shape_of(name)
+                    assert how.bytes_at(address) >= math.prod(shape) * 4, f"{name}: read past the end"
                 count += 1
             seen["calibrated_with"] = count
         monitor = getattr(config, "progress_monitor", None)
@@ -266,6 +287,7 @@ class _Builder:
 
 class _Runtime:
     def __init__(self, logger: Any) -> None:
+        _demand_start(self.trt)  # type: ignore[attr-defined]
         self._logger = logger
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tensorrt_double import double
 
 from agent.errors import ModelError
 from agent.inference.trt.choice import check_driver, judge
-from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu
+from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu, power_mode
 from agent.inference.trt.library import Library, find_library
 
 ORIN = Gpu("Orin", (8, 7), 8_000_000_000, (12, 6))
@@ -43,8 +44,26 @@ class ForCuda13(Library):
 
 
 def test_the_driver_names_the_gpu_and_the_cuda_that_it_speaks(libcuda: str) -> None:
-    assert find_gpu(libcuda) == ORIN
-    assert ORIN.label == "Orin (compute capability 8.7)"
+    found = find_gpu(libcuda)
+    assert replace(found, multiprocessors=0, integrated=False) == ORIN
+    assert found.label == "Orin (compute capability 8.7)"
+
+
+def test_plans_of_an_orin_nano_are_not_those_of_an_agx_orin(
+    libcuda: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    status = tmp_path / "status"
+    status.write_text("pmode:0002 fmode:fanNull")
+    labels = set()
+    for sms, mode in (("16", ""), ("8", ""), ("8", power_mode(status))):
+        monkeypatch.setenv("DOUBLE_SMS", sms)
+        labels.add(replace(find_gpu(libcuda), power_mode=mode).build_label)
+    assert labels == {
+        "Orin (compute capability 8.7), 16 multiprocessors",
+        "Orin (compute capability 8.7), 8 multiprocessors",
+        "Orin (compute capability 8.7), 8 multiprocessors, power mode 2",
+    }
+    assert power_mode(tmp_path / "none") == ""
 
 
 def test_no_driver_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from heads import random_head
 from host_device import GPU, HostDevice
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tensorrt_double import API, Behaviour, double
 
 from agent.config.settings import TensorRtSettings
@@ -21,7 +21,7 @@ from agent.inference.engine import EngineOptions, load_engine
 from agent.inference.trt import plans
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.gallery import Gallery
-from agent.inference.trt.library import Library, checked
+from agent.inference.trt.library import Library, checked, created
 from agent.inference.trt.rooms import Room
 
 PROFILES = (1, 2, 8)
@@ -193,6 +193,38 @@ def test_a_plan_that_is_refused_is_built_again_once(bench: Bench) -> None:
     ):
         bench.engine()
     assert len(bench.behaviour.built) == 3
+
+
+def test_a_library_that_cannot_start_is_told_not_a_traceback(bench: Bench) -> None:
+    bench.behaviour.cannot_start = True  # every factory raises TypeError, as pybind11 does
+    with pytest.raises(ModelError, match=r"head: TensorRT .* cannot start"):
+        bench.engine()
+    bench.behaviour.cannot_start = False
+    bench.engine().close()
+    bench.behaviour.cannot_start = True
+    with pytest.raises(ModelError, match=r"head: TensorRT .* cannot start on this GPU .*nvidia-smi"):
+        bench.engine()
+
+
+def test_a_type_error_of_our_own_is_not_taken_for_a_factory_that_failed() -> None:
+    with pytest.raises(TypeError, match="missing 1 required"):
+        created(lambda: (lambda _one: None)())  # type: ignore[call-arg]
+
+
+def test_fp32_builds_from_a_network_whose_weights_are_half_precision(bench: Bench) -> None:
+    network = onnx.load_from_string(random_head(("presence", "handedness")))
+    weights = network.graph.initializer[0]
+    half = numpy_helper.to_array(weights).astype(np.float16)
+    weights.CopyFrom(numpy_helper.from_array(half, "half"))
+    cast = helper.make_node("Cast", ["half"], ["weights"], to=TensorProto.FLOAT)
+    network.graph.node.insert(0, cast)
+    bench.path.write_bytes(network.SerializeToString())
+    reference = load_engine("head", bench.path, backend="onnxruntime", threads=1)
+    engine = bench.engine(precision="fp32")
+    assert "FP16" not in bench.behaviour.built[-1]["flags"]
+    np.testing.assert_allclose(
+        engine.run(crops(2))["activation_18"], reference.run(crops(2))["activation_18"], atol=1e-6
+    )
 
 
 def test_an_operator_that_tensorrt_does_not_know_is_named(bench: Bench) -> None:
