@@ -22,7 +22,7 @@ from agent.delivery.outbox.drain import OnPublished
 from agent.errors import NO_CAMERA, ConfigError
 from agent.inference.ahead import eyes_of
 from agent.inference.build import build_perception
-from agent.inference.engine import choose_backend
+from agent.inference.engine import choose_backend, unused_gpu
 from agent.loop.loop import Loop
 from agent.loop.surroundings import Hooks
 from agent.page import build_page
@@ -59,6 +59,7 @@ class Agent:
         self._perception = build_perception(
             settings.recognition, folders.cache, taught=folders.state, waiting=self._notifier.preparing
         )
+        self._vitals.unused_gpu = unused_gpu(settings.recognition.backend, self._perception.backends)
         labels = self._perception.labels
         self.delivery = Delivery(
             settings.agent.id,
@@ -131,6 +132,8 @@ class Agent:
             raise
         self._notifier.ready()
         log.info("backend_chosen", backend=self._backend, why=self._backend_why)
+        if self._vitals.unused_gpu:
+            log.warning("gpu_unused", problem=self._vitals.unused_gpu)
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 

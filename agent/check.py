@@ -55,7 +55,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
 
 def check_backend(recognition: RecognitionSettings) -> Verdict:
     """What runs the networks, and why; whether what was asked for can be had here."""
-    from agent.inference.engine import choose_backend
+    from agent.inference.engine import choose_backend, unused_gpu
     from agent.inference.trt.choice import tensorrt_here
 
     backend, why = choose_backend(recognition.backend)
@@ -63,6 +63,8 @@ def check_backend(recognition: RecognitionSettings) -> Verdict:
     if backend == "tensorrt" and not tensorrt.usable:
         state: State = "warn" if recognition.tensorrt.fallback else "fail"
         return Verdict("backend", backend, state, f"{tensorrt.why}; {tensorrt.todo}")
+    if unused := unused_gpu(recognition.backend, {}):
+        return Verdict("backend", backend, "warn", unused)
     return Verdict("backend", backend, "ok", tensorrt.why if backend == "tensorrt" else why)
 
 

@@ -47,6 +47,7 @@ class Vitals:
 
     def __init__(self, cameras: Mapping[str, CameraWatch]) -> None:
         self._cameras, self._began = cameras, time.monotonic()
+        self.unused_gpu: str | None = None  # a sentence; set once the networks are loaded
 
     def health(self) -> dict[str, Any]:
         """The part of `bridge/health` that neither loop nor delivery knows."""
@@ -55,6 +56,7 @@ class Vitals:
             "camera": {name: _camera(watch) for name, watch in self._cameras.items()},
             "rss_mb": round(_rss_bytes() / 1e6, 1),
             "threads": threading.active_count(),
+            "unused_gpu": self.unused_gpu,
         }
 
     def for_page(self, loop: Loop, delivery: Delivery) -> dict[str, Any]:

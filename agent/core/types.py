@@ -215,6 +215,7 @@ class Sight:
     hands: tuple[SeenHand, ...] = ()
     poses: tuple[Pose, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
+    frame: Frame | None = None  # the one that it was recognised in; None in a replay of numbers
 
 
 @dataclass(frozen=True, slots=True)

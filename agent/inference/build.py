@@ -74,7 +74,7 @@ def build_perception(
         if taught:
             own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
         reader = _gesture_reader(network, manifest, own)
-        palms = PalmFinder(Detector(*load("palm-detector")))
+        palms = PalmFinder(Detector(*load("palm-detector"))) if settings.proposal != "arm" else None
         pose = _bodies(settings, load) if settings.proposal != "palm" else None
     except BaseException:
         close()

@@ -14,7 +14,7 @@ from agent.config.settings import TensorRtSettings, TritonSettings
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
-from agent.inference.trt.choice import tensorrt_here
+from agent.inference.trt.choice import Choice, tensorrt_here
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
 Piece: TypeAlias = tuple[Image, Box]  # a square of a picture (BGR)
@@ -121,10 +121,10 @@ class EngineOptions:
     waiting: Callable[[str, float], None] = _nobody
 
 
-def choose_backend(backend: str) -> tuple[str, str]:
+def choose_backend(backend: str, judge: Callable[[], Choice] = tensorrt_here) -> tuple[str, str]:
     """The backend that `auto` or a name stands for, and why. Raises `ModelError` for an unknown name."""
     if backend == "auto":
-        tensorrt = tensorrt_here()
+        tensorrt = judge()
         return ("tensorrt" if tensorrt.usable else "onnxruntime"), tensorrt.why
     if backend not in (*BACKENDS, *REMOTE_BACKENDS):
         known = ", ".join((*BACKENDS, *REMOTE_BACKENDS))
@@ -132,14 +132,42 @@ def choose_backend(backend: str) -> tuple[str, str]:
     return backend, "set in recognition.backend"
 
 
+def unused_gpu(
+    backend: str, backends: Mapping[str, str], judge: Callable[[], Choice] = tensorrt_here
+) -> str | None:
+    """A sentence where `auto` leaves an NVIDIA GPU unused, with the step that mends it; None: all is well.
+
+    `backends` says what runs each loaded network (name -> backend).
+    """
+    if backend != "auto":
+        return None
+    here = judge()
+    if here.unused is not None:
+        return f"an NVIDIA GPU goes unused: {here.why}; {here.todo}"
+    on_cpu = sorted(name for name, used in backends.items() if used == "onnxruntime")
+    if here.usable and on_cpu:
+        return (
+            f"an NVIDIA GPU goes unused for {', '.join(on_cpu)}: TensorRT could not run them; "
+            "`gesture-agent engines build` says why"
+        )
+    return None
+
+
 def load_engine(
-    name: str, path: Path, *, backend: str = "auto", threads: int = 2, options: EngineOptions | None = None
+    name: str,
+    path: Path,
+    *,
+    backend: str = "auto",
+    threads: int = 2,
+    options: EngineOptions | None = None,
+    judge: Callable[[], Choice] = tensorrt_here,
 ) -> Engine:
     """The network in `path`, ready to run. Raises `ModelError` when it cannot be loaded.
 
-    A network that TensorRT cannot run goes to ONNX Runtime only where the settings say so.
+    A network that TensorRT cannot run goes to ONNX Runtime with "auto", which is the best that works, and
+    where the settings say so (`fallback`); else it is an error.
     """
-    chosen, _ = choose_backend(backend)
+    chosen, _ = choose_backend(backend, judge)
     if chosen in REMOTE_BACKENDS:
         raise ModelError(
             f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server'
@@ -150,7 +178,7 @@ def load_engine(
     try:
         return _made(name, path, chosen, options=options)
     except ModelError as exc:
-        if not options.settings.fallback:
+        if backend != "auto" and not options.settings.fallback:
             raise
         log.warning("backend_fell_back", engine=name, wanted=chosen, used="onnxruntime", reason=str(exc))
         return _made(name, path, "onnxruntime", threads=threads)

@@ -30,7 +30,8 @@ def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
     if recognition.proposal != "palm":
         blazepose = recognition.pose == "blazepose"
         bodies = ("pose-detector", "pose-landmark") if blazepose else (recognition.pose,)
-    return recognition.gestures, "palm-detector", *bodies
+    palms = () if recognition.proposal == "arm" else ("palm-detector",)
+    return recognition.gestures, *palms, *bodies
 
 
 def runs_elsewhere(name: str, recognition: RecognitionSettings) -> bool:

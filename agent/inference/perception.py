@@ -63,7 +63,7 @@ class Perception:
         self,
         settings: RecognitionSettings,
         pose: BodyNet | None,
-        palms: PalmFinder,
+        palms: PalmFinder | None,
         reader: HandReader,
         *,
         close: Callable[[], None] = lambda: None,
@@ -155,7 +155,8 @@ class Perception:
         given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
         trust = TRUST_IN_PICTURE if box is None else 1.0
         candidates = [Candidate(given.scaled(GIVEN_TO_HAND), trust)]
-        for palms in self._palms.find(image, [given.scaled(side) for side in GIVEN_REGIONS]):
+        regions = [given.scaled(side) for side in GIVEN_REGIONS]
+        for palms in self._palms.find(image, regions) if self._palms else ():
             candidates += [Candidate(palm.box, palm.score) for palm in palms]
         found, readouts = self._read_twice(image, candidates)
         best = max(range(len(found)), key=lambda i: _worth(found[i], readouts[i], given))
@@ -197,6 +198,7 @@ class Perception:
             hands=tuple(_on_body(hand, people) for hand in hands),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
+            frame=frame,
         )
 
     def _read_twice(self, image: Image, found: list[Candidate]) -> tuple[list[Candidate], list[Readout]]:
@@ -221,8 +223,9 @@ class Perception:
     def _new_eye(self) -> _Eye:
         s = self._settings
         bodies = self._pose.tracker(s.people, s.look_around) if self._pose else None
-        arm = s.proposal == "arm"
-        search = ArmSearch() if arm else HandSearch(self._palms, s.proposal, 2 * s.people)
+        search: HandSearch | ArmSearch = ArmSearch()
+        if self._palms is not None and s.proposal != "arm":
+            search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._reader.manifest.output.landmarks is not None
         return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
 

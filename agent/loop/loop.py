@@ -138,9 +138,9 @@ class Loop:
 
     def _look(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
-        by_camera = {frame.camera: frame for frame in frames}
         for sight in self._see(frames):
-            self._hooks.looked(by_camera[sight.camera], sight)
+            if sight.frame is not None:
+                self._hooks.looked(sight.frame, sight)
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()

@@ -54,9 +54,9 @@ def load_kernels(
     """What `load` makes of a cubin for this GPU, kept in the cache folder by compiler and version.
 
     `compilers` are tried in order: one that refuses the source, or whose code `load` refuses with
-    `ModelError`, makes way for the next. What a newer toolkit writes an older driver does not load, so those whose major
-    version is above the driver's are left out. A kept cubin that does not load is thrown away and compiled
-    anew. Raises `ModelError` that says what each of them said.
+    `ModelError`, makes way for the next. What a newer toolkit writes an older driver does not load, so those
+    whose major version is above the driver's are left out. A kept cubin that does not load is thrown away and
+    compiled anew. Raises `ModelError` that says what each of them said.
     """
     target = f"sm_{gpu.capability[0]}{gpu.capability[1]}"
     tried: list[str] = []

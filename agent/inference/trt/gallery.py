@@ -15,7 +15,9 @@ from agent.inference.trt.device import Array, Device, Memory, Stream
 
 log = structlog.get_logger(__name__)
 
-PLACES = 2  # pictures that are kept while the next one comes; more only where more cameras are seen at once
+# Places for a picture / cameras that are seen at once: while the next picture of a camera comes, streams may
+# still cut from the one before, and an upload into its place would have to wait for them.
+PLACES_A_CAMERA = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +40,7 @@ class Gallery:
         self._device = device
         self._stream = device.stream()
         self._places: list[Upload] = []
+        self._at_once = 1  # most pictures that were ever shown in one turn
 
     def turn(self) -> None:
         """New frames come: what was uploaded before is old, also where an array is filled anew."""
@@ -85,7 +88,8 @@ class Gallery:
     def _place_for(self, image: Image) -> Upload:
         """One that is free, best of the same size; else a new one."""
         free = [p for p in self._places if not p.current]
-        if len(self._places) < PLACES or not free:
+        self._at_once = max(self._at_once, len(self._places) - len(free) + 1)
+        if len(self._places) < PLACES_A_CAMERA * self._at_once or not free:
             self._places.append(self._new(image.nbytes))
             return self._places[-1]
         place = next((p for p in free if p.shape == image.shape), free[0])

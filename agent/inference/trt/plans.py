@@ -127,9 +127,9 @@ def keep_plan(folder: Path, key: PlanKey, plan: bytes, took_s: float) -> Path:
 
 
 def remove_plan(path: Path) -> None:
-    """The plan and its receipt."""
-    path.unlink(missing_ok=True)
-    path.with_suffix(".json").unlink(missing_ok=True)
+    """The plan, its receipt and the sample of its self-test."""
+    for suffix in (path.suffix, ".json", ".npz"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def kept_plans(folder: Path) -> Iterator[Kept]:

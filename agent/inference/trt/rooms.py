@@ -8,12 +8,11 @@ from pathlib import Path
 
 import platformdirs
 
-from agent.errors import ModelError
-from agent.inference.trt.choice import check_driver
+from agent.inference.trt.choice import check_driver, load_pycuda
 from agent.inference.trt.device import Device
 from agent.inference.trt.driver import find_gpu
 from agent.inference.trt.gallery import Gallery
-from agent.inference.trt.library import INSTALL, Library, find_library, first_line
+from agent.inference.trt.library import Library, find_library
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +41,7 @@ def _room(cache_dir: Path) -> Room:
 
 
 def _cuda_device(cache_dir: Path) -> Device:
-    try:
-        from agent.inference.trt.cuda import CudaDevice  # noqa: PLC0415 (PyCUDA: where TensorRT is used only)
-    except (ImportError, OSError) as exc:
-        raise ModelError(f"PyCUDA cannot be loaded ({first_line(exc)}); {INSTALL}") from exc
+    load_pycuda()
+    from agent.inference.trt.cuda import CudaDevice  # noqa: PLC0415 (PyCUDA: where TensorRT is used only)
+
     return CudaDevice(cache_dir)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import Shape
 from agent.inference.trt.device import Array, Device, Memory
@@ -77,6 +79,18 @@ class Session:
     def wait(self) -> None:
         """Until the run is over. Raises `EngineError`."""
         self.stream.synchronize()
+
+    def run_once(self, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
+        """One run of one picture, waited for: what a self-test needs. Raises `EngineError`."""
+        for name, array in feeds.items():
+            host = self.inputs[name].host[: len(array)]
+            np.copyto(host, array)
+            self.device.upload(self.inputs[name].device, host, self.stream)
+        self.enqueue(1)
+        for tensor in self.outputs.values():
+            self.device.download(tensor.host[:1], tensor.device, self.stream)
+        self.wait()
+        return {name: tensor.host[:1].copy() for name, tensor in self.outputs.items()}
 
     def close(self) -> None:
         """Give all memory back."""

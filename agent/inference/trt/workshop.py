@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from agent.errors import ModelError
+from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, Shape
 from agent.inference.files.store import sha256_of
 from agent.inference.manifest import Manifest
@@ -30,6 +30,7 @@ from agent.inference.trt.plans import (
 )
 from agent.inference.trt.progress import Progress
 from agent.inference.trt.rooms import Room
+from agent.inference.trt.self_test import SelfTestError, sample_for, self_test
 from agent.inference.trt.session import PlanRefusedError, Session
 
 PATIENCE_S = 60.0  # what systemd is asked to wait on top of what a build is known to take
@@ -52,6 +53,11 @@ class Order:
     def folder(self) -> Path:
         """Where the plans are."""
         return self.cache_dir / FOLDER
+
+    @property
+    def sample_path(self) -> Path:
+        """Where the input and outputs of the plan's self-test are."""
+        return (self.folder / self.key.file_name).with_suffix(".npz")
 
     @property
     def key(self) -> PlanKey:
@@ -89,6 +95,14 @@ def load_session(room: Room, name: str, path: Path, options: EngineOptions) -> S
         log.warning("plan_refused", engine=name, reason=str(exc))
         remove_plan(order.folder / order.key.file_name)
         session = Session(room.library, room.device, build(order), name)
+    try:
+        self_test(session, sample_for(session, path, order.sample_path), options.settings.precision)
+    except EngineError as exc:
+        session.close()
+        raise SelfTestError(f"{exc}; the plan loads and its first run fails") from exc
+    except BaseException:
+        session.close()
+        raise
     log.info(
         "engine_loaded", engine=name, backend="tensorrt", library=room.library.label,
         gpu=room.device.gpu.name, precision=options.settings.precision, batch=session.max_batch,

@@ -57,6 +57,7 @@ class Behaviour:
         self.out_of_memory = False
         self.refuses_plans = False
         self.fails_to_run = False
+        self.gives: Callable[[Any], Any] = lambda array: array  # what a run makes of a right output
         self.cannot_start = False  # as where no device can be opened: every factory raises
         self.bytes_at: Callable[[int], int] = lambda _address: 0  # how much the device holds there
         self.gpu = "NVIDIA Test"
@@ -234,6 +235,19 @@ class _Builder:
     def create_optimization_profile(self) -> Any:
         return self.trt.IOptimizationProfile()  # type: ignore[attr-defined]
 
+    def _calibrated(self, network: Any, config: Any, calibrator: Any) -> dict[str, Any]:
+        """As TensorRT up to 10: reads as many pictures at each address as the profile's OPT says."""
+        file, count = calibrator.read_calibration_cache(), 0
+        names = [network.get_input(i).name for i in range(network.num_inputs)]
+        profile = config._calibration_profile or (config._profiles or [self.trt.IOptimizationProfile()])[0]  # type: ignore[attr-defined]
+        while file is None and (addresses := calibrator.get_batch(names)):
+            for name, address in zip(names, addresses, strict=True):
+                shape = profile._shapes.get(name, [0, network._shape_of(name)])[1]
+                held = self.trt.behaviour.bytes_at(address)  # type: ignore[attr-defined]
+                assert held >= math.prod(shape) * 4, f"{name}: read past the end"
+            count += 1
+        return {"calibration_file": file, "calibrated_with": count}
+
     def build_serialized_network(self, network: Any, config: Any) -> Any:
         how, flags = self.trt.behaviour, self.trt.BuilderFlag  # type: ignore[attr-defined]
         is_open = any(-1 in network.get_input(i).shape for i in range(network.num_inputs))
@@ -256,16 +270,7 @@ class _Builder:
             "workspace": config._pools[int(self.trt.MemoryPoolType.WORKSPACE)],  # type: ignore[attr-defined]
         }
         if calibrator is not None:
-            seen["calibration_file"] = calibrator.read_calibration_cache()
-            names = [network.get_input(i).name for i in range(network.num_inputs)]
-            count = 0
-            while seen["calibration_file"] is None and (addresses := calibrator.get_batch(names)):
-                for name, address in zip(names, addresses, strict=True):  # as many pictures as OPT says
-                    profile = (config._calibration_profile or config._profiles[0])._shapes.get(name)
-                    shape = profile[1] if profile else network._shape_of(name)
-                    assert how.bytes_at(address) >= math.prod(shape) * 4, f"{name}: read past the end"
-                count += 1
-            seen["calibrated_with"] = count
+            seen |= self._calibrated(network, config, calibrator)
         monitor = getattr(config, "progress_monitor", None)
         if monitor is not None:
             monitor.phase_start("Building engine", None, 4)
@@ -389,7 +394,7 @@ class _Context:
         results = self._engine._session.run(list(self._engine._outputs), feed)
         for name, result in zip(self._engine._outputs, results, strict=True):
             assert result.shape == self.get_tensor_shape(name)
-            _array_at(self._addresses[name], result.shape)[...] = result
+            _array_at(self._addresses[name], result.shape)[...] = how.gives(result)
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tensorrt_double import double
 
 from agent.errors import ModelError
-from agent.inference.trt.choice import check_driver, judge
+from agent.inference.trt.choice import check_driver, judge, load_pycuda
 from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu, power_mode
 from agent.inference.trt.library import Library, find_library
 
@@ -31,6 +32,10 @@ def libcuda(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def no_gpu() -> Gpu:
     raise NoGpuError("no NVIDIA driver here; install it")
+
+
+def loads() -> None:
+    """A binding that loads."""
 
 
 def trt() -> Library:
@@ -105,17 +110,34 @@ def test_a_driver_older_than_the_library_is_told() -> None:
 
 
 def test_tensorrt_is_chosen_where_all_of_it_is_here() -> None:
-    assert judge(lambda: ORIN, trt, lambda: True).usable
-    assert judge(lambda: ORIN, trt, lambda: True).why == "TensorRT 10.13.0 on Orin (compute capability 8.7)"
+    chosen = judge(lambda: ORIN, trt, loads)
+    assert chosen.usable
+    assert chosen.why == "TensorRT 10.13.0 on Orin (compute capability 8.7)"
 
 
 def test_what_is_missing_is_said_and_how_to_get_it() -> None:
-    assert judge(no_gpu, trt).why == "no NVIDIA driver here"
-    assert judge(no_gpu, trt).todo == "install it"
-    missing = judge(lambda: ORIN, lambda: find_library(("no_tensorrt_here",)))
-    assert missing.why.startswith("TensorRT is not installed here (no_tensorrt_here: No module named")
-    without = judge(lambda: ORIN, trt, lambda: False)
-    assert without.why.endswith("are here, but PyCUDA is not")
+    nothing = judge(no_gpu, trt, loads)
+    assert (nothing.why, nothing.todo, nothing.unused) == ("no NVIDIA driver here", "install it", None)
+    missing = judge(lambda: ORIN, lambda: find_library(("no_tensorrt_here",)), loads)
+    assert "Orin (compute capability 8.7) is here, but TensorRT is not installed here" in missing.why
+    assert missing.unused == ORIN
+
+
+def test_pycuda_that_is_installed_and_does_not_load_is_told_with_the_step_that_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "pycuda"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "driver.py").write_text("raise ImportError('libcurand.so.10: cannot open')\n")
+    for name in [n for n in sys.modules if n.partition(".")[0] == "pycuda"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = judge(lambda: ORIN, trt, load_pycuda)
+    assert not found.usable
+    assert found.unused == ORIN
+    assert found.why.endswith("is here, but PyCUDA does not load (libcurand.so.10: cannot open)")
+    assert found.todo == "PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
 
 
 def test_the_first_library_that_can_be_loaded_is_taken(

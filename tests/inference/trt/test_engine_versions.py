@@ -93,7 +93,7 @@ def test_more_pictures_than_the_largest_batch_go_through_in_several_runs(bench: 
     np.testing.assert_allclose(
         engine.run(feed)["activation_18"], reference.run(feed)["activation_18"], atol=1e-6
     )
-    assert [run["presence"][0] for run in bench.behaviour.runs] == [8, 8, 3]
+    assert [run["presence"][0] for run in bench.behaviour.runs] == [1, 8, 8, 3]  # the self-test first
 
 
 def test_nothing_is_allocated_after_loading(bench: Bench) -> None:
@@ -207,8 +207,8 @@ def test_a_library_that_cannot_start_is_told_not_a_traceback(bench: Bench) -> No
 
 
 def test_a_type_error_of_our_own_is_not_taken_for_a_factory_that_failed() -> None:
-    with pytest.raises(TypeError, match="missing 1 required"):
-        created(lambda: (lambda _one: None)())  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="missing 2 required"):
+        created(Bench)  # type: ignore[arg-type]
 
 
 def test_fp32_builds_from_a_network_whose_weights_are_half_precision(bench: Bench) -> None:
@@ -225,6 +225,41 @@ def test_fp32_builds_from_a_network_whose_weights_are_half_precision(bench: Benc
     np.testing.assert_allclose(
         engine.run(crops(2))["activation_18"], reference.run(crops(2))["activation_18"], atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("gives", "told"),
+    [
+        (lambda array: array * np.float32(np.nan), "holds NaN in fp16"),
+        (lambda array: array + np.float32(np.inf), "holds infinity in fp16"),
+        (lambda array: array + np.float32(0.3), "is 0.3 away from ONNX Runtime's in fp16 .at most 0.1"),
+    ],
+)
+def test_a_plan_that_loads_and_gives_wrong_numbers_is_told_and_not_used(
+    bench: Bench, gives: Any, told: str
+) -> None:
+    bench.behaviour.gives = gives
+    with pytest.raises(ModelError, match=rf'head: output "activation_18" {told}.*precision to "fp32"'):
+        bench.engine(precision="fp16")
+    assert bench.device.live == 0
+    bench.behaviour.gives = lambda array: array
+    bench.engine(precision="fp16").run(crops(1))
+
+
+def test_a_first_run_that_fails_is_told_while_loading(bench: Bench) -> None:
+    bench.behaviour.fails_to_run = True
+    with pytest.raises(ModelError, match=r"head: TensorRT failed .*the plan loads and its first run fails"):
+        bench.engine()
+    assert bench.device.live == 0
+
+
+def test_a_damaged_sample_of_the_self_test_is_computed_again(bench: Bench) -> None:
+    bench.engine().close()
+    (sample,) = (bench.folder / plans.FOLDER).glob("*.npz")
+    for damage in (b"", b"rubbish", sample.read_bytes()[:100]):
+        sample.write_bytes(damage)
+        bench.engine().close()
+        assert len(sample.read_bytes()) > 100
 
 
 def test_an_operator_that_tensorrt_does_not_know_is_named(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import structlog
 from heads import random_head
+from host_device import GPU as HOST_GPU
 from host_device import HostDevice
 from tensorrt_double import Behaviour, double
 
@@ -17,8 +18,9 @@ from agent.config.settings import TensorRtSettings
 from agent.core.types import Box
 from agent.errors import EngineError, ModelError
 from agent.inference import engine as engines_module
-from agent.inference.engine import EngineOptions, backend_of, load_engine
+from agent.inference.engine import EngineOptions, backend_of, load_engine, unused_gpu
 from agent.inference.manifest import Input, engines_folder, load_manifest
+from agent.inference.trt.choice import Choice
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.gallery import Gallery
 from agent.inference.trt.library import Library
@@ -34,6 +36,10 @@ class Broken(TensorRtEngine):
 
     def __init__(self, name: str, *_: Any, **__: Any) -> None:
         raise ModelError(f"{name}: the GPU's memory is full")
+
+
+def usable() -> Choice:
+    return Choice(True, "TensorRT 10.3.0 on Orin")
 
 
 def made(
@@ -90,6 +96,33 @@ def test_what_tensorrt_cannot_run_stops_the_start_unless_the_settings_say_else(
     ]
 
 
+def test_auto_is_the_best_that_works_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:Broken")
+    path = tmp_path / "head.onnx"
+    path.write_bytes(random_head(("presence",)))
+    with structlog.testing.capture_logs() as logs:
+        engine = load_engine("head", path, options=EngineOptions(tmp_path), judge=usable)
+    assert backend_of(engine) == "onnxruntime"
+    assert [(e["event"], e["log_level"]) for e in logs] == [("backend_fell_back", "warning")]
+    told = unused_gpu("auto", {"head": backend_of(engine)}, usable)
+    assert told == (
+        "an NVIDIA GPU goes unused for head: TensorRT could not run them; "
+        "`gesture-agent engines build` says why"
+    )
+
+
+def test_a_gpu_that_goes_unused_is_told_with_the_step_that_mends_it() -> None:
+    def without_pycuda() -> Choice:
+        return Choice(False, "Orin is here, but PyCUDA is not installed", "pip install pycuda", HOST_GPU)
+
+    told = unused_gpu("auto", {"head": "onnxruntime"}, without_pycuda)
+    assert told == "an NVIDIA GPU goes unused: Orin is here, but PyCUDA is not installed; pip install pycuda"
+    assert unused_gpu("onnxruntime", {"head": "onnxruntime"}, without_pycuda) is None  # asked for
+    no_gpu = Choice(False, "no NVIDIA driver here")
+    assert unused_gpu("auto", {"head": "onnxruntime"}, lambda: no_gpu) is None
+    assert unused_gpu("auto", {"head": "tensorrt"}, usable) is None
+
+
 def test_more_hands_than_the_largest_batch_are_cut_and_run_in_turns(tmp_path: Path) -> None:
     engine, seen = made("11.4.0", tmp_path, precision="fp32", batch=(1, 2, 4))
     rng = np.random.default_rng(1)
@@ -99,7 +132,7 @@ def test_more_hands_than_the_largest_batch_are_cut_and_run_in_turns(tmp_path: Pa
     together = engine.run_pieces(pieces, spec, {})["activation_18"]
     alone = [engine.run_pieces([piece], spec, {})["activation_18"] for piece in pieces]
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-3)
-    assert [run["input_1"][0] for run in seen.runs[:3]] == [4, 4, 1]
+    assert [run["input_1"][0] for run in seen.runs[1:4]] == [4, 4, 1]  # after the self-test
 
 
 def test_pieces_for_a_network_of_another_shape_are_told(tmp_path: Path) -> None:
