@@ -11,6 +11,15 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Training and tests load ONNX Runtime themselves; the agent sets it anyway.
 export ORT_DISABLE_TELEMETRY := 1
 
+# A Jetson: TensorRT is a package of JetPack, which the environment must see, and PyCUDA is compiled, with nvcc on
+# PATH, beside which it finds the CUDA libraries.
+TEGRA := $(wildcard /etc/nv_tegra_release)
+define pycuda
+	@echo "Compiling PyCUDA for the Jetson's GPU (minutes)"
+	@PATH=/usr/local/cuda/bin:$$PATH $(PIP) 'pycuda>=2024.1' || \
+	  echo "WARNING: PyCUDA could not be installed; the GPU goes unused, recognition runs on the CPU"
+endef
+
 APT_RUN  := python3 python3-venv ca-certificates
 APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
             gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
@@ -42,9 +51,10 @@ endef
 
 $(VENV)/.run: pyproject.toml
 	$(call apt,$(APT_RUN))
-	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(if $(TEGRA),--system-site-packages) $(VENV); }
 	@echo "Installing gesture-agent and what it needs (a minute or two)"
 	@$(PIP) -e '.[embedded]'
+	$(if $(TEGRA),$(pycuda))
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.run

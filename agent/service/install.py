@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from agent.errors import CannotStart
@@ -36,6 +37,16 @@ PACKAGES = {  # of the distribution, and the file by which they are known to be 
     "python3-venv": "usr/lib/python3*/ensurepip/__init__.py",
     "python3-systemd": "usr/lib/python3/dist-packages/systemd/__init__.py",
 }
+JETSON_PACKAGES = {
+    "python3-libnvinfer": "usr/lib/python3*/dist-packages/tensorrt/__init__.py",
+    "python3-dev": "usr/include/python3*/Python.h",  # PyCUDA is compiled
+    "g++": "usr/bin/g++",
+}
+CUDA_BIN = "/usr/local/cuda/bin"
+GPU_UNUSED = (
+    "The GPU goes unused until that works; recognition runs on the CPU meanwhile. Mend it, then: "
+    "gesture-agent service install"
+)
 KEYS_PACKAGES = {"python3-evdev": "usr/lib/python3/dist-packages/evdev/__init__.py"}
 
 
@@ -111,11 +122,33 @@ def _program_steps(places: Places, source: Path, run: Run) -> Iterator[Step]:
     yield Step(make.what, make.do, lambda: not python.exists())
     if (source / "pyproject.toml").is_file():  # else it is the installed one that mends its own installation
         yield Step(f"install the agent of {source}", lambda: _pip_install(source, str(python), run))
+    yield from _gpu_steps(places, str(python), run)
     yield put_tree(source / "rules", places.share / "rules")
     yield put_tree(source / "systemd", places.share / "systemd")
     yield put_text(places.share / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
     yield put_link(places.command, places.prefix / "bin" / "gesture-agent")
     yield _networks(places, run)
+
+
+def _gpu_steps(places: Places, python: str, run: Run) -> Iterator[Step]:
+    """TensorRT and PyCUDA where an NVIDIA GPU is: without both, recognition runs on the CPU.
+
+    A Jetson's TensorRT is a package of JetPack, which the environment sees; a PC's comes from PyPI. PyCUDA is
+    compiled, and finds the CUDA libraries beside nvcc.
+    """
+    if not places.has_nvidia_gpu:
+        return
+    wanted = ["pycuda>=2024.1"]
+    if places.is_jetson:
+        yield from _packages(places, JETSON_PACKAGES, run)
+    else:
+        wanted.insert(0, "tensorrt>=8.6")
+    pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+    path = f"PATH={CUDA_BIN}:{os.environ.get('PATH', os.defpath)}"
+    step = command(
+        f"let it use the NVIDIA GPU: {' and '.join(wanted)}", run, "/usr/bin/env", path, python, *pip
+    )
+    yield replace(step, otherwise=GPU_UNUSED)
 
 
 def _packages(places: Places, wanted: Mapping[str, str], run: Run) -> Iterator[Step]:

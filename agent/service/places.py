@@ -78,6 +78,11 @@ class Places:
         """NVIDIA's Linux for Tegra."""
         return (self.root / "etc/nv_tegra_release").exists()
 
+    @property
+    def has_nvidia_gpu(self) -> bool:
+        """A driver of NVIDIA's runs here: a Jetson's, or a PC's."""
+        return self.is_jetson or (self.root / "proc/driver/nvidia/version").exists()
+
 
 def home() -> Path:
     """The folder with engines/, rules/, systemd/, config.toml: a checkout, or an installed agent's share.

@@ -27,10 +27,11 @@ class Step:
     what: str
     do: Callable[[], None]
     needed: Callable[[], bool] = _always
+    otherwise: str = ""  # what holds where it fails; empty: then nothing after it can work either
 
 
 def carry_out(steps: Iterable[Step], say: Say, *, dry_run: bool = False) -> None:
-    """Do them in order, saying each. Raises `CannotStart` at the first that fails."""
+    """Do them in order, saying each. Raises `CannotStart` at the first that fails and must not."""
     for step in steps:
         if not step.needed():
             say(f"  nothing to do: {step.what}")
@@ -42,6 +43,11 @@ def carry_out(steps: Iterable[Step], say: Say, *, dry_run: bool = False) -> None
             step.do()
         except OSError as exc:
             raise CannotStart(f"{step.what}: {exc.strerror} ({exc.filename}); mend that, try again") from exc
+        except CannotStart as exc:
+            if not step.otherwise:
+                raise
+            say(f"  WARNING: {exc}")
+            say(f"  {step.otherwise}")
 
 
 def run(command: Sequence[str]) -> None:

@@ -69,6 +69,46 @@ def test_everything_lies_where_the_unit_expects_it(machine: Machine):
     )
 
 
+@pytest.mark.parametrize(
+    ("sign", "wanted"),
+    [
+        ("etc/nv_tegra_release", "pycuda>=2024.1"),
+        ("proc/driver/nvidia/version", "tensorrt>=8.6 pycuda>=2024.1"),
+    ],
+)
+def test_where_an_nvidia_gpu_is_what_uses_it_is_installed(machine: Machine, sign: str, wanted: str):
+    machine.install()
+    assert not any("pycuda" in command for command in machine.commands)
+    file = machine.places.root / sign
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    machine.install()
+    (step,) = [command for command in machine.commands if "pycuda" in command]
+    assert step.startswith("/usr/bin/env PATH=/usr/local/cuda/bin:")
+    assert step.endswith(f"-m pip install --quiet --disable-pip-version-check {wanted}")
+
+
+def test_a_gpu_that_cannot_be_set_up_is_told_and_the_service_runs_on_the_cpu(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    file = machine.places.root / "proc/driver/nvidia/version"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    done = Machine.run
+
+    def run(self: Machine, command: Sequence[str]) -> None:
+        if "pycuda>=2024.1" in command:
+            raise CannotStart("pip install: ended with 1\nld: cannot find -lcurand")
+        done(self, command)
+
+    monkeypatch.setattr(Machine, "run", run)
+    machine.install()
+    said = "\n".join(machine.said)
+    assert "WARNING: pip install: ended with 1\nld: cannot find -lcurand" in said
+    assert "The GPU goes unused until that works" in said
+    assert machine.commands[-1] == "systemctl restart gesture-agent.service"
+
+
 def test_it_is_started_last_and_now_and_with_the_machine(machine: Machine):
     machine.install()
     assert machine.commands[-2:] == [
