@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from agent.errors import ModelError
 from agent.inference.engine import Shape
+from agent.inference.files.disk import write_whole
 from agent.inference.trt.library import Library, created
 from agent.inference.trt.log import Journal, Tell
 from agent.inference.trt.plans import Batch
@@ -38,6 +40,9 @@ class Recipe:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     calibrator: Any = None
     expected_s: float | None = None
+    timing: Path | None = (
+        None  # kernels' times measured by builds before, for this GPU and version; None: none
+    )
 
 
 def build_plan(
@@ -77,13 +82,31 @@ def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: 
         config.add_optimization_profile(profile)
         if recipe.calibrator is not None:
             config.set_calibration_profile(_profile(builder, network, replace(recipe, batch=ONE_PICTURE)))
+    _use_timing_cache(config, recipe)
     watcher = monitor(library, phases)
     if watcher is not None:
         config.progress_monitor = watcher
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise _failure(library, journal, recipe)
+    _keep_timing_cache(config, recipe)
     return bytes(plan)
+
+
+def _use_timing_cache(config: Any, recipe: Recipe) -> None:
+    """What the file holds; TensorRT itself refuses what was measured on another GPU or by another version."""
+    if recipe.timing is None or not hasattr(config, "create_timing_cache"):
+        return
+    kept = recipe.timing.read_bytes() if recipe.timing.is_file() else b""
+    cache = config.create_timing_cache(kept) or config.create_timing_cache(b"")
+    if cache is not None:
+        config.set_timing_cache(cache, False)
+
+
+def _keep_timing_cache(config: Any, recipe: Recipe) -> None:
+    cache = config.get_timing_cache() if recipe.timing and hasattr(config, "get_timing_cache") else None
+    if recipe.timing is not None and cache is not None:
+        write_whole(recipe.timing, bytes(cache.serialize()))
 
 
 def _parsed(library: Library, builder: Any, journal: Journal, onnx: bytes, name: str) -> Any:

@@ -52,6 +52,11 @@ class Library:
         return self.rtx
 
     @property
+    def compiles_at_run_time(self) -> bool:
+        """TensorRT for RTX makes its kernels for the GPU at the first run, and can keep them."""
+        return self.rtx and hasattr(self.trt, "CudaGraphStrategy")
+
+    @property
     def made_for_cuda(self) -> int | None:
         """The CUDA major version that its package was made for; None where it is no Python package."""
         stem = "tensorrt-rtx" if self.rtx else "tensorrt"

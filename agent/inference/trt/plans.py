@@ -126,9 +126,14 @@ def keep_plan(folder: Path, key: PlanKey, plan: bytes, took_s: float) -> Path:
     return path
 
 
+def timing_file(key: PlanKey) -> str:
+    """Name of the file of kernel times that builds of one GPU, at these clocks, and one library share."""
+    return f"timing-{hashlib.sha256(f'{key.library}{key.gpu}'.encode()).hexdigest()[:16]}.cache"
+
+
 def remove_plan(path: Path) -> None:
-    """The plan, its receipt and the sample of its self-test."""
-    for suffix in (path.suffix, ".json", ".npz"):
+    """The plan, its receipt, the sample of its self-test and the kernels compiled for it."""
+    for suffix in (path.suffix, ".json", ".npz", ".kernels"):
         path.with_suffix(suffix).unlink(missing_ok=True)
 
 

@@ -41,8 +41,13 @@ class Tensor:
 class Session:
     """One plan, one execution context, one stream. Not for two threads at once."""
 
-    def __init__(self, library: Library, device: Device, plan: bytes, name: str) -> None:
-        """Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory."""
+    def __init__(
+        self, library: Library, device: Device, plan: bytes, name: str, compiled: bytes | None = None
+    ) -> None:
+        """Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
+
+        `compiled` is what `runtime_cache` gave before, where the library compiles at run time.
+        """
         self.name, self.device = name, device
         self._journal = Journal(library)
         self._runtime: Any = created(lambda: library.trt.Runtime(self._journal.logger))
@@ -53,7 +58,8 @@ class Session:
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise self._refusal(library, plan)
-        self._context: Any = self._engine.create_execution_context()
+        self._runtime_cache: Any = None
+        self._context: Any = self._new_context(library, compiled)
         if self._context is None:
             raise self._no_room(library)
         self.stream = device.stream()
@@ -80,6 +86,22 @@ class Session:
         """Until the run is over. Raises `EngineError`."""
         self.stream.synchronize()
 
+    def runtime_cache(self) -> bytes | None:
+        """The kernels that were compiled for this GPU so far; None where the library compiles none."""
+        return None if self._runtime_cache is None else bytes(self._runtime_cache.serialize())
+
+    def _new_context(self, library: Library, compiled: bytes | None) -> Any:
+        """TensorRT for RTX compiles kernels at the first run and can capture whole runs as CUDA graphs."""
+        if not library.compiles_at_run_time:
+            return self._engine.create_execution_context()
+        config = self._engine.create_runtime_config()
+        self._runtime_cache = config.create_runtime_cache()
+        if compiled is not None:
+            self._runtime_cache.deserialize(compiled)  # False: of another GPU or version; it starts empty
+        config.set_runtime_cache(self._runtime_cache)
+        config.cuda_graph_strategy = library.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        return self._engine.create_execution_context(config)
+
     def run_once(self, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
         """One run of one picture, waited for: what a self-test needs. Raises `EngineError`."""
         for name, array in feeds.items():
@@ -96,7 +118,7 @@ class Session:
         """Give all memory back."""
         for tensor in (*self.inputs.values(), *self.outputs.values()):
             tensor.device.free()
-        self._context = self._engine = self._runtime = None
+        self._context = self._engine = self._runtime = self._runtime_cache = None
 
     def _find_batch(self, library: Library) -> int:
         """The largest number of pictures a run; sets the inputs to it."""

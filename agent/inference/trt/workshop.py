@@ -12,6 +12,7 @@ import structlog
 
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, Shape
+from agent.inference.files.disk import write_whole
 from agent.inference.files.store import sha256_of
 from agent.inference.manifest import Manifest
 from agent.inference.trt.build import Recipe, build_plan
@@ -27,6 +28,7 @@ from agent.inference.trt.plans import (
     look_up,
     read_plan,
     remove_plan,
+    timing_file,
 )
 from agent.inference.trt.progress import Progress
 from agent.inference.trt.rooms import Room
@@ -60,6 +62,11 @@ class Order:
         return (self.folder / self.key.file_name).with_suffix(".npz")
 
     @property
+    def runtime_cache_path(self) -> Path:
+        """Where TensorRT for RTX keeps the kernels that it compiled for this GPU at the first run."""
+        return (self.folder / self.key.file_name).with_suffix(".kernels")
+
+    @property
     def key(self) -> PlanKey:
         """What the plan depends on."""
         settings, library = self.options.settings, self.library
@@ -88,7 +95,7 @@ def load_session(room: Room, name: str, path: Path, options: EngineOptions) -> S
     order = Order(room.library, room.device, room.cache_dir, name, path, options)
     plan, built = plan_for(order)
     try:
-        session = Session(room.library, room.device, plan, name)
+        session = Session(room.library, room.device, plan, name, _read(order.runtime_cache_path))
     except PlanRefusedError as exc:
         if built:
             raise
@@ -97,6 +104,8 @@ def load_session(room: Room, name: str, path: Path, options: EngineOptions) -> S
         session = Session(room.library, room.device, build(order), name)
     try:
         self_test(session, sample_for(session, path, order.sample_path), options.settings.precision)
+        if compiled := session.runtime_cache():
+            write_whole(order.runtime_cache_path, compiled)
     except EngineError as exc:
         session.close()
         raise SelfTestError(f"{exc}; the plan loads and its first run fails") from exc
@@ -108,6 +117,10 @@ def load_session(room: Room, name: str, path: Path, options: EngineOptions) -> S
         gpu=room.device.gpu.name, precision=options.settings.precision, batch=session.max_batch,
     )  # fmt: skip
     return session
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def plan_for(order: Order) -> tuple[bytes, bool]:
@@ -143,6 +156,7 @@ def build(
         shapes=_shapes(order.options.manifest),
         calibrator=calibrator,
         expected_s=expected,
+        timing=None if order.device is None else order.folder / timing_file(key),
     )
     watch = watch or _told_to(order.options.waiting)
     plan = build_plan(order.library, onnx, recipe, watch, tell)

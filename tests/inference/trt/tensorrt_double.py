@@ -142,6 +142,19 @@ class _Config:
         self._profiles: list[Any] = []
         self._pools: dict[int, int] = {}
         self._calibration_profile: Any = None
+        self._timing: Any = None
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> Any:
+        if serialized_timing_cache and not serialized_timing_cache.startswith(MAGIC):
+            return None
+        return SimpleNamespace(serialize=lambda: _HostMemory(MAGIC), known=bool(serialized_timing_cache))
+
+    def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:  # noqa: ARG002 (real names)
+        self._timing = cache
+        return True
+
+    def get_timing_cache(self) -> Any:
+        return self._timing
 
     def set_flag(self, flag: Any) -> None:
         self._flags.add(int(flag))
@@ -267,6 +280,7 @@ class _Builder:
             return None
         seen: dict[str, Any] = {
             "flags": sorted(flags(f).name for f in config._flags),
+            "timed_before": bool(config._timing and config._timing.known),
             "workspace": config._pools[int(self.trt.MemoryPoolType.WORKSPACE)],  # type: ignore[attr-defined]
         }
         if calibrator is not None:

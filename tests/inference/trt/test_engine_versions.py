@@ -262,6 +262,16 @@ def test_a_damaged_sample_of_the_self_test_is_computed_again(bench: Bench) -> No
         assert len(sample.read_bytes()) > 100
 
 
+def test_kernels_that_were_timed_once_are_not_timed_again(bench: Bench) -> None:
+    bench.engine(precision="fp32").close()
+    bench.engine(precision="fp16").close()
+    assert [built["timed_before"] for built in bench.behaviour.built] == [False, True]
+    (kept,) = (bench.folder / plans.FOLDER).glob("timing-*.cache")
+    kept.write_bytes(b"rubbish")
+    bench.engine(batch=(1, 1, 4)).close()
+    assert not bench.behaviour.built[-1]["timed_before"]
+
+
 def test_an_operator_that_tensorrt_does_not_know_is_named(bench: Bench) -> None:
     graph = helper.make_graph(
         [helper.make_node("NonZero", ["x"], ["y"], "strange")],
