@@ -89,6 +89,7 @@ def build_engines(
     Plans are kept in the cache folder by network, GPU, TensorRT version, precision and batch. What is in
     order is left alone; what is stale or damaged is built again.
     """
+    from agent.errors import ModelError
     from agent.inference.trt.orders import find_place, orders_of, state_of
     from agent.inference.trt.workshop import build
 
@@ -99,6 +100,7 @@ def build_engines(
         typer.secho(f"note: {place.note}", fg="yellow", err=True, color=wants_colour())
     wanted = _overridden(settings.recognition.tensorrt, precision, batch, calibration)
     done = []
+    failed: list[str] = []
     for order in orders_of(_names(settings, names), place, wanted):
         found = state_of(order)
         if found.state == "ready" and not force:
@@ -107,12 +109,19 @@ def build_engines(
         if found.state in {"stale", "corrupt"}:
             typer.echo(f"{order.name}: {found.state}, {found.detail}", err=True)
         began = time.monotonic()
-        with progress_bar(order.name, quiet=as_json or log_level is not Level.none) as watch:
-            plan = build(order, watch, log_teller(log_level))
+        try:
+            with progress_bar(order.name, quiet=as_json or log_level is not Level.none) as watch:
+                plan = build(order, watch, log_teller(log_level))
+        except ModelError as exc:  # the others may still be built
+            failed.append(str(exc))
+            done.append(told(order, "failed", as_json))
+            continue
         took = time.monotonic() - began
         done.append(told(order, "built", as_json, took_s=round(took, 1), size_bytes=len(plan)))
     if as_json:
         echo_json(done)
+    if failed:
+        raise ModelError("\n".join(failed))
 
 
 @app.command(

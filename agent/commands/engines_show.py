@@ -86,9 +86,9 @@ def told(order: Order, state: str, as_json: bool, **more: Any) -> dict[str, Any]
     """What was done, as a row; for people at once."""
     if not as_json:
         how = f" in {more['took_s']:.1f} s, {more['size_bytes'] / 1e6:.1f} MB" if more else ""
-        key = order.key
+        key, mark = order.key, sign("fail" if state == "failed" else "ok")
         typer.echo(
-            f"{sign('ok')} {order.name}: {state}{how} ({key.precision}, batch {_sizes(key.batch)}, "
+            f"{mark} {order.name}: {state}{how} ({key.precision}, batch {_sizes(key.batch)}, "
             f"{key.library}, {'for any GPU' if key.gpu == 'any' else key.gpu})"
         )
     return order_document(order) | {"state": state, "file": str(order.folder / order.key.file_name), **more}

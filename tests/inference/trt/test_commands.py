@@ -99,6 +99,16 @@ def test_build_keeps_a_plan_and_mends_a_damaged_one_or_says_what_is_missing(
     assert "gesturenet: built in" in done.stdout
 
 
+def test_a_network_that_cannot_be_built_does_not_keep_the_others_from_it(run: Run, own_cache: Path) -> None:
+    if why := missing(own_cache):
+        pytest.skip(why)
+    done = run("engines", "build", "palm-detector", "gesturenet", "--precision", "int8", "--json")
+    assert done.returncode == 3
+    assert "palm-detector: INT8 needs pictures to calibrate with" in done.stderr
+    states = {row["name"]: row["state"] for row in json.loads(done.stdout)}
+    assert states == {"palm-detector": "failed", "gesturenet": "built"}
+
+
 def test_clean_removes_what_is_damaged_and_only_says_so_first(run: Run, own_cache: Path) -> None:
     plan = own_cache / "plans" / "gesturenet-fp16-b8-0123456789abcdef.plan"
     plan.parent.mkdir()
