@@ -30,6 +30,7 @@ from agent.delivery.outbox.drain import Drain, OnPublished
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.requests import Request
 from agent.delivery.status import DeliveryStatus
+from agent.supervision import Threads
 
 MAX_AGE_S = 5.0
 NO_DISCOVERY = HomeAssistantSettings(discovery="off")
@@ -52,20 +53,22 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
         clocks: Clocks | None = None,
         on_published: OnPublished | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """`folder` holds the outbox; `clock` is the one that stamps `event.at` and `action.at`.
 
-        Raises `CannotStart` for what a person must mend: a wrong URL, missing certificates or
-        password file, a missing package.
+        `threads` watches over the threads that are made here. Raises `CannotStart` for what a person
+        must mend: a wrong URL, missing certificates or password file, a missing package.
         """
         actions = actions or ActionsSettings()
+        threads = threads or Threads()
         self.topics = topics.Topics(mqtt.base, agent_id)
         self._home_settings = homeassistant
         self._clock = clock
         self._clocks = clocks or Clocks()
         self._news = GestureNews()
-        self._deeds = Deeds(actions)
-        self._broker, mqtt = _embedded(mqtt)
+        self._deeds = Deeds(actions, threads)
+        self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
         self._drain = Drain(
             Outbox(folder, outbox, self._clocks),
@@ -73,6 +76,7 @@ class Delivery:
             self,
             webhook_timeout_s=actions.webhook_timeout,
             on_published=on_published,
+            threads=threads,
         )
         self._incoming = Incoming(self.topics, self.publish)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
@@ -87,6 +91,7 @@ class Delivery:
             report=self._drain.report,
             received=self._received,
             claims=self._claims,
+            threads=threads,
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
         self._asked: frozenset[str] = frozenset()
@@ -270,11 +275,6 @@ class Delivery:
     # How it fares.
 
     @property
-    def progress(self) -> int:
-        """Moves several times a second while the outbox thread is healthy, broker or not."""
-        return self._drain.progress
-
-    @property
     def trouble(self) -> str | None:
         """Why there is no broker, in words; None while there is one. Cheap."""
         return self._mqtt.trouble
@@ -314,13 +314,13 @@ class Delivery:
         self._mqtt.abort(generation, reason)
 
 
-def _embedded(settings: MqttSettings) -> tuple[Any, MqttSettings]:
+def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettings]:
     """The broker inside, if it is wanted, and the settings that lead to it."""
     if settings.url != "embedded":
         return None, settings
     from agent.delivery.broker.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
 
-    broker = EmbeddedBroker()
+    broker = EmbeddedBroker(threads=threads)
     here = {"url": broker.url, "version": "3.1.1", "user": None, "password": None}
     return broker, settings.model_copy(update=here)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -143,6 +144,24 @@ def test_a_command_is_never_done_late(deliver, tmp_path: Path):
     assert delivery.status().expired == 1
     delivery.close()
     assert not (tmp_path / "late").exists()
+
+
+def test_a_command_that_waited_for_its_turn_until_it_was_late_is_not_done(deliver, tmp_path: Path):
+    delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+    gate, late = tmp_path / "gate", tmp_path / "late"
+    os.mkfifo(gate)
+    for _ in range(4):  # every worker waits for somebody to write to the gate
+        delivery.perform(
+            Action("command", "r", 0.0, 60.0, "sh", options=(("", "-c"), ("", f"read x < {gate}")))
+        )
+    for _ in range(4):
+        delivery.perform(Action("command", "r", 0.0, 0.3, "touch", options=(("", str(late)),)))
+    ends = time.monotonic() + 0.3
+    until(lambda: time.monotonic() > ends, "their time is over")
+    with gate.open("w"):
+        pass
+    until(lambda: delivery.status().expired == 4, "counted as too late")
+    assert not late.exists()
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path):

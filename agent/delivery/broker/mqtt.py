@@ -19,12 +19,14 @@ from agent.delivery.broker.talk import WINDOW, Party, Received, Talk
 from agent.delivery.link import Down, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.errors import BrokerLost
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # a gesture is worth little after 5 s, so ask often
 REFUSED_RETRY_S = 30.0  # a wrong password stays wrong for a while
 STABLE_S = 10.0  # a connection that lives longer is a good one
+PATIENCE_S = 90.0  # for one connect: a resolver that takes its time, TCP, TLS
 RIVAL = 3  # short-lived connections in a row that smell of another client with our id
 RIVAL_RETRY_S = 5.0  # two agents with one id push each other out; not too fast
 UNANSWERED = 2  # CONNECTs of MQTT 5 in a row that smell of a broker that does not know it
@@ -44,6 +46,7 @@ class Mqtt:
         report: Callable[[LinkEvent], None],
         received: Received,
         claims: Claims | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """Raises `CannotStart` for what a person must mend: URL, certificates, password file."""
         broker = address(settings.url)
@@ -66,7 +69,7 @@ class Mqtt:
         self._thrown_out = 0
         self._unanswered = 0
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread = (threads or Threads()).thread("mqtt", self._run)
         self.reconnects = 0
         self.trouble: str | None = "not connected yet"
 
@@ -92,8 +95,7 @@ class Mqtt:
     def close(self, limit_s: float) -> None:
         """Publish offline, disconnect, end the thread; give up after `limit_s`."""
         self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join(limit_s)
+        self._thread.join(limit_s)
 
     def abort(self, generation: int, reason: str) -> None:
         """Cut that connection so that what lies in its buffers is not delivered late."""
@@ -162,14 +164,16 @@ class Mqtt:
                 log.warning("broker_lost", reason=reason, broker=str(self._party.broker))
             self.trouble = said = reason
             lost_at = lost_at or began
-            self._closing.wait(self._wait_s(talk, retry_s))
+            self._wait(self._wait_s(talk, retry_s))
             retry_s = min(LAST_RETRY_S, retry_s * 2)
 
     def _converse(self, talk: Talk, lost_at: float | None) -> str:
         """From CONNECT to the end of the connection; why it ended."""
         try:
+            self._thread.moves(PATIENCE_S)
             talk.connect()
             while talk.step() and not self._is_to_end(talk):
+                self._thread.moves()
                 if talk.alive and self._talk is None:
                     self._up(talk, lost_at)
                 if talk.wants_repeat():
@@ -192,8 +196,13 @@ class Mqtt:
         if talk.reason != said:
             log.error("agent_id_taken", id=claims.agent, reason=talk.reason)
         self.trouble = talk.reason
-        self._closing.wait(claims.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
+        self._wait(claims.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
         return talk.reason
+
+    def _wait(self, seconds: float) -> None:
+        """Unless it is to end."""
+        self._thread.moves(seconds + PATIENCE_S)
+        self._closing.wait(seconds)
 
     def _is_to_end(self, talk: Talk) -> bool:
         generation, reason = self._abort

@@ -12,11 +12,13 @@ from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.outcome import Backoff, Outcome
 from agent.delivery.outbox.webhook import Answer, post
 from agent.delivery.workers import Workers
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 BACKOFF = Backoff(0.5, 30.0)
+JOB_SLACK_S = 60.0  # for a resolver that takes its time, which nothing can cut short
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,18 @@ class Posts:
     """Used by the outbox thread only; `answered` is called by the workers and only enqueues."""
 
     def __init__(
-        self, outbox: Outbox, clocks: Clocks, timeout_s: float, answered: Callable[[Answered], None]
+        self,
+        outbox: Outbox,
+        clocks: Clocks,
+        timeout_s: float,
+        answered: Callable[[Answered], None],
+        threads: Threads,
     ) -> None:
         self._outbox = outbox
         self._clocks = clocks
         self._timeout_s = timeout_s
         self._answered = answered
-        self._workers = Workers("webhook", AT_ONCE, AT_ONCE)
+        self._workers = Workers(threads, "webhook", AT_ONCE, AT_ONCE, job_s=timeout_s + JOB_SLACK_S)
         self._sent_to = 0
         self._away: set[int] = set()
         self._again: dict[int, float] = {}  # row id -> when, in seconds since boot
