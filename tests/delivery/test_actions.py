@@ -149,17 +149,14 @@ def test_a_command_is_never_done_late(deliver, tmp_path: Path):
 def test_a_command_that_waited_for_its_turn_until_it_was_late_is_not_done(deliver, tmp_path: Path):
     delivery = deliver("mqtt://127.0.0.1:1", wait=False)
     gate, late = tmp_path / "gate", tmp_path / "late"
-    os.mkfifo(gate)
-    for _ in range(4):  # every worker waits for somebody to write to the gate
-        delivery.perform(
-            Action("command", "r", 0.0, 60.0, "sh", options=(("", "-c"), ("", f"read x < {gate}")))
-        )
+    waits = (("", "-c"), ("", f"until [ -e {gate} ]; do sleep 0.05; done"))
+    for _ in range(4):  # every worker is busy
+        delivery.perform(Action("command", "r", 0.0, 60.0, "sh", options=waits))
     for _ in range(4):
         delivery.perform(Action("command", "r", 0.0, 0.3, "touch", options=(("", str(late)),)))
     ends = time.monotonic() + 0.3
     until(lambda: time.monotonic() > ends, "their time is over")
-    with gate.open("w"):
-        pass
+    gate.touch()
     until(lambda: delivery.status().expired == 4, "counted as too late")
     assert not late.exists()
 
