@@ -149,9 +149,10 @@ def test_a_command_is_never_done_late(deliver, tmp_path: Path):
 def test_a_command_that_waited_for_its_turn_until_it_was_late_is_not_done(deliver, tmp_path: Path):
     delivery = deliver("mqtt://127.0.0.1:1", wait=False)
     gate, late = tmp_path / "gate", tmp_path / "late"
-    waits = (("", "-c"), ("", f"until [ -e {gate} ]; do sleep 0.05; done"))
-    for _ in range(4):  # every worker is busy
+    waits = (("", "-c"), ("", f"touch {tmp_path}/busy-$$; until [ -e {gate} ]; do sleep 0.05; done"))
+    for _ in range(4):
         delivery.perform(Action("command", "r", 0.0, 60.0, "sh", options=waits))
+    until(lambda: len(list(tmp_path.glob("busy-*"))) == 4, "every worker is busy")
     for _ in range(4):
         delivery.perform(Action("command", "r", 0.0, 0.3, "touch", options=(("", str(late)),)))
     ends = time.monotonic() + 0.3
