@@ -150,6 +150,7 @@ class Delivery:
             event,
             event_id=event_id,
             ts=rfc3339(happened),
+            expires_at=rfc3339(deadline.wall_s),
             zone=zone,
             rule=rule,
             latency_ms=age_s * 1000 if latency_ms is None else latency_ms,
@@ -297,6 +298,7 @@ class Delivery:
             committed=counters["committed"],
             delivered=counters["delivered"],
             expired=counters["expired"] + self._deeds.too_late,
+            unknown=counters["unknown"],
             refused=counters["refused"],
             unheard=counters["unheard"],
             dropped=counters["dropped"] + self._drain.lost,
@@ -308,6 +310,10 @@ class Delivery:
     def publish(self, message: Message, generation: int | None = None) -> int | None:
         """Of the protocol `Link`: hand a message to the present connection."""
         return self._mqtt.publish(message, generation)
+
+    def probe(self, generation: int) -> None:
+        """Of the protocol `Link`: ask whether the broker is there."""
+        self._mqtt.probe(generation)
 
     def abort(self, generation: int, reason: str) -> None:
         """Of the protocol `Link`: cut that connection."""

@@ -111,6 +111,12 @@ class Mqtt:
             return None
         return talk.publish(message)
 
+    def probe(self, generation: int) -> None:
+        """Ask whether the broker is there; `Alive` is reported when it is, nothing when it is not."""
+        talk = self._talk
+        if talk is not None and talk.generation == generation:
+            talk.probe()
+
     def follow(self, topics: Iterable[str]) -> None:
         """Subscribe to these besides the fixed ones, now and at every reconnection; drop former ones."""
         before, self._followed = self._followed, frozenset(topics)

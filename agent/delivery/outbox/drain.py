@@ -15,7 +15,7 @@ from typing import TypeAlias
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.link import Link, LinkEvent
+from agent.delivery.link import Ack, Alive, Link, LinkEvent, Up
 from agent.delivery.outbox.flights import Flights
 from agent.delivery.outbox.outbox import EXPIRE_AT_ONCE, Fill, Outbox, Row
 from agent.delivery.outbox.outcome import Outcome
@@ -95,6 +95,8 @@ class Drain:
 
     def report(self, event: LinkEvent) -> None:
         """From the MQTT thread; only enqueues, because paho holds its locks meanwhile."""
+        if isinstance(event, (Up, Ack, Alive)):
+            self._flights.heard(event.generation)
         self._inbox.put(event)
 
     def flush(self, limit_s: float) -> bool:
@@ -124,7 +126,8 @@ class Drain:
                 self._thread.moves()
         finally:
             self._posts.close()
-            self._outbox.close()
+            doubts = self._flights.maybe_arrived | self._flights.busy | self._posts.maybe_arrived
+            self._outbox.close(certain=not doubts and not self._posts.busy)
 
     def _turn(self) -> bool:
         """One round: take what is there, commit, send, forget. False when it is time to end."""
@@ -177,7 +180,8 @@ class Drain:
         if now - self._expired_s < TICK_S and not self._hurry:
             return
         self._expired_s = now
-        late = self._outbox.expire(self._flights.busy | self._posts.busy)
+        sent = self._flights.maybe_arrived | self._posts.maybe_arrived
+        late = self._outbox.expire(self._flights.busy | self._posts.busy, sent)
         for row in late:
             self._flights.gone(row.id)
             self._posts.gone(row.id)
