@@ -125,6 +125,7 @@ class Agent:
         """Start everything. Raises `CannotStart`."""
         self.threads.supervise(self.loop.stop)
         try:
+            self.delivery.begin(self.cameras, wakes=self._mind.rules.book.wake is not None)
             self.delivery.start()
             self.page.start()
             self._use(self._mind.rules.book)

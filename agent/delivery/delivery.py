@@ -81,6 +81,7 @@ class Delivery:
         self._incoming = Incoming(self.topics, self.publish)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
+        self._cameras: tuple[str, ...] = ()
         self._last: dict[str, str] = {}  # the gesture that began last, by camera
         self._mqtt = Mqtt(
             mqtt,
@@ -97,6 +98,22 @@ class Delivery:
         self._asked: frozenset[str] = frozenset()
 
     # Life.
+
+    def begin(self, cameras: Iterable[str], *, wakes: bool) -> None:
+        """Before `start`: what a run before this one left retained is put right before we say online.
+
+        `wakes`: the rules wait for a wake gesture.
+        """
+        self._cameras = tuple(cameras)
+        self._put_right("the agent is starting", armed=not wakes)
+
+    def _put_right(self, reason: str, *, armed: bool) -> None:
+        """No gesture is seen and no camera gives pictures."""
+        for camera in self._cameras:
+            nothing = topics.gesture_payload(None, self._clocks.wall_s(), self._last.get(camera))
+            self._mqtt.keep(state(self.topics.gesture(camera), nothing), first=True)
+            self.camera_state(camera, "offline", reason)
+            self.armed(camera, armed)
 
     def start(self) -> None:
         """Returns at once; a broker that is away is a state, not an error.
@@ -115,8 +132,12 @@ class Delivery:
         return self._mqtt.connected and self._drain.flush(limit_s)
 
     def close(self, limit_s: float = 3.0) -> None:
-        """Let waiting rows out while there is time, say offline, stop; the rest stays on disk."""
+        """Let waiting rows out while there is time, say offline, stop; the rest stays on disk.
+
+        What is retained is true from then on: no gesture, no camera, nothing armed.
+        """
         self._home.close()
+        self._put_right("the agent has stopped", armed=False)
         if self._mqtt.connected:
             self._drain.flush(limit_s)
         self._drain.close()
@@ -164,7 +185,7 @@ class Delivery:
         changed = self._news.changed(event, happened)
         if changed is not None:
             now = topics.gesture_payload(*changed, self._last.get(event.camera))
-            self._mqtt.keep(state(self.topics.gesture(event.camera), now))
+            self._mqtt.keep(state(self.topics.gesture(event.camera), now), first=True)
         return event_id
 
     def perform(self, action: Action) -> None:
@@ -199,12 +220,13 @@ class Delivery:
 
     def camera_state(self, camera: str, value: CameraStateName, reason: str | None = None) -> None:
         """Tell whether a camera gives pictures, and if not why."""
-        self._mqtt.keep(state(self.topics.camera_state(camera), topics.camera_state_payload(value, reason)))
+        told = state(self.topics.camera_state(camera), topics.camera_state_payload(value, reason))
+        self._mqtt.keep(told, first=True)
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
         """Tell the wake state; `for_s` None: until further notice."""
         until = None if for_s is None else self._clocks.wall_s() + for_s
-        self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)))
+        self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)), first=True)
 
     def enabled(self, on: bool) -> None:
         """Tell whether the cameras are in use at all."""

@@ -53,10 +53,22 @@ class Mqtt:
         tls = tls_context(settings.tls) if broker.tls else None
         password(settings)
         self._party = Party(
-            settings, broker, tls, client_id, birth, will, tuple(subscriptions), report, received, claims
+            settings,
+            broker,
+            tls,
+            client_id,
+            birth,
+            will,
+            tuple(subscriptions),
+            report,
+            received,
+            self._first_states,
+            claims,
         )
         self._client_id = client_id
         self._states: dict[str, Message] = {}
+        self._first: set[str] = set()  # topics of states that are told before we say online
+        self._told_first: dict[str, Message] = {}  # on the present connection
         self._states_lock = threading.Lock()
         self._followed: frozenset[str] = frozenset()
         self._v5 = settings.version != "3.1.1"
@@ -127,9 +139,14 @@ class Mqtt:
             for topic in self._followed - before:
                 talk.subscribe(topic)
 
-    def keep(self, message: Message) -> None:
-        """Publish a state now if the broker is there, and again whenever it comes back."""
+    def keep(self, message: Message, *, first: bool = False) -> None:
+        """Publish a state now if the broker is there, and again whenever it comes back.
+
+        `first`: before the birth message, so that nobody takes for true what an earlier run left behind.
+        """
         with self._states_lock:
+            if first:
+                self._first.add(message.topic)
             self._states[message.topic] = message
             if self._talk is not None:
                 self._talk.publish(message)
@@ -145,6 +162,12 @@ class Mqtt:
             if self._talk is not None:
                 for message in self._states.values():
                     self._talk.publish(message)
+
+    def _first_states(self) -> list[Message]:
+        """In the MQTT thread, when a connection is about to say online."""
+        with self._states_lock:
+            self._told_first = {topic: self._states[topic] for topic in self._states if topic in self._first}
+            return list(self._told_first.values())
 
     # The thread.
 
@@ -231,8 +254,9 @@ class Mqtt:
             talk.subscribe(topic)
         with self._states_lock:
             self._talk = talk
-            for message in self._states.values():
-                talk.publish(message)
+            for topic, message in self._states.items():
+                if self._told_first.get(topic) is not message:
+                    talk.publish(message)
         self._party.report(Up(talk.generation, talk.window, talk.max_packet))
         facts = {"broker": str(self._party.broker), "mqtt": talk.version}
         if lost_at is None:

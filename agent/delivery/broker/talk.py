@@ -16,7 +16,7 @@ import ssl
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -60,6 +60,7 @@ class Party:
     subscriptions: tuple[str, ...]
     report: Callable[[LinkEvent], None]
     received: Received
+    before_birth: Callable[[], Iterable[Message]] = tuple  # what has to be true when we say online
     claims: Claims | None = None  # None: a client that is no agent, whose id nobody else can want
 
 
@@ -123,6 +124,8 @@ class Talk:
         if self.yielded is not None:
             return False
         if self.connected and self._birth_mid is None and self._may_introduce():
+            for message in self._party.before_birth():
+                self.publish(message)
             self._birth_mid = self.publish(self._party.birth)
         if not self.alive and time.monotonic() > self._patience_ends:
             self.reason = f"{self._party.broker} accepts connections but does not answer"
