@@ -87,6 +87,7 @@ class Agent:
             vitals=lambda: self._vitals.for_page(self.loop, self.delivery),
             progress=lambda: {**self.threads.progress(), "loop": self.loop.turns},
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
+            threads=self.threads,
         )
         self._frames = Latest()
         self.loop = Loop(
