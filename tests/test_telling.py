@@ -73,6 +73,12 @@ def test_a_log_on_a_full_disk_ends_nothing(broker: Mosquitto, tmp_path: Path, ca
         subscriber.close()
 
 
+def test_what_cannot_start_says_so_by_its_exit_code_when_nobody_can_read_why(tmp_path: Path):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, str(tmp_path / "missing.toml")], stderr=full, check=False)
+    assert done.returncode == 3  # and is not started again and again
+
+
 DIES = """
 import sys
 from agent.cli import main

@@ -21,6 +21,7 @@ from agent.delivery.broker.claim import Claims, client_id
 from agent.delivery.broker.mqtt import Mqtt
 from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.deeds.deeds import Deeds
+from agent.delivery.former import former_cameras
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant.entities import Described
 from agent.delivery.homeassistant.upkeep import HomeAssistant
@@ -81,6 +82,7 @@ class Delivery:
         self._incoming = Incoming(self.topics, self.publish)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
+        self._folder = folder
         self._cameras: tuple[str, ...] = ()
         self._last: dict[str, str] = {}  # the gesture that began last, by camera
         self._mqtt = Mqtt(
@@ -106,6 +108,9 @@ class Delivery:
         """
         self._cameras = tuple(cameras)
         self._put_right("the agent is starting", armed=not wakes)
+        for camera in former_cameras(self._folder, self._cameras):
+            for topic in (self.topics.camera_state, self.topics.gesture, self.topics.armed):
+                self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: it goes
 
     def _put_right(self, reason: str, *, armed: bool) -> None:
         """No gesture is seen and no camera gives pictures."""

@@ -196,3 +196,18 @@ def test_without_a_wake_gesture_what_an_earlier_run_said_of_it_is_put_right(
     subscriber = listen(mosquitto.port, "gesture/kitchen/camera/front/armed")
     until(lambda: subscriber.heard, "what is retained")
     assert json.loads(subscriber.heard[-1].payload) == {"armed": True, "until": None}
+
+
+def test_what_is_retained_of_a_camera_that_is_no_longer_there_goes(mosquitto: Mosquitto, deliver, listen):
+    before = deliver(mosquitto.url, start=False)
+    before.begin(["front", "door"], wakes=False)
+    before.start()
+    until(lambda: before.status().connected, "connection")
+    before.close()
+    after = deliver(mosquitto.url, start=False)
+    after.begin(["front"], wakes=False)
+    after.start()
+    until(lambda: after.status().connected, "connection")
+    subscriber = listen(mosquitto.port, "gesture/kitchen/camera/#")
+    until(lambda: len(subscriber.heard) >= 3, "what is retained")
+    assert {h.topic.split("/")[3] for h in subscriber.heard} == {"front"}

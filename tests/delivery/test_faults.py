@@ -129,6 +129,20 @@ def test_a_frozen_broker_that_wakes_in_time_gets_everything(mosquitto: Mosquitto
     assert delivery.status().expired == 0
 
 
+def test_a_broker_that_takes_one_message_at_a_time_gets_one_at_a_time(tmp_path: Path, deliver):
+    broker = Mosquitto(tmp_path, "allow_anonymous true", "max_inflight_messages 1").start()
+    try:
+        delivery = deliver(broker.url, mqtt={"version": "5"})
+        for n in range(10):
+            delivery.info({"n": n})
+            delivery.event(started(), max_age_s=60)
+        until(lambda: delivery.status().delivered == 20, "all of them, one after the other", 60)
+        assert delivery.status().reconnects == 0  # mosquitto throws out whoever exceeds its Receive Maximum
+        assert "Receive Maximum" not in broker.log.read_text()
+    finally:
+        broker.stop()
+
+
 def test_nobody_listening_is_counted(mosquitto: Mosquitto, deliver):
     delivery = deliver(mosquitto.url)
     delivery.event(started())
