@@ -30,6 +30,7 @@ from agent.service.pause import Pause
 from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
 from agent.service.trace import NoRing, build_ring
+from agent.supervision import Threads
 from agent.vitals import Vitals, gestures_of, info
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Agent:
         folders = make_folders(settings.agent, environ)
         self.cameras: dict[str, CameraWatch] = {}  # filled below: they report to the loop
         self._vitals = Vitals(self.cameras)
+        self.threads = Threads()
+        self._main = self.threads.watch("loop")
         self._notifier = Notifier(environ)
         self._backend, self._backend_why = choose_backend(settings.recognition.backend)
         self._perception = build_perception(
@@ -69,6 +72,7 @@ class Agent:
             actions=settings.actions,
             homeassistant=settings.homeassistant,
             on_published=on_published,
+            threads=self.threads,
         )
         self._status = StatusLine(self._notifier, lambda: self.delivery.trouble)
         self._rules = RuleSource(settings, labels)
@@ -82,8 +86,9 @@ class Agent:
             gestures_of(self._perception),
             mind=self._mind,
             vitals=lambda: self._vitals.for_page(self.loop, self.delivery),
-            progress=lambda: {"loop": self.loop.turns, "outbox": self.delivery.progress},
+            progress=lambda: {**self.threads.progress(), "loop": self.loop.turns},
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
+            threads=self.threads,
         )
         self._frames = Latest()
         self.loop = Loop(
@@ -98,7 +103,7 @@ class Agent:
         )
         for name, camera in settings.camera.items():
             self.cameras[name] = CameraWatch(name, camera, self._frames, self.loop.camera_changed)
-        self._watchdog = Watchdog(self._notifier, lambda: (self.loop.turns, self.delivery.progress))
+        self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
 
     def _hooks(self) -> Hooks:
         """What the loop asks of the other parts, and what it tells them."""
@@ -120,7 +125,9 @@ class Agent:
 
     def __enter__(self) -> Self:
         """Start everything. Raises `CannotStart`."""
+        self.threads.supervise(self.loop.stop)
         try:
+            self.delivery.begin(self.cameras, wakes=self._mind.rules.book.wake is not None)
             self.delivery.start()
             self.page.start()
             self._use(self._mind.rules.book)
@@ -141,8 +148,16 @@ class Agent:
         self.close()
 
     def run(self) -> bool:
-        """Until `loop.stop`, or until all files are played; True when a restart was asked for."""
-        self.loop.run(lambda: all(camera.finished for camera in self.cameras.values()))
+        """Until `loop.stop`, or until all files are played; True when a restart was asked for.
+
+        Raises `ThreadFailed` when a thread has died or stands still: the process is to end.
+        """
+        self._main.begins()
+        try:
+            self.loop.run(lambda: all(camera.finished for camera in self.cameras.values()))
+        finally:
+            self._main.ends()
+        self.threads.check()
         return self.loop.restart_wanted
 
     def close(self) -> None:
@@ -156,11 +171,13 @@ class Agent:
         self._trace.close()
         self.delivery.close()
         self._perception.close()
+        self.threads.close()
         log.info("agent_stopped")
 
     # What one part says to several others.
 
     def _turned(self) -> None:
+        self._main.moves()
         self._status.turn()
         self._watchdog.turn()
         self.page.turned()

@@ -143,7 +143,10 @@ def main() -> None:
 
 
 def _say(error: Exception) -> None:
-    typer.secho(str(error), fg="red", err=True, color=wants_colour())
+    try:
+        typer.secho(str(error), fg="red", err=True, color=wants_colour())
+    except OSError:  # a full disk, a reader who has left: the exit code still says it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from agent.config.settings import Settings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Book
 from agent.core.types import Frame, Sight
+from agent.supervision import Threads
 
 
 class Page(Protocol):
@@ -82,6 +83,7 @@ def build_page(
     vitals: Callable[[], Mapping[str, Any]],
     progress: Callable[[], Mapping[str, int]],
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
+    threads: Threads | None = None,
 ) -> Page:
     """As the settings want it; the callables as `WebPage` has them. Raises `ConfigError`."""
     if not settings.web.enabled:
@@ -97,4 +99,4 @@ def build_page(
         hold_ms=settings.debounce.hold * 1000,
         preview=settings.web.preview,
     )
-    return WebPage(settings.web, about, mind=mind, vitals=vitals, progress=progress, ask=ask)
+    return WebPage(settings.web, about, mind=mind, vitals=vitals, progress=progress, ask=ask, threads=threads)

@@ -18,6 +18,7 @@ from agent.core.types import NO_GESTURE
 from agent.delivery.delivery import Delivery
 from agent.inference.perception import Perception
 from agent.loop.loop import Loop
+from agent.service.sink import LOST
 
 
 def gestures_of(perception: Perception) -> list[str]:
@@ -54,9 +55,10 @@ class Vitals:
         return {
             "uptime_s": round(time.monotonic() - self._began),
             "camera": {name: _camera(watch) for name, watch in self._cameras.items()},
-            "rss_mb": round(_rss_bytes() / 1e6, 1),
+            "rss_mb": _rss_mb(),
             "threads": threading.active_count(),
             "unused_gpu": self.unused_gpu,
+            "lost": {"log_lines": LOST.lines, "notifications": LOST.notifications},
         }
 
     def for_page(self, loop: Loop, delivery: Delivery) -> dict[str, Any]:
@@ -79,7 +81,10 @@ def _camera(watch: CameraWatch) -> dict[str, Any]:
     }
 
 
-def _rss_bytes() -> int:
-    """Memory in use now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+def _rss_mb() -> float:
+    """Memory in use now; 0 where it cannot be read, as when no file can be opened any more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return round(pages * resource.getpagesize() / 1e6, 1)

@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agent"
 
 # A part may import itself, what stands to its left, and nothing else of the agent.
-EVERYWHERE = {"errors"}
+EVERYWHERE = {"errors", "supervision"}
 MAY_IMPORT = {
     "errors": set(),
+    "supervision": set(),
     "core": set(),
     "config": {"core"},
     "capture": {"core", "config"},

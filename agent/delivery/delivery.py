@@ -21,6 +21,7 @@ from agent.delivery.broker.claim import Claims, client_id
 from agent.delivery.broker.mqtt import Mqtt
 from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.deeds.deeds import Deeds
+from agent.delivery.former import former_cameras
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant.entities import Described
 from agent.delivery.homeassistant.upkeep import HomeAssistant
@@ -30,6 +31,7 @@ from agent.delivery.outbox.drain import Drain, OnPublished
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.requests import Request
 from agent.delivery.status import DeliveryStatus
+from agent.supervision import Threads
 
 MAX_AGE_S = 5.0
 NO_DISCOVERY = HomeAssistantSettings(discovery="off")
@@ -52,20 +54,22 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
         clocks: Clocks | None = None,
         on_published: OnPublished | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """`folder` holds the outbox; `clock` is the one that stamps `event.at` and `action.at`.
 
-        Raises `CannotStart` for what a person must mend: a wrong URL, missing certificates or
-        password file, a missing package.
+        `threads` watches over the threads that are made here. Raises `CannotStart` for what a person
+        must mend: a wrong URL, missing certificates or password file, a missing package.
         """
         actions = actions or ActionsSettings()
+        threads = threads or Threads()
         self.topics = topics.Topics(mqtt.base, agent_id)
         self._home_settings = homeassistant
         self._clock = clock
         self._clocks = clocks or Clocks()
         self._news = GestureNews()
-        self._deeds = Deeds(actions)
-        self._broker, mqtt = _embedded(mqtt)
+        self._deeds = Deeds(actions, threads)
+        self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
         self._drain = Drain(
             Outbox(folder, outbox, self._clocks),
@@ -73,10 +77,13 @@ class Delivery:
             self,
             webhook_timeout_s=actions.webhook_timeout,
             on_published=on_published,
+            threads=threads,
         )
         self._incoming = Incoming(self.topics, self.publish)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
+        self._folder = folder
+        self._cameras: tuple[str, ...] = ()
         self._last: dict[str, str] = {}  # the gesture that began last, by camera
         self._mqtt = Mqtt(
             mqtt,
@@ -87,11 +94,31 @@ class Delivery:
             report=self._drain.report,
             received=self._received,
             claims=self._claims,
+            threads=threads,
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
         self._asked: frozenset[str] = frozenset()
 
     # Life.
+
+    def begin(self, cameras: Iterable[str], *, wakes: bool) -> None:
+        """Before `start`: what a run before this one left retained is put right before we say online.
+
+        `wakes`: the rules wait for a wake gesture.
+        """
+        self._cameras = tuple(cameras)
+        self._put_right("the agent is starting", armed=not wakes)
+        for camera in former_cameras(self._folder, self._cameras):
+            for topic in (self.topics.camera_state, self.topics.gesture, self.topics.armed):
+                self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: it goes
+
+    def _put_right(self, reason: str, *, armed: bool) -> None:
+        """No gesture is seen and no camera gives pictures."""
+        for camera in self._cameras:
+            nothing = topics.gesture_payload(None, self._clocks.wall_s(), self._last.get(camera))
+            self._mqtt.keep(state(self.topics.gesture(camera), nothing), first=True)
+            self.camera_state(camera, "offline", reason)
+            self.armed(camera, armed)
 
     def start(self) -> None:
         """Returns at once; a broker that is away is a state, not an error.
@@ -110,8 +137,12 @@ class Delivery:
         return self._mqtt.connected and self._drain.flush(limit_s)
 
     def close(self, limit_s: float = 3.0) -> None:
-        """Let waiting rows out while there is time, say offline, stop; the rest stays on disk."""
+        """Let waiting rows out while there is time, say offline, stop; the rest stays on disk.
+
+        What is retained is true from then on: no gesture, no camera, nothing armed.
+        """
         self._home.close()
+        self._put_right("the agent has stopped", armed=False)
         if self._mqtt.connected:
             self._drain.flush(limit_s)
         self._drain.close()
@@ -145,6 +176,7 @@ class Delivery:
             event,
             event_id=event_id,
             ts=rfc3339(happened),
+            expires_at=rfc3339(deadline.wall_s),
             zone=zone,
             rule=rule,
             latency_ms=age_s * 1000 if latency_ms is None else latency_ms,
@@ -158,7 +190,7 @@ class Delivery:
         changed = self._news.changed(event, happened)
         if changed is not None:
             now = topics.gesture_payload(*changed, self._last.get(event.camera))
-            self._mqtt.keep(state(self.topics.gesture(event.camera), now))
+            self._mqtt.keep(state(self.topics.gesture(event.camera), now), first=True)
         return event_id
 
     def perform(self, action: Action) -> None:
@@ -193,12 +225,13 @@ class Delivery:
 
     def camera_state(self, camera: str, value: CameraStateName, reason: str | None = None) -> None:
         """Tell whether a camera gives pictures, and if not why."""
-        self._mqtt.keep(state(self.topics.camera_state(camera), topics.camera_state_payload(value, reason)))
+        told = state(self.topics.camera_state(camera), topics.camera_state_payload(value, reason))
+        self._mqtt.keep(told, first=True)
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
         """Tell the wake state; `for_s` None: until further notice."""
         until = None if for_s is None else self._clocks.wall_s() + for_s
-        self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)))
+        self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)), first=True)
 
     def enabled(self, on: bool) -> None:
         """Tell whether the cameras are in use at all."""
@@ -270,11 +303,6 @@ class Delivery:
     # How it fares.
 
     @property
-    def progress(self) -> int:
-        """Moves several times a second while the outbox thread is healthy, broker or not."""
-        return self._drain.progress
-
-    @property
     def trouble(self) -> str | None:
         """Why there is no broker, in words; None while there is one. Cheap."""
         return self._mqtt.trouble
@@ -297,6 +325,7 @@ class Delivery:
             committed=counters["committed"],
             delivered=counters["delivered"],
             expired=counters["expired"] + self._deeds.too_late,
+            unknown=counters["unknown"],
             refused=counters["refused"],
             unheard=counters["unheard"],
             dropped=counters["dropped"] + self._drain.lost,
@@ -309,18 +338,22 @@ class Delivery:
         """Of the protocol `Link`: hand a message to the present connection."""
         return self._mqtt.publish(message, generation)
 
+    def probe(self, generation: int) -> None:
+        """Of the protocol `Link`: ask whether the broker is there."""
+        self._mqtt.probe(generation)
+
     def abort(self, generation: int, reason: str) -> None:
         """Of the protocol `Link`: cut that connection."""
         self._mqtt.abort(generation, reason)
 
 
-def _embedded(settings: MqttSettings) -> tuple[Any, MqttSettings]:
+def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettings]:
     """The broker inside, if it is wanted, and the settings that lead to it."""
     if settings.url != "embedded":
         return None, settings
     from agent.delivery.broker.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
 
-    broker = EmbeddedBroker()
+    broker = EmbeddedBroker(threads=threads)
     here = {"url": broker.url, "version": "3.1.1", "user": None, "password": None}
     return broker, settings.model_copy(update=here)
 

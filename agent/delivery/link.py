@@ -35,7 +35,14 @@ class Ack:
     reason: str
 
 
-LinkEvent: TypeAlias = Up | Down | Ack
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The broker has answered a question that only asked whether it is there."""
+
+    generation: int
+
+
+LinkEvent: TypeAlias = Up | Down | Ack | Alive
 
 
 class Link(Protocol):
@@ -43,6 +50,9 @@ class Link(Protocol):
 
     def publish(self, message: Message, generation: int | None = None) -> int | None:
         """The mid, None when that connection is gone; `ValueError` for a topic that cannot be."""
+
+    def probe(self, generation: int) -> None:
+        """Ask whether the broker of that connection is there; `Alive` is the answer."""
 
     def abort(self, generation: int, reason: str) -> None:
         """Cut that connection and what lies in its buffers."""

@@ -14,8 +14,8 @@ JSON = "application/json"
 class Message:
     """What is to be published.
 
-    `expiry_s` is how long it is still worth something; `content_type`, `event_id` and `expiry_s`
-    travel as MQTT 5 properties and are silently left out on MQTT 3.1.1.
+    `expiry_s` is how long it is still worth something, `expires_at` until when (RFC 3339). These two,
+    `content_type` and `event_id` travel as MQTT 5 properties and are silently left out on MQTT 3.1.1.
     """
 
     topic: str
@@ -25,6 +25,7 @@ class Message:
     content_type: str = ""
     event_id: str = ""
     expiry_s: float | None = None
+    expires_at: str = ""
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:

@@ -22,7 +22,8 @@ class DeliveryStatus:
     dead: int
     committed: int
     delivered: int
-    expired: int
+    expired: int  # never sent, or never done
+    unknown: int  # sent, and nobody said by the deadline that it arrived
     refused: int
     unheard: int
     dropped: int
@@ -35,6 +36,7 @@ class DeliveryStatus:
                 "depth": self.depth,
                 "oldest_s": self.oldest_s,
                 "expired": self.expired,
+                "unknown": self.unknown,
                 "refused": self.refused,
                 "unheard": self.unheard,
                 "dropped": self.dropped,

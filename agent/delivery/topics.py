@@ -100,12 +100,14 @@ def event_payload(
     zone: str | None = None,
     rule: str | None = None,
     latency_ms: float | None = None,
+    expires_at: str | None = None,
     at_s: float | None = None,
 ) -> dict[str, Any]:
     """What goes to `camera/<camera>/event`, and what `replay --json` prints with `at_s`.
 
     `ts` is wall-clock time of the frame in RFC 3339, `latency_ms` from that frame to now, `at_s`
-    seconds from the start of the clip. `zone` and `rule` are null where there is none.
+    seconds from the start of the clip. `expires_at` is when it is worth nothing any more: whoever hears
+    it later drops it. `zone` and `rule` are null where there is none.
     """
     payload: dict[str, Any] = {
         "event_type": event.gesture,
@@ -120,6 +122,8 @@ def event_payload(
         "rule": rule,
         "latency_ms": None if latency_ms is None else round(latency_ms, 1),
     }
+    if expires_at is not None:
+        payload["expires_at"] = expires_at
     return payload if at_s is None else {**payload, "at_s": round(at_s, 3)}
 
 

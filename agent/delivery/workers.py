@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
+
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
 
 class Workers:
-    """Runs jobs in daemon threads; refuses rather than queue without end."""
+    """Runs jobs in watched threads; refuses rather than queue without end.
 
-    def __init__(self, name: str, threads: int, backlog: int) -> None:
-        self._name = name
+    A job that takes longer than `job_s` seconds counts as stuck: it must end itself before.
+    """
+
+    def __init__(self, threads: Threads, name: str, count: int, backlog: int, *, job_s: float) -> None:
+        self._name, self._job_s = name, job_s
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(backlog)
-        self._threads = [
-            threading.Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(threads)
-        ]
+        self._threads = [threads.thread(f"{name}-{n}", partial(self._run, n)) for n in range(count)]
 
     def start(self) -> None:
         """Start the threads."""
@@ -43,12 +46,15 @@ class Workers:
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(limit_s / len(self._threads))
+            thread.join(limit_s / len(self._threads))
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
+        thread = self._threads[number]
+        thread.rests()
         while (job := self._jobs.get()) is not None:
+            thread.moves(self._job_s)
             self._do(job)
+            thread.rests()
 
     def _do(self, job: Callable[[], None]) -> None:
         try:

@@ -65,6 +65,7 @@ class Loop:
         self._last_frame_at: dict[str, float] = {}
         self._states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
+        self._waking = mind.rules.book.wake is not None
         self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
         self._requests = Requests(out, self._fulfil)
         self._health = Health(clock)
@@ -276,10 +277,13 @@ class Loop:
 
     def _tell_armed(self) -> None:
         if self._mind.rules.book.wake is None:
-            for camera in self._told_armed:  # a reload took the wake gesture away: always armed
-                self._out.armed(camera, True)
+            if self._waking:  # a reload took the wake gesture away: always armed
+                for camera in self._cameras:
+                    self._out.armed(camera, True)
+            self._waking = False
             self._told_armed.clear()
             return
+        self._waking = True
         now = self._clock()
         for camera in self._states:
             armed = self._mind.armed(camera, now)

@@ -1,6 +1,7 @@
 """How the agent speaks: lines for people, JSON on request, structured fields in the journal.
 
 Under systemd every key of an event becomes a field, so that `journalctl GESTURE=stop` finds it.
+Telling never raises: a log that nobody takes is counted (`agent.service.sink.LOST`), and the work goes on.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, cast
 
 import structlog
 
 from agent.config.settings import LogSettings
+from agent.service.sink import LOST, Sink
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # as in syslog
 _RESERVED = {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "EVENT"}
@@ -29,6 +31,7 @@ def configure_logs(
     chosen: str = settings.format
     if chosen == "auto":
         chosen = "journal" if _to_journal(environ, stream) and _has_systemd() else "console"
+    sink = cast("TextIO", Sink(stream))
     level: int = getattr(logging, settings.level.upper())
     structlog.configure(
         processors=[
@@ -36,12 +39,26 @@ def configure_logs(
             structlog.processors.add_log_level,
             *_processors(chosen, stream),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        wrapper_class=_never_raising(structlog.make_filtering_bound_logger(level)),
+        logger_factory=structlog.WriteLoggerFactory(sink),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s: %(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, stream=sink, format="%(name)s: %(message)s", force=True)
+    logging.raiseExceptions = False  # or a line that cannot be formatted prints a traceback of its own
     return chosen
+
+
+def _never_raising(logger: type[Any]) -> type[Any]:
+    """The same logger, which counts what it cannot tell: a journal that is gone, a value without a `repr`."""
+
+    class NeverRaising(logger):  # type: ignore[misc]  # made at run time
+        def _proxy_to_logger(self, method_name: str, event: str | None = None, **event_kw: Any) -> Any:
+            try:
+                return super()._proxy_to_logger(method_name, event, **event_kw)
+            except Exception:  # noqa: BLE001 (whatever it is: telling must not end what it tells of)
+                LOST.line()
+
+    return NeverRaising
 
 
 def _processors(chosen: str, stream: TextIO) -> list[Any]:

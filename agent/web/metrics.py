@@ -89,7 +89,7 @@ def _of_health(health: Mapping[str, Any]) -> Iterator[Metric]:
     )
     yield _gauge("outbox_messages", "Messages that wait for the broker.", [], [((), outbox["depth"])])
     yield _gauge("outbox_oldest_seconds", "Age of the oldest of them.", [], [((), outbox["oldest_s"])])
-    ends = [((name,), outbox[name]) for name in ("expired", "refused", "unheard", "dropped")]
+    ends = [((name,), outbox[name]) for name in ("expired", "unknown", "refused", "unheard", "dropped")]
     yield _counter("outbox_undelivered", "Messages that nobody got, and why.", ["reason"], ends)
 
 

@@ -16,6 +16,7 @@ from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Book
 from agent.core.rules.words import public_doing, when
 from agent.core.types import Frame, Sight
+from agent.supervision import Threads
 from agent.web.board import About, Board
 from agent.web.feed import Feed, RulesInForce, RulesRefused, RuleWords, Turn, Vitals
 from agent.web.gate import Gate, read_token
@@ -45,6 +46,7 @@ class WebPage:
         vitals: Callable[[], Mapping[str, Any]],
         progress: Callable[[], Mapping[str, int]],
         ask: Ask,
+        threads: Threads | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
@@ -74,7 +76,7 @@ class WebPage:
             gate=gate,
             ask=ask,
         )
-        self._server = Server(Guard(site.app(), settings, gate), self._fetch)
+        self._server = Server(Guard(site.app(), settings, gate), self._fetch, threads)
 
     # Life.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp
 
 from agent.config.settings import WebSettings
 from agent.errors import ConfigError
+from agent.supervision import Threads
 from agent.web.hub import SEND_S
 
 MAX_CONNECTIONS = 128
@@ -20,6 +20,7 @@ MAX_WORD_BYTES = 1024  # of what a client says on a WebSocket; it has nothing to
 SEND_BUFFER_BYTES = 65_536  # per connection: what is on its way to a browser is seconds old at most
 PING_S = 10.0
 CLOSE_S = 2.0
+MOVE_S = 1.0  # how often the thread says that it makes progress
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +58,9 @@ def bind(settings: WebSettings, send_s: float = SEND_S) -> socket.socket:
 class Server:
     """Serves an app beside the agent. `beside` runs in the same event loop, from start to end."""
 
-    def __init__(self, app: ASGIApp, beside: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, app: ASGIApp, beside: Callable[[], Awaitable[None]], threads: Threads | None = None
+    ) -> None:
         self._beside = beside
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -80,7 +83,7 @@ class Server:
             )
         )
         self._listener: socket.socket | None = None
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread = (threads or Threads()).thread("web", self._run)
 
     @property
     def connections(self) -> int:
@@ -95,22 +98,26 @@ class Server:
     def close(self) -> None:
         """Say goodbye to everybody; takes seconds at most."""
         self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except Exception:
-            log.exception("web_failed")  # the gestures go on without their page
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         assert self._listener is not None  # noqa: S101 (set by start)
         beside = asyncio.ensure_future(self._beside())
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
+        moving = asyncio.ensure_future(self._move())
         done, _ = await asyncio.wait((beside, serving), return_when=asyncio.FIRST_COMPLETED)
         beside.cancel()
+        moving.cancel()
         self._server.should_exit = True
         await asyncio.wait((serving,))
         for task in done:
             task.result()
+
+    async def _move(self) -> None:
+        """As long as the event loop turns."""
+        while True:
+            self._thread.moves()
+            await asyncio.sleep(MOVE_S)

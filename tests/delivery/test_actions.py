@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -118,6 +120,89 @@ def test_slow_webhooks_do_not_hold_up_mqtt(server: Server, mosquitto: Mosquitto,
     until(lambda: delivery.status().delivered == 11, "the webhooks follow")
 
 
+def _read_to_the_end(client: socket.socket) -> None:
+    while client.recv(65536):
+        pass
+
+
+class Trickle:
+    """Accepts, and sends a byte of an answer that never ends, again and again; remembers how it ended."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self.ends: list[str] = []
+        self._closing = threading.Event()
+        self._threads = [threading.Thread(target=self._serve) for _ in range(8)]
+        for thread in self._threads:
+            thread.start()
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                try:
+                    client.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                    while not self._closing.wait(0.05):
+                        client.sendall(b"x")
+                except OSError as exc:
+                    self.ends.append(type(exc).__name__)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_a_server_that_trickles_holds_no_worker_beyond_the_deadline(server: Server, deliver):
+    trickle = Trickle()
+    try:
+        delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+        for _ in range(4):
+            delivery.perform(webhook(trickle.url, max_age_s=0.5))
+        delivery.perform(webhook(server.url))
+        until(lambda: delivery.status().delivered == 1, "a worker is free again")
+        until(lambda: delivery.status().unknown == 4, "each counted once: the server had them")
+        until(lambda: len(trickle.ends) == 4, "we closed first")
+        assert delivery.status().expired == 0
+    finally:
+        trickle.close()
+
+
+def test_a_server_that_is_frozen_finds_the_connection_closed_and_the_call_counted_once(deliver):
+    with socket.create_server(("127.0.0.1", 0)) as frozen:  # the kernel accepts, nobody else does
+        delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+        delivery.perform(webhook(f"http://127.0.0.1:{frozen.getsockname()[1]}/", max_age_s=0.5))
+        until(lambda: delivery.status().unknown == 1, "counted")
+        client, _ = frozen.accept()
+        with client, pytest.raises(ConnectionResetError):
+            _read_to_the_end(client)
+    assert (delivery.status().expired, delivery.status().delivered) == (0, 0)
+
+
+def test_paths_and_headers_beyond_ascii_are_sent(server: Server, deliver):
+    delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+    action = webhook(f"{server.url}/küche/licht an?wer=ü&a=%20b", Title="👍 Küche")
+    delivery.perform(action)
+    until(lambda: delivery.status().delivered == 1, "delivery")
+    ((path, _, headers),) = server.seen
+    assert path == "/k%C3%BCche/licht%20an?wer=%C3%BC&a=%20b"
+    assert headers["title"].encode("latin-1").decode() == "👍 Küche"
+    assert headers["expires-at"].endswith("Z")
+
+
+def test_a_header_of_a_rule_replaces_ours_of_that_name(server: Server, deliver):
+    delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+    delivery.perform(webhook(server.url, user_agent="my own"))
+    until(lambda: delivery.status().delivered == 1, "delivery")
+    assert server.seen[0][2]["user-agent"] == "my own"
+
+
 def test_only_http_is_spoken_to(deliver, tmp_path: Path):
     secret = tmp_path / "secret"
     secret.write_text("s")
@@ -143,6 +228,22 @@ def test_a_command_is_never_done_late(deliver, tmp_path: Path):
     assert delivery.status().expired == 1
     delivery.close()
     assert not (tmp_path / "late").exists()
+
+
+def test_a_command_that_waited_for_its_turn_until_it_was_late_is_not_done(deliver, tmp_path: Path):
+    delivery = deliver("mqtt://127.0.0.1:1", wait=False)
+    gate, late = tmp_path / "gate", tmp_path / "late"
+    waits = (("", "-c"), ("", f"touch {tmp_path}/busy-$$; until [ -e {gate} ]; do sleep 0.05; done"))
+    for _ in range(4):
+        delivery.perform(Action("command", "r", 0.0, 60.0, "sh", options=waits))
+    until(lambda: len(list(tmp_path.glob("busy-*"))) == 4, "every worker is busy")
+    for _ in range(4):
+        delivery.perform(Action("command", "r", 0.0, 0.3, "touch", options=(("", str(late)),)))
+    ends = time.monotonic() + 0.3
+    until(lambda: time.monotonic() > ends, "their time is over")
+    gate.touch()
+    until(lambda: delivery.status().expired == 4, "counted as too late")
+    assert not late.exists()
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path):

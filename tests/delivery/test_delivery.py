@@ -4,8 +4,10 @@ import json
 import re
 import uuid
 
-from brokers import Mosquitto, until
+from brokers import Mosquitto, Subscriber, until
 from happenings import ended, started
+
+from agent.delivery.delivery import Delivery
 
 
 def test_a_start_reaches_the_broker_as_event_action_and_state(mosquitto: Mosquitto, deliver, listen):
@@ -21,6 +23,8 @@ def test_a_start_reaches_the_broker_as_event_action_and_state(mosquitto: Mosquit
     payload = json.loads(event.payload)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", payload.pop("ts"))
     assert str(uuid.UUID(payload["event_id"])) == event_id == payload.pop("event_id")
+    expires_at = payload.pop("expires_at")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", expires_at)
     assert payload == {
         "event_type": "ok",
         "phase": "started",
@@ -35,10 +39,11 @@ def test_a_start_reaches_the_broker_as_event_action_and_state(mosquitto: Mosquit
     assert not event.retained
     assert event.qos == 1
     assert event.properties["ContentType"] == "application/json"
-    assert event.properties["UserProperty"] == [("event_id", event_id)]
+    assert event.properties["UserProperty"] == [("event_id", event_id), ("expires_at", expires_at)]
     assert 1 <= event.properties["MessageExpiryInterval"] <= 5
     (action,) = subscriber.on("gesture/kitchen/camera/front/action")
     assert action.payload == "ok"
+    assert action.properties["UserProperty"] == event.properties["UserProperty"]
     assert json.loads(subscriber.on("/gesture")[-1].payload)["gesture"] == "ok"
 
 
@@ -118,3 +123,91 @@ def test_the_newest_of_two_hands_is_the_current_gesture(mosquitto: Mosquitto, de
     delivery.event(ended("fist"))
     until(lambda: len(subscriber.heard) == 4, "four states")
     assert [json.loads(h.payload)["gesture"] for h in subscriber.heard] == ["fist", "stop", "fist", "none"]
+
+
+def _states(subscriber: Subscriber) -> dict[str, object]:
+    """What is retained below a camera now, by the last word of its topic."""
+    told = {h.topic.rsplit("/", 1)[1]: json.loads(h.payload) for h in subscriber.heard}
+    return {
+        "camera": told["state"]["state"],
+        "gesture": told["gesture"]["gesture"],
+        "armed": told["armed"]["armed"],
+    }
+
+
+def _busy(delivery: Delivery) -> None:
+    delivery.camera_state("front", "online")
+    delivery.armed("front", True, 30)
+    delivery.event(started("stop"))
+    until(lambda: delivery.status().delivered == 2, "delivery")
+
+
+NOTHING = {"camera": "offline", "gesture": "none", "armed": False}
+
+
+def test_after_a_clean_stop_what_is_retained_says_that_nothing_is_seen(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url, start=False)
+    delivery.begin(["front"], wakes=True)
+    delivery.start()
+    until(lambda: delivery.status().connected, "connection")
+    _busy(delivery)
+    delivery.close()
+    subscriber = listen(mosquitto.port, "gesture/kitchen/camera/#")
+    until(lambda: len(subscriber.heard) == 3, "what is retained")
+    assert _states(subscriber) == NOTHING
+
+
+def test_after_a_kill_the_next_run_puts_what_is_retained_right_before_it_says_online(
+    mosquitto: Mosquitto, deliver, listen, tmp_path
+):
+    subscriber = listen(mosquitto.port, "gesture/kitchen/#")
+    for tail, payload in [  # as a process leaves it that had no time to say anything
+        ("bridge/state", '{"state":"offline"}'),
+        ("camera/front/state", '{"state":"online","reason":null}'),
+        ("camera/front/gesture", '{"gesture":"stop","since":"2026-11-22T20:15:30.123Z","last":"stop"}'),
+        ("camera/front/armed", '{"armed":true,"until":"2026-11-22T20:16:00.000Z"}'),
+    ]:
+        subscriber.publish(f"gesture/kitchen/{tail}", payload, retain=True)
+    until(lambda: len(subscriber.heard) == 4, "what was left")
+    subscriber.heard.clear()
+    again = deliver(mosquitto.url, start=False)
+    again.begin(["front"], wakes=True)
+    again.start()
+    until(lambda: subscriber.on("bridge/state"), "it says online")
+    online = next(n for n, h in enumerate(subscriber.heard) if h.topic.endswith("bridge/state"))
+    before = [h for h in subscriber.heard[:online] if "/camera/" in h.topic]
+    assert len(before) == 3
+    subscriber.heard[:] = before
+    assert _states(subscriber) == NOTHING
+
+
+def test_without_a_wake_gesture_what_an_earlier_run_said_of_it_is_put_right(
+    mosquitto: Mosquitto, deliver, listen
+):
+    waking = deliver(mosquitto.url, start=False)
+    waking.begin(["front"], wakes=True)
+    waking.start()
+    until(lambda: waking.status().connected, "connection")
+    waking.close()
+    plain = deliver(mosquitto.url, start=False)
+    plain.begin(["front"], wakes=False)
+    plain.start()
+    until(lambda: plain.status().connected, "connection")
+    subscriber = listen(mosquitto.port, "gesture/kitchen/camera/front/armed")
+    until(lambda: subscriber.heard, "what is retained")
+    assert json.loads(subscriber.heard[-1].payload) == {"armed": True, "until": None}
+
+
+def test_what_is_retained_of_a_camera_that_is_no_longer_there_goes(mosquitto: Mosquitto, deliver, listen):
+    before = deliver(mosquitto.url, start=False)
+    before.begin(["front", "door"], wakes=False)
+    before.start()
+    until(lambda: before.status().connected, "connection")
+    before.close()
+    after = deliver(mosquitto.url, start=False)
+    after.begin(["front"], wakes=False)
+    after.start()
+    until(lambda: after.status().connected, "connection")
+    subscriber = listen(mosquitto.port, "gesture/kitchen/camera/#")
+    until(lambda: len(subscriber.heard) >= 3, "what is retained")
+    assert {h.topic.split("/")[3] for h in subscriber.heard} == {"front"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from brokers import Mosquitto, Subscriber
 from daemon import Daemon
 from homes_kit import eventually
 from node_red import NodeRed
+
+from agent.delivery.clocks import rfc3339
 
 pytestmark = [pytest.mark.homes, pytest.mark.timeout(1200)]
 
@@ -40,7 +43,16 @@ class Flowing:
 
     def gesture(self, event_type: str, event_id: str = "") -> None:
         """An event as the agent's."""
-        event = {"event_type": event_type, "phase": "started", "event_id": event_id or str(uuid.uuid4())}
+        self.late_gesture(event_type, event_id, late_s=-5.0)
+
+    def late_gesture(self, event_type: str, event_id: str = "", *, late_s: float) -> None:
+        """One whose deadline passed so many seconds ago."""
+        event = {
+            "event_type": event_type,
+            "phase": "started",
+            "event_id": event_id or str(uuid.uuid4()),
+            "expires_at": rfc3339(time.time() - late_s),
+        }
         self.ear.publish("gesture/test/camera/front/event", json.dumps(event))
 
 
@@ -91,6 +103,14 @@ def test_the_same_event_delivered_twice_counts_once(flowing: Flowing):
     flowing.gesture("thumbs_up")
     eventually(lambda: flowing.lamp()[-1] == "ON", "the last")
     assert flowing.lamp()[before:] == ["OFF", "OFF", "ON"]
+
+
+def test_what_a_broker_hands_over_too_late_switches_nothing(flowing: Flowing):
+    before = len(flowing.lamp())
+    flowing.late_gesture("fist", late_s=0.5)
+    flowing.gesture("thumbs_up")
+    eventually(lambda: len(flowing.lamp()) > before, "the next gesture")
+    assert flowing.lamp()[before:] == ["ON"]
 
 
 @pytest.mark.parametrize("what", ["node-red", "broker"])

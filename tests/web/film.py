@@ -251,7 +251,15 @@ class Agent:
         return read_rules(self.rules, self._labels, self._debounce, None).book
 
     def _vitals(self) -> dict[str, Any]:
-        outbox = {"depth": 0, "oldest_s": 0.0, "expired": 0, "refused": 0, "unheard": 0, "dropped": 0}
+        outbox = {
+            "depth": 0,
+            "oldest_s": 0.0,
+            "expired": 0,
+            "unknown": 0,
+            "refused": 0,
+            "unheard": 0,
+            "dropped": 0,
+        }
         return {
             **self.loop.health(),
             "uptime_s": round(time.monotonic() - self._began),

@@ -13,6 +13,7 @@ import threading
 import structlog
 
 from agent.errors import CannotStart
+from agent.supervision import Threads, WatchedThread
 
 try:
     from amqtt.broker import Broker
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS = 1883, 50
 START_S = 10.0
+MOVE_S = 1.0
 
 
 class _Broker(Broker):  # type: ignore[misc]  # amqtt has no types
@@ -45,10 +47,10 @@ class _Broker(Broker):  # type: ignore[misc]  # amqtt has no types
 class EmbeddedBroker:
     """Runs in a thread of its own with an event loop of its own."""
 
-    def __init__(self, first_port: int = FIRST_PORT) -> None:
+    def __init__(self, first_port: int = FIRST_PORT, threads: Threads | None = None) -> None:
         self.port = _free_port(first_port)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._thread = (threads or Threads()).thread("broker", self._run)
         self._ready = threading.Event()
         self._stop = asyncio.Event()
         self._failure: Exception | None = None
@@ -69,7 +71,7 @@ class EmbeddedBroker:
 
     def close(self) -> None:
         """Stop; clients are cut off."""
-        if self._thread.is_alive():
+        if self._thread.alive:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
@@ -93,8 +95,17 @@ class EmbeddedBroker:
             return
         finally:
             self._ready.set()
+        moving = asyncio.ensure_future(_move(self._thread))
         await self._stop.wait()
+        moving.cancel()
         await broker.shutdown()
+
+
+async def _move(thread: WatchedThread) -> None:
+    """As long as the event loop turns."""
+    while True:
+        thread.moves()
+        await asyncio.sleep(MOVE_S)
 
 
 def _free_port(first: int) -> int:

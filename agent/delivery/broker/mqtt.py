@@ -19,12 +19,14 @@ from agent.delivery.broker.talk import WINDOW, Party, Received, Talk
 from agent.delivery.link import Down, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.errors import BrokerLost
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # a gesture is worth little after 5 s, so ask often
 REFUSED_RETRY_S = 30.0  # a wrong password stays wrong for a while
 STABLE_S = 10.0  # a connection that lives longer is a good one
+PATIENCE_S = 90.0  # for one connect: a resolver that takes its time, TCP, TLS
 RIVAL = 3  # short-lived connections in a row that smell of another client with our id
 RIVAL_RETRY_S = 5.0  # two agents with one id push each other out; not too fast
 UNANSWERED = 2  # CONNECTs of MQTT 5 in a row that smell of a broker that does not know it
@@ -44,16 +46,29 @@ class Mqtt:
         report: Callable[[LinkEvent], None],
         received: Received,
         claims: Claims | None = None,
+        threads: Threads | None = None,
     ) -> None:
         """Raises `CannotStart` for what a person must mend: URL, certificates, password file."""
         broker = address(settings.url)
         tls = tls_context(settings.tls) if broker.tls else None
         password(settings)
         self._party = Party(
-            settings, broker, tls, client_id, birth, will, tuple(subscriptions), report, received, claims
+            settings,
+            broker,
+            tls,
+            client_id,
+            birth,
+            will,
+            tuple(subscriptions),
+            report,
+            received,
+            self._first_states,
+            claims,
         )
         self._client_id = client_id
         self._states: dict[str, Message] = {}
+        self._first: set[str] = set()  # topics of states that are told before we say online
+        self._told_first: dict[str, Message] = {}  # on the present connection
         self._states_lock = threading.Lock()
         self._followed: frozenset[str] = frozenset()
         self._v5 = settings.version != "3.1.1"
@@ -66,7 +81,7 @@ class Mqtt:
         self._thrown_out = 0
         self._unanswered = 0
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread = (threads or Threads()).thread("mqtt", self._run)
         self.reconnects = 0
         self.trouble: str | None = "not connected yet"
 
@@ -92,8 +107,7 @@ class Mqtt:
     def close(self, limit_s: float) -> None:
         """Publish offline, disconnect, end the thread; give up after `limit_s`."""
         self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join(limit_s)
+        self._thread.join(limit_s)
 
     def abort(self, generation: int, reason: str) -> None:
         """Cut that connection so that what lies in its buffers is not delivered late."""
@@ -109,6 +123,12 @@ class Mqtt:
             return None
         return talk.publish(message)
 
+    def probe(self, generation: int) -> None:
+        """Ask whether the broker is there; `Alive` is reported when it is, nothing when it is not."""
+        talk = self._talk
+        if talk is not None and talk.generation == generation:
+            talk.probe()
+
     def follow(self, topics: Iterable[str]) -> None:
         """Subscribe to these besides the fixed ones, now and at every reconnection; drop former ones."""
         before, self._followed = self._followed, frozenset(topics)
@@ -119,9 +139,14 @@ class Mqtt:
             for topic in self._followed - before:
                 talk.subscribe(topic)
 
-    def keep(self, message: Message) -> None:
-        """Publish a state now if the broker is there, and again whenever it comes back."""
+    def keep(self, message: Message, *, first: bool = False) -> None:
+        """Publish a state now if the broker is there, and again whenever it comes back.
+
+        `first`: before the birth message, so that nobody takes for true what an earlier run left behind.
+        """
         with self._states_lock:
+            if first:
+                self._first.add(message.topic)
             self._states[message.topic] = message
             if self._talk is not None:
                 self._talk.publish(message)
@@ -137,6 +162,12 @@ class Mqtt:
             if self._talk is not None:
                 for message in self._states.values():
                     self._talk.publish(message)
+
+    def _first_states(self) -> list[Message]:
+        """In the MQTT thread, when a connection is about to say online."""
+        with self._states_lock:
+            self._told_first = {topic: self._states[topic] for topic in self._states if topic in self._first}
+            return list(self._told_first.values())
 
     # The thread.
 
@@ -162,14 +193,16 @@ class Mqtt:
                 log.warning("broker_lost", reason=reason, broker=str(self._party.broker))
             self.trouble = said = reason
             lost_at = lost_at or began
-            self._closing.wait(self._wait_s(talk, retry_s))
+            self._wait(self._wait_s(talk, retry_s))
             retry_s = min(LAST_RETRY_S, retry_s * 2)
 
     def _converse(self, talk: Talk, lost_at: float | None) -> str:
         """From CONNECT to the end of the connection; why it ended."""
         try:
+            self._thread.moves(PATIENCE_S)
             talk.connect()
             while talk.step() and not self._is_to_end(talk):
+                self._thread.moves()
                 if talk.alive and self._talk is None:
                     self._up(talk, lost_at)
                 if talk.wants_repeat():
@@ -192,8 +225,13 @@ class Mqtt:
         if talk.reason != said:
             log.error("agent_id_taken", id=claims.agent, reason=talk.reason)
         self.trouble = talk.reason
-        self._closing.wait(claims.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
+        self._wait(claims.retry_s * random.uniform(0.8, 1.2))  # noqa: S311 (no secret)
         return talk.reason
+
+    def _wait(self, seconds: float) -> None:
+        """Unless it is to end."""
+        self._thread.moves(seconds + PATIENCE_S)
+        self._closing.wait(seconds)
 
     def _is_to_end(self, talk: Talk) -> bool:
         generation, reason = self._abort
@@ -216,8 +254,9 @@ class Mqtt:
             talk.subscribe(topic)
         with self._states_lock:
             self._talk = talk
-            for message in self._states.values():
-                talk.publish(message)
+            for topic, message in self._states.items():
+                if self._told_first.get(topic) is not message:
+                    talk.publish(message)
         self._party.report(Up(talk.generation, talk.window, talk.max_packet))
         facts = {"broker": str(self._party.broker), "mqtt": talk.version}
         if lost_at is None:

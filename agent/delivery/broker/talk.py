@@ -16,7 +16,7 @@ import ssl
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,7 +31,7 @@ from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import Address, password
 from agent.delivery.broker.claim import ANSWER_S, Claim, Claims, Said, heard
-from agent.delivery.link import Ack, LinkEvent
+from agent.delivery.link import Ack, Alive, LinkEvent
 from agent.delivery.message import Message
 from agent.errors import BrokerLost, CannotStart
 
@@ -39,6 +39,7 @@ TICK_S = 0.25  # how long a request to close or to abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FAREWELL_S = 1.0
 REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
+PROBE = "/probe"  # below our birth topic; nobody publishes or subscribes there
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class Party:
     subscriptions: tuple[str, ...]
     report: Callable[[LinkEvent], None]
     received: Received
+    before_birth: Callable[[], Iterable[Message]] = tuple  # what has to be true when we say online
     claims: Claims | None = None  # None: a client that is no agent, whose id nobody else can want
 
 
@@ -122,6 +124,8 @@ class Talk:
         if self.yielded is not None:
             return False
         if self.connected and self._birth_mid is None and self._may_introduce():
+            for message in self._party.before_birth():
+                self.publish(message)
             self._birth_mid = self.publish(self._party.birth)
         if not self.alive and time.monotonic() > self._patience_ends:
             self.reason = f"{self._party.broker} accepts connections but does not answer"
@@ -137,6 +141,13 @@ class Talk:
         return self._client.publish(
             message.topic, message.payload, message.qos, message.retain, properties=properties
         ).mid
+
+    def probe(self) -> None:
+        """From any thread: a question that changes nothing and that every broker answers.
+
+        paho tells of no PINGRESP; the end of a subscription that never was is acknowledged like any.
+        """
+        self._client.unsubscribe(self._party.birth.topic + PROBE)
 
     def subscribe(self, topic: str) -> None:
         """From any thread."""
@@ -168,6 +179,7 @@ class Talk:
         client = self._client
         client.on_connect = client.on_disconnect = None  # the ring of references that would
         client.on_publish = client.on_message = None  # keep its sockets open
+        client.on_unsubscribe = None
         sock = client.socket()
         if isinstance(sock, socket.socket):  # TLS too; paho's type allows for its websocket
             with contextlib.suppress(OSError):
@@ -190,6 +202,7 @@ class Talk:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_unsubscribe = self._on_unsubscribe
         client.will_set(party.will.topic, party.will.payload, party.will.qos, party.will.retain)
         if party.tls is not None:
             client.tls_set_context(party.tls)
@@ -262,6 +275,7 @@ class Talk:
         self.connected = True
         if properties is not None:
             self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+            self._client._max_inflight_messages = self.window  # noqa: SLF001 (its setter wants no connection)
             self.max_packet = getattr(properties, "MaximumPacketSize", None)
 
     def _on_disconnect(
@@ -282,6 +296,9 @@ class Talk:
         self._birth_mid = 0  # no message has it; mids come round again after 65535 of them
         self.alive = True
         self._gone = self._leaving
+
+    def _on_unsubscribe(self, *_: Any) -> None:
+        self._party.report(Alive(self.generation))
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
         claims = self._party.claims
@@ -306,6 +323,8 @@ def _properties(message: Message) -> Properties:
         properties.ContentType = message.content_type
     if message.event_id:
         properties.UserProperty = ("event_id", message.event_id)
+    if message.expires_at:
+        properties.UserProperty = ("expires_at", message.expires_at)
     if message.expiry_s is not None:
         properties.MessageExpiryInterval = max(1, int(message.expiry_s))
     return properties

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+KILL_S = 5.0  # for a killed program to go; one that hangs in the kernel is left behind
+
 
 def run(program: str, arguments: Sequence[str], *, rule: str, timeout_s: float) -> bool:
     """Run to its end; True when it exits with 0. Output is thrown away, trouble is logged.
@@ -18,26 +21,39 @@ def run(program: str, arguments: Sequence[str], *, rule: str, timeout_s: float) 
     The program's whole process group is killed when it takes longer than `timeout_s`.
     """
     try:
-        with subprocess.Popen(
+        process = subprocess.Popen(
             [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-        ) as process:
-            return _wait(process, rule, timeout_s)
+        )
     except (OSError, ValueError) as exc:
         log.error("command_failed", rule=rule, program=program, reason=str(exc))
         return False
+    return _wait(process, rule, timeout_s)
 
 
 def _wait(process: subprocess.Popen[bytes], rule: str, timeout_s: float) -> bool:
     try:
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        log.error("command_failed", rule=rule, reason=f"still running after {timeout_s:g} s: killed")
+        reason = f"still running after {timeout_s:g} s: killed"
+        if not _kill(process):
+            reason += ", and it does not go: is the disk or server that it waits for away?"
+        log.error("command_failed", rule=rule, reason=reason)
         return False
     if code != 0:
         log.error("command_failed", rule=rule, reason=f"ended with {code}")
     return code == 0
+
+
+def _kill(process: subprocess.Popen[bytes]) -> bool:
+    """The whole group; False when the kernel does not let go of it."""
+    with contextlib.suppress(OSError):  # it ended just now
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(KILL_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

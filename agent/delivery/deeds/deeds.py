@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,22 +14,32 @@ from agent.config.settings import ActionsSettings
 from agent.core.types import Action
 from agent.delivery.deeds import command
 from agent.delivery.workers import Workers
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.delivery.deeds.keys import Keyboard
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 4  # commands; more are refused
+AT_ONCE = 4  # commands; as many wait for their turn, more are refused
+JOB_SLACK_S = 60.0  # for starting and ending a program on a machine that swaps
 
 
 class Deeds:
     """Does them in threads of its own."""
 
-    def __init__(self, settings: ActionsSettings) -> None:
+    def __init__(
+        self,
+        settings: ActionsSettings,
+        threads: Threads,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._keyboard: Keyboard | None = None
-        self._commands = Workers("command", AT_ONCE, AT_ONCE)
+        job_s = settings.command_timeout + command.KILL_S + JOB_SLACK_S
+        self._commands = Workers(threads, "command", AT_ONCE, AT_ONCE, job_s=job_s)
+        self._lock = threading.Lock()
         self.too_late = 0
 
     def start(self) -> None:
@@ -44,23 +57,31 @@ class Deeds:
             self._keyboard.close()
 
     def do(self, action: Action, left_s: float) -> None:
-        """Do it now; not at all when its time is over."""
-        if left_s <= 0:
-            self.too_late += 1
-            log.warning("action_too_late", rule=action.rule, kind=action.kind, by_s=round(-left_s, 3))
-        elif action.kind == "key":
+        """Do it now; not at all when its time is over, now or when a thread is free for it."""
+        until = self._clock() + left_s
+        if not self._in_time(action, until):
+            return
+        if action.kind == "key":
             self._press(action)
-        elif not self._commands.submit(self._command(action)):
-            log.error("command_failed", rule=action.rule, reason=f"{AT_ONCE} commands are still running")
+        elif not self._commands.submit(partial(self._run, action, until)):
+            reason = f"{AT_ONCE} commands are still running and {AT_ONCE} wait"
+            log.error("command_failed", rule=action.rule, reason=reason)
 
-    def _command(self, action: Action) -> Callable[[], None]:
-        arguments = [value for _, value in action.options]
-        timeout_s = self._settings.command_timeout
+    def _in_time(self, action: Action, until: float) -> bool:
+        late_s = self._clock() - until
+        if late_s < 0:
+            return True
+        with self._lock:
+            self.too_late += 1
+        log.warning("action_too_late", rule=action.rule, kind=action.kind, by_s=round(late_s, 3))
+        return False
 
-        def run() -> None:
+    def _run(self, action: Action, until: float) -> None:
+        """In a worker, perhaps after a wait for it."""
+        if self._in_time(action, until):
+            arguments = [value for _, value in action.options]
+            timeout_s = self._settings.command_timeout
             command.run(action.target, arguments, rule=action.rule, timeout_s=timeout_s)
-
-        return run
 
     def _press(self, action: Action) -> None:
         try:

@@ -1,7 +1,7 @@
 """The entities and device triggers that Home Assistant builds for an agent. Pure.
 
-Only a start passes the event entity's template, so that it fires once a gesture; it has no availability,
-because Home Assistant replays the last event of an entity that becomes available.
+Only a start that is not late passes the event entity's template, so that it fires once a gesture; it has
+no availability, because Home Assistant replays the last event of an entity that becomes available.
 
 Keys and unique ids hold what a person named between marks that no name contains, so that no camera, agent
 or taught gesture ("now", "camera") can be mistaken for something else.
@@ -20,7 +20,10 @@ Component: TypeAlias = "dict[str, Any]"
 
 HEALTH_EXPIRES_S = 180  # three missed `bridge/health`
 
-_ONLY_STARTS = "{{ value if value_json.phase == 'started' else '' }}"
+_ONLY_STARTS = (  # and what a broker that was frozen forwards when it wakes is not acted upon
+    "{{ value if value_json.phase == 'started' "
+    "and as_timestamp(value_json.expires_at, default=0) >= as_timestamp(now()) else '' }}"
+)
 _STATE = "{{ value_json.state }}"
 _ONLINE_OR_NOT = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # disabled is not online
 

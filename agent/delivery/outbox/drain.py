@@ -15,12 +15,13 @@ from typing import TypeAlias
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.link import Link, LinkEvent
+from agent.delivery.link import Ack, Alive, Link, LinkEvent, Up
 from agent.delivery.outbox.flights import Flights
 from agent.delivery.outbox.outbox import EXPIRE_AT_ONCE, Fill, Outbox, Row
 from agent.delivery.outbox.outcome import Outcome
 from agent.delivery.outbox.posts import Answered, Posts
 from agent.errors import CannotStart
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
@@ -45,14 +46,16 @@ class Drain:
         *,
         webhook_timeout_s: float = 5.0,
         on_published: OnPublished | None = None,
+        threads: Threads | None = None,
     ) -> None:
+        threads = threads or Threads()
         self._outbox = outbox
         self._clocks = clocks
         self._on_published = on_published
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._flights = Flights(outbox, clocks, link)
-        self._posts = Posts(outbox, clocks, webhook_timeout_s, self._inbox.put)
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._posts = Posts(outbox, clocks, webhook_timeout_s, self._inbox.put, threads)
+        self._thread = threads.thread("outbox", self._run)
         self._opened = threading.Event()
         self._empty = threading.Event()
         self._closing = False
@@ -63,16 +66,7 @@ class Drain:
         self._told_s = 0.0
         self._untold: list[Row] = []
         self.fill = Fill()
-        self._turns = 0
-        self._crash: Exception | None = None
         self.lost = 0  # rows that never got as far as the outbox
-
-    @property
-    def progress(self) -> int:
-        """Moves at least every TICK_S while the thread is healthy. Raises `RuntimeError` if it died."""
-        if self._crash is not None:
-            raise RuntimeError(f"the outbox thread has ended: {self._crash}") from self._crash
-        return self._turns
 
     @property
     def counters(self) -> dict[str, int]:
@@ -101,6 +95,8 @@ class Drain:
 
     def report(self, event: LinkEvent) -> None:
         """From the MQTT thread; only enqueues, because paho holds its locks meanwhile."""
+        if isinstance(event, (Up, Ack, Alive)):
+            self._flights.heard(event.generation)
         self._inbox.put(event)
 
     def flush(self, limit_s: float) -> bool:
@@ -111,8 +107,7 @@ class Drain:
         """End the thread; what was added before is committed, what waits stays on disk."""
         self._closing = True
         self._inbox.put(None)
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
 
     # The thread.
 
@@ -128,13 +123,11 @@ class Drain:
         self._posts.start()
         try:
             while self._turn():
-                self._turns += 1
-        except Exception as exc:  # a bug: the loop meets it in `progress`, and the process restarts
-            log.exception("outbox_crashed")
-            self._crash = exc
+                self._thread.moves()
         finally:
             self._posts.close()
-            self._outbox.close()
+            doubts = self._flights.maybe_arrived | self._flights.busy | self._posts.maybe_arrived
+            self._outbox.close(certain=not doubts and not self._posts.busy)
 
     def _turn(self) -> bool:
         """One round: take what is there, commit, send, forget. False when it is time to end."""
@@ -187,7 +180,8 @@ class Drain:
         if now - self._expired_s < TICK_S and not self._hurry:
             return
         self._expired_s = now
-        late = self._outbox.expire(self._flights.busy | self._posts.busy)
+        sent = self._flights.maybe_arrived | self._posts.maybe_arrived
+        late = self._outbox.expire(self._flights.busy | self._posts.busy, sent)
         for row in late:
             self._flights.gone(row.id)
             self._posts.gone(row.id)

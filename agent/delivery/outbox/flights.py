@@ -2,18 +2,26 @@
 
 A row is, at any moment, one of: waiting (id above `_sent_to`), in flight (by its mid), or refused and
 waiting for another try. When the connection breaks all of them wait again, from the oldest.
+
+What a broker has in its socket cannot be called back: one that freezes forwards it when it wakes. So a
+row is sent only when the broker has just given a sign of life, for which it is asked, and one that was
+in flight when the connection broke and expires is of unknown fate.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
-from agent.delivery.clocks import Clocks
+from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.outcome import Backoff, Outcome
 
+PROOF_S = 0.25  # a sign of life older than this proves nothing
+PROBE_WAIT_S = 0.05  # for the answer, which takes a millisecond nearby: spares a turn and a commit
+PROBE_EVERY_S = 1.0  # a question that got no answer is asked again
 ACK_PATIENCE_S = 1.0  # an acknowledgement later than this: the broker hangs, give it no more
 ABORT_S = 0.5  # unacknowledged for this long and past its deadline: cut it off before it arrives late
 ACK_LIMIT_S = 30.0  # and one that late: it will not come, take a new connection
@@ -54,17 +62,32 @@ class Flights:
         self._refusals: dict[int, _Refusal] = {}  # by row id
         self._strikes: dict[int, int] = {}  # by row id
         self._suspects: set[int] = set()  # were in flight when a connection broke: go one by one
+        self._maybe: set[int] = set()  # were in flight when a connection broke: may have arrived
+        self._heard: tuple[int, float] = (0, 0.0)  # connection, and when its broker last gave a sign of life
+        self._sign = threading.Event()
+        self._probed_s: float | None = None  # when it was asked for one
 
     @property
     def busy(self) -> set[int]:
         """Rows whose end is not decided by their deadline alone."""
         return {flight.row.id for flight in self._flights.values()} | set(self._refusals)
 
+    @property
+    def maybe_arrived(self) -> set[int]:
+        """Rows that were sent once without an answer; should they expire, their fate is unknown."""
+        return self._maybe
+
+    def heard(self, generation: int) -> None:
+        """A sign of life, told in the MQTT thread as it comes."""
+        self._heard = (generation, self._clocks.boot_s())
+        self._sign.set()
+
     def handle(self, event: LinkEvent) -> list[Outcome]:
         """Take note of what the connection reports."""
         if isinstance(event, Up):
             self._all_wait_again()
             self._up = event
+            self._probed_s = None
         elif self._up is None or event.generation != self._up.generation:
             return []
         elif isinstance(event, Down):
@@ -79,7 +102,12 @@ class Flights:
         ended = self._end_of_patience()
         if self._up is None or self._broker_hangs(now):
             return ended
-        for row in self._due(now) + self._fresh(self._up.window - len(self._flights)):
+        rows = self._due(now) + self._fresh(self._up.window - len(self._flights))
+        rows = [row for row in rows if self._in_time(row)]
+        if not rows or not self._broker_is_there(self._up):
+            return ended
+        self._outbox.sending()
+        for row in rows:
             careful = row.id <= max(self._suspects, default=0)
             if len(self._flights) >= (1 if careful else self._up.window):
                 break
@@ -92,6 +120,7 @@ class Flights:
 
     def gone(self, row_id: int) -> None:
         """The row has left the outbox: forget what is known of it."""
+        self._maybe.discard(row_id)
         self._refusals.pop(row_id, None)
         self._strikes.pop(row_id, None)
         self._suspects.discard(row_id)
@@ -105,12 +134,21 @@ class Flights:
     def _publish(self, row: Row, now: float, up: Up, *, alone: bool) -> Outcome | None:
         """An outcome only for a row that can never be sent; one at its deadline is left to expire."""
         left_s = self._clocks.left_s(row.deadline)
-        if left_s <= min(MARGIN_S, MARGIN_SHARE * row.deadline.lifetime_s):
+        if not self._in_time(row):
             return None
         if up.max_packet is not None and row.size + OVERHEAD > up.max_packet:
             return Outcome(row, False, f"{row.size} bytes and headers exceed the broker's {up.max_packet}")
         expiry_s = None if row.retain else left_s  # a state does not become wrong by age
-        message = Message(row.target, row.payload, 1, row.retain, row.content_type, row.event_id, expiry_s)
+        message = Message(
+            row.target,
+            row.payload,
+            1,
+            row.retain,
+            row.content_type,
+            row.event_id,
+            expiry_s,
+            "" if row.retain else rfc3339(row.deadline.wall_s),
+        )
         try:
             mid = self._link.publish(message, up.generation)
         except ValueError as exc:
@@ -120,6 +158,30 @@ class Flights:
             if row.id in self._refusals:
                 self._refusals[row.id].again_s = float("inf")
         return None  # without a mid the connection has just gone: Down follows, and all wait again
+
+    def _in_time(self, row: Row) -> bool:
+        left_s = self._clocks.left_s(row.deadline)
+        return left_s > min(MARGIN_S, MARGIN_SHARE * row.deadline.lifetime_s)
+
+    def _broker_is_there(self, up: Up) -> bool:
+        """Whether it has given a sign of life just now; if not it is asked for one."""
+        if self._proven(up):
+            self._probed_s = None
+            return True
+        now = self._clocks.boot_s()
+        if self._probed_s is not None and now - self._probed_s < PROBE_EVERY_S:
+            answered = self._heard[0] == up.generation and self._heard[1] >= self._probed_s
+            if not answered:
+                return False
+        self._sign.clear()
+        self._probed_s = now
+        self._link.probe(up.generation)
+        self._sign.wait(PROBE_WAIT_S)
+        return self._proven(up)
+
+    def _proven(self, up: Up) -> bool:
+        generation, at_s = self._heard
+        return generation == up.generation and self._clocks.boot_s() - at_s <= PROOF_S
 
     def _acknowledged(self, ack: Ack) -> list[Outcome]:
         flight = self._flights.pop(ack.mid, None)
@@ -192,6 +254,7 @@ class Flights:
         return convicted
 
     def _all_wait_again(self) -> None:
+        self._maybe |= {flight.row.id for flight in self._flights.values()}
         self._flights.clear()
         self._sent_to = 0
         for refusal in self._refusals.values():

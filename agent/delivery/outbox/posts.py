@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.delivery.clocks import Clocks
+from agent.delivery.clocks import Clocks, rfc3339
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.outcome import Backoff, Outcome
 from agent.delivery.outbox.webhook import Answer, post
 from agent.delivery.workers import Workers
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 BACKOFF = Backoff(0.5, 30.0)
+JOB_SLACK_S = 60.0  # for a resolver that takes its time, which nothing can cut short
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,21 @@ class Posts:
     """Used by the outbox thread only; `answered` is called by the workers and only enqueues."""
 
     def __init__(
-        self, outbox: Outbox, clocks: Clocks, timeout_s: float, answered: Callable[[Answered], None]
+        self,
+        outbox: Outbox,
+        clocks: Clocks,
+        timeout_s: float,
+        answered: Callable[[Answered], None],
+        threads: Threads,
     ) -> None:
         self._outbox = outbox
         self._clocks = clocks
         self._timeout_s = timeout_s
         self._answered = answered
-        self._workers = Workers("webhook", AT_ONCE, AT_ONCE)
+        self._workers = Workers(threads, "webhook", AT_ONCE, AT_ONCE, job_s=timeout_s + JOB_SLACK_S)
         self._sent_to = 0
         self._away: set[int] = set()
+        self._maybe: set[int] = set()
         self._again: dict[int, float] = {}  # row id -> when, in seconds since boot
         self._tries: dict[int, int] = {}
 
@@ -47,6 +55,11 @@ class Posts:
     def busy(self) -> set[int]:
         """Rows that a worker holds."""
         return set(self._away)
+
+    @property
+    def maybe_arrived(self) -> set[int]:
+        """Rows that a server had and did not answer to; should they expire, their fate is unknown."""
+        return self._maybe
 
     def start(self) -> None:
         """Start the workers."""
@@ -60,6 +73,8 @@ class Posts:
         """Take note of what became of a request."""
         row, answer = answered.row, answered.answer
         self._away.discard(row.id)
+        if answer.perhaps:
+            self._maybe.add(row.id)
         if answer.delivered or not answer.again:
             self.gone(row.id)
             return [Outcome(row, answer.delivered, f"the webhook refused it: {answer.reason}")]
@@ -77,10 +92,10 @@ class Posts:
         for row in [row for row in due if row is not None] + fresh:
             if len(self._away) >= AT_ONCE:
                 return
-            left_s = self._clocks.left_s(row.deadline)
-            if left_s > 0:
+            if self._clocks.left_s(row.deadline) > 0:
+                self._outbox.sending()
                 self._away.add(row.id)
-                self._workers.submit(_Request(row, min(left_s, self._timeout_s), self._answered))
+                self._workers.submit(_Request(row, self._clocks, self._timeout_s, self._answered))
             self._again.pop(row.id, None)
             self._sent_to = max(self._sent_to, row.id)
 
@@ -88,11 +103,13 @@ class Posts:
         """The row has left the outbox: forget what is known of it."""
         self._again.pop(row_id, None)
         self._tries.pop(row_id, None)
+        self._maybe.discard(row_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     row: Row
+    clocks: Clocks
     timeout_s: float
     answered: Callable[[Answered], None]
 
@@ -104,6 +121,7 @@ class _Request:
             content_type=row.content_type,
             event_id=row.event_id,
             headers=dict(row.options),
-            timeout_s=self.timeout_s,
+            timeout_s=min(self.clocks.left_s(row.deadline), self.timeout_s),
+            expires_at=rfc3339(row.deadline.wall_s),
         )
         self.answered(Answered(row, answer))

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from agent.delivery.clocks import Deadline
 
-COLUMNS = (
+CONTENT = (
     "id, kind, target, payload, event_id, retain, content_type, options, "
     "boot, boot_s, wall_s, created_wall_s, dead"
 )
+COLUMNS = f"{CONTENT}, crc"
+
+# What sqlite3 raises; its messages quote the file, which may be no text any more.
+DB_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 Kind = Literal["publish", "webhook"]
+
+_TYPES = (int, str, str, bytes, str, int, str, str, str, float, float, float)  # of CONTENT, without `dead`
+
+
+class RowError(ValueError):
+    """A row of the database is not what was written: a flipped bit, or somebody else's hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +53,65 @@ class Row:
 def to_columns(row: Row) -> tuple[Any, ...]:
     """In the order of `COLUMNS`."""
     d = row.deadline
-    return (
-        row.id, row.kind, row.target, row.payload, row.event_id, row.retain, row.content_type,
-        json.dumps(row.options), d.boot, d.boot_s, d.wall_s, d.created_wall_s, row.dead,
+    content = (
+        row.id, row.kind, row.target, row.payload, row.event_id, int(row.retain), row.content_type,
+        json.dumps(row.options), d.boot, float(d.boot_s), float(d.wall_s), float(d.created_wall_s), row.dead,
     )  # fmt: skip
+    return (*content, _crc(content))
 
 
 def from_columns(values: Sequence[Any]) -> Row:
-    """From values in the order of `COLUMNS`."""
-    row_id, kind, target, payload, event_id, retain, content_type, options, *deadline, dead = values
-    pairs = tuple((str(k), str(v)) for k, v in json.loads(options))
+    """From values in the order of `COLUMNS`. Raises `RowError` for what was not written like that."""
+    *content, crc = values
+    for name, value, kind in zip(CONTENT.split(", "), content, _TYPES, strict=False):
+        if type(value) is not kind:
+            raise RowError(f"{name} is {type(value).__name__}, written as {kind.__name__}")
+    if _crc(content) != crc:
+        raise RowError("it is not what was written: its checksum differs")
+    return _row(content)
+
+
+def from_content(values: Sequence[Any]) -> Row:
+    """From values in the order of `CONTENT`, as files of the first version have them. Raises `RowError`."""
+    return from_columns((*values, _crc(values)))
+
+
+def dead_letter(values: Sequence[Any], reason: str) -> Row:
+    """What can be shown of a row that cannot be read; it is never sent."""
+    row_id, kind, target, payload, event_id, *_ = values
+    return Row(
+        "webhook" if kind == "webhook" else "publish",
+        _text(target),
+        payload if isinstance(payload, bytes) else _text(payload).encode(),
+        Deadline("", 0.0, 0.0, 0.0),
+        _text(event_id),
+        id=row_id,
+        dead=f"cannot be read: {reason}",
+    )
+
+
+def as_text(value: bytes) -> str | bytes:
+    """For SQLite's `text_factory`: text, or the bytes where they are none, which `from_columns` refuses."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _row(content: Sequence[Any]) -> Row:
+    row_id, kind, target, payload, event_id, retain, content_type, options, *deadline, dead = content
+    try:
+        pairs = tuple((str(k), str(v)) for k, v in json.loads(options))
+    except (TypeError, ValueError) as exc:
+        raise RowError(f"options cannot be read ({exc})") from exc
     return Row(
         kind,
         target,
-        bytes(payload),
+        payload,
         Deadline(*deadline),
         event_id,
         bool(retain),
@@ -63,3 +120,8 @@ def from_columns(values: Sequence[Any]) -> Row:
         row_id,
         dead,
     )
+
+
+def _crc(content: Sequence[Any]) -> int:
+    """Over all that was written, so that one flipped bit anywhere shows."""
+    return zlib.crc32(repr(tuple(content)).encode(errors="backslashreplace"))

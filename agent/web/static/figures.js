@@ -21,6 +21,7 @@ export function drawDelivery(state, list, { broker, outbox, mqtt }) {
     ["waiting", outbox.depth, ""],
     ["oldest", outbox.oldest_s.toFixed(1), "s"],
     ["expired", outbox.expired, "", outbox.expired],
+    ["unknown", outbox.unknown, "", outbox.unknown],
     ["refused", outbox.refused, "", outbox.refused],
     ["unheard", outbox.unheard, ""],
     ["dropped", outbox.dropped, "", outbox.dropped],

@@ -18,14 +18,23 @@
  *   state   {connected}
  *
  * `dwell` are holds in ms that are longer than the agent's own; without one the agent's `hold` counts.
+ *
+ * What comes more than `maxAge` ms late is dropped: a page or a network that stood still must not act on
+ * gestures of then. How late a message is, is told by the quickest one of the last minute or two, so that
+ * the clocks of the two machines need not agree.
  */
 
+const MOMENTARY = new Set(["progress", "fired", "ended", "rule"]); // worth nothing later; the others are states
+const MINUTE_MS = 60_000; // the clock of either machine may be set: what was quickest then is forgotten
 const AGAIN_MS = [250, 500, 1000, 2000, 5000]; // between two tries to connect
 
 export class GestureClient extends EventTarget {
   #url;
   #token;
   #dwell;
+  #maxAge;
+  #quickest = [Infinity, Infinity]; // least of (our clock - theirs), this minute and the one before
+  #minute = 0;
   #socket = null;
   #timer = 0;
   #failures = 0;
@@ -34,12 +43,13 @@ export class GestureClient extends EventTarget {
   #chosen = new Map(); // hand id: the gesture that was chosen and still goes on
   #shown = false; // the last ring event had a gesture
 
-  constructor({ url = new URL("/ws/kiosk", import.meta.url), token = "", dwell = {} } = {}) {
+  constructor({ url = new URL("/ws/kiosk", import.meta.url), token = "", dwell = {}, maxAge = 5000 } = {}) {
     super();
     this.#url = new URL(url, import.meta.url);
     this.#url.protocol = this.#url.protocol === "https:" || this.#url.protocol === "wss:" ? "wss:" : "ws:";
     this.#token = token;
     this.#dwell = dwell;
+    this.#maxAge = maxAge;
   }
 
   get connected() {
@@ -80,10 +90,22 @@ export class GestureClient extends EventTarget {
   }
 
   #hear(message) {
+    if (this.#late(message)) return;
     this.#emit(message.type, message);
     if (message.type === "progress") this.#follow(message);
     else if (message.type === "fired" && !(message.gesture in this.#dwell)) this.#emit("choose", message);
     else if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
+  }
+
+  #late({ type, ts_ms }) {
+    if (type === "hello") this.#quickest = [Infinity, Infinity]; // another connection, perhaps another agent
+    if (ts_ms === undefined) return false;
+    const behind = Date.now() - ts_ms;
+    const minute = Math.floor(Date.now() / MINUTE_MS);
+    if (minute !== this.#minute) this.#quickest = [behind, this.#quickest[0]];
+    else this.#quickest[0] = Math.min(this.#quickest[0], behind);
+    this.#minute = minute;
+    return MOMENTARY.has(type) && behind - Math.min(...this.#quickest) > this.#maxAge;
   }
 
   #follow({ camera, hands }) {

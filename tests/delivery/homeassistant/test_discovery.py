@@ -37,7 +37,10 @@ def device() -> dict:
 def test_the_event_entity_fires_on_starts_only_and_never_becomes_unavailable():
     part = device()["components"]["front-gesture"]
     assert part["availability"] == []
-    assert part["value_template"] == "{{ value if value_json.phase == 'started' else '' }}"
+    in_time = "as_timestamp(value_json.expires_at, default=0) >= as_timestamp(now())"
+    assert part["value_template"] == (
+        f"{{{{ value if value_json.phase == 'started' and {in_time} else '' }}}}"
+    )
     assert part["event_types"] == list(BUILT_IN_GESTURES)
 
 

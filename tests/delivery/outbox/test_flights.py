@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,14 @@ class Wire:
         self.sent: list[str] = []
         self.aborted: list[str] = []
         self.gone = False
+        self.frozen = False
+        self.questions = 0
+        self.alive: Callable[[int], None] = lambda _generation: None
+
+    def probe(self, generation: int) -> None:
+        self.questions += 1
+        if not self.frozen:
+            self.alive(generation)
 
     def publish(self, message: Message, _generation: int | None = None) -> int | None:
         if self.gone:
@@ -40,6 +48,7 @@ class Bench:
         self.box.open()
         self.wire = Wire()
         self.flights = Flights(self.box, self.clocks, self.wire)
+        self.wire.alive = self.flights.heard
 
     def add(self, *texts: str, left_s: float = 60.0) -> list[Row]:
         return self.box.add(
@@ -205,3 +214,60 @@ def test_unheard_and_too_large_are_told(bench: Bench):
     assert [o.reason for o in outcomes] == ["501 bytes and headers exceed the broker's 300"]
     (heard,) = bench.flights.handle(Ack(1, 1, 16, "No matching subscribers"))
     assert (heard.delivered, heard.unheard) == (True, True)
+
+
+def test_a_row_goes_out_only_after_a_sign_of_life_of_the_last_instant(bench: Bench):
+    bench.up()
+    bench.add("a", "b")
+    bench.wire.frozen = True
+    assert bench.send() == []
+    bench.clocks.both(5)
+    assert bench.send() == []  # asked again, and again no answer
+    assert bench.wire.questions == 2
+    bench.wire.frozen = False
+    bench.clocks.both(5)
+    assert bench.send() == ["a", "b"]
+
+
+def test_an_acknowledgement_is_a_sign_of_life_and_spares_the_question(bench: Bench):
+    bench.up(window=1)
+    bench.add("a", "b", "c")
+    bench.send()
+    bench.flights.heard(1)
+    assert bench.ack(1) == ["a delivered"]
+    assert bench.send() == ["b"]
+    assert bench.wire.questions == 1
+
+
+def test_a_sign_of_life_on_a_former_connection_is_none_on_this_one(bench: Bench):
+    bench.up(1)
+    bench.flights.heard(1)
+    bench.wire.frozen = True
+    bench.up(2)
+    bench.add("a")
+    assert bench.send() == []
+
+
+def test_what_was_in_flight_when_the_connection_broke_is_of_unknown_fate_should_it_expire(bench: Bench):
+    bench.up()
+    _, acknowledged = bench.add("in flight", "acknowledged", left_s=5)
+    bench.send()
+    bench.ack(2)
+    bench.box.settle([acknowledged.id])
+    bench.add("never sent", left_s=5)
+    bench.flights.handle(Down(1, "cut"))
+    bench.clocks.both(6)
+    late = bench.box.expire(bench.flights.busy, bench.flights.maybe_arrived)
+    assert [row.payload for row in late] == [b"in flight", b"never sent"]
+    assert (bench.box.counters["unknown"], bench.box.counters["expired"]) == (1, 1)
+
+
+def test_what_arrived_at_the_second_try_is_no_riddle(bench: Bench):
+    bench.up(1)
+    bench.add("a")
+    bench.send()
+    bench.flights.handle(Down(1, "cut"))
+    bench.up(2)
+    bench.send()
+    assert bench.ack(2, generation=2) == ["a delivered"]
+    assert bench.flights.maybe_arrived == set()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -65,7 +67,7 @@ def test_counters_survive_with_the_rows(opened, clocks):
     clocks.both(6)
     box.expire()
     assert opened().counters == {
-        "committed": 3, "delivered": 1, "unheard": 1, "refused": 1, "expired": 1, "dropped": 0,
+        "committed": 3, "delivered": 1, "unheard": 1, "refused": 1, "expired": 1, "unknown": 0, "dropped": 0,
     }  # fmt: skip
 
 
@@ -193,7 +195,7 @@ def test_a_corrupt_file_is_moved_aside_and_a_fresh_one_begun(opened, clocks, tmp
     assert texts(opened().next("publish", 0, 10)) == ["new"]
 
 
-def test_damage_while_running_costs_what_was_in_it_and_no_more(opened, clocks, tmp_path):
+def test_damage_while_running_costs_nothing_that_is_remembered(opened, clocks, tmp_path):
     box = opened()
     box.add([row(clocks, "x" * 3000) for _ in range(50)])
     box._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -205,8 +207,98 @@ def test_damage_while_running_costs_what_was_in_it_and_no_more(opened, clocks, t
         box.next("publish", 0, 100)
         box.add([row(clocks, "new")])
     assert "outbox_corrupt" in [entry["event"] for entry in logs]
-    assert texts(box.next("publish", 0, 10)) == ["new"]
-    assert texts(opened().next("publish", 0, 10)) == ["new"]
+    assert texts(box.next("publish", 0, 100)) == ["x" * 3000] * 50 + ["new"]
+    assert box.counters["committed"] == 51
+    again = opened()
+    assert texts(again.next("publish", 0, 100)) == ["x" * 3000] * 50 + ["new"]
+    assert again.counters["committed"] == 51
+
+
+def _remove(file: Path) -> None:
+    file.unlink()
+
+
+def _remove_all(file: Path) -> None:
+    shutil.rmtree(file.parent)
+
+
+def _replace(file: Path) -> None:
+    file.with_name("other").write_bytes(b"not a database")
+    file.with_name("other").replace(file)
+
+
+def _truncate(file: Path) -> None:
+    os.truncate(file, 5000)
+
+
+def _remove_journal(file: Path) -> None:
+    file.with_name(f"{file.name}-wal").unlink()
+
+
+@pytest.mark.parametrize("harm", [_remove, _remove_all, _replace, _truncate, _remove_journal])
+def test_a_file_that_somebody_takes_away_is_noticed_and_its_rows_are_committed_again(
+    opened, clocks, tmp_path, harm
+):
+    box = opened()
+    box.add([row(clocks, f"{n}" * 3000, left_s=60) for n in range(5)])
+    box._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    gone, *_ = box.add([row(clocks, "gone", left_s=60)])
+    box.settle([gone.id])
+    box._place.changed()  # the look that it takes now and then
+    harm(tmp_path / FILE)
+    box._looked = 0.0
+    with structlog.testing.capture_logs() as logs:
+        box.mend()
+    assert "outbox_corrupt" in [entry["event"] for entry in logs]
+    assert box.trouble is None
+    assert (box.counters["committed"], box.counters["delivered"]) == (6, 1)
+    box.close()
+    again = opened()
+    assert texts(again.next("publish", 0, 100)) == [f"{n}" * 3000 for n in range(5)]
+    assert (again.counters["committed"], again.counters["delivered"]) == (6, 1)
+
+
+def test_rows_that_a_user_purged_do_not_come_back_with_a_removed_file(opened, clocks, tmp_path):
+    box = opened()
+    box.add([row(clocks, t) for t in "abc"])
+    assert purge(tmp_path) == 3
+    (tmp_path / FILE).unlink()
+    box._looked = 0.0
+    box.mend()
+    assert box.next("publish", 0, 100) == []
+
+
+def test_a_file_of_the_first_version_is_read_and_begun_anew(opened, clocks, tmp_path):
+    box = opened()
+    box.add([row(clocks, t, left_s=60) for t in "ab"])
+    box.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db:
+        db.execute("ALTER TABLE rows DROP COLUMN crc")
+    box = opened()
+    assert texts(box.next("publish", 0, 10)) == ["a", "b"]
+    assert box.counters["committed"] == 2
+
+
+def test_what_a_killed_process_may_have_sent_counts_as_unknown(opened, clocks):
+    box = opened()
+    box.add([row(clocks, t) for t in "ab"])
+    box.sending()
+    box = opened()  # without a word of the one before
+    box.add([row(clocks, "c")])
+    clocks.both(6)
+    assert texts(box.expire()) == ["a", "b", "c"]
+    assert (box.counters["expired"], box.counters["unknown"]) == (1, 2)
+
+
+def test_what_was_never_sent_expires_also_in_the_next_process(opened, clocks):
+    box = opened()
+    box.add([row(clocks, "a")])
+    box.sending()
+    box.close(certain=True)
+    clocks.both(6)
+    box = opened()
+    box.expire()
+    assert (box.counters["expired"], box.counters["unknown"]) == (1, 0)
 
 
 def test_a_second_agent_on_the_same_folder_cannot_start(opened, clocks, tmp_path):

@@ -1,0 +1,112 @@
+"""A TCP or TLS connection that has one deadline for all that is done with it.
+
+A timeout of a socket is for one read: a server that sends a byte now and then keeps its reader for
+ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import select
+import socket
+import ssl
+import struct
+import time
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Line:
+    """What `http.client` asks of a socket. Everything raises `TimeoutError` past the deadline."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        """`deadline` in seconds of `time.monotonic`."""
+        self.sent_all = False  # set by who knows what all is
+        self._sock, self._deadline = sock, deadline
+
+    def sendall(self, data: Buffer) -> None:
+        """Every byte."""
+        left = memoryview(data).cast("B")
+        while left:
+            self._sock.settimeout(_left_s(self._deadline))
+            left = left[self._sock.send(left) :]
+
+    def makefile(self, _mode: str) -> BinaryIO:
+        """To read from."""
+        return cast("BinaryIO", io.BufferedReader(_Reader(self)))
+
+    def read_into(self, buffer: Buffer) -> int:
+        """Some bytes; how many."""
+        self._sock.settimeout(_left_s(self._deadline))
+        return self._sock.recv_into(buffer)
+
+    def close(self) -> None:
+        """Of `http.client`, which closes when it likes; `cut` is the end."""
+
+    def cut(self) -> None:
+        """Close with a reset: what was not sent yet never is, and what the other side says is not heard."""
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            self._sock.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        return self._line.read_into(buffer)
+
+
+def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -> Line:
+    """Raises `OSError`; `TimeoutError` when `within_s` is over, in which the name is looked up too."""
+    deadline = time.monotonic() + within_s
+    trouble: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(_left_s(deadline))
+            sock.connect(address)
+            if tls is not None:
+                sock = _shake_hands(sock, tls, host, deadline)
+        except OSError as exc:
+            sock.close()
+            trouble = exc
+            continue
+        return Line(sock, deadline)
+    raise trouble
+
+
+def _shake_hands(sock: socket.socket, tls: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
+    wrapped = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        while True:
+            wrapped.setblocking(False)
+            try:
+                wrapped.do_handshake()
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
+            except ssl.SSLWantWriteError:
+                event = select.POLLOUT
+            else:
+                return wrapped
+            poll = select.poll()  # select() knows no descriptor above 1023
+            poll.register(wrapped, event)
+            poll.poll(_left_s(deadline) * 1000)
+    except BaseException:
+        wrapped.close()
+        raise
+
+
+def _left_s(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no answer in time")
+    return left
