@@ -16,6 +16,7 @@ from agent.config.settings import RestSettings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rest import Rest
 from agent.core.rules import World
+from agent.core.rules.topics import shown_topic, topic_problem
 from agent.core.rules.words import public_target
 from agent.core.trace import Kind, Moment
 from agent.core.types import (
@@ -181,6 +182,11 @@ class Loop:
             self._out.event(event, max_age_s=self._max_age_s, zone=zone)
             _log_event(event, zone)
         for action in understood.actions:
+            if action.kind == "publish" and (problem := topic_problem(action.target)):
+                log.warning(
+                    "action_refused", rule=action.rule, topic=shown_topic(action.target), reason=problem
+                )
+                continue  # a label or a long name filled in
             self._out.perform(action)
             log.info("rule_fired", rule=action.rule, kind=action.kind, target=action.target)
 
