@@ -20,11 +20,14 @@ class NotAFileError(OSError):
 def read_bytes(path: Path, most: int) -> bytes:
     """All of a regular file. Raises `OSError` whose `strerror` says what is wrong with it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise NotAFileError(0, f"it is {_kind(found.st_mode)}, not a file")
-        content = file.read(most + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > most:
         raise NotAFileError(
             0, f"it is {max(found.st_size, len(content))} bytes long; at most {most} are read"
