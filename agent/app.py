@@ -109,6 +109,7 @@ class Agent:
         """What the loop asks of the other parts, and what it tells them."""
         return Hooks(
             load_book=self._rules.load,
+            rules_edited=lambda: self._rules.changed(time.monotonic()),
             world=self._world,
             health=self._vitals.health,
             enabled_changed=self._enabled_changed,
@@ -181,8 +182,6 @@ class Agent:
         self._status.turn()
         self._watchdog.turn()
         self.page.turned()
-        if self._rules.changed(time.monotonic()):
-            self.loop.reload()
 
     def _enabled_changed(self, on: bool) -> None:
         self.page.switched(on)

@@ -13,6 +13,7 @@ import structlog
 from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
 from agent.capture.source import IMAGE_SUFFIXES, Clock, Granted
+from agent.config.regular_file import visible_files
 from agent.errors import EndOfSource, SourceLost
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class ImageFolder:
         if path.is_file():
             return [path]
         try:
-            images = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
+            images = visible_files(path, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
         except OSError as exc:
             raise SourceLost(f"{path}: cannot be listed ({exc.strerror}); name a folder of images") from exc
         if not images:

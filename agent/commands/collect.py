@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from agent.capture.source import IMAGE_SUFFIXES, open_source, public_name
+from agent.config.regular_file import visible_files
 from agent.errors import ConfigError, EndOfSource, SourceLost
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def of_clip(perception: Perception, settings: CameraSettings, show: Show) -> lis
 def of_folder(perception: Perception, folder: Path, show: Show) -> list[SeenHand]:
     """The largest hand of each picture, of at most `MOST` pictures. Raises `ConfigError`: no pictures."""
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        files = visible_files(folder, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
     except OSError as exc:
         raise ConfigError(f"{folder}: {exc.strerror}; expected a folder of pictures") from exc
     if not files:

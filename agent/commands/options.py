@@ -42,11 +42,12 @@ def loaded(config: Path | None, *, need_files: bool = False) -> Loaded:
 
 def duration(given: str | float) -> float:
     """Seconds of an option like "12.3s"; a bare number counts as seconds, as does a default."""
-    from agent.core.duration import parse_duration
+    from agent.core.duration import MAX_S, parse_duration
+    from agent.core.numbers import read_float
 
     text = str(given)
     try:
-        return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)
+        return read_float(text, 0, MAX_S) if text.replace(".", "", 1).isdigit() else parse_duration(text)
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
 

@@ -278,8 +278,10 @@ def _gestures(name: str | None, takes: list[Take]) -> list[str]:
 
 def _numbers(text: str, low: float, high: float, expected: str) -> list[float]:
     """The numbers of a list, none for an empty one; `expected` says what they are."""
+    from agent.core.numbers import read_float
+
     try:
-        numbers = [float(part) for part in text.split(",") if text]
+        numbers = [read_float(part) for part in text.split(",") if text]
     except ValueError as exc:
         raise typer.BadParameter(f"{text!r}: numbers with commas between, as in 0.6,0.7") from exc
     if not all(low <= number <= high for number in numbers):

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TypeAlias
 
-LOOK_EVERY_S = 1.0
+from agent.config.regular_file import visible_files
 
-_Print: TypeAlias = "tuple[tuple[str, int, int], ...]"  # name, mtime in ns, bytes
+LOOK_EVERY_S = 1.0
+GONE_S = 5.0  # editors and synchronisers move a file away and back: it is gone when it was for so long
+
+_Print: TypeAlias = (
+    "tuple[tuple[str, int, int, int], ...] | str"  # name, mtime in ns, bytes, mode; or why not
+)
+
+
+def is_rule_file(name: str) -> bool:
+    """Whether a visible file of the rules folder holds rules."""
+    return name.endswith(".toml")
+
+
+def rule_paths(source: Path) -> list[Path]:
+    """The rule files of a folder in name order, or the one file. Raises `OSError`."""
+    if stat.S_ISDIR(source.stat().st_mode):
+        return visible_files(source, is_rule_file)
+    return [source]
 
 
 class Changes:
@@ -17,23 +35,39 @@ class Changes:
         self._source = source
         self._seen = self._print()
         self._settled = self._seen
+        self._seen_at = 0.0
         self._looked_at = 0.0
 
     def changed(self, now: float) -> bool:
-        """True once for every change, when it has stood still for one look: an editor may write in steps."""
+        """True once for every change that has stood still: an editor may write in steps.
+
+        One look is enough, but where a file is missing it may be on its way back.
+        """
         if now - self._looked_at < LOOK_EVERY_S:
             return False
         self._looked_at = now
         before, self._seen = self._seen, self._print()
-        if self._seen != before or self._seen == self._settled:
+        if self._seen != before:
+            self._seen_at = now
+            return False
+        if self._seen == self._settled or (self._missing() and now - self._seen_at < GONE_S):
             return False
         self._settled = self._seen
         return True
 
+    def _missing(self) -> bool:
+        """Whether something is not there that was there when it last stood still."""
+        if isinstance(self._seen, str):
+            return not isinstance(self._settled, str)
+        return not isinstance(self._settled, str) and not _names(self._settled) <= _names(self._seen)
+
     def _print(self) -> _Print:
         try:
-            paths = sorted(self._source.glob("*.toml")) if self._source.is_dir() else [self._source]
-            found = [(path.name, path.stat()) for path in paths]
-        except OSError:
-            return ()  # away for a moment; what comes back counts as changed only if it is
-        return tuple((name, status.st_mtime_ns, status.st_size) for name, status in found)
+            found = [(path.name, path.stat()) for path in rule_paths(self._source)]
+        except OSError as exc:
+            return exc.strerror or "unreadable"
+        return tuple((name, s.st_mtime_ns, s.st_size, s.st_mode) for name, s in found)
+
+
+def _names(seen: tuple[tuple[str, int, int, int], ...]) -> set[str]:
+    return {entry[0] for entry in seen}

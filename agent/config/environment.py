@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from agent.config.located import Located
-from agent.config.problems import Problem, did_you_mean
+from agent.config.located import Located, parse
+from agent.config.problems import ConfigProblems, Problem, did_you_mean
 from agent.config.settings import Secret, Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PREFIX = "GESTURE_AGENT__"
 SEPARATOR = "__"
@@ -98,8 +92,8 @@ def _parsed(text: str, kind: Any) -> Any:
         return next(value for value in numbers if str(value) == text)
     if any(get_origin(member) in {list, tuple, dict, set, frozenset} for member in members):
         try:
-            return tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            return parse(f"value = {text}", "").data["value"]
+        except ConfigProblems:
             return text  # the validation says what it should have been
     return text
 

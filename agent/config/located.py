@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import re
 import sys
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ import tree_sitter
 import tree_sitter_toml
 
 from agent.config.problems import ConfigProblems, Problem
+from agent.config.regular_file import read_bytes
+from agent.core.numbers import number_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +32,19 @@ else:
 KeyPath: TypeAlias = tuple[str | int, ...]  # ("rule", 0, "when", "gesture")
 
 MAX_FILE_BYTES = 1_000_000  # a thousand rules are 200 kB; more is a mistake, and parsing it would stall
+SECRET_WORDS = ("password", "passwd", "secret", "token")  # a value under such a key is never shown
 MAX_PARTS = 50  # of a dotted key; the time to read it grows with their square
-_LONG_KEY = re.compile(rf"""(?m)^\s*\[*\s*(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')\s*\.\s*){{{MAX_PARTS}}}""")
+MAX_DIGITS = 18  # of a number that is out of range are shown
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
+_TOKEN = re.compile(  # every one is consumed whole, so the time to look grows with the text alone
+    rf"""(?P<long>(?:{_PART}){{{MAX_PARTS}}})"""
+    r'''|"""(?s:.*?)(?:"""|\Z)|"(?:[^"\\\n]|\\.)*"?'''
+    r"""|'''(?s:.*?)(?:'''|\Z)|'[^'\n]*'?|#[^\n]*|[\w-]+"""
+)
+_ODD_NUMBER = re.compile(r"\b(?:inf|nan)\b|[0-9a-fA-F_]{16}|[eE][+-]?\d{3}")  # perhaps: the grammar knows
+_WORD = r"(?P<word>[^\s\"'\[\]{}#,=][^\"'\[\]{}#,=\n]*)"
+_VALUE = re.compile(_WORD)
+_BARE_VALUE = re.compile(rf"=[ \t]*{_WORD}")
 _LANGUAGE = tree_sitter.Language(tree_sitter_toml.language())
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _AT_END = re.compile(r"\s*\(at end of document\)$")
@@ -93,13 +107,10 @@ class Located:
 
 
 def read(path: Path, name: str | None = None) -> Located:
-    """Parse a file. Raises `ConfigProblems`, also for a file that is absent, huge or not UTF-8."""
+    """Parse a file. Raises `ConfigProblems`, also for what is absent, huge, no regular file or not UTF-8."""
     name = name or str(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            text = f"is {path.stat().st_size} bytes long; at most {MAX_FILE_BYTES} are read"
-            raise ConfigProblems([Problem(name, 0, 0, text)])
-        return parse(path.read_text(encoding="utf-8-sig"), name)
+        return parse(read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig"), name)
     except OSError as exc:
         raise ConfigProblems([Problem(name, 0, 0, f"cannot be read: {exc.strerror}")]) from exc
     except UnicodeDecodeError as exc:
@@ -110,12 +121,17 @@ def read(path: Path, name: str | None = None) -> Located:
 
 
 def parse(text: str, path: str | Path) -> Located:
-    """Parse TOML; `path` is what problems call the file. Raises `ConfigProblems` on bad syntax."""
+    """Parse TOML; `path` is what problems call the file. Raises `ConfigProblems` on bad syntax.
+
+    Numbers must be finite and fit 64 bits, as TOML has it; Python would take any.
+    """
     file = str(path)
-    if long := _LONG_KEY.search(text):
-        line = text.count("\n", 0, long.end()) + 1
+    text = text.replace("\r\n", "\n")
+    if (line := _long_key(text)) is not None:
         raise ConfigProblems([Problem(file, line, 1, f"a key of more than {MAX_PARTS} parts")])
     try:
+        if problems := _odd_numbers(text, file):
+            raise ConfigProblems(problems)
         located = Located(file, tomllib.loads(text))
         _Walk(located, text).document()
     except tomllib.TOMLDecodeError as exc:
@@ -125,11 +141,71 @@ def parse(text: str, path: str | Path) -> Located:
     return located
 
 
+def _long_key(text: str) -> int | None:
+    """The first line with a key of too many parts; strings and comments may hold any dots."""
+    if all(line.count(".") < MAX_PARTS for line in text.split("\n")):
+        return None
+    long = next((token for token in _TOKEN.finditer(text) if token.lastgroup == "long"), None)
+    return text.count("\n", 0, long.start()) + 1 if long else None
+
+
+def _odd_numbers(text: str, file: str) -> list[Problem]:
+    """Numbers that nothing here can mean, by their place; Python reads any, and then cannot print them."""
+    if not _ODD_NUMBER.search(text):
+        return []
+    source = text.encode()
+    tree = tree_sitter.Parser(_LANGUAGE).parse(source)
+    problems, nodes = [], [tree.root_node]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.named_children
+        if node.type in {"integer", "float"} and (why := _why_odd(node)):
+            row, byte = node.start_point.row, node.start_point.column
+            column = len(source[node.start_byte - byte : node.start_byte].decode()) + 1
+            problems.append(Problem(file, row + 1, column, why))
+    return problems
+
+
+def _why_odd(node: tree_sitter.Node) -> str | None:
+    written = (node.text or b"").decode().replace("_", "")
+    shown = (
+        written if len(written) <= MAX_DIGITS else f"{written[:MAX_DIGITS]}... ({len(written)} characters)"
+    )
+    if node.type == "float":
+        return None if math.isfinite(float(written)) else f"{shown} is no number that can be used here"
+    digits = written.removeprefix("-").removeprefix("+")
+    based = digits[:2] in {"0x", "0o", "0b"}
+    fits = (
+        len(digits) <= 70 and -(2**63) <= int(written, 0 if based else 10) < 2**63
+    )  # 64 bits in binary are 66
+    return None if fits else f"{shown} is too large for a number"
+
+
 def _syntax_problem(message: str, text: str, file: str) -> Problem:
-    if match := _AT_LINE.search(message):
-        return Problem(file, int(match[1]), int(match[2]), _AT_LINE.sub("", message))
     lines = text.split("\n")
+    if match := _AT_LINE.search(message):
+        row, column = int(match[1]), int(match[2])
+        said = _AT_LINE.sub("", message)
+        return Problem(file, row, column, said + _what_to_write(lines[row - 1], column))
     return Problem(file, len(lines), len(lines[-1]) + 1, _AT_END.sub(" at the end of the file", message))
+
+
+def _what_to_write(line: str, column: int) -> str:
+    """Where a bare word stands as a value, or a quote is never closed; empty for anything else."""
+    if column > len(line):
+        return "; a quote that is opened in this line is not closed" if line.count('"') % 2 else ""
+    values = (
+        value for value in _BARE_VALUE.finditer(line) if value.start("word") < column <= value.end() + 1
+    )
+    if not (written := next(values, None) or _VALUE.match(line, column - 1)):
+        return ""
+    word = written["word"].strip()
+    if word.lower() in {"true", "false"}:
+        return f"; write {word.lower()}"
+    if number_or_none(word) is not None:
+        return ""
+    hidden = any(secret in line.lower() for secret in SECRET_WORDS)
+    return "; text stands in quotes" + ("" if hidden else f': "{word[:60]}"')
 
 
 class _Walk:

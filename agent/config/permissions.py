@@ -1,22 +1,61 @@
-"""Who may write the files that the agent obeys."""
+"""Who may write the files that the agent obeys, or put others in their place."""
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from agent.config.problems import Problem
 
+MAX_LINKS = 40  # as the kernel
+
 
 def open_to_all(path: Path, danger: str) -> Iterator[Problem]:
-    """A problem when anyone may write this file, or replace the files of this folder.
+    """A problem for each place on the way to a file or folder where anyone may write, and so replace it.
 
-    A folder that is sticky, as /tmp is, protects what is in it. What is not there is said when it is read.
+    Every folder above it counts, and those that links lead through. A folder that is sticky, as /tmp is,
+    protects what belongs to us or to root. What is not there is said when it is read.
     """
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
-        yield Problem(str(path), 0, 0, f"anyone may write here, and {danger}; run: chmod o-w {path}")
+    sticky = False
+    for place in _way(path):
+        try:
+            found = place.lstat()
+        except OSError:
+            return
+        if sticky and found.st_uid not in {0, os.geteuid()}:
+            text = f"belongs to somebody else, in a folder where anyone may write, and {danger}; move it"
+            yield Problem(str(place), 0, 0, text)
+        is_folder = stat.S_ISDIR(found.st_mode)
+        by_all = bool(found.st_mode & stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+        sticky = by_all and is_folder and bool(found.st_mode & stat.S_ISVTX)
+        if by_all and not sticky:
+            yield Problem(str(place), 0, 0, f"anyone may write here, and {danger}; run: chmod o-w {place}")
+
+
+def _way(path: Path) -> Iterator[Path]:
+    """Every folder and link that the kernel goes through to `path`, and what it comes to at last."""
+    here = Path("/")
+    yield here
+    todo = list(reversed(path.absolute().parts[1:]))
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            here = here.parent
+            continue
+        step = here / part
+        yield step
+        try:
+            target = step.readlink()
+        except OSError:  # no link
+            here = step
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            return
+        if target.is_absolute():
+            here = Path("/")
+            yield here
+        todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)

@@ -7,7 +7,6 @@ must be exactly what the case expects, each within `tolerance` of its time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from agent.config.located import Spot
 from agent.config.rule_grammar import LETTERS, NOBODY, CaseTable, ExpectTable
 from agent.config.settings import DebounceSettings
 from agent.core.interpreter import Interpreter
+from agent.core.numbers import read_json, write_json
 from agent.core.rules import Book, World
 from agent.core.thresholds import thresholds_of
 from agent.core.types import Action, Floats, Hand, Place, Reading
@@ -161,7 +161,7 @@ def _same(wanted: object, payload: str) -> bool:
     if isinstance(wanted, str):
         return wanted == payload
     try:
-        return bool(json.loads(payload) == wanted)
+        return bool(read_json(payload) == wanted)
     except ValueError:
         return False
 
@@ -172,4 +172,4 @@ def _words(expect: ExpectTable) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value if isinstance(value, str) else write_json(value)

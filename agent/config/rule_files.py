@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
+from agent.config.changes import rule_paths
 from agent.config.located import KeyPath, Located, Spot, read
 from agent.config.permissions import open_to_all
 from agent.config.problems import ConfigProblems, Problem
@@ -23,6 +24,7 @@ from agent.core.rules import ANY, Book
 from agent.core.types import NO_GESTURE
 
 MAX_FILES = 100
+MAX_BYTES = 4_000_000  # in all files
 MAX_RULES = 1000  # in all files: every pair of them is compared at load
 MAX_WARNINGS = 20
 _DANGER = "rules start programs"
@@ -68,15 +70,29 @@ def read_rules(
 
 
 def _paths(source: Path) -> list[Path]:
-    if not source.exists():
-        raise ConfigProblems(
-            [Problem(str(source), 0, 0, "is not there; make the folder, or set agent.rules")]
-        )
-    paths = sorted(source.glob("*.toml")) if source.is_dir() else [source]
+    """The files to read. Raises `ConfigProblems`: what cannot be listed is never taken for empty."""
+    try:
+        paths = rule_paths(source)
+    except FileNotFoundError as exc:
+        text = "is not there; make the folder, or set agent.rules"
+        raise ConfigProblems([Problem(str(source), 0, 0, text)]) from exc
+    except OSError as exc:
+        text = f"cannot be read: {exc.strerror}; the agent must be able to enter and list it"
+        raise ConfigProblems([Problem(str(source), 0, 0, text)]) from exc
     if len(paths) > MAX_FILES:
         text = f"holds {len(paths)} rule files; at most {MAX_FILES} are read"
         raise ConfigProblems([Problem(str(source), 0, 0, text)])
+    if (size := sum(map(_size, paths))) > MAX_BYTES:
+        text = f"holds {size} bytes of rule files; at most {MAX_BYTES} are read"
+        raise ConfigProblems([Problem(str(source), 0, 0, text)])
     return paths
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # told when it is read
+        return 0
 
 
 def _parse(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Located]:
@@ -166,9 +182,9 @@ def keys_at_rest(book: Book) -> str | None:
 
 
 def _warnings(book: Book, spots: Mapping[str, Spot]) -> Iterator[Problem]:
-    """The first overlaps; hundreds of them are one mistake."""
+    """The first overlaps; more of them are the same mistake."""
     found = overlaps(book, spots)
     for late, text in itertools.islice(found, MAX_WARNINGS):
         yield Problem(spots[late].file, spots[late].line, spots[late].column, text)
-    if more := sum(1 for _ in found):
-        yield Problem(spots[late].file, 0, 0, f"{more} more overlaps like these")
+    if late_text := next(found, None):
+        yield Problem(spots[late_text[0]].file, 0, 0, "more overlaps like these; only the first are told")

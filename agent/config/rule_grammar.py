@@ -20,10 +20,12 @@ from pydantic import (
     model_validator,
 )
 
+from agent.config.addresses import as_uri
 from agent.config.key_names import KEY_NAMES
 from agent.config.problems import did_you_mean, unknown
 from agent.config.settings import FORMS, Duration, Id, Lean, Model, Raised, Share
 from agent.core.rules.templates import FIELDS, fields_of
+from agent.core.rules.topics import shown_topic, topic_problem
 
 KNOWN = "known names"  # validation context: {"gesture": [...], "camera": [...], "zone": [...]}
 
@@ -33,14 +35,18 @@ MAX_WITHIN_S = 60.0  # of a sequence
 MAX_FRAMES = 3000  # of a case: five minutes
 LETTERS = {"T": "thumbs_up", "F": "fist", "S": "stop", "O": "ok", "2": "two", "?": "random"}
 NOBODY = "."  # in a case's timeline
+MIN_STEP = 1e-6  # of a dial: values are sent with six digits behind the point
+MIN_RANGE = 1e-4  # of a dial: a hundred steps
 MIN_REPEAT_S = 0.05  # faster than frames come, it would be every frame
 
 NO_SUCH_KEY = 'no key is called "{}"; names are those of linux/input-event-codes.h, like KEY_ENTER'
 KEY_PATTERN = r"^KEY_[A-Z0-9_]+$"
-HTTP_PATTERN = r"^https?://[^\s]+$"
+HTTP_PATTERN = r"^https?://"
+HEADER_PATTERN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
 LETTER_PATTERN = r"^[^.?\s]$"
 FORMS[LETTER_PATTERN] = "one letter"
 FORMS[KEY_PATTERN] = 'the name of a key, as in "KEY_VOLUMEUP"'
+FORMS[HEADER_PATTERN] = "the name of a header: ASCII letters, digits and -"
 FORMS[HTTP_PATTERN] = 'an address that begins with "http://" or "https://"'
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
@@ -59,11 +65,15 @@ def _time_of_day(value: Any) -> Any:
 
 
 def _topic(value: Any) -> Any:
-    if isinstance(value, str) and (not value or "+" in value or "#" in value or len(value) > 1000):
-        raise ValueError(
-            f'"{value[:60]}" is not a topic to name here; it must not be empty or contain + or #'
-        )
+    if isinstance(value, str) and (problem := topic_problem(value)):
+        raise ValueError(f'"{shown_topic(value)}" is not a topic to name here; {problem}')
     return value
+
+
+def _header(text: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise ValueError(f"{text[:60]!a} holds a line end or another control character; headers are one line")
+    return text
 
 
 def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
@@ -100,6 +110,7 @@ ZoneName = Annotated[str, AfterValidator(_known("zone"))]
 Template = Annotated[str, AfterValidator(_template)]
 JsonTemplate = Annotated[JsonValue, AfterValidator(_template)]
 Topic = Annotated[str, BeforeValidator(_topic, json_schema_input_type=str)]
+JsonPath = Annotated[str, Field(min_length=1, max_length=500)]
 TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day, json_schema_input_type=str)]
 Gestures = Annotated[
     list[Gesture], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(min_length=1)
@@ -110,7 +121,12 @@ Keys = Annotated[
     BeforeValidator(_listed, json_schema_input_type=str | list[str]),
     Field(min_length=1, max_length=6),
 ]
-Url = Annotated[str, Field(pattern=HTTP_PATTERN, max_length=2000), AfterValidator(_template)]
+Url = Annotated[
+    str, Field(pattern=HTTP_PATTERN, max_length=2000), AfterValidator(_template), AfterValidator(as_uri)
+]
+HeaderName = Annotated[str, Field(pattern=HEADER_PATTERN)]
+Header = Annotated[Template, AfterValidator(_header)]
+Level = Annotated[float, Field(ge=-1e9, le=1e9)]  # of a dial
 Value = bool | int | float | str
 Hands = Literal["left", "right", "any"]
 
@@ -162,7 +178,9 @@ class ValueTable(Table):
     """A test of the last value of an MQTT topic."""
 
     topic: Topic
-    json_: str | None = Field(None, alias="json", description="path into JSON, as in state.power or list.0")
+    json_: JsonPath | None = Field(
+        None, alias="json", description="path into JSON, as in state.power or list.0"
+    )
     is_: Value | None = Field(None, alias="is")
     not_: Value | None = Field(None, alias="not")
     above: float | None = None
@@ -230,7 +248,7 @@ class WebhookTable(Table):
     url: Url
     json_: JsonTemplate = Field(None, alias="json")
     text: Template | None = None
-    headers: dict[str, Template] = Field(default_factory=dict)
+    headers: dict[HeaderName, Header] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_one_body(self) -> WebhookTable:
@@ -254,18 +272,18 @@ class DialTable(Table):
     """A value that follows the hand."""
 
     topic: Annotated[Topic, AfterValidator(_template)]
-    from_: float = Field(alias="from")
-    to: float
-    step: Annotated[float, Field(gt=0)] | None = Field(
+    from_: Level = Field(alias="from")
+    to: Level
+    step: Annotated[float, Field(ge=MIN_STEP, le=1e9)] | None = Field(
         None, description="smallest change that is sent; 1, or a hundredth of a range of fractions"
     )
     every: Annotated[Duration, Field(ge=0.02, le=10)] = 0.1
-    travel: Annotated[float, Field(gt=0, le=50)] = Field(
+    travel: Annotated[float, Field(ge=0.1, le=50)] = Field(
         4.0, description="hand heights from one end to the other"
     )
     start: float | None = Field(None, description="where it stands at first; the middle")
     follow: Topic | None = Field(None, description="topic that says where it stands when it is grabbed")
-    follow_json: str | None = None
+    follow_json: JsonPath | None = None
     payload: JsonTemplate = "{value}"
     retain: bool = False
 
@@ -273,6 +291,10 @@ class DialTable(Table):
     def _has_a_range(self) -> DialTable:
         if self.from_ == self.to:
             raise ValueError(f'"from" and "to" are both {self.to:g}')
+        if abs(self.to - self.from_) < MIN_RANGE:
+            raise ValueError(f'"from" and "to" must be {MIN_RANGE:g} apart at least')
+        if self.step is not None and self.step > abs(self.to - self.from_):
+            raise ValueError(f'"step" {self.step:g} is more than there is between "from" and "to"')
         if self.start is not None and not min(self.from_, self.to) <= self.start <= max(self.from_, self.to):
             raise ValueError(f'"start" {self.start:g} is not between "from" and "to"')
         return self
@@ -356,7 +378,10 @@ class CaseTable(Table):
     def _has_known_letters(cls, timeline: str, info: ValidationInfo) -> str:
         known = {NOBODY, *LETTERS, *info.data.get("letters", {})}
         if strange := sorted(set(timeline) - known):
-            raise ValueError(f'unknown letter "{strange[0]}" in a timeline; known: {" ".join(sorted(known))}')
+            raise ValueError(
+                f'unknown letter "{strange[0]}" in a timeline; known: {" ".join(sorted(known))}; '
+                f'for a gesture of your own write letters = {{ {strange[0]} = "NAME" }}'
+            )
         return timeline
 
     @model_validator(mode="after")

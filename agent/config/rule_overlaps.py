@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from agent.config.located import Spot
 from agent.core.rules import ANY, Between, Book, Rule, When, Zone
+from agent.core.types import Hand
+
+MAX_COMPARED = 20_000  # pairs that share a gesture, a hand and a camera: 200 rules, some 0.1 s
 
 
 def overlaps(book: Book, spots: Mapping[str, Spot]) -> Iterator[tuple[str, str]]:
-    """(id of the later rule, sentence) of each pair without `also`.
+    """(id of the later rule, sentence) of each pair without `also`, as they are found.
 
-    A special case before a general one is how rules are meant to be written: no warning.
+    A special case before a general one is how rules are meant to be written: no warning. Of rules that
+    differ in their gesture, move, hand, camera or person, none are compared any further; of others the
+    first `MAX_COMPARED` pairs are.
     """
-    rules = [rule for rule in book.rules if not rule.also]
-    for late, second in enumerate(rules):
-        for first in rules[:late]:
+    compared = 0
+    earlier: list[tuple[Rule, _Sort]] = []
+    for second in (rule for rule in book.rules if not rule.also):
+        sort = _sort_of(second.when)
+        for first in [rule for rule, other in earlier if _may_meet(other, sort)]:
+            compared += 1
+            if compared > MAX_COMPARED:
+                yield second.id, f'from "{second.id}" on, rules were not compared: too many for one gesture'
+                return
             if _can_meet(first.when, second.when) and (text := _sentence(first, second, spots)):
                 yield second.id, text
+        earlier.append((second, sort))
+
+
+_Sort: TypeAlias = "tuple[str | None, frozenset[str] | None, Hand | None, str | None, int | None]"
+
+
+def _sort_of(when: When) -> _Sort:
+    """What tells most rules apart at a glance: move, gestures, hand, camera, person; None: any."""
+    last = _last(when)
+    gestures = None if ANY in last else frozenset(last)
+    return when.move if when.trigger == "move" else None, gestures, when.hand, _camera(when), when.person
+
+
+def _may_meet(a: _Sort, b: _Sort) -> bool:
+    """Whether a closer look is worth it; quick, because every pair is asked."""
+    return (
+        a[0] == b[0]
+        and (a[1] is None or b[1] is None or not a[1].isdisjoint(b[1]))
+        and (a[2] is None or b[2] is None or a[2] == b[2])
+        and (a[3] is None or b[3] is None or a[3] == b[3])
+        and (a[4] is None or b[4] is None or a[4] == b[4])
+    )
 
 
 def _sentence(first: Rule, second: Rule, spots: Mapping[str, Spot]) -> str | None:
@@ -32,15 +66,9 @@ def _sentence(first: Rule, second: Rule, spots: Mapping[str, Spot]) -> str | Non
 
 
 def _can_meet(a: When, b: When) -> bool:
-    """Whether one event can match both."""
+    """Whether one event can match both that `_may_meet`."""
     return (
-        (a.trigger == "move") == (b.trigger == "move")
-        and (a.trigger != "move" or a.move == b.move)
-        and _gestures_meet(_last(a), _last(b))
-        and not (a.trigger == b.trigger == "sequence" and not _ends_alike(a.gestures, b.gestures))
-        and _same_or_open(a.hand, b.hand)
-        and _same_or_open(_camera(a), _camera(b))
-        and _same_or_open(a.person, b.person)
+        not (a.trigger == b.trigger == "sequence" and not _ends_alike(a.gestures, b.gestures))
         and (a.zone is None or b.zone is None or _zones_meet(a.zone, b.zone))
         and (a.between is None or b.between is None or _times_meet(a.between, b.between))
         and not _values_exclude(a, b)
@@ -79,16 +107,8 @@ def _ends_alike(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
     return all(x == y or ANY in {x, y} for x, y in zip(reversed(a), reversed(b), strict=False))
 
 
-def _gestures_meet(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    return ANY in a or ANY in b or bool(set(a) & set(b))
-
-
 def _camera(when: When) -> str | None:
     return when.camera or (when.zone.camera if when.zone else None)
-
-
-def _same_or_open(a: object, b: object) -> bool:
-    return a is None or b is None or a == b
 
 
 def _zones_meet(a: Zone, b: Zone) -> bool:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,7 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from agent.core.duration import format_duration, parse_duration
+from agent.config.addresses import checked_address
+from agent.core.duration import MAX_S, format_duration, parse_duration
 from agent.core.thresholds import USUAL_CONFIDENCE_OF, Thresholds
 from agent.core.types import NO_GESTURE
 
@@ -42,7 +44,7 @@ Duration = Annotated[
     float,
     BeforeValidator(_duration, json_schema_input_type=str),
     PlainSerializer(format_duration, when_used="json"),
-    Field(ge=0),
+    Field(ge=0, le=MAX_S),
 ]
 """Seconds; written as text with a unit ("300ms", "1.5s", "2min")."""
 
@@ -61,6 +63,9 @@ FORMS = {  # the same for people
     SERVER_PATTERN: '"http://HOST[:PORT]" or "https://HOST[:PORT]", perhaps with a path',
 }
 
+Address = Annotated[str, AfterValidator(checked_address)]
+"""A URL whose host and port can be."""
+
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A name that is safe inside an MQTT topic."""
 
@@ -72,7 +77,7 @@ Lean = Annotated[float, Field(ge=0, le=180)]  # degrees from upright
 class Model(BaseModel):
     """Frozen; unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Secret(Model):
@@ -122,6 +127,15 @@ class CameraSettings(Model):
     user: str | None = None  # of a stream
     password: Secret | None = None
 
+    @field_validator("source", mode="before")
+    @classmethod
+    def _is_no_number(cls, source: Any) -> Any:
+        """OpenCV counts cameras; here they are named by their device."""
+        if isinstance(source, int) and not isinstance(source, bool):
+            device = f'"v4l2:/dev/video{source}"' if 0 <= source < 64 else '"v4l2:/dev/video0"'
+            raise ValueError(f"{source} is a number; write the device: source = {device}")  # noqa: TRY004
+        return source
+
     def address(self) -> str:
         """The source with user and password put in: to open it, never to show it. Raises `OSError`."""
         scheme, separator, rest = self.source.partition("://")
@@ -145,7 +159,7 @@ class TlsSettings(Model):
 class TritonSettings(Model):
     """The server that runs networks for this agent: Triton, or another that speaks KServe v2 over HTTP."""
 
-    url: Annotated[str, Field(pattern=SERVER_PATTERN)] = "http://localhost:8000"
+    url: Annotated[Address, Field(pattern=SERVER_PATTERN)] = "http://localhost:8000"
     networks: Literal["classifier", "all"] = "classifier"
     timeout: Annotated[Duration, Field(gt=0, le=10)] = 1.0
     tls: TlsSettings = TlsSettings()
@@ -163,7 +177,7 @@ class TensorRtSettings(Model):
     frames: Literal["gpu", "cpu"] = "gpu"
     overlap: bool = False
     calibration: Path | None = None
-    workspace_bytes: Annotated[int, Field(ge=16_000_000)] = 1_000_000_000
+    workspace_bytes: Annotated[int, Field(ge=16_000_000, le=10**12)] = 1_000_000_000
     fallback: bool = False
 
     @model_validator(mode="after")
@@ -245,7 +259,7 @@ class DebounceSettings(Model):
 class MqttSettings(Model):
     """Where events go."""
 
-    url: Annotated[str, Field(pattern=URL_PATTERN)] = "mqtt://localhost:1883"
+    url: Annotated[Address, Field(pattern=URL_PATTERN)] = "mqtt://localhost:1883"
     base: Annotated[str, Field(pattern=BASE_PATTERN)] = "gesture"
     user: str | None = None
     password: Secret | None = None
@@ -266,8 +280,8 @@ class MqttSettings(Model):
 class OutboxSettings(Model):
     """How much may wait for a broker that is away."""
 
-    rows: Annotated[int, Field(ge=10)] = 10_000
-    queue_bytes: Annotated[int, Field(ge=10_000)] = 16_000_000
+    rows: Annotated[int, Field(ge=10, le=10_000_000)] = 10_000
+    queue_bytes: Annotated[int, Field(ge=10_000, le=10**11)] = 16_000_000
 
 
 class ActionsSettings(Model):
@@ -299,7 +313,7 @@ class TraceSettings(Model):
 
     enabled: bool = False
     keep: Duration = 24 * 3600.0
-    bytes: Annotated[int, Field(ge=100_000)] = 50_000_000
+    bytes: Annotated[int, Field(ge=100_000, le=10**12)] = 50_000_000
 
 
 class WebSettings(Model):
@@ -311,7 +325,7 @@ class WebSettings(Model):
     token: Secret | None = None
     preview: bool = False
     names: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
-    origins: tuple[Annotated[str, Field(pattern=ORIGIN_PATTERN)], ...] = ()
+    origins: tuple[Annotated[Address, Field(pattern=ORIGIN_PATTERN)], ...] = ()
 
     @property
     def loopback(self) -> bool:

@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 
 from pydantic import BaseModel, ValidationError
 
-from agent.config.located import KeyPath, Located
+from agent.config.located import SECRET_WORDS, KeyPath, Located
 from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
 from agent.config.settings import AS_WRITTEN, FORMS
+from agent.core.numbers import number_or_none
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
+HIDDEN = "the value"  # instead of one that may be secret
 SEEN_CHARS = 60  # of a wrong value are shown
-_SECRET_WORDS = ("password", "passwd", "secret", "token")  # a value under such a key is never shown
+_TABLE_ARRAYS = ("rule", "case")  # what is written [[so]]
 _LOGIN = re.compile(r"://[^/@\s]*@")  # user and password inside a URL
 
 _EXPECTED = {  # pydantic's error types by what people call the thing they wanted
     "int": "a whole number",
     "float": "a number",
+    "finite": "a number",
     "bool": "true or false",
     "string": "text",
     "list": "a list [ ... ]",
@@ -78,10 +81,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], located: Located
     for path, expected in wrong_kind.items():
         seen = _seen(located.data, path)
         text = f"{seen} is not {' or '.join(dict.fromkeys(expected))}"
-        if meant := _choice_meant(seen, expected):
-            text += f'; did you mean "{meant}"?'
-        if path == ("camera",):
-            text += "; give each camera a table and a name: [camera.front]"
+        text += _hint(path, _value_at(located.data, path), seen, expected)
         problems.append(located.problem(path, text))
     return sorted(set(problems))
 
@@ -100,6 +100,34 @@ def _expected(detail: ErrorDetails) -> str:
         limit = f"at least {ctx['min_length']}" if "min_length" in ctx else f"at most {ctx['max_length']}"
         return f"{limit} {'characters' if kind.startswith('string') else 'entries'} long"
     return _EXPECTED.get(kind.split("_")[0], detail["msg"])
+
+
+def _hint(path: KeyPath, value: Any, seen: str, expected: Sequence[str]) -> str:
+    """What to write instead, where that can be guessed."""
+    key = path[-1] if path else ""
+    if unquoted := _without_quotes(value, expected):
+        return f"; write it without quotes: {key} = {unquoted}"
+    if isinstance(value, dict) and key in _TABLE_ARRAYS:
+        return f"; write [[{key}]] with two brackets, one such heading for each"
+    if path == ("camera",):
+        return "; give each camera a table and a name: [camera.front]"
+    if meant := _choice_meant(seen, expected):
+        return f'; did you mean "{meant}"?'
+    if expected == ["text"] and isinstance(value, int | float) and seen != HIDDEN:
+        return f'; write it in quotes: {key} = "{_toml(value)}"'
+    return ""
+
+
+def _without_quotes(value: Any, expected: Sequence[str]) -> str | None:
+    """A number, true or false that stands in quotes where the bare one is wanted."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    choices = [part.strip() for one in expected if one.startswith("one of ") for part in one[7:].split(",")]
+    if text in choices or (text in {"true", "false"} and "true or false" in expected):
+        return text
+    wants_number = any("number" in one for one in expected)
+    return text if wants_number and number_or_none(text) is not None else None
 
 
 def _choice_meant(seen: str, expected: Sequence[str]) -> str | None:
@@ -127,11 +155,16 @@ def _data_path(data: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, int | st
     return tuple(path), rest
 
 
-def _seen(data: Any, path: KeyPath) -> str:
+def _value_at(data: Any, path: KeyPath) -> Any:
     for part in path:
         data = data[part]
-    if any(word in str(part).lower() for part in path for word in _SECRET_WORDS):
-        return "the value"
+    return data
+
+
+def _seen(data: Any, path: KeyPath) -> str:
+    data = _value_at(data, path)
+    if any(word in str(part).lower() for part in path for word in SECRET_WORDS):
+        return HIDDEN
     return _toml(data)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+MAX_DIGITS = 15  # as many as a number keeps
+MAX_S = 366 * 24 * 3600.0  # nothing here lasts longer, and no clock is asked to wait for more
 _UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)\s*")
+_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)\s*", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
@@ -15,6 +17,8 @@ def parse_duration(text: str) -> float:
         raise ValueError(
             f'{text!r} is not a duration; write a number and a unit, as in "300ms", "1.5s", "2min"'
         )
+    if len(match[1]) > MAX_DIGITS:
+        raise ValueError(f"{match[1][:MAX_DIGITS]}... is too long for a duration")
     return round(float(match[1]) * _UNITS_S[match[2]], 9)  # 350 ms are 0.35 s, not 0.35000000000000003
 
 

@@ -12,7 +12,6 @@ header; it alone has the key `gesture_agent_trace`. Each further line has a kind
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -20,6 +19,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from agent.core.interpreter import Interpreter, Understood
+from agent.core.numbers import read_float, read_int, read_json, write_json
 from agent.core.rules import Verdict, World
 from agent.core.rules.engine import QUIET
 from agent.core.thresholds import Thresholds
@@ -101,9 +101,9 @@ def read_header(line: str) -> Header:
         raise ValueError(f"this is version {data.get(MARK)!r} of traces; this agent reads version {VERSION}")
     try:
         return Header(
-            at=float(data["at"]),
+            at=read_float(data["at"]),
             labels=tuple(map(str, data["labels"])),
-            smoothing_s=float(data["smoothing_s"]),
+            smoothing_s=read_float(data["smoothing_s"], 0.0),
             thresholds=_thresholds(data["thresholds"]),
             settings=str(data["settings"]),
             started=None if data["started"] is None else str(data["started"]),
@@ -114,8 +114,13 @@ def read_header(line: str) -> Header:
 
 def _thresholds(data: dict[str, Any]) -> Thresholds:
     """Traces of before gestures could ask for a confidence of their own have none."""
-    of = tuple((str(gesture), float(asked)) for gesture, asked in data.get("confidence_of", ()))
-    return Thresholds(**{**data, "confidence_of": of})
+    of = tuple((str(gesture), read_float(asked, 0, 1)) for gesture, asked in data.get("confidence_of", ()))
+    numbers: dict[str, Any] = {
+        name: bool(value) if name == "at_face" else read_float(value)
+        for name, value in data.items()
+        if name != "confidence_of"
+    }
+    return Thresholds(**numbers, confidence_of=of)
 
 
 class Decoder:
@@ -134,7 +139,7 @@ class Decoder:
                 return
             if data["is"] not in get_args(Kind):
                 raise ValueError(f"a line of kind {data['is']!r}")
-            at, camera = float(data["at"]), str(data["camera"])
+            at, camera = read_float(data["at"]), str(data["camera"])
             readings = tuple(self._reading(at, camera, hand) for hand in data.get("hands", ()))
         except (KeyError, TypeError, AttributeError) as exc:
             raise ValueError(f"the line lacks or garbles {exc}") from exc
@@ -147,11 +152,11 @@ class Decoder:
         return Reading(
             at,
             camera,
-            int(data["person"]),
+            read_int(data["person"], 0),
             data["hand"],
             self._scores(data.get("scores")),
-            None if place is None else Place(*map(float, place)),
-            None if track is None else int(track),
+            None if place is None else Place(*map(read_float, place)),
+            None if track is None else read_int(track),
             _bearing_of(data),
         )
 
@@ -160,17 +165,17 @@ class Decoder:
             return None
         if len(scores) != self._labels:
             raise ValueError(f"{len(scores)} scores for {self._labels} labels")
-        return np.array(scores, np.float32)
+        return np.array([read_float(score) for score in scores], np.float32)
 
 
 def _line(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return write_json(data)
 
 
 def _parsed(line: str) -> dict[str, Any]:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as exc:
+        data = read_json(line)
+    except ValueError as exc:
         raise ValueError(f"no JSON: {exc}") from exc
     if not isinstance(data, dict):
         raise ValueError(  # noqa: TRY004 (one kind of error for all that a file can hold)
@@ -205,8 +210,8 @@ def _bearing(bearing: Bearing) -> dict[str, Any]:
 def _bearing_of(data: Mapping[str, Any]) -> Bearing:
     raised, lean = data.get("raised"), data.get("lean")
     return Bearing(
-        None if raised is None else float(raised),
-        None if lean is None else float(lean),
+        None if raised is None else read_float(raised),
+        None if lean is None else read_float(lean),
         bool(data.get("at_face", False)),
     )
 

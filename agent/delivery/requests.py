@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from agent.core.numbers import read_json
 from agent.delivery.message import JSON, Message, as_json
 from agent.delivery.topics import REQUESTS, Topics
 
@@ -84,8 +85,8 @@ def _object(payload: bytes) -> dict[str, Any]:
     if not payload:
         return {}
     try:
-        data = json.loads(payload)
-    except (ValueError, RecursionError) as exc:
+        data = read_json(payload)
+    except ValueError as exc:
         raise RequestError(f"the payload is no JSON: {exc}") from exc
     if not isinstance(data, dict):
         raise RequestError("the payload is JSON but no object; send {} or nothing")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.core.numbers import read_float, read_json
 from agent.core.trace_tune import Span
 from agent.errors import ConfigError
 
@@ -30,8 +30,8 @@ def read_truth(path: Path, labels: Collection[str]) -> dict[str | None, list[Spa
 
 def _of_json(path: Path, text: str) -> list[Any]:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        data = read_json(text)
+    except ValueError as exc:
         raise ConfigError(f"{path}: is no JSON: {exc}") from exc
     rows = data.get("gestures") if isinstance(data, dict) else data
     if not isinstance(rows, list):
@@ -45,7 +45,7 @@ def _spans(
     spans: dict[str | None, list[Span]] = {}
     for number, row in enumerate(rows, start=1):
         try:
-            span = Span(str(row["gesture"]), float(row["from_s"]), float(row["to_s"]))
+            span = Span(str(row["gesture"]), read_float(row["from_s"]), read_float(row["to_s"]))
             trace = row.get("trace") or None
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise ConfigError(

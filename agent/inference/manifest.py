@@ -7,19 +7,15 @@ install), then in `share/gesture-agent/engines` of the Python prefix (an install
 
 from __future__ import annotations
 
-import sys
 import sysconfig
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from agent.errors import ModelError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from agent.config.located import read
+from agent.config.regular_file import is_visible
+from agent.errors import ConfigError, ModelError
 
 Task = Literal["gesture", "pose-detector", "pose-landmark", "pose-maps", "palm-detector", "hand-landmark"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -195,7 +191,8 @@ def engines_folder() -> Path:
 
 def engine_names(folder: Path | None = None) -> tuple[str, ...]:
     """Every engine that has a manifest, in name order."""
-    return tuple(sorted(path.parent.name for path in (folder or engines_folder()).glob("*/manifest.toml")))
+    names = (path.parent.name for path in (folder or engines_folder()).glob("*/manifest.toml"))
+    return tuple(sorted(name for name in names if is_visible(name)))
 
 
 def load_manifest(name: str, folder: Path | None = None) -> Manifest:
@@ -206,9 +203,9 @@ def load_manifest(name: str, folder: Path | None = None) -> Manifest:
         known = ", ".join(engine_names(folder)) or "none"
         raise ModelError(f"{name}: no such engine, {path} does not exist; there are: {known}")
     try:
-        manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ModelError(f"{path}: is no TOML ({exc})") from exc
+        manifest = Manifest.model_validate(read(path).data)
+    except ConfigError as exc:
+        raise ModelError(str(exc)) from exc
     except ValidationError as exc:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in exc.errors()

@@ -1,6 +1,7 @@
 """Frames in, events and actions out, turn by turn.
 
-Everything slow or blocking is elsewhere: cameras in their threads, the outbox and the broker in theirs.
+Everything slow or blocking is elsewhere: cameras in their threads, the outbox and the broker in theirs,
+reading rules in one of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from agent.config.settings import RestSettings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rest import Rest
 from agent.core.rules import World
+from agent.core.rules.topics import shown_topic, topic_problem
 from agent.core.rules.words import public_target
 from agent.core.trace import Kind, Moment
 from agent.core.types import (
@@ -27,13 +29,15 @@ from agent.core.types import (
     GestureStarted,
     Sight,
 )
-from agent.errors import ConfigError, EngineAway
+from agent.errors import EngineAway
 from agent.loop.health import Health
+from agent.loop.reloads import LIMIT_S, Reloads
 from agent.loop.requests import Answer, Requests
 from agent.loop.surroundings import Camera, Eyes, Frames, Hooks, Out
 
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
+TOO_SLOW = f"the rules are still being read after {LIMIT_S:g} s; is their folder on a disk that hangs?"
 SLOW_S = 1.0  # a step that takes longer is worth a line in the log
 
 log = structlog.get_logger(__name__)
@@ -69,6 +73,7 @@ class Loop:
         self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
         self._requests = Requests(out, self._fulfil)
         self._health = Health(clock)
+        self._reloads = Reloads(hooks.load_book, hooks.rules_edited, clock)
         self._reload_wanted = False
         self._stopping = False
 
@@ -102,11 +107,15 @@ class Loop:
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Turn until `stop`, or until `finished` says that no frame will ever come again."""
-        while not self._stopping:
-            frames = self._frames.take(TICK_S)
-            self.turn(frames)
-            if not frames and finished():
-                return
+        self._reloads.start()
+        try:
+            while not self._stopping:
+                frames = self._frames.take(TICK_S)
+                self.turn(frames)
+                if not frames and finished():
+                    return
+        finally:
+            self._reloads.close()
 
     def finish(self) -> None:
         """The cameras are closed: end what is still on, and tell it."""
@@ -125,8 +134,8 @@ class Loop:
         if self._reload_wanted:
             self._reload_wanted = False
             self._hooks.reloading()
-            self.reload_rules()
-            self._hooks.reloaded()
+            self._reloads.ask().add_done_callback(lambda _: self._hooks.reloaded())
+        self._take_rules()
         self._tell_armed()
         self._tell_health()
         self.turns += 1
@@ -182,6 +191,11 @@ class Loop:
             self._out.event(event, max_age_s=self._max_age_s, zone=zone)
             _log_event(event, zone)
         for action in understood.actions:
+            if action.kind == "publish" and (problem := topic_problem(action.target)):
+                log.warning(
+                    "action_refused", rule=action.rule, topic=shown_topic(action.target), reason=problem
+                )
+                continue  # a label or a long name filled in
             self._out.perform(action)
             log.info("rule_fired", rule=action.rule, kind=action.kind, target=action.target)
 
@@ -215,28 +229,36 @@ class Loop:
         self._hooks.state_changed(self.summary())
         log.info("recognition_on" if on else "recognition_off")
 
-    def reload_rules(self) -> str:
-        """Read the rules again; what is wrong with them, empty when they are in force now."""
-        try:
-            book = self._hooks.load_book()
-        except ConfigError as exc:
-            log.error("rules_refused", problem=str(exc), kept="the rules that ran before")
-            self._health.rules_judged(str(exc))
-            self._hooks.rules_refused(str(exc))
-            return str(exc)
-        self._mind.reload(book)
-        self._health.rules_judged(None)
-        self._hooks.rules_changed(book)
-        log.info("rules_loaded", rules=len(book.rules))
-        return ""
+    def _take_rules(self) -> None:
+        """Go on with the rules that were read meanwhile, or tell what is wrong with them."""
+        if loaded := self._reloads.ready():
+            if loaded.book is None:
+                self._refuse_rules(loaded.error)
+            else:
+                self._mind.reload(loaded.book)
+                self._health.rules_judged(None)
+                self._hooks.rules_changed(loaded.book)
+                log.info("rules_loaded", rules=len(loaded.book.rules))
+            self._reloads.answer(loaded, self._rules_now(loaded.error))
+        if late := self._reloads.late():
+            self._refuse_rules(TOO_SLOW)
+            for answer in late:
+                answer.set_result(self._rules_now(TOO_SLOW))
 
-    def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer:
-        """Data and error of a response."""
+    def _refuse_rules(self, problem: str) -> None:
+        log.error("rules_refused", problem=problem, kept="the rules that ran before")
+        self._health.rules_judged(problem)
+        self._hooks.rules_refused(problem)
+
+    def _rules_now(self, error: str) -> Answer:
+        return {"rules": len(self._mind.rules.book.rules)}, error
+
+    def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer | Future[Answer]:
+        """Data and error of a response; of a reload when it is done."""
         if name == "enabled":
             self.set_enabled(bool(data["on"]))
         elif name == "reload":
-            error = self.reload_rules()
-            return {"rules": len(self._mind.rules.book.rules)}, error
+            return self._reloads.ask()
         elif name == "health":
             return self._out.with_delivery(self.health()), ""
         elif name == "test_rule":

@@ -6,6 +6,7 @@ import queue
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from agent.loop.surroundings import Out
@@ -28,8 +29,8 @@ class _Wish:
 class Requests:
     """Taken from everywhere, answered in the loop's thread."""
 
-    def __init__(self, out: Out, fulfil: Callable[[str, Mapping[str, Any]], Answer]) -> None:
-        """`fulfil` is given the name and the data of a request."""
+    def __init__(self, out: Out, fulfil: Callable[[str, Mapping[str, Any]], Answer | Future[Answer]]) -> None:
+        """`fulfil` is given the name and the data of a request; a future is answered when it is done."""
         self._out, self._fulfil = out, fulfil
         self._wishes: queue.Queue[_Wish] = queue.Queue(MAX_WISHES)
 
@@ -42,9 +43,19 @@ class Requests:
     def answer(self) -> None:
         """All that wait now."""
         while (request := self._out.next_request()) is not None:
-            data, error = self._fulfil(request.name, request.data)
-            self._out.respond(request, data, error)
+            _when_done(self._fulfil(request.name, request.data), partial(self._respond, request))
         while not self._wishes.empty():
             wish = self._wishes.get()
             if wish.answer.set_running_or_notify_cancel():
-                wish.answer.set_result(self._fulfil(wish.name, wish.data))
+                _when_done(self._fulfil(wish.name, wish.data), wish.answer.set_result)
+
+    def _respond(self, request: Any, answer: Answer) -> None:
+        self._out.respond(request, *answer)
+
+
+def _when_done(answer: Answer | Future[Answer], tell: Callable[[Answer], None]) -> None:
+    """At once, or from whoever completes the future: the loop's thread too."""
+    if isinstance(answer, Future):
+        answer.add_done_callback(lambda done: tell(done.result()))
+    else:
+        tell(answer)

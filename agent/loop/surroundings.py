@@ -76,7 +76,8 @@ class Hooks:
     """What the loop asks of its surroundings, and what it tells them."""
 
     world: Callable[[], World]
-    load_book: Callable[[], Book] = Book  # the rule files; raises ConfigError
+    load_book: Callable[[], Book] = Book  # the rule files; raises ConfigError; called in a thread of its own
+    rules_edited: Callable[[], bool] | None = None  # whether they have changed; in that thread, too
     health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
     enabled_changed: Callable[[bool], None] = _nothing
     rules_changed: Callable[[Book], None] = _nothing

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from agent.config.changes import rule_paths
 from agent.errors import CannotStart
 from agent.service.places import UNIT, Places, home
 from agent.service.steps import (
@@ -193,7 +194,7 @@ def _settings_steps(places: Places, source: Path) -> Iterator[Step]:
     yield give_text(places.settings / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
     folder = places.settings / "rules"
     if not folder.exists():
-        for file in sorted((source / "rules").glob("*.toml")):
+        for file in rule_paths(source / "rules"):
             yield give_text(folder / file.name, file.read_text(encoding="utf-8"))
     for file in sorted((source / "rules").glob("*.json")):  # the schema, which belongs to the program
         yield put_text(folder / file.name, file.read_text(encoding="utf-8"))

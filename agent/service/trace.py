@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 import structlog
 
 from agent.config.mind import trace_header
+from agent.config.regular_file import visible_files
 from agent.config.settings import Settings
 from agent.core.trace import Decoder, Encoder, Header, Moment, is_header, read_header
 from agent.errors import ConfigError
@@ -113,7 +114,8 @@ class Ring:
 
     def _drop_old(self) -> None:
         """Make room for one more part."""
-        files = [(path, path.stat()) for path in sorted(self._folder.glob("*.jsonl"), reverse=True)]
+        parts = visible_files(self._folder, lambda name: name.endswith(".jsonl"))
+        files = [(path, path.stat()) for path in reversed(parts)]
         used = 0
         for path, stat in files:
             used += stat.st_size

@@ -98,4 +98,4 @@ def test_also_is_never_an_overlap(tmp_path: Path) -> None:
 def test_hundreds_of_overlaps_are_not_all_told(tmp_path: Path) -> None:
     found = warnings(tmp_path, *['{ gesture = "stop" }'] * 30)
     assert len(found) == MAX_WARNINGS + 1
-    assert found[-1] == f"a.toml: {30 * 29 // 2 - MAX_WARNINGS} more overlaps like these"
+    assert found[-1] == "a.toml: more overlaps like these; only the first are told"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agent.core.numbers import write_json
 from agent.core.rules.book import Do, Rule
 from agent.core.rules.templates import fill, fill_json
 from agent.core.types import Action, GestureEvent
@@ -35,7 +35,7 @@ def _action(do: Do, rule: Rule, event: GestureEvent, fields: Mapping[str, Any]) 
     if isinstance(do.payload, str):
         payload = fill(do.payload, fields)
     else:
-        payload = json.dumps(fill_json(do.payload, fields), ensure_ascii=False, separators=(",", ":"))
+        payload = write_json(fill_json(do.payload, fields))
     return Action(
         kind=do.kind,
         rule=rule.id,

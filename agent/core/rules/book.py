@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from agent.core.numbers import number_or_none, read_json
 from agent.core.thresholds import Thresholds
 from agent.core.types import ActionKind, Hand, Place
 
@@ -198,20 +198,17 @@ def value_at(payload: str | None, path: tuple[str, ...]) -> Json | None:
     if not path:
         return payload.strip()
     try:
-        value = json.loads(payload)
+        value = read_json(payload)
         for part in path:
             value = value[int(part)] if isinstance(value, list) else value[part]
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+    except (ValueError, KeyError, IndexError, TypeError):
         return None
     return value
 
 
 def as_number(value: Json) -> float | None:
-    """A number, also one that is written as text; None for anything else, truth values too."""
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (ValueError, TypeError, OverflowError):  # a whole number of JSON may have hundreds of digits
-        return None
+    """A finite number, also one that is written as text; None for anything else, truth values too."""
+    return number_or_none(value)
 
 
 def _same(value: Json, wanted: str | float | bool) -> bool:

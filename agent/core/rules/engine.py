@@ -125,7 +125,9 @@ class RuleEngine:
                     yield from self._act(rule, event)
             for rule in self._grabbed(thresholds, key):
                 if event.place:
-                    yield from self._dialled(rule, event, self._dials[rule.id].turn(event.at, event.place))
+                    sure = event.score >= thresholds.asks(event.gesture)
+                    value = self._dials[rule.id].turn(event.at, event.place, sure=sure)
+                    yield from self._dialled(rule, event, value)
         if self._moves:
             yield from self._moved(found, world, why)
 

@@ -11,7 +11,6 @@ so, and takes the id once it is free. An agent that was cut off and finds its pl
 from __future__ import annotations
 
 import hashlib
-import json
 import socket
 import time
 import uuid
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.core.numbers import read_float, read_json
 from agent.delivery.message import JSON, Message, as_json
 
 ANSWER_S = 1.5  # a living agent answers within milliseconds; then a retained "online" is a ghost's
@@ -69,13 +69,13 @@ def heard(payload: bytes) -> Said | None:
     if len(payload) > MAX_BYTES:
         return None
     try:
-        data = json.loads(payload)
-        claim = Claim(str(data["instance"])[:64], _plain(str(data["host"])), float(data["held_s"]))
+        data = read_json(payload)
+        claim = Claim(str(data["instance"])[:64], _plain(str(data["host"])), read_float(data["held_s"]))
         if not 0 <= claim.held_s < MAX_HELD_S:
             return None
         to = None if data.get("to") is None else str(data["to"])
         return Said(claim, to, data.get("keeps") is True)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -6,11 +6,12 @@ reaches a terminal with control characters in it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from agent.core.numbers import read_json
 
 SILENT_S = 180.0  # health comes once a minute: three that did not come are no accident
 MOST_AGENTS = 10_000
@@ -180,7 +181,7 @@ def span(seconds: float) -> str:
 
 def _object(payload: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(payload)
-    except (ValueError, RecursionError):
+        told = read_json(payload)
+    except ValueError:
         return {}
     return told if isinstance(told, dict) else {}

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from agent.core.numbers import read_json
 from agent.delivery.homeassistant.entities import Component, Described, bridge, components
 from agent.delivery.message import JSON, Message, as_json
 
@@ -129,9 +130,9 @@ def _alone(part: Component, about: Described) -> Component:
 def _components_of(payload: bytes) -> dict[str, Component]:
     """Those of a device's config; what is no such thing has none."""
     try:
-        found = json.loads(payload)["components"]
+        found = read_json(payload)["components"]
         return {key: part for key, part in found.items() if isinstance(part["platform"], str)}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

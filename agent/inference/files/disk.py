@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import tempfile
@@ -12,7 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from agent.config.permissions import open_to_all
+from agent.config.regular_file import read_bytes
+from agent.core.numbers import read_json
 from agent.errors import ModelError
+
+MAX_RECEIPT = 1_000_000  # bytes
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -62,10 +66,17 @@ def _unwritable(path: Path, exc: OSError) -> ModelError:
     return ModelError(f"{path}: cannot be written ({exc.strerror}); set agent.cache_dir to a folder of yours")
 
 
+def must_be_ours(path: Path) -> None:
+    """A receipt proves that a file is whole, not who wrote it. Raises `ModelError` where anyone may write."""
+    danger = "a forged network, its receipt beside it, would be believed"
+    for problem in open_to_all(path, danger):
+        raise ModelError(str(problem))
+
+
 def receipt_of(path: Path) -> dict[str, Any]:
     """What was noted beside a file that we made; empty where nothing that can be read is there."""
     try:
-        receipt = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        receipt = read_json(read_bytes(path.with_suffix(".json"), MAX_RECEIPT))
     except (OSError, ValueError):
         return {}
     return receipt if isinstance(receipt, dict) else {}

@@ -7,23 +7,30 @@ again.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
 
+from agent.config.regular_file import read_bytes
 from agent.core.taught import Dormant, Hands, TaughtHead, train, with_taught
 from agent.errors import ConfigError, ModelError
 
 FILE = "taught.npz"
 VERSION = 1
+MAX_BYTES = 100_000_000  # a hundred gestures of a hundred hands are 3 MB
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # what zipfile says of damage
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 AGAIN = "teach them again with `gesture-agent teach NAME`, or remove them with `teach --remove NAME`"
 
 log = structlog.get_logger(__name__)
@@ -66,13 +73,15 @@ def load_taught(state_dir: Path) -> Taught | None:
     """None: nothing was taught. Raises `ConfigError` for a file that is damaged or from a newer version."""
     path = state_dir / FILE
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        packed = BytesIO(read_bytes(path, MAX_BYTES))
+        _must_fit(packed)
+        with np.load(packed, allow_pickle=False) as arrays:
             if (version := int(arrays["version"])) != VERSION:
                 raise _other_version(path, version)
             return _unpacked({name: arrays[name] for name in arrays.files})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
+    except (OSError, ValueError, LookupError, EOFError, TypeError, MemoryError, *_BAD_ZIP) as exc:
         raise ConfigError(
             f"{path}: not a file of taught gestures ({exc}); remove it and teach again"
         ) from exc
@@ -126,6 +135,20 @@ def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
         )
 
 
+def _must_fit(packed: BytesIO) -> None:
+    """What the file claims to hold, before room is made for it. Raises `ValueError`."""
+    with zipfile.ZipFile(packed) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = _HEADERS[version]
+                shape, _, kind = read(file)
+            claimed = math.prod(shape) * kind.itemsize
+            if kind.hasobject or claimed > MAX_BYTES or member.file_size > MAX_BYTES:
+                raise ValueError(f"{member.filename} claims to hold {claimed} bytes")
+    packed.seek(0)
+
+
 def _packed(taught: Taught) -> dict[str, Any]:
     head = taught.head
     return {
@@ -148,6 +171,9 @@ def _unpacked(arrays: dict[str, Any]) -> Taught:
     head = TaughtHead(labels, rows, arrays["mean"], arrays["scale"], arrays["weights"])
     if head.weights.shape != (len(rows), len(head.mean) + 1) or len(arrays["names"]) != len(arrays["scores"]):
         raise ValueError("its arrays do not fit together")
+    numbers = ("embeddings", "scores", "mean", "scale", "weights")
+    if not all(np.isfinite(arrays[name]).all() for name in numbers):
+        raise ValueError("it holds what is no number")
     return Taught(
         str(arrays["classifier"]),
         tuple(map(str, arrays["built_in"])),

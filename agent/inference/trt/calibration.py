@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from agent.config.regular_file import is_visible
 from agent.core.types import Box, Floats, Image
 from agent.errors import ModelError
 from agent.inference.crops import cut, fill_batch, letterbox
@@ -112,4 +113,5 @@ def _of_folder(folder: Path, name: str) -> list[tuple[Image, Box]]:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if all(map(is_visible, path.relative_to(folder).parts)))

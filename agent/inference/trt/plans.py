@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
-from agent.inference.files.disk import receipt_of, write_whole
+from agent.inference.files.disk import must_be_ours, receipt_of, write_whole
 
 RECIPE = 1  # raise it when a build of the same key would make something else
 FOLDER = "plans"
@@ -93,9 +93,10 @@ def look_up(folder: Path, key: PlanKey) -> Found:
 
 
 def read_plan(folder: Path, key: PlanKey) -> bytes:
-    """The plan of a key, if it is what its receipt says. Raises `CorruptPlanError`, `FileNotFoundError`."""
+    """The plan of a key, if it is what its receipt says. Raises `ModelError`, `FileNotFoundError`."""
     path = folder / key.file_name
     content = path.read_bytes()
+    must_be_ours(path)
     receipt = receipt_of(path)
     seen = hashlib.sha256(content).hexdigest()
     if receipt.get("sha256") != seen:

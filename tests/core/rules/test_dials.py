@@ -7,12 +7,14 @@ from typing import Any
 from rule_play import Play, rule
 
 from agent.core.rules import Dial, Do, Rule, World
+from agent.core.rules.dials import DialState
+from agent.core.types import Place
 
 
 def dialled(
     play: Play, path: dict[float, tuple[float, float]], world: World | None = None
 ) -> list[tuple[float, str]]:
-    frames = round(max(path) * 10) + 2
+    frames = round(max(path) * 10) + 5  # the hand rests where it came to
     done = play.actions("F" * frames + "......", path=path, world=world)
     return [(round(a.at, 3), a.payload) for a in done]
 
@@ -26,21 +28,21 @@ def dim(**more: Any) -> Rule:
 
 def test_a_dial_follows_the_hand_from_where_it_stands() -> None:
     # four hand heights of a fifth of the frame are the whole range: a tenth of the frame is 12.5
-    path = {0.0: (0.5, 0.5), 0.5: (0.5, 0.4), 0.7: (0.5, 0.6)}
-    assert dialled(Play(dim()), path) == [(0.5, "62"), (0.7, "38")]
+    path = {0.0: (0.5, 0.5), 0.5: (0.5, 0.4), 0.7: (0.5, 0.5), 0.9: (0.5, 0.6)}
+    assert dialled(Play(dim()), path) == [(0.5, "62"), (0.7, "50"), (0.9, "38")]
 
 
 def test_a_dial_stops_at_its_ends() -> None:
-    assert dialled(Play(dim()), {0.0: (0.5, 0.9), 0.5: (0.5, 0.05), 0.7: (0.5, 0.95)}) == [
-        (0.5, "100"),
-        (0.7, "44"),
-    ]
+    down = {0.6 + i / 10: (0.5, 0.05 + i / 10) for i in range(10)}
+    sent = dialled(Play(dim()), {0.0: (0.5, 0.9), 0.5: (0.5, 0.05), **down})
+    assert sent[0] == (0.5, "100")
+    assert sent[-1] == (1.5, "44")
 
 
 def test_a_dial_keeps_its_rate_but_sends_where_it_was_left() -> None:
     path = {0.0: (0.5, 0.5), **{0.4 + i / 10: (0.5, 0.5 - i / 100) for i in range(10)}}
     sent = dialled(Play(dim(every_s=0.5)), path)
-    assert [at for at, _ in sent] == [0.5, 1.0, 1.9]
+    assert [at for at, _ in sent] == [0.5, 1.0, 1.5]
     assert sent[-1][1] == "61"
 
 
@@ -66,3 +68,50 @@ def test_a_dial_to_the_side_grows_to_the_persons_right_and_may_run_backwards() -
         "a", "fist", trigger="dial", move="horizontal", dial=dial, do=Do("publish", "t", {"v": "{value}"})
     )
     assert dialled(Play(side), {0.0: (0.5, 0.5), 0.5: (0.44, 0.5)}) == [(0.5, '{"v":0.4}')]
+
+
+def held(
+    state: DialState, *ys: float, step_s: float = 0.1, sure: bool = True, at: float = 0.0
+) -> list[float]:
+    """Values that are sent while the hand is at these heights, one after the other."""
+    sent = [state.turn(at + i * step_s, Place(0.5, y, 0.2), sure=sure) for i, y in enumerate(ys, start=1)]
+    return [value for value in sent if value is not None]
+
+
+def grabbed() -> DialState:
+    state = DialState(Dial(0, 100, 1, 50), vertical=True)
+    state.grab(Place(0.5, 0.4, 0.2), World())
+    return state
+
+
+def test_a_hand_that_goes_down_leaves_the_lamp_as_it_was() -> None:
+    state = grabbed()
+    assert held(state, 0.35, 0.3, 0.3, 0.3, 0.3, step_s=0.1) == [56, 62]
+    falling = [0.31, 0.4, 0.55, 0.7, 0.8]  # in half a second to the hip, still showing two
+    sent = held(state, *falling, at=0.5)
+    assert sent[-1] == 62
+    assert min(sent) > 45  # what little came through before it was noticed is taken back
+    assert state.let_go(1.5) is None  # nothing more to say
+
+
+def test_a_hand_that_vanishes_on_its_way_takes_nothing_along() -> None:
+    state = grabbed()
+    held(state, 0.3, 0.3, 0.3, 0.3, 0.3)
+    assert held(state, 0.36, 0.42, at=0.5) == [55, 48]  # lowered, and no longer seen
+    assert state.let_go(1.2) == 62
+
+
+def test_a_gesture_that_is_no_longer_sure_freezes_the_dial_and_grabs_it_anew_without_a_jump() -> None:
+    state = grabbed()
+    held(state, 0.3, 0.3, 0.3, 0.3)
+    assert held(state, 0.35, 0.45, 0.5, at=0.4, sure=False) == []
+    assert held(state, 0.5, 0.5, at=0.7) == []
+    assert held(state, 0.45, at=0.9) == [69]
+
+
+def test_who_dims_slowly_to_the_end_gets_there() -> None:
+    state = grabbed()
+    held(state, *(0.4 + i / 50 for i in range(25)))
+    assert held(state, 0.9, 0.9, 0.9, 0.9, at=2.5) == []
+    assert state.let_go(3.2) is None
+    assert state.turn(3.3, Place(0.5, 0.5, 0.2)) is None

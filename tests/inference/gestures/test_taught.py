@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,32 @@ def test_a_classifier_that_changed_is_told_and_the_names_stay(
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(ConfigError, match=r"taught\.npz: not a file of taught gestures .*remove it"):
+        load_taught(tmp_path)
+
+
+def test_a_file_that_claims_to_hold_terabytes_is_refused_before_room_is_made(
+    tmp_path: Path, rock: Taught
+) -> None:
+    path = save_taught(tmp_path, rock)
+    header = BytesIO()
+    claim = {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(path) as whole:
+        kept = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w") as forged:
+        for name, content in {**kept, "weights.npy": header.getvalue()}.items():
+            forged.writestr(name, content)
+    with pytest.raises(ConfigError, match=r"weights\.npy claims to hold 8000000000000 bytes.*teach again"):
+        load_taught(tmp_path)
+
+
+def test_numbers_that_are_none_are_a_damaged_file(tmp_path: Path, rock: Taught) -> None:
+    path = save_taught(tmp_path, rock)
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    kept["weights"][0, 0] = np.nan
+    np.savez(path, **kept)
+    with pytest.raises(ConfigError, match="it holds what is no number"):
         load_taught(tmp_path)
 
 
