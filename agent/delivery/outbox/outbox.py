@@ -141,8 +141,7 @@ class Outbox:
     def open(self) -> None:
         """Raises `CannotStart` when the folder cannot be written to or another agent uses it."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = lock(self._path.with_suffix(".lock"))
+            self._make_folder()
             self._begin()
             self._write("recover", lambda _db: None)
             self._inherited_to = self._next_id - 1
@@ -290,7 +289,7 @@ class Outbox:
         self._aside.tried = now
         if self._db is None:
             with contextlib.suppress(OSError, *DB_ERRORS):
-                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._make_folder()
                 self._begin()
         self._write("recover", lambda _db: None)
 
@@ -415,9 +414,19 @@ class Outbox:
         self._aside.tried = 0.0
         self._take_over(found)
         with contextlib.suppress(OSError, *DB_ERRORS):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make_folder()
             self._db = replace_file(self._path, self._clocks.wall_s(), reason, found)
             self._place = Place(self._path)
+
+    def _make_folder(self) -> None:
+        """And the lock, which goes with it when somebody removes it. Raises `CannotStart`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._path.with_suffix(".lock")
+        if self._lock is not None and not path.exists():
+            os.close(self._lock)
+            self._lock = None
+        if self._lock is None:
+            self._lock = lock(path)
 
     def _begin(self) -> None:
         """Open the file and take over its counters."""

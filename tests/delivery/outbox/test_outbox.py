@@ -252,6 +252,8 @@ def test_a_file_that_somebody_takes_away_is_noticed_and_its_rows_are_committed_a
     assert "outbox_corrupt" in [entry["event"] for entry in logs]
     assert box.trouble is None
     assert (box.counters["committed"], box.counters["delivered"]) == (6, 1)
+    with pytest.raises(CannotStart, match="another agent"):
+        Outbox(tmp_path, OutboxSettings(), clocks).open()
     box.close()
     again = opened()
     assert texts(again.next("publish", 0, 100)) == [f"{n}" * 3000 for n in range(5)]
