@@ -107,7 +107,7 @@ def test_a_row_that_cannot_be_read_is_a_dead_letter_and_those_behind_it_go_on(tm
             value = "x'00'"
         db.execute(f"UPDATE rows SET {column} = {value} WHERE id = ?", (rows[0].id,))  # noqa: S608
     with structlog.testing.capture_logs() as logs:
-        box._scrubbed = -1000.0
+        box._store.scrubbed = -1000.0
         box.mend()
         sent = box.next("publish", 0, 10)
     assert [row.target for row in sent] == ["home/lamp/2", "home/lamp/3"]

@@ -198,12 +198,12 @@ def test_a_corrupt_file_is_moved_aside_and_a_fresh_one_begun(opened, clocks, tmp
 def test_damage_while_running_costs_nothing_that_is_remembered(opened, clocks, tmp_path):
     box = opened()
     box.add([row(clocks, "x" * 3000) for _ in range(50)])
-    box._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    box._store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with (tmp_path / FILE).open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(20_000))
     with structlog.testing.capture_logs() as logs:
-        box._db.execute("PRAGMA cache_size = 0")
+        box._store.db.execute("PRAGMA cache_size = 0")
         box.next("publish", 0, 100)
         box.add([row(clocks, "new")])
     assert "outbox_corrupt" in [entry["event"] for entry in logs]
@@ -241,17 +241,19 @@ def test_a_file_that_somebody_takes_away_is_noticed_and_its_rows_are_committed_a
 ):
     box = opened()
     box.add([row(clocks, f"{n}" * 3000, left_s=60) for n in range(5)])
-    box._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    box._store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     gone, *_ = box.add([row(clocks, "gone", left_s=60)])
     box.settle([gone.id])
-    box._place.changed()  # the look that it takes now and then
+    box._store.place.changed()  # the look that it takes now and then
     harm(tmp_path / FILE)
-    box._looked = 0.0
+    box._store.looked = 0.0
     with structlog.testing.capture_logs() as logs:
         box.mend()
     assert "outbox_corrupt" in [entry["event"] for entry in logs]
     assert box.trouble is None
     assert (box.counters["committed"], box.counters["delivered"]) == (6, 1)
+    with pytest.raises(CannotStart, match="another agent"):
+        Outbox(tmp_path, OutboxSettings(), clocks).open()
     box.close()
     again = opened()
     assert texts(again.next("publish", 0, 100)) == [f"{n}" * 3000 for n in range(5)]
@@ -263,7 +265,7 @@ def test_rows_that_a_user_purged_do_not_come_back_with_a_removed_file(opened, cl
     box.add([row(clocks, t) for t in "abc"])
     assert purge(tmp_path) == 3
     (tmp_path / FILE).unlink()
-    box._looked = 0.0
+    box._store.looked = 0.0
     box.mend()
     assert box.next("publish", 0, 100) == []
 
@@ -354,7 +356,7 @@ def test_a_full_disk_is_said_at_the_start(small_disk, clocks):
 
 
 def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, clocks, monkeypatch):
-    monkeypatch.setattr("agent.delivery.outbox.outbox.MEND_EVERY_S", 0.0)
+    monkeypatch.setattr("agent.delivery.outbox.store.MEND_EVERY_S", 0.0)
     box = Outbox(small_disk, OutboxSettings(), clocks)
     box.open()
     a, _ = box.add([row(clocks, "a", left_s=60), row(clocks, "b", left_s=60)])

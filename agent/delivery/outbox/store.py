@@ -1,0 +1,291 @@
+"""The outbox's file in use: transactions, and what waits in memory while the disk refuses.
+
+A file that is damaged, removed, replaced or shortened is followed by a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from agent.delivery.clocks import Clocks
+from agent.delivery.outbox.box_file import (
+    ADD_UP,
+    COUNTERS,
+    Place,
+    is_damage,
+    lock,
+    open_or_replace,
+    replace_file,
+)
+from agent.delivery.outbox.row import (
+    COLUMNS,
+    DB_ERRORS,
+    Row,
+    RowError,
+    dead_letter,
+    from_columns,
+    to_columns,
+)
+from agent.delivery.outbox.salvage import Salvage, counters_of, salvage_open
+
+log = structlog.get_logger(__name__)
+
+MEND_EVERY_S = 10.0  # while the disk refuses, try it again this often
+LOOK_EVERY_S = 1.0  # whether the file is still there
+SCRUB_EVERY_S = 60.0  # whether every row can be read: one that cannot would neither be sent nor expire
+REMEMBERED = 1000  # rows that are committed, should the file go away
+REMEMBERED_BYTES = 4_000_000
+SENDING = "sending"  # stored beside the counters: rows may have been sent since the last clean end
+
+
+@dataclass
+class Aside:
+    """What the disk would not take, kept in memory until it does."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)  # rows on disk that must not be sent again
+    since: float = 0.0
+    tried: float = 0.0
+
+
+class Remembered:
+    """The newest rows that are on disk, within limits."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self._bytes = 0
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """The oldest go when there are too many."""
+        for row in rows:
+            self.rows[row.id] = row
+            self._bytes += row.size
+        while len(self.rows) > REMEMBERED or (self._bytes > REMEMBERED_BYTES and self.rows):
+            self.forget(next(iter(self.rows)))
+
+    def forget(self, row_id: int) -> None:
+        """It has left."""
+        row = self.rows.pop(row_id, None)
+        if row is not None:
+            self._bytes -= row.size
+
+
+class Store:
+    """Rows and counters on disk, or aside. For the thread that opened it."""
+
+    def __init__(self, path: Path, clocks: Clocks) -> None:
+        self.aside = Aside()
+        self.remembered = Remembered()
+        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self.trouble: str | None = None  # why rows wait in memory
+        self.next_id = 1
+        self.sent_before = False  # a process before us may have sent rows that are here
+        self.sending = False  # we may have
+        self.db: sqlite3.Connection | None = None
+        self.place: Place | None = None
+        self.looked = self.scrubbed = 0.0
+        self._path, self._clocks = path, clocks
+        self._lock: int | None = None
+        self._unsaved: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Raises `OSError` or `sqlite3.Error`, and `CannotStart` when another agent uses the folder."""
+        self._make_folder()
+        self._begin()
+        self.write("recover", lambda _db: None)
+
+    def close(self) -> None:
+        """Give back file and lock."""
+        if self.db is not None:
+            self.db.close()
+            self.db = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Commit rows that have their ids; on a full disk they wait aside."""
+        if self.write("add rows", lambda db: db.executemany(_INSERT, map(to_columns, rows))):
+            self.remembered.add(rows)
+        else:
+            self.aside.rows |= {row.id: row for row in rows}
+
+    def note(self, name: str, *, on: bool) -> bool:
+        """A mark beside the counters; True when it is on disk."""
+        if on:
+            change, why = "INSERT OR REPLACE INTO counters VALUES (?, 1)", "note that rows are sent"
+        else:
+            change, why = "DELETE FROM counters WHERE name = ?", "close"
+        return self.write(why, lambda db: db.execute(change, (name,)))
+
+    def bury(self, row: Row, reason: str) -> None:
+        """Keep a row as a dead letter: never sent again, there to be looked at."""
+        self.count(refused=1)
+        self.aside.rows.pop(row.id, None)
+        self.remembered.forget(row.id)
+        dead = row if row.dead is not None else replace(row, dead=reason)
+        if not self.write("keep a dead letter", lambda db: db.execute(_REPLACE, to_columns(dead))):
+            self.aside.gone.add(row.id)
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """They have found their end."""
+        on_disk = [i for i in ids if self.aside.rows.pop(i, None) is None]
+        for row_id in ids:
+            self.remembered.forget(row_id)
+        delete = "DELETE FROM rows WHERE id = ?"
+        if not self.write("remove rows", lambda db: db.executemany(delete, [(i,) for i in on_disk])):
+            self.aside.gone.update(on_disk)
+
+    def count(self, **more: int) -> None:
+        """What became of rows; on disk with the next transaction."""
+        for name, n in more.items():
+            self.counters[name] += n
+            self._unsaved[name] = self._unsaved.get(name, 0) + n
+
+    def mend(self) -> None:
+        """Notice what has become of the file, and while the disk refuses try again. Call it now and then."""
+        now = time.monotonic()
+        if self.db is not None and self.place is not None and now - self.looked >= LOOK_EVERY_S:
+            self.looked = now
+            changed = self.place.changed()
+            if changed is not None:
+                self._renew(changed)
+        if now - self.scrubbed >= SCRUB_EVERY_S:
+            self.scrub()
+        if self.trouble is None or now - self.aside.tried < MEND_EVERY_S:
+            return
+        self.aside.tried = now
+        if self.db is None:
+            with contextlib.suppress(OSError, *DB_ERRORS):
+                self._make_folder()
+                self._begin()
+        self.write("recover", lambda _db: None)
+
+    def scrub(self) -> None:
+        """Read every waiting row: what cannot be read becomes a dead letter."""
+        self.scrubbed = time.monotonic()
+        self.read(f"SELECT {COLUMNS} FROM rows WHERE dead IS NULL", ())  # noqa: S608
+
+    def write(self, what: str, change: Any) -> bool:
+        """One transaction with the change, the counters and what is still aside; False if it failed."""
+        if self.db is None:
+            return False
+        aside = self.aside
+        try:
+            with self.db as db:
+                db.execute("BEGIN IMMEDIATE")
+                change(db)
+                db.executemany(_REPLACE, map(to_columns, aside.rows.values()))
+                db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in aside.gone])
+                db.executemany(ADD_UP, list(self._unsaved.items()))
+        except DB_ERRORS as exc:
+            self._fail(what, exc)
+            return False
+        self._unsaved.clear()
+        if self.trouble is not None:
+            log.info("outbox_back", rows=len(aside.rows), after_s=round(time.monotonic() - aside.since, 1))
+            self.trouble = None
+        self.remembered.add(aside.rows.values())
+        aside.rows.clear()
+        aside.gone.clear()
+        return True
+
+    def fetch(self, query: str, values: Any = ()) -> list[Any]:
+        """What a query finds; nothing while there is no file."""
+        if self.db is None:
+            return []
+        try:
+            return self.db.execute(query, values).fetchall()
+        except DB_ERRORS as exc:
+            self._fail("read", exc)
+            return []
+
+    def read(self, query: str, values: Any) -> list[Row]:
+        """Rows that can be read and have not gone; what cannot be read becomes a dead letter."""
+        rows = []
+        for found in self.fetch(query, values):
+            if found[0] in self.aside.gone:
+                continue
+            try:
+                rows.append(from_columns(found))
+            except RowError as exc:
+                log.error("outbox_row_unreadable", id=found[0], reason=str(exc), now="a dead letter")
+                self.bury(dead_letter(found, str(exc)), "")
+        return rows
+
+    def _fail(self, what: str, exc: Exception) -> None:
+        self._in_trouble(f"cannot {what}: {exc}", doing=what, reason=str(exc))
+        if is_damage(exc, self._path):
+            self._renew(str(exc))
+
+    def _in_trouble(self, trouble: str, **facts: str) -> None:
+        if self.trouble is None:
+            self.aside.since = self.aside.tried = time.monotonic()
+            log.error("outbox_failed", **facts, file=str(self._path), rows_wait_in="memory")
+        self.trouble = trouble
+
+    def _renew(self, reason: str) -> None:
+        """The file is not ours any more: begin another with all rows that can be read or are remembered.
+
+        They go into it with the next transaction, or with `mend`.
+        """
+        if self.db is None:
+            return
+        found = salvage_open(self.db)
+        if not found.whole:  # of one that is, somebody may have purged rows that we remember
+            found.rows |= self.remembered.rows
+        found.counters = {**self.counters, SENDING: int(self.sending)}
+        self.db.close()
+        self.db = None
+        self._in_trouble(reason, doing="go on with the file", reason=reason)
+        self.aside.tried = 0.0
+        self._take_over(found)
+        with contextlib.suppress(OSError, *DB_ERRORS):
+            self._make_folder()
+            self.db = replace_file(self._path, self._clocks.wall_s(), reason, found)
+            self.place = Place(self._path)
+
+    def _make_folder(self) -> None:
+        """And the lock, which goes with it when somebody removes it. Raises `CannotStart`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._path.with_suffix(".lock")
+        if self._lock is not None and not path.exists():
+            os.close(self._lock)
+            self._lock = None
+        if self._lock is None:
+            self._lock = lock(path)
+
+    def _begin(self) -> None:
+        """Open the file and take over its counters."""
+        self.db, found = open_or_replace(self._path, self._clocks.wall_s())
+        self.place = Place(self._path)
+        stored = counters_of(self.db)
+        highest = self.db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
+        self.sent_before = self.sent_before or stored.get(SENDING, 0) > 0
+        self.counters = {name: stored.get(name, 0) + self._unsaved.get(name, 0) for name in COUNTERS}
+        self.next_id = max(self.next_id, highest + 1)
+        if found.rows or found.counters:
+            self._take_over(found)
+
+    def _take_over(self, found: Salvage) -> None:
+        """Rows and counters of a file before, for the next transaction."""
+        self.sent_before = self.sent_before or found.counters.pop(SENDING, 0) > 0
+        rows = {i: row for i, row in found.rows.items() if i not in self.aside.gone}
+        self.aside.rows = {**rows, **self.aside.rows}
+        self.aside.gone.clear()
+        self.next_id = max(self.next_id, max(self.aside.rows, default=0) + 1)
+        self._unsaved = {name: found.counters[name] for name in COUNTERS if name in found.counters}
+        self.counters = {name: self._unsaved.get(name, 0) for name in COUNTERS}
+
+
+_INSERT = f"INSERT INTO rows ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608
+_REPLACE = _INSERT.replace("INSERT", "INSERT OR REPLACE", 1)
