@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import shutil
 import sys
@@ -26,8 +27,20 @@ def is_fancy() -> bool:
 
 
 def echo_json(document: Any) -> None:
-    """One line of JSON."""
-    typer.echo(json.dumps(document, ensure_ascii=False))
+    """One line of JSON; what is no number (a share of nothing) is null."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), ensure_ascii=False)
+    typer.echo(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def error_document(error: Exception, exit_code: int) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _teach(
     finally:
         perception.close()
     likeness = _likeness(new, manifest.labels, name)
-    if likeness and not force:
+    if likeness and not (force or improve):
         raise ConfigError(
             f"{name} looks like {likeness}, so {likeness.partition(':')[0]} would be taken for it; nothing "
             "was learned. Choose another shape of the hand, or teach it all the same with --force"

@@ -11,7 +11,7 @@ import pytest
 from command import Run
 
 from agent import __version__
-from agent.commands.output import fitting
+from agent.commands.output import echo_json, fitting
 from agent.commands.service_folders import as_the_service
 from agent.config.load import load
 from agent.config.settings import OutboxSettings
@@ -46,6 +46,11 @@ def test_wrong_usage_is_json_too_where_json_is_asked_for(run: Run):
     assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
     assert "--bogus" in json.loads(done.stdout)["error"]
     assert run("outbox", "list", "--bogus").stdout == ""
+
+
+def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]):
+    echo_json({"recall": float("nan"), "all": [1.5, float("inf")]})
+    assert json.loads(capsys.readouterr().out) == {"recall": None, "all": [1.5, None]}
 
 
 def test_version_is_an_option(run: Run):
