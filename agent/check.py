@@ -55,7 +55,8 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Verdict]:
 
 def check_backend(recognition: RecognitionSettings) -> Verdict:
     """What runs the networks, and why; whether what was asked for can be had here."""
-    from agent.inference.engine import choose_backend, unused_gpu
+    from agent.inference.engine import REMOTE_BACKENDS, choose_backend, unused_gpu
+    from agent.inference.onnxruntime_trial import try_onnxruntime
     from agent.inference.trt.choice import tensorrt_here
 
     backend, why = choose_backend(recognition.backend)
@@ -63,9 +64,20 @@ def check_backend(recognition: RecognitionSettings) -> Verdict:
     if backend == "tensorrt" and not tensorrt.usable:
         state: State = "warn" if recognition.tensorrt.fallback else "fail"
         return Verdict("backend", backend, state, f"{tensorrt.why}; {tensorrt.todo}")
+    if backend == "tensorrt":
+        return Verdict("backend", backend, "ok", tensorrt.why)
+    try:
+        version = try_onnxruntime()
+    except ModelError as exc:
+        if backend in REMOTE_BACKENDS and recognition.triton.networks == "all":
+            return Verdict("backend", backend, "ok", why)
+        return Verdict("backend", backend, "fail", str(exc))
+    if backend in REMOTE_BACKENDS:
+        return Verdict("backend", backend, "ok", why)
     if unused := unused_gpu(recognition.backend, {}):
-        return Verdict("backend", backend, "warn", unused)
-    return Verdict("backend", backend, "ok", tensorrt.why if backend == "tensorrt" else why)
+        return Verdict("backend", backend, "warn", f"version {version}, networks run on the CPU; {unused}")
+    gpu = "" if recognition.backend == "onnxruntime" else f"; no GPU is used: {why.partition(' (')[0]}"
+    return Verdict("backend", backend, "ok", f"version {version}, networks run on the CPU{gpu}")
 
 
 def check_page(web: WebSettings) -> Verdict:

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +30,7 @@ from agent.commands import (
     tune,
 )
 from agent.commands.options import AsJson
-from agent.commands.output import echo_json, wants_colour
+from agent.commands.output import echo_json, error_document, wants_colour
 from agent.errors import CannotStart, GestureAgentError
 
 STOPPED, CRASHED, CANNOT_START = 0, 1, 3
@@ -44,6 +45,9 @@ _OPTIONAL = (
     "tensorrt-rtx-cu13-bindings",
     "pycuda",
 )
+
+# Typer brings a Click of its own since 0.26, and uses the package before: this is the one it raises.
+_CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="gesture-agent",
@@ -100,6 +104,26 @@ app.add_typer(
 )
 
 
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda wanted: _show_version() if wanted else None,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
+def _show_version() -> None:
+    typer.echo(f"gesture-agent {__version__}")
+    raise typer.Exit
+
+
 @app.command()
 def version(as_json: AsJson = False) -> None:
     """Show the version of the agent and of what it stands on."""
@@ -129,24 +153,33 @@ def _version_of(package: str) -> str | None:
 
 def main() -> None:
     """Run the command line; every error on purpose becomes its message and its exit code."""
+    as_json = "--json" in sys.argv[1:]
     try:
+        if as_json:  # errors of usage come here too, instead of being printed for people
+            sys.exit(app(color=wants_colour(), standalone_mode=False))
         app(color=wants_colour())
     except CannotStart as exc:
-        _say(exc)
-        sys.exit(CANNOT_START)
+        _say(exc, CANNOT_START, as_json=as_json)
     except GestureAgentError as exc:
-        _say(exc)
+        _say(exc, CRASHED, as_json=as_json)
+    except _CLICK_ERROR as exc:
+        _say(exc, exc.exit_code, as_json=as_json)
+    except typer.Abort:
         sys.exit(CRASHED)
     except BrokenPipeError:  # the reader has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(STOPPED)
 
 
-def _say(error: Exception) -> None:
+def _say(error: Exception, exit_code: int, *, as_json: bool) -> None:
+    text = error.format_message() if isinstance(error, _CLICK_ERROR) else str(error)
     try:
-        typer.secho(str(error), fg="red", err=True, color=wants_colour())
+        if as_json:
+            echo_json(error_document(error, exit_code) | {"error": text})
+        typer.secho(text, fg="red", err=True, color=wants_colour())
     except OSError:  # a full disk, a reader who has left: the exit code still says it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

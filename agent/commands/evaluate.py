@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -13,6 +14,7 @@ import typer
 from agent.commands.models import make_ready
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, quiet_logs
+from agent.config.folders import state_folder
 
 EPILOG = examples(
     "gesture-agent evaluate --manifest photos.csv --root photos/",
@@ -51,8 +53,8 @@ def evaluate(
 ) -> None:
     """Judge the recognition on photographs whose gesture is known.
 
-    Labels are those of the classifier; rows labelled "exclude" are left out. A photograph counts as
-    random when no hand is found in it: both mean that no gesture is made.
+    Labels are those of the classifier and the gestures that were taught; rows labelled "exclude" are left
+    out. A photograph counts as random when no hand is found in it: both mean that no gesture is made.
     """
     from rich.console import Console
 
@@ -70,7 +72,8 @@ def evaluate(
     if model is not None:
         recognition = settings.recognition.model_copy(update={"gestures": model})
         settings = settings.model_copy(update={"recognition": recognition})
-    eyes = build_perception(settings.recognition, make_ready(settings))
+    taught = state_folder(settings.agent, os.environ)
+    eyes = build_perception(settings.recognition, make_ready(settings), taught=taught)
     photographs = read_photographs(manifest, root, eyes.labels)
     with _progress(len(photographs)) as step:
         verdicts = list(verdicts_of(photographs, eyes, stage.value, step))

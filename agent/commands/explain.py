@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from agent.commands.explain_when import find_moment
 from agent.commands.options import AsJson, ConfigFile, duration, examples, loaded
 from agent.commands.output import echo_json, quiet_logs, warn
 
+LAST_S = 120.0  # what is told where no time is asked for
+
 EPILOG = examples(
+    "gesture-agent explain                              the last two minutes of the daemon",
+    "gesture-agent explain --at 20:15                   of its last hour, by the clock",
     "gesture-agent explain trace.jsonl --at 12.3s",
     "gesture-agent explain trace.jsonl --at 12.3s --rules rules/   the rules' part in it",
 )
 
 
 def explain(
-    trace: Annotated[Path, typer.Argument(help="A trace, made by `record` or by the daemon.")],
+    trace: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A trace, or a folder of them, made by `record` or by the daemon.",
+            show_default="state_dir/trace, which the daemon writes",
+        ),
+    ] = None,
     at: Annotated[
-        float, typer.Option(metavar="TIME", parser=duration, help='Seconds from its start, as in "12.3s".')
-    ],
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help='Seconds from its start, as in "12.3s", or the time of day, as in "20:15" or "20:15:30".',
+            show_default="the last minutes",
+        ),
+    ] = None,
     rules: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Rule file or folder.", show_default="agent.rules, if it is there"),
     ] = None,
     around: Annotated[
-        float,
-        typer.Option(metavar="TIME", parser=duration, help="Tell what happened this much before and after."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=duration,
+            help="Tell what happened this much before and after.",
+            show_default="1s; 2min where no time is asked for",
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -37,29 +59,37 @@ def explain(
     Thresholds, hold, release and cooldown are those of the settings in force; zones, wake gesture and
     the rules' own thresholds are those of the rules.
     """
+    from agent.config.folders import state_folder
     from agent.config.mind import build_interpreter
     from agent.config.rule_files import read_rules
     from agent.core.rules import Book
     from agent.core.thresholds import thresholds_of
     from agent.core.trace_why import explain as sentences
-    from agent.service.trace import open_trace
+    from agent.service.trace import FOLDER, traces_of
 
     quiet_logs()
     settings = loaded(config).settings
-    opened = open_trace(trace)
-    labels = opened.header.labels
+    place = trace or state_folder(settings.agent, os.environ) / FOLDER
+    found = find_moment(traces_of(place), at)
+    header = found.header
     path = rules or (settings.agent.rules if settings.agent.rules.exists() else None)
-    book = read_rules(path, labels, settings.debounce).book if path else Book()
-    if opened.header.thresholds != thresholds_of(settings.debounce):
+    book = read_rules(path, header.labels, settings.debounce).book if path else Book()
+    if header.thresholds != thresholds_of(settings.debounce):
         warn("this trace was recorded with other [debounce] settings; it is explained by those in force now")
-    mind = build_interpreter(settings, labels, book)
+    mind = build_interpreter(settings, header.labels, book)
+    around_s = around if around is not None else LAST_S if at is None else 1.0
     try:
-        said = sentences(opened.header, opened.moments(), mind, at, around)
+        said = sentences(header, found.moments(), mind, found.at_s, around_s, tell=found.tell)
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--at") from exc
     if as_json:
-        echo_json({"trace": str(trace), "at_s": at, "rules": str(path) if path else None, "says": said})
+        echo_json(
+            {
+                "trace": str(found.path), "at_s": round(found.at_s, 3), "at": found.tell(found.at_s),
+                "rules": str(path) if path else None, "says": said,
+            }
+        )  # fmt: skip
         return
-    typer.secho(f"At {at:.2f} s of {trace.name}:", bold=True)
+    typer.secho(f"At {found.tell(found.at_s)} of {found.path.name}:", bold=True)
     for sentence in said:
         typer.echo(sentence)

@@ -14,7 +14,7 @@ import typer
 from agent.commands import models_nvidia as nvidia
 from agent.commands.models_nvidia import Python
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
-from agent.commands.output import State, echo_json, echo_table, is_fancy, sign
+from agent.commands.output import State, echo_below, echo_json, echo_table, is_fancy, sign
 from agent.config.folders import cache_folder
 from agent.errors import ModelError
 
@@ -42,11 +42,11 @@ def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         echo_json([asdict(status) for status in found])
         return
-    rows = [
-        (sign(_STATES[status.state]), status.name, status.task, status.license, status.detail)
-        for status in found
-    ]
-    echo_table(("", "name", "task", "licence", "where, or what is wrong"), rows)
+    rows = [(sign(_STATES[status.state]), status.name, status.task, status.license) for status in found]
+    echo_table(("", "name", "task", "licence"), rows)
+    for status in found:
+        typer.echo()
+        echo_below(f"{status.name}: {status.detail.removeprefix(f'{status.name}: ')}")
 
 
 @app.command(

@@ -30,14 +30,18 @@ RulesPath: TypeAlias = Annotated[
 ]
 
 
-def loaded(config: Path | None, *, need_files: bool = False) -> Loaded:
-    """The settings; warnings go to stderr. Raises `ConfigProblems`."""
+def loaded(config: Path | None, *, need_files: bool = False, as_service: bool = True) -> Loaded:
+    """The settings; warnings go to stderr. Raises `ConfigProblems`.
+
+    `as_service`: with the settings of the installed service come its folders too.
+    """
+    from agent.commands.service_folders import as_the_service
     from agent.config.load import load
 
     found = load(config, os.environ, need_files=need_files)
     for warning in found.warnings:
         warn(warning)
-    return found
+    return as_the_service(found, os.environ) if as_service else found
 
 
 def duration(given: str | float) -> float:

@@ -51,7 +51,7 @@ def list_outbox(
                     fact["kind"],
                     fact["target"],
                     f"{fact['age_s']:.0f} s",
-                    fact["dead"] or "waits",
+                    fact["dead"] or fact["state"],
                     fact["payload"][:PAYLOAD_CHARS],
                 )
                 for fact in facts
@@ -91,6 +91,9 @@ def _folder(config: Path | None) -> Path:
 
 
 def _facts(row: Row) -> dict[str, Any]:
+    from agent.delivery.clocks import Clocks
+
+    left_s = Clocks().left_s(row.deadline)  # an agent that runs takes what is expired away within seconds
     return {
         "id": row.id,
         "kind": row.kind,
@@ -100,4 +103,6 @@ def _facts(row: Row) -> dict[str, Any]:
         "retain": row.retain,
         "age_s": round(max(0.0, time.time() - row.deadline.created_wall_s), 1),
         "dead": row.dead,
+        "state": "dead" if row.dead else "waits" if left_s > 0 else "expired",
+        "left_s": round(max(0.0, left_s), 1),
     }

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 import typer
 
 State = Literal["ok", "warn", "fail"]
+GAP = "  "  # between columns of a table
+NARROWEST = 12  # a column is not folded below this
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
@@ -20,8 +27,30 @@ def is_fancy() -> bool:
 
 
 def echo_json(document: Any) -> None:
-    """One line of JSON."""
-    typer.echo(json.dumps(document, ensure_ascii=False))
+    """One line of JSON; what is no number (a share of nothing) is null."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document), ensure_ascii=False)
+    typer.echo(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def error_document(error: Exception, exit_code: int) -> dict[str, Any]:
+    """What a command with --json prints instead of its answer when it fails."""
+    from agent.config.problems import ConfigProblems
+
+    document: dict[str, Any] = {"ok": False, "error": str(error), "exit_code": exit_code}
+    if isinstance(error, ConfigProblems):
+        document["problems"] = [asdict(problem) for problem in error.problems]
+    return document
 
 
 def wants_colour() -> bool | None:
@@ -54,9 +83,40 @@ def echo_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             table.add_row(*map(Text.from_ansi, row))
         Console().print(table)
         return
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    widths = fitting([max(map(len, column)) for column in zip(titles, *rows, strict=True)], columns())
     for row in (titles, *rows):
-        typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+        cells = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for line in itertools.zip_longest(*cells, fillvalue=""):
+            typer.echo(GAP.join(map(str.ljust, line, widths)).rstrip())
+
+
+def echo_below(text: str) -> None:
+    """A sentence that belongs to a table: folded between words, never inside a path or a command's option."""
+    typer.echo(
+        textwrap.fill(text, columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    )
+
+
+def columns() -> int:
+    """How wide a line may be: of the terminal, $COLUMNS, else 80."""
+    return max(40, shutil.get_terminal_size((80, 24)).columns)
+
+
+def fitting(widths: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that fit into a line together; the widest give way."""
+    found = list(widths)
+    spare = sum(found) + len(GAP) * (len(found) - 1) - room
+    while spare > 0 and max(found) > NARROWEST:
+        found[found.index(max(found))] -= 1
+        spare -= 1
+    return found
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    """Lines of one cell; words stay whole where they fit."""
+    if len(cell) <= width:
+        return [cell]
+    return textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
 
 
 def quiet_logs() -> None:

@@ -17,7 +17,7 @@ from agent.errors import NO_CAMERA, ConfigError
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
     from agent.core.trace import Moment
-    from agent.service.trace import Ring, TraceFile
+    from agent.service.trace import RingThread, TraceFile
 
 EPILOG = examples(
     "gesture-agent record                                      all cameras, until Ctrl-C",
@@ -59,8 +59,8 @@ def record(
 ) -> None:
     """Record what the classifier says of every hand: numbers with times and places, never a picture.
 
-    Nothing is published. For `replay`, `explain` and `tune`. The daemon records by itself where the
-    settings say enabled = true under [trace].
+    Nothing is published. For `replay`, `explain` and `tune`. The daemon records its last hour by itself,
+    unless the settings say enabled = false under [trace].
     """
     quiet_logs()
     settings = loaded(config).settings
@@ -98,7 +98,7 @@ def _of_cameras(
     from agent.service.signals import signals
     from agent.service.trace import FOLDER, TraceFile, build_ring
 
-    sink: TraceFile | Ring
+    sink: TraceFile | RingThread
     recording = Recording(
         settings, cameras, make_ready(settings), lambda moment: _count(moment, sink, counts)
     )
@@ -125,7 +125,7 @@ def _of_cameras(
     typer.echo(f"{where}: {frames or 'no frame was seen; see gesture-agent check'}")
 
 
-def _count(moment: Moment, sink: TraceFile | Ring, counts: dict[str, int]) -> None:
+def _count(moment: Moment, sink: TraceFile | RingThread, counts: dict[str, int]) -> None:
     sink.record(moment)
     if moment.kind == "frame":
         counts[moment.camera] = counts.get(moment.camera, 0) + 1

@@ -25,7 +25,7 @@ def run(config: ConfigFile = None) -> None:
     from agent.app import run_agent
     from agent.service.logs import configure_logs
 
-    settings = loaded(config, need_files=True).settings
+    settings = loaded(config, need_files=True, as_service=False).settings
     configure_logs(settings.log)
     if run_agent(settings):  # a restart was asked for: begin anew in the same process
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

@@ -15,6 +15,7 @@ from agent.commands.models import make_ready
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, echo_table, quiet_logs, warn
 from agent.config.folders import cache_folder, state_folder
+from agent.core.types import NO_GESTURE
 from agent.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def teach(
     improve: Annotated[
         bool, typer.Option("--improve", help="Add to a gesture that is there: built in, or taught before.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Teach it although it looks like a built-in gesture.")
+    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show what was taught.")] = False,
     remove: Annotated[
         str | None, typer.Option(metavar="NAME", help="Forget this gesture.", show_default=False)
@@ -83,7 +87,8 @@ def teach(
         sources = [given for given in (camera, folder, source) if given]
         if name is None or len(sources) != 1:
             raise typer.BadParameter("give NAME and one of --camera, --folder, --source; or --list, --remove")
-        _teach(settings, name, _Given(camera, folder or [], source, count), improve=improve, as_json=as_json)
+        given = _Given(camera, folder or [], source, count)
+        _teach(settings, name, given, improve=improve, force=force, as_json=as_json)
 
 
 class _Given:
@@ -122,7 +127,9 @@ def _camera(settings: Settings, name: str) -> CameraSettings:
     return settings.camera[name]
 
 
-def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_json: bool) -> None:
+def _teach(
+    settings: Settings, name: str, given: _Given, *, improve: bool, force: bool, as_json: bool
+) -> None:
     from agent.core.taught import left_out
     from agent.inference.build import build_perception
     from agent.inference.files.store import manifest_of
@@ -148,6 +155,12 @@ def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_js
             others = background(perception, classifier, cache, step)
     finally:
         perception.close()
+    likeness = _likeness(new, manifest.labels, name)
+    if likeness and not (force or improve):
+        raise ConfigError(
+            f"{name} looks like {likeness}, so {likeness.partition(':')[0]} would be taken for it; nothing "
+            "was learned. Choose another shape of the hand, or teach it all the same with --force"
+        )
     hands, names = new, [name] * len(new)
     if kept is not None:
         hands, names = kept.examples.joined(new), [*kept.names, *names]
@@ -163,7 +176,7 @@ def _teach(settings: Settings, name: str, given: _Given, *, improve: bool, as_js
         "others_mistaken": _mistaken(taught, others, name),
         "file": str(file),
     }
-    _tell(facts, taught, new, name, as_json=as_json)
+    _tell(facts, likeness, name, as_json=as_json)
 
 
 def _check_name(name: str, built_in: tuple[str, ...], before: Taught | None, *, improve: bool) -> None:
@@ -186,7 +199,16 @@ def _mistaken(taught: Taught, others: Hands, name: str) -> int:
     )
 
 
-def _tell(facts: dict[str, Any], taught: Taught, new: Hands, name: str, *, as_json: bool) -> None:
+def _likeness(new: Hands, built_in: tuple[str, ...], name: str) -> str | None:
+    """The built-in gesture that most of the new hands are read as, with how many; None where it is none."""
+    read_as = [built_in[i] for i in new.scores.argmax(axis=1)]
+    most = max(set(read_as), key=read_as.count)
+    if most in {name, NO_GESTURE} or read_as.count(most) <= len(read_as) / 2:
+        return None
+    return f"{most}: {read_as.count(most)} of {len(read_as)} hands are read so"
+
+
+def _tell(facts: dict[str, Any], likeness: str | None, name: str, *, as_json: bool) -> None:
     if as_json:
         echo_json(facts)
     else:
@@ -196,10 +218,8 @@ def _tell(facts: dict[str, Any], taught: Taught, new: Hands, name: str, *, as_js
             f"{facts['others_mistaken']} are taken for it.\n{facts['file']}; the agent uses it "
             "from its next start."
         )
-    read_as = [taught.built_in[i] for i in new.scores.argmax(axis=1)]
-    most = max(set(read_as), key=read_as.count)
-    if most not in (name, "random") and read_as.count(most) > len(read_as) / 2:
-        warn(f"{name} looks like {most}: {read_as.count(most)} of {len(read_as)} were read so before")
+    if likeness:
+        warn(f"{name} looks like {likeness} without it")
     if facts["left_out_right"] < DOUBTFUL * facts["left_out"]:
         warn("that is little; teach more hands (--improve): other turns and distances, or another shape")
 

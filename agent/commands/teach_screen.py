@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 64  # two pixels a character, one above the other
 HAND_COLOUR = (80, 220, 80)  # BGR
+SKIPPED_EVERY = 25  # pictures without a hand between two such lines
 EVERY = 5  # examples between two lines of plain text
 
 
@@ -80,8 +81,15 @@ def half_blocks(image: Image, columns: int) -> str:
 
 def _lines(gesture: str, wanted: int | None) -> Show:
     told = [""]
+    skipped = 0
 
     def show(_image: Image, hand: SeenHand | None, wait_s: float, taken: int) -> None:
+        nonlocal skipped
+        if hand is None and wait_s <= 0:
+            skipped += 1
+            if skipped % SKIPPED_EVERY == 0:
+                typer.echo(f"{gesture}: {taken} hands found; {skipped} pictures show none", err=True)
+            return
         line = status(gesture, hand, wait_s, taken, wanted)
         if line != told[0] and (wait_s > 0 or (hand and (taken % EVERY == 0 or taken == wanted))):
             typer.echo(line, err=True)

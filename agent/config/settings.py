@@ -311,9 +311,9 @@ class LogSettings(Model):
 class TraceSettings(Model):
     """What is kept of the last hours, to see why a gesture fired or did not: numbers, no pictures."""
 
-    enabled: bool = False
-    keep: Duration = 24 * 3600.0
-    bytes: Annotated[int, Field(ge=100_000, le=10**12)] = 50_000_000
+    enabled: bool = True
+    keep: Duration = 3600.0
+    bytes: Annotated[int, Field(ge=100_000, le=10**12)] = 10_000_000
 
 
 class WebSettings(Model):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from agent.core.debounce import EPSILON_S, Standing
 from agent.core.duration import format_duration
@@ -32,6 +33,14 @@ STOPPED_BY = {
 }
 
 
+Tell: TypeAlias = Callable[[float], str]
+
+
+def seconds(at_s: float) -> str:
+    """A time of a trace as it is counted: from its start."""
+    return f"{at_s:.2f} s"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _HandThen:
     """A hand at its last reading before the time that is asked for."""
@@ -54,17 +63,26 @@ class _Scene:
     armed: dict[str, Armed | None] = field(default_factory=dict)
     happened: list[tuple[float, str]] = field(default_factory=list)
     end: float = 0.0
+    tell: Tell = seconds
 
 
 def explain(
-    header: Header, moments: Iterable[Moment], mind: Interpreter, at_s: float, around_s: float = 1.0
+    header: Header,
+    moments: Iterable[Moment],
+    mind: Interpreter,
+    at_s: float,
+    around_s: float = 1.0,
+    *,
+    tell: Tell = seconds,
 ) -> list[str]:
     """What stood at `at_s` (seconds from the start of the trace), and what happened `around_s` about it.
+
+    `tell` puts such a time into words: the seconds themselves, or the time of day.
 
     Raises `ValueError` when the trace does not reach that far.
     """
     at = header.at + at_s
-    scene = _Scene(header, at, around_s, end=header.at)
+    scene = _Scene(header, at, around_s, end=header.at, tell=tell)
     before = True
     for moment in moments:
         if at_s >= 0 and moment.at > at + around_s + EPSILON_S:
@@ -125,7 +143,7 @@ def _standing(scene: _Scene, mind: Interpreter) -> Iterator[str]:
         if armed:
             yield (
                 f"Camera {camera} was awake: {wake.gesture} woke it, and its rules listened until "
-                f"{armed.until - header.at:.2f} s."
+                f"{scene.tell(armed.until - header.at)}."
             )
         else:
             yield f"Camera {camera} was not awake: rules that are armed waited for {wake.gesture}."
@@ -262,11 +280,11 @@ def _happenings(scene: _Scene) -> Iterator[str]:
     at_s, length_s = scene.at - scene.header.at, scene.end - scene.header.at
     start, end = max(0.0, at_s - scene.around_s), min(at_s + scene.around_s, length_s)
     if not scene.happened:
-        yield f"Nothing started, ended or fired from {start:.1f} s to {end:.1f} s."
+        yield f"Nothing started, ended or fired from {scene.tell(start)} to {scene.tell(end)}."
         return
-    yield f"From {start:.1f} s to {end:.1f} s:"
+    yield f"From {scene.tell(start)} to {scene.tell(end)}:"
     for when, text in scene.happened:
-        yield f"  {when:.2f} s  {text}"
+        yield f"  {scene.tell(when)}  {text}"
 
 
 def _told(moment: Moment, understood: Understood, why: Iterable[Verdict]) -> Iterator[str]:

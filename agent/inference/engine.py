@@ -14,6 +14,7 @@ from agent.config.settings import TensorRtSettings, TritonSettings
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
+from agent.inference.onnxruntime_trial import must_work
 from agent.inference.trt.choice import Choice, tensorrt_here
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
@@ -173,6 +174,7 @@ def load_engine(
             f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server'
         )
     if chosen == "onnxruntime":
+        must_work(options.cache_dir if options else None)
         return _made(name, path, chosen, threads=threads)
     options = options or EngineOptions()
     try:
@@ -181,6 +183,7 @@ def load_engine(
         if backend != "auto" and not options.settings.fallback:
             raise
         log.warning("backend_fell_back", engine=name, wanted=chosen, used="onnxruntime", reason=str(exc))
+        must_work(options.cache_dir)
         return _made(name, path, "onnxruntime", threads=threads)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +28,8 @@ FOLDER = "trace"  # in the state folder
 PARTS = 8  # files in a full ring: what is dropped at once is an eighth
 FLUSH_S = 2.0  # at most this much is lost with the power
 RETRY_S = 60.0  # after a full disk
+QUEUED = 2000  # moments that wait for the disk: a minute of two cameras at 15 frames/s, some 2 MB
+CLOSE_S = 2.0
 MODE = 0o600  # it tells when somebody was in the room
 
 log = structlog.get_logger(__name__)
@@ -124,6 +129,46 @@ class Ring:
                 path.unlink(missing_ok=True)
 
 
+class RingThread:
+    """Writes a ring in a thread of its own: who records waits for no disk.
+
+    A disk that stands still costs moments, not time: what does not fit into the queue is counted and told.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._queue: queue.Queue[Moment | None] = queue.Queue(QUEUED)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._write, name="trace", daemon=True)
+        self._thread.start()
+
+    def record(self, moment: Moment) -> None:
+        """Add a moment. Never raises, never waits."""
+        try:
+            self._queue.put_nowait(moment)
+        except queue.Full:
+            self._lost += 1
+            if self._lost == 1:
+                log.error("trace_lost", reason="the disk is too slow", moments_wait=QUEUED)
+            return
+        if self._lost:
+            log.info("trace_back", moments_lost=self._lost)
+            self._lost = 0
+
+    def close(self) -> None:
+        """Write what waits, for a while; a disk that hangs is left to the end of the process."""
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=CLOSE_S)
+        self._thread.join(CLOSE_S)
+
+    def _write(self) -> None:
+        try:
+            while (moment := self._queue.get()) is not None:
+                self._ring.record(moment)
+        finally:
+            self._ring.close()
+
+
 class NoRing:
     """Where no trace is wanted."""
 
@@ -134,15 +179,16 @@ class NoRing:
         """Nothing is open."""
 
 
-def build_ring(settings: Settings, labels: tuple[str, ...], state: Path) -> Ring:
-    """The ring of traces in the state folder."""
-    return Ring(
+def build_ring(settings: Settings, labels: tuple[str, ...], state: Path) -> RingThread:
+    """The ring of traces in the state folder, written by a thread of its own."""
+    ring = Ring(
         state / FOLDER,
         trace_header(settings, labels),
         size_bytes=settings.trace.bytes,
         keep_s=settings.trace.keep,
         wall=time.time,
     )
+    return RingThread(ring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +212,26 @@ class Trace:
 
     def _lines(self) -> TextIO:
         return self.path.open(encoding="utf-8", errors="replace", newline="\n")
+
+
+def traces_of(place: Path) -> list[Trace]:
+    """The traces of a folder in the order of their names, which is that of time; or the one of a file.
+
+    A part of the ring that was begun and holds no header yet is left out. Raises `ConfigError`.
+    """
+    if not place.is_dir():
+        return [open_trace(place)]
+    try:
+        parts = visible_files(place, lambda name: name.endswith(".jsonl"))
+    except OSError as exc:
+        raise ConfigError(f"{place}: {exc.strerror}") from exc
+    found = [open_trace(part) for part in parts if part.stat().st_size]
+    if not found:
+        raise ConfigError(
+            f"{place}: holds no trace; the daemon writes them unless [trace] says enabled = false, "
+            "and `gesture-agent record` makes one"
+        )
+    return found
 
 
 def is_trace(source: str) -> bool:

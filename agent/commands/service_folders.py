@@ -1,0 +1,42 @@
+"""Commands that are given the service's settings look into the service's folders, not into the caller's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.commands.output import warn
+from agent.service.places import Places
+
+if TYPE_CHECKING:
+    from agent.config.load import Loaded
+
+
+def as_the_service(found: Loaded, environ: Mapping[str, str], places: Places | None = None) -> Loaded:
+    """The settings with state and cache where the unit keeps them.
+
+    Only where the settings are the installed service's own and neither they nor the environment (systemd's
+    own variables in the service itself) name other folders. Warns where the caller may not look there.
+    """
+    places = places or Places()
+    if found.file is None or found.file.absolute() != places.settings / "config.toml":
+        return found
+    agent = found.settings.agent
+    folders = {}
+    if agent.state_dir is None and not environ.get("STATE_DIRECTORY") and os.path.lexists(places.state):
+        folders["state_dir"] = places.state
+    if agent.cache_dir is None and not environ.get("CACHE_DIRECTORY") and os.path.lexists(places.cache):
+        folders["cache_dir"] = places.cache
+    closed = [
+        str(folder) for folder in folders.values() if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    ]
+    if closed:
+        warn(
+            f"the service keeps its things in {' and '.join(closed)}, which you may not open; "
+            "this looks into your own folders instead. Try again with sudo"
+        )
+        return found
+    settings = found.settings.model_copy(update={"agent": agent.model_copy(update=folders)})
+    return replace(found, settings=settings)
