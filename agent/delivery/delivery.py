@@ -74,7 +74,7 @@ class Delivery:
             webhook_timeout_s=actions.webhook_timeout,
             on_published=on_published,
         )
-        self._incoming = Incoming(self.topics, self.publish)
+        self._incoming = Incoming(self.topics, self._say)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
         self._last: dict[str, str] = {}  # the gesture that began last, by camera
@@ -87,9 +87,9 @@ class Delivery:
             report=self._drain.report,
             received=self._received,
             claims=self._claims,
+            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (it comes next)
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
-        self._asked: frozenset[str] = frozenset()
 
     # Life.
 
@@ -239,15 +239,15 @@ class Delivery:
             self.topics, version, tuple(cameras), tuple(gestures), backend, home.name, home.area, page, wakes
         )
         self._home.describe(about)
-        self._mqtt.follow(self._asked | self._home.topics())
+        self._mqtt.follow("home assistant", self._home.topics())
 
     # What others want.
 
     def follow(self, asked: Iterable[str]) -> None:
         """Keep an eye on these topics, so that rules can ask for their `values`."""
-        self._asked = frozenset(asked)
-        self._incoming.follow(self._asked)
-        self._mqtt.follow(self._asked | self._home.topics())
+        topics = frozenset(asked)
+        self._incoming.follow(topics)
+        self._mqtt.follow("rules", topics)
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -266,6 +266,9 @@ class Delivery:
         """In the MQTT thread, inside a callback: only enqueues."""
         self._home.received(topic, payload, retained)
         self._incoming.received(topic, payload, retained)
+
+    def _say(self, message: Message) -> str | None:
+        return self._mqtt.say(message)
 
     # How it fares.
 
@@ -290,6 +293,9 @@ class Delivery:
             trouble=self._mqtt.trouble,
             reconnects=self._mqtt.reconnects,
             rival=rival.host if rival else None,
+            max_packet=self._mqtt.limits.packet_bytes,
+            left_out=self._mqtt.left_out,
+            unusable=self._incoming.unusable,
             depth=fill.depth,
             queue_bytes=fill.queue_bytes,
             oldest_s=fill.oldest_s,

@@ -66,7 +66,7 @@ class Loop:
         self._states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
         self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
-        self._requests = Requests(out, self._fulfil)
+        self._requests = Requests(out, self._fulfil, clock)
         self._health = Health(clock)
         self._reload_wanted = False
         self._stopping = False
@@ -192,7 +192,7 @@ class Loop:
                 self._take_in("silence", camera, now, world, self._mind.silence(camera, now, world))
 
     def _hear_cameras(self) -> None:
-        while not self._news.empty():
+        for _ in range(self._news.qsize()):  # what comes meanwhile is for the next turn
             state = self._news.get()
             self._states[state.camera] = state
             self._out.camera_state(state.camera, state.state, state.reason or None)
@@ -232,7 +232,10 @@ class Loop:
     def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer:
         """Data and error of a response."""
         if name == "enabled":
-            self.set_enabled(bool(data["on"]))
+            if bool(data["on"]) != self.enabled:
+                self.set_enabled(bool(data["on"]))
+            else:
+                self._out.enabled(self.enabled)
         elif name == "reload":
             error = self.reload_rules()
             return {"rules": len(self._mind.rules.book.rules)}, error

@@ -17,7 +17,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import structlog
@@ -31,6 +31,9 @@ from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import Address, password
 from agent.delivery.broker.claim import ANSWER_S, Claim, Claims, Said, heard
+from agent.delivery.broker.gate import Limits, PublishError, admitted, topic_fault
+from agent.delivery.broker.left_out import REFUSED, LeftOut
+from agent.delivery.broker.subscriptions import Subscriptions
 from agent.delivery.link import Ack, LinkEvent
 from agent.delivery.message import Message
 from agent.errors import BrokerLost, CannotStart
@@ -38,7 +41,9 @@ from agent.errors import BrokerLost, CannotStart
 TICK_S = 0.25  # how long a request to close or to abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FAREWELL_S = 1.0
+CORRECT_S = 0.5  # between two corrections of a false "offline", however many somebody publishes
 REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
+INCOMING_BYTES = 2_000_000  # of a packet; the largest that we need is our own discovery, some 0.1 MB
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
 log = structlog.get_logger(__name__)
@@ -56,23 +61,37 @@ class Party:
     client_id: str
     birth: Message
     will: Message
-    subscriptions: tuple[str, ...]
+    subscriptions: Subscriptions
     report: Callable[[LinkEvent], None]
     received: Received
     claims: Claims | None = None  # None: a client that is no agent, whose id nobody else can want
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to talk: what former connections have taught."""
+
+    v5: bool = True
+    window: int = WINDOW
+    retain: bool = True  # whether the broker keeps messages
+    will_qos: int = 1
+    packet_bytes: int | None = None  # larger packets cost former connections
 
 
 class Talk:
     """Made, connected, stepped until it ends, thrown away. `reason` then says why it ended."""
 
-    def __init__(self, party: Party, generation: int, *, v5: bool, window: int) -> None:
+    def __init__(self, party: Party, generation: int, terms: Terms) -> None:
         self.generation = generation
-        self.v5 = v5
-        self.window = window
-        self.max_packet: int | None = None
+        self.terms = terms
+        self.v5 = terms.v5
+        self.window = terms.window
+        self.limits = Limits().lowered(terms.packet_bytes, retain=terms.retain)
         self.greeted = False  # CONNECT is on its way
         self.connected = False  # CONNACK said yes
         self.alive = False  # and birth is acknowledged
+        self._alive_since = 0.0
         self.refused: int | None = None  # reason code
         self.hung_up_on = False  # the other side closed and gave no reason
         self.yielded: Claim | None = None  # to whom we left the id
@@ -85,6 +104,11 @@ class Talk:
         self._repeat_at: float | None = None  # when to say again what a rival may have said over
         self._birth_mid: int | None = None
         self._birth_is_wrong = False
+        self._corrected_at = 0.0
+        self._subscribed: set[str] = set()
+        self._asked_for: dict[int, str] = {}  # filter by mid, until the broker answers
+        self._denied: deque[tuple[str, str]] = deque(maxlen=1000)  # filter, why
+        self._on_the_way: dict[int, int] = {}  # bytes by mid
         self._leaving = False
         self._gone = False  # our farewell is acknowledged
         self._patience_ends = 0.0
@@ -106,6 +130,7 @@ class Talk:
                 party.broker.port,
                 party.settings.keepalive,
                 clean_start=True if self.v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                properties=_our_limits() if self.v5 else None,
             )
         except CannotStart as exc:  # the password file went away while we ran
             raise BrokerLost(str(exc)) from exc
@@ -123,28 +148,71 @@ class Talk:
             return False
         if self.connected and self._birth_mid is None and self._may_introduce():
             self._birth_mid = self.publish(self._party.birth)
+        if self.alive:
+            self._bring_subscriptions_in_line()
+        self._party.left_out.settle()
         if not self.alive and time.monotonic() > self._patience_ends:
             self.reason = f"{self._party.broker} accepts connections but does not answer"
             return False
-        if self._birth_is_wrong and self.alive:
+        if self._birth_is_wrong and self.alive and time.monotonic() > self._corrected_at + CORRECT_S:
             self._birth_is_wrong = False
+            self._corrected_at = time.monotonic()
             self.publish(self._party.birth)
         return True
 
     def publish(self, message: Message) -> int:
-        """From any thread; the mid. Raises `ValueError` for a topic that cannot be published to."""
-        properties = _properties(message) if self.v5 else None
-        return self._client.publish(
+        """From any thread; the mid. Raises `PublishError` for what this broker would not take."""
+        message, properties, size = admitted(message, self.limits, v5=self.v5)
+        mid = self._client.publish(
             message.topic, message.payload, message.qos, message.retain, properties=properties
         ).mid
+        if message.qos:
+            self._on_the_way[mid] = size
+        return mid
 
-    def subscribe(self, topic: str) -> None:
-        """From any thread."""
-        self._client.subscribe(topic, qos=1)
+    def say(self, message: Message) -> str | None:
+        """The same for what nobody waits for; why the broker would not take it is noted and returned."""
+        try:
+            mid = self.publish(message)
+        except PublishError as exc:
+            self._party.left_out.note(message.topic, str(exc))
+            return str(exc)
+        self._party.left_out.sent(mid, message.topic, min(message.qos, self.limits.qos))
+        return None
 
-    def unsubscribe(self, topic: str) -> None:
-        """From any thread."""
-        self._client.unsubscribe(topic)
+    @property
+    def lived_s(self) -> float:
+        """Seconds since it came up; 0 before."""
+        return time.monotonic() - self._alive_since if self.alive else 0.0
+
+    @property
+    def largest_on_the_way(self) -> int:
+        """Bytes of the largest packet that the broker has not acknowledged."""
+        return max(list(self._on_the_way.values()), default=0)
+
+    def _subscribe(self, topic: str) -> None:
+        fault = topic_fault(topic)
+        if fault is None and not self.limits.wildcards and set(topic) & set("+#"):
+            fault = "the broker takes no wildcards in subscriptions"
+        if fault is not None:
+            self._party.left_out.note(topic, f"not subscribed: {fault}")
+            return
+        mid = self._client.subscribe(topic, qos=1)[1]
+        if mid is not None:
+            self._asked_for[mid] = topic
+        self._subscribed.add(topic)
+
+    def _bring_subscriptions_in_line(self) -> None:
+        more, less = self._party.subscriptions.changes(self._subscribed)
+        for topic in more:
+            self._subscribe(topic)
+        for topic in less:
+            self._client.unsubscribe(topic)
+            self._subscribed.discard(topic)
+            self._party.left_out.clear(topic)
+        while self._denied:
+            topic, reason = self._denied.popleft()
+            self._party.left_out.note(topic, f"not subscribed, the broker refused it: {reason}")
 
     def say_goodbye(self) -> None:
         """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""
@@ -167,7 +235,7 @@ class Talk:
             )
         client = self._client
         client.on_connect = client.on_disconnect = None  # the ring of references that would
-        client.on_publish = client.on_message = None  # keep its sockets open
+        client.on_publish = client.on_message = client.on_subscribe = None  # keep its sockets open
         sock = client.socket()
         if isinstance(sock, socket.socket):  # TLS too; paho's type allows for its websocket
             with contextlib.suppress(OSError):
@@ -190,7 +258,10 @@ class Talk:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
-        client.will_set(party.will.topic, party.will.payload, party.will.qos, party.will.retain)
+        client.on_subscribe = self._on_subscribe
+        will = party.will
+        retain = will.retain and self.terms.retain
+        client.will_set(will.topic, will.payload, min(will.qos, self.terms.will_qos), retain)
         if party.tls is not None:
             client.tls_set_context(party.tls)
             client.tls_insecure_set(not party.settings.tls.verify)
@@ -209,10 +280,10 @@ class Talk:
         claims = self._party.claims
         if self._asked_at is None:
             self._asked_at = time.monotonic()
-            for topic in (*self._party.subscriptions, *([claims.topic] if claims else [])):
-                self.subscribe(topic)
+            for topic in sorted(self._party.subscriptions.fixed):
+                self._subscribe(topic)
             if claims:
-                self.publish(claims.ask())
+                self.say(claims.ask())
         if claims is None or not claims.newcomer:
             return True
         nobody = self._ask_came_back and not self._somebody_online
@@ -227,7 +298,8 @@ class Talk:
                 self._ask_came_back = True
             elif said.to is None:
                 keeps = mine.beats(theirs)
-                self.publish(claims.answer(theirs, keeps=keeps))
+                if claims.may_answer():
+                    self.say(claims.answer(theirs, keeps=keeps))
                 self._settled(theirs, keeps=keeps)
             elif said.to == mine.instance:
                 self._settled(theirs, keeps=not said.keeps)
@@ -262,7 +334,7 @@ class Talk:
         self.connected = True
         if properties is not None:
             self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
-            self.max_packet = getattr(properties, "MaximumPacketSize", None)
+            self.limits = Limits.told(properties).lowered(self.terms.packet_bytes, retain=self.terms.retain)
 
     def _on_disconnect(
         self, _client: Any, _user: Any, flags: paho.DisconnectFlags, code: ReasonCode, _properties: Any
@@ -276,21 +348,37 @@ class Talk:
             self.reason = "no sign of life from the broker within the keep-alive"
 
     def _on_publish(self, _client: Any, _user: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        self._on_the_way.pop(mid, None)
         if mid != self._birth_mid:
+            self._party.left_out.answered(mid, code.value, str(code))
             self._party.report(Ack(self.generation, mid, code.value, str(code)))
             return
         self._birth_mid = 0  # no message has it; mids come round again after 65535 of them
-        self.alive = True
+        self.alive, self._alive_since = True, time.monotonic()
         self._gone = self._leaving
 
+    def _on_subscribe(
+        self, _client: Any, _user: Any, mid: int, codes: list[ReasonCode], _properties: Any
+    ) -> None:
+        topic = self._asked_for.pop(mid, None)
+        if topic is not None and codes and codes[0].value >= REFUSED:
+            self._denied.append((topic, str(codes[0])))
+
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no topic of ours, whatever the broker thinks
         claims = self._party.claims
-        if claims is not None and message.topic == claims.topic:
+        if claims is not None and topic == claims.topic:
             if not message.retain and (said := heard(bytes(message.payload))) is not None:
                 self._said.append(said)
-        elif message.topic != self._party.birth.topic:
-            self._party.received(message.topic, bytes(message.payload), message.retain)
-        elif message.payload == self._party.birth.payload and message.retain:
+        elif topic == self._party.birth.topic:
+            self._heard_of_ourselves(message)
+        self._party.received(topic, bytes(message.payload), message.retain)
+
+    def _heard_of_ourselves(self, message: paho.MQTTMessage) -> None:
+        if message.payload == self._party.birth.payload and message.retain:
             self._somebody_online = True
         elif message.payload == self._party.will.payload and not (message.retain or self._leaving):
             self._birth_is_wrong = True  # the will of our former self, fired at take-over
@@ -300,12 +388,7 @@ def _nothing(*_: Any) -> None:
     """A callback that only has to exist."""
 
 
-def _properties(message: Message) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if message.content_type:
-        properties.ContentType = message.content_type
-    if message.event_id:
-        properties.UserProperty = ("event_id", message.event_id)
-    if message.expiry_s is not None:
-        properties.MessageExpiryInterval = max(1, int(message.expiry_s))
+def _our_limits() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = INCOMING_BYTES
     return properties
