@@ -42,7 +42,7 @@ class LeftOut:
             if news:
                 self._reasons[topic] = reason
         if news:
-            log.warning("message_left_out", topic=topic[:200], reason=reason)
+            log.warning("message_left_out", topic=_plain(topic[:200]), reason=reason)
 
     def clear(self, topic: str) -> None:
         """It got through, or nobody wants it any more."""
@@ -79,3 +79,8 @@ class LeftOut:
         with self._lock:
             self._sent.clear()
             self._answers.clear()
+
+
+def _plain(topic: str) -> str:
+    """What of it a log can bear."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in topic)
