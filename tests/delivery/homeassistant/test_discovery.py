@@ -11,6 +11,7 @@ from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES
 from agent.delivery.homeassistant import discovery
 from agent.delivery.homeassistant.entities import Described, components
+from agent.delivery.homeassistant.upkeep import REPEATS
 from agent.delivery.topics import Topics
 
 ABOUT = Described(
@@ -262,3 +263,19 @@ def test_no_event_is_replayed_by_restarts_of_the_broker_or_the_agent(mosquitto: 
     until(lambda: len(subscriber.on("bridge/state")) >= 3, "online, offline, online")
     assert subscriber.on("/event") == []
     assert subscriber.on("/action") == []
+
+
+def test_a_home_assistant_that_says_all_the_time_that_it_is_born_is_told_again_now_and_then(
+    mosquitto: Mosquitto, deliver, listen
+):
+    delivery = deliver(mosquitto.url, homeassistant=home("device"))
+    tell(delivery)
+    subscriber = listen(mosquitto.port, "homeassistant/device/#")
+    until(lambda: subscriber.heard, "config")
+    delivery._home._delay_s = lambda: 0.0
+    for _ in range(500):
+        subscriber.say("homeassistant/status", "online")
+    delivery._mqtt.repeat_states()
+    subscriber.publish("homeassistant/device/end", "x")
+    until(lambda: subscriber.on("end"), "all has been told")
+    assert 2 <= len(subscriber.on("config")) <= 2 + REPEATS
