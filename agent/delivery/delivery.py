@@ -24,7 +24,7 @@ from agent.delivery.deeds.deeds import Deeds
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant.entities import Described
 from agent.delivery.homeassistant.upkeep import HomeAssistant
-from agent.delivery.incoming import Incoming
+from agent.delivery.incoming import Fault, Incoming, usable
 from agent.delivery.message import JSON, Message, as_json, state
 from agent.delivery.outbox.drain import Drain, OnPublished
 from agent.delivery.outbox.outbox import Outbox, Row
@@ -243,10 +243,13 @@ class Delivery:
 
     # What others want.
 
-    def follow(self, asked: Iterable[str]) -> None:
-        """Keep an eye on these topics, so that rules can ask for their `values`."""
+    def follow(self, asked: Iterable[str], fault: Fault = usable) -> None:
+        """Keep an eye on these topics, so that rules can ask for their `values`.
+
+        `fault` says why a topic's payload cannot be used, empty where it can: told in the log.
+        """
         topics = frozenset(asked)
-        self._incoming.follow(topics)
+        self._incoming.follow(topics, fault)
         self._mqtt.follow("rules", topics)
 
     @property

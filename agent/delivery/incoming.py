@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from agent.core.pace import Pace
 from agent.delivery import requests
@@ -19,11 +19,19 @@ VALUE_BYTES = 4096  # a longer payload is no value that a rule could ask for
 REFUSALS, REFUSAL_EVERY_S = 50, 0.2  # answers to what is refused: at once, and seconds between two in a flood
 
 
+Fault: TypeAlias = Callable[[str, str], str]  # topic, payload
+
+
 class Answer(Protocol):
     """How a response gets out."""
 
     def __call__(self, message: Message) -> str | None:
         """Hand it to the connection; why the broker would not take it, None when it would."""
+
+
+def usable(_topic: str, _payload: str) -> str:
+    """Every value is."""
+    return ""
 
 
 class Incoming:
@@ -38,8 +46,9 @@ class Incoming:
         self._requests = RequestQueue(clock)
         self._refusals = Pace(REFUSALS, REFUSAL_EVERY_S)
         self._complaints = Complaints(clock)
-        self._lock = threading.Lock()  # of the next two
+        self._lock = threading.Lock()  # of the next three
         self._followed: frozenset[str] = frozenset()
+        self._fault: Fault = usable
         self._values: Mapping[str, str] = {}  # by topic; replaced as a whole, never changed
 
     @property
@@ -57,9 +66,14 @@ class Incoming:
         """How many messages came in that could not be used."""
         return self._complaints.count
 
-    def follow(self, topics: Iterable[str]) -> None:
-        """Keep the last payload of these topics, and forget those of others."""
+    def follow(self, topics: Iterable[str], fault: Fault = usable) -> None:
+        """Keep the last payload of these topics, and forget those of others.
+
+        `fault` gives the reason why a topic's value cannot be used, empty where it can; called in the
+        MQTT thread.
+        """
         with self._lock:
+            self._fault = fault
             self._followed = frozenset(topics)
             self._values = {topic: text for topic, text in self._values.items() if topic in self._followed}
 
@@ -86,26 +100,28 @@ class Incoming:
             self._request(topic.removeprefix(self._topics.request("")), topic, payload, retained)
 
     def _value(self, topic: str, payload: bytes) -> None:
-        usable = 0 < len(payload) <= VALUE_BYTES
+        fits = 0 < len(payload) <= VALUE_BYTES
+        text = payload.decode("utf-8", "replace") if fits else None
         with self._lock:
             if topic not in self._followed:
                 return
-            values = {known: text for known, text in self._values.items() if known != topic}
-            if usable:
-                values[topic] = payload.decode("utf-8", "replace")
+            values = dict(self._values)
+            before = values.pop(topic, None)
+            if text is not None:
+                values[topic] = text
             self._values = values
-        self._judge(topic, payload)
+        if text is None or text != before:
+            self._judge(topic, payload, text)
 
-    def _judge(self, topic: str, payload: bytes) -> None:
+    def _judge(self, topic: str, payload: bytes, text: str | None) -> None:
         """Say what is wrong with a value, if anything is; an empty one only takes back the last."""
         reason = ""
         if len(payload) > VALUE_BYTES:
             reason = f"{len(payload)} bytes, at most {VALUE_BYTES} are read; rules see no value"
-        else:
-            try:
-                payload.decode("utf-8")
-            except UnicodeDecodeError as exc:
-                reason = f"not UTF-8 at byte {exc.start}; rules see \ufffd there"
+        elif text is not None and text.encode() != payload:
+            reason = "not UTF-8; rules see \ufffd where it is not"
+        elif text is not None:
+            reason = self._fault(topic, text)
         if reason:
             self._complaints.tell("value_unusable", topic, reason)
         else:

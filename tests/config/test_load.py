@@ -94,6 +94,8 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
         ('[[camera]]\nsource = "csi:0"\n', "give each camera a table and a name: [camera.front]"),
         ('[mqtt]\nurl = "http://broker"\n', '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"'),
         ('[mqtt]\nbase = "a/#"\n', "part of a topic: no space, no + and no #"),
+        ('[mqtt]\nbase = "/"\n', "part of a topic"),
+        ('[mqtt]\nbase = "a\\u0001b"\n', "part of a topic"),
         ('[debounce]\nhold = "3 parsecs"\n', 'write a number and a unit, as in "300ms"'),
         ("[debounce]\nkeep = 0.9\n", r"keep (0.9) must not be above confidence (0.85)"),
         ("[debounce]\nkeep = 0.7\n", r"keep (0.7) must not be above the confidence of thumbs_up (0.65)"),

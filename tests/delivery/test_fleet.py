@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from brokers import Mosquitto, Subscriber, free_port, until
 from happenings import ended, started
 
+from agent.config.settings import HomeAssistantSettings
 from agent.delivery.delivery import Delivery
 from agent.delivery.fleet.agents import AgentSeen, Fleet, span, when
 
@@ -268,13 +269,19 @@ def test_watching_as_json_gives_a_document_a_change(watching, mosquitto: Mosquit
     assert json.loads(process.stdout.readline())["agents"][0]["last"]["gesture"] == "fist"
 
 
-def test_an_agent_that_is_gone_can_be_forgotten(command: Command, mosquitto: Mosquitto, deliver, listen):
-    gone = lives(deliver(mosquitto.url, agent_id="garage"))
+@pytest.mark.parametrize("form", ["device", "component"])
+def test_an_agent_that_is_gone_can_be_forgotten_with_all_that_home_assistant_was_told(
+    command: Command, mosquitto: Mosquitto, deliver, listen, form: Literal["device", "component"]
+):
+    gone = lives(
+        deliver(mosquitto.url, agent_id="garage", homeassistant=HomeAssistantSettings(discovery=form))
+    )
+    gone.describe(version="1", cameras=["front"], gestures=["stop"])
+    watcher: Subscriber = listen(mosquitto.port, "homeassistant/#")
+    until(lambda: watcher.on("/config"), "the description")
     code, _, err = command("--forget", "garage")
     assert (code, "is online; stop it first" in err) == (3, True)
     gone.close()
-    watcher: Subscriber = listen(mosquitto.port, "homeassistant/#")
-    watcher.publish("homeassistant/device/garage/config", "{}", retain=True)
     code, out, _ = command("--forget", "garage")
     assert code == 0
     assert "garage: " in out

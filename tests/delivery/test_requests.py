@@ -170,12 +170,12 @@ def test_the_switch_takes_any_case_and_answers_what_it_cannot_take():
 
 def test_what_comes_on_a_followed_topic_and_cannot_be_used_is_told_once_and_again_when_it_changes():
     incoming = heard_by([])
-    incoming.follow({"home/tv"})
+    incoming.follow({"home/tv"}, lambda _topic, text: "" if text == "on" else f"got {text}")
     with structlog.testing.capture_logs() as logs:
-        for payload in (b"x" * 5000, b"x" * 5000, b"\xff", b"on", b"\xff"):
+        for payload in (b"x" * 5000, b"x" * 5000, b"\xff", b"on", b"off", b"off", b"on", b"off"):
             incoming.received("home/tv", payload, False)
     assert [line["reason"].split(",")[0].split(";")[0] for line in logs] == [
-        "5000 bytes", "not UTF-8 at byte 0", "not UTF-8 at byte 0",
+        "5000 bytes", "not UTF-8", "got off", "got off",
     ]  # fmt: skip
     assert {line["event"] for line in logs} == {"value_unusable"}
 

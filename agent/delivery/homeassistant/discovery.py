@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from agent.delivery.homeassistant.entities import Component, Described, bridge, components
+from agent.delivery.homeassistant.entities import Component, Described, bridge, components, node_of
 from agent.delivery.message import JSON, Message, as_json
 
 Mode = Literal["device", "component", "off"]
@@ -31,6 +31,12 @@ def configs(mode: Mode, prefix: str, about: Described) -> list[Message]:
         _config(component_topic(prefix, about, part["platform"], key), _alone(part, about))
         for key, part in parts.items()
     ]
+
+
+def filters(prefix: str, agent: str) -> tuple[str, str]:
+    """All topics where an agent with that id may be described, in either form."""
+    node = node_of(agent)
+    return f"{prefix}/device/{node}/config", f"{prefix}/+/{node}/+/config"
 
 
 def device_topic(prefix: str, about: Described) -> str:

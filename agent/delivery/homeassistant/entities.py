@@ -47,7 +47,12 @@ class Described:
     @property
     def node(self) -> str:
         """Unique among all devices, safe in a topic."""
-        return f"gesture_{self.topics.agent}"
+        return node_of(self.topics.agent)
+
+
+def node_of(agent: str) -> str:
+    """The name of an agent's device in discovery topics and unique ids."""
+    return f"gesture_{agent}"
 
 
 def components(about: Described) -> dict[str, Component]:
