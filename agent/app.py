@@ -178,7 +178,7 @@ class Agent:
             version=made_of["version"],
             cameras=made_of["cameras"],
             gestures=made_of["gestures"],
-            backend=made_of["backend"],
+            rules=made_of["rules"],
             wakes=book.wake is not None,
             page=None if self.settings.web.loopback else self.page.url or None,
         )

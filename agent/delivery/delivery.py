@@ -29,6 +29,7 @@ from agent.delivery.message import JSON, Message, as_json, state
 from agent.delivery.outbox.drain import Drain, OnPublished
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.requests import Request
+from agent.delivery.rule_news import RuleNews
 from agent.delivery.status import DeliveryStatus
 
 MAX_AGE_S = 5.0
@@ -64,6 +65,7 @@ class Delivery:
         self._clock = clock
         self._clocks = clocks or Clocks()
         self._news = GestureNews()
+        self._rule_news = RuleNews()
         self._deeds = Deeds(actions)
         self._broker, mqtt = _embedded(mqtt)
         self._url = mqtt.url
@@ -165,7 +167,9 @@ class Delivery:
         """Do what a rule wants; what is late is not done."""
         age_s = self._age_s(action.at)
         left_s = action.max_age_s - age_s
-        action = _stamped(action, rfc3339(self._clocks.wall_s() - age_s))
+        ts = rfc3339(self._clocks.wall_s() - age_s)
+        self._tell_rule(action, ts, left_s)
+        action = _stamped(action, ts)
         if action.kind in ("command", "key"):
             self._deeds.do(action, left_s)
             return
@@ -186,6 +190,15 @@ class Delivery:
             )
         )
 
+    def _tell_rule(self, action: Action, ts: str, left_s: float) -> None:
+        """For who watches: lost while the broker is away, where the action itself waits."""
+        if left_s > 0 and self._rule_news.worth_telling(action):
+            event_id = str(uuid.uuid4())
+            told = as_json(topics.rule_payload(action.rule, event_id=event_id, ts=ts))
+            self._mqtt.say(
+                Message(self.topics.rule_event, told, content_type=JSON, event_id=event_id, expiry_s=left_s)
+            )
+
     def _age_s(self, at: float) -> float:
         return max(0.0, self._clock() - at)
 
@@ -199,6 +212,11 @@ class Delivery:
         """Tell the wake state; `for_s` None: until further notice."""
         until = None if for_s is None else self._clocks.wall_s() + for_s
         self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)))
+
+    def occupied(self, camera: str, occupied: bool | None) -> None:
+        """Tell whether somebody is in view; None: nobody looks."""
+        payload = topics.occupancy_payload(occupied, self._clocks.wall_s())
+        self._mqtt.keep(state(self.topics.occupancy(camera), payload))
 
     def enabled(self, on: bool) -> None:
         """Tell whether the cameras are in use at all."""
@@ -229,14 +247,22 @@ class Delivery:
         version: str,
         cameras: Iterable[str],
         gestures: Iterable[str],
-        backend: str = "",
+        rules: Iterable[str] = (),
         page: str | None = None,
         wakes: bool = False,
     ) -> None:
         """Tell Home Assistant what there is, as `[homeassistant]` says; again when it changes."""
         home = self._home_settings
         about = Described(
-            self.topics, version, tuple(cameras), tuple(gestures), backend, home.name, home.area, page, wakes
+            self.topics,
+            version,
+            tuple(cameras),
+            tuple(gestures),
+            tuple(rules),
+            home.name,
+            home.area,
+            page,
+            wakes,
         )
         self._home.describe(about)
         self._mqtt.follow("home assistant", self._home.topics())

@@ -14,6 +14,7 @@ import structlog
 
 from agent.config.settings import RestSettings
 from agent.core.interpreter import Interpreter, Understood
+from agent.core.occupancy import Occupancy
 from agent.core.rest import Rest
 from agent.core.rules import World
 from agent.core.rules.words import public_target
@@ -62,6 +63,7 @@ class Loop:
         self._hooks, self._clock = hooks, clock
         self._cameras: dict[str, Camera] = {}
         self._rests: dict[str, Rest] = {}
+        self._occupancies: dict[str, Occupancy] = {}
         self._last_frame_at: dict[str, float] = {}
         self._states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
@@ -142,6 +144,7 @@ class Loop:
         for sight in self._see(frames):
             self._hooks.looked(by_camera[sight.camera], sight)
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
+            self._tell_occupied(sight.camera, sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
             self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
@@ -158,9 +161,19 @@ class Loop:
             self._recognition_changed(str(exc))
             for frame in frames:
                 self._eyes.forget(frame.camera)
+                self._nobody_looks(frame.camera)
             return []
         self._recognition_changed(None)
         return sights
+
+    def _tell_occupied(self, camera: str, at: float, present: bool) -> None:
+        changed = self._occupancies.setdefault(camera, Occupancy()).saw(at, present)
+        if changed is not None:
+            self._out.occupied(camera, changed)
+
+    def _nobody_looks(self, camera: str) -> None:
+        if self._occupancies.setdefault(camera, Occupancy()).lost():
+            self._out.occupied(camera, None)
 
     def _recognition_changed(self, reason: str | None) -> None:
         if self._health.recognition(reason):
@@ -199,6 +212,7 @@ class Loop:
             if state.state != "online":
                 self._end(state.camera)
                 self._eyes.forget(state.camera)
+                self._nobody_looks(state.camera)
                 self._last_frame_at.pop(state.camera, None)
             self._hooks.state_changed(self.summary())
 

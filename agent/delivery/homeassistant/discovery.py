@@ -116,7 +116,7 @@ def _head(about: Described) -> Component:
         "serial_number": about.topics.agent,
         "sw_version": about.version,
     }
-    more = {"hw_version": about.backend, "suggested_area": about.area, "configuration_url": about.page}
+    more = {"suggested_area": about.area, "configuration_url": about.page}
     device |= {key: value for key, value in more.items() if value}
     origin = {"name": MAKER, "sw_version": about.version, "support_url": SUPPORT}
     return {"device": device, "origin": origin}
