@@ -324,6 +324,7 @@ class Delivery:
             rival=rival.host if rival else None,
             max_packet=self._mqtt.limits.packet_bytes,
             left_out=self._mqtt.left_out,
+            left_out_count=self._mqtt.left_out_count,
             unusable=self._incoming.unusable,
             depth=fill.depth,
             queue_bytes=fill.queue_bytes,

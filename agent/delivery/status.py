@@ -18,7 +18,8 @@ class DeliveryStatus:
     reconnects: int
     rival: str | None  # host of another agent that wants our id
     max_packet: int | None  # bytes that the broker takes; None: it sets no limit
-    left_out: Mapping[str, str]  # topics that are not published or not heard, and why
+    left_out: Mapping[str, str]  # topics that are not published or not heard, and why: the first few
+    left_out_count: int  # how many there are
     unusable: int  # messages that came in and could not be used
     depth: int
     queue_bytes: int
@@ -51,6 +52,7 @@ class DeliveryStatus:
                 "rival": self.rival,
                 "max_packet": self.max_packet,
                 "left_out": dict(self.left_out),
+                "left_out_count": self.left_out_count,
                 "unusable": self.unusable,
             },
         }

@@ -14,7 +14,7 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
 from agent.config.located import parse
 from agent.config.problems import ConfigProblems, Problem
-from agent.config.settings import AgentSettings, CameraSettings, Settings
+from agent.config.settings import AgentSettings, CameraSettings, HomeAssistantSettings, MqttSettings, Settings
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
@@ -338,3 +338,8 @@ def test_state_and_cache_are_where_the_setting_or_systemd_or_the_user_keeps_them
     assert cache_folder(AgentSettings(), systemd) == Path("/var/cache/a")
     assert state_folder(AgentSettings(), {}) == tmp_path / "home" / "gesture-agent"
     assert cache_folder(AgentSettings(), {}) == tmp_path / "home" / "gesture-agent"
+
+
+def test_a_slash_at_the_end_of_a_topic_is_left_out():
+    assert MqttSettings(base="house/gesture//").base == "house/gesture"
+    assert HomeAssistantSettings(prefix="homeassistant/").prefix == "homeassistant"

@@ -51,6 +51,10 @@ def test_agents_are_listed_by_id_with_their_cameras():
         ({"mqtt": {"rival": "pi-2"}}, 'its id is also wanted by the agent on host "pi-2"'),
         ({"ts": "2027-01-15T07:50:00.000Z"}, "silent for 10 min"),
         ({"recognition": {"state": "away", "reason": "gpu gone"}}, "recognises nothing: gpu gone"),
+        (
+            {"mqtt": {"left_out": {"a/bridge/info": "5000 bytes"}, "left_out_count": 3}},
+            "3 topics are left out: a/bridge/info: 5000 bytes",
+        ),
         ({"outbox": {"trouble": "disk is full"}}, "outbox: disk is full"),
         (
             {"rules": {"refused": "a.toml:3:1: bad"}},

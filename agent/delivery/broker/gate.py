@@ -16,6 +16,7 @@ from agent.delivery.message import Message
 
 TOPIC_BYTES = 65_535  # MQTT 5.0, 1.5.4: the length of a string has two bytes
 TOPIC_LEVELS = 200  # mosquitto takes a topic with more for malformed
+INCOMING_BYTES = 2_000_000  # of a packet; the largest that we need is our own discovery, some 0.1 MB
 PACKET_BYTES = 268_435_455  # MQTT 5.0, 1.5.5: the largest remaining length
 
 
@@ -78,6 +79,13 @@ def fits(message: Message, limits: Limits) -> bool:
     except PublishError:
         return False
     return True
+
+
+def our_limits() -> Properties:
+    """For CONNECT: no broker shall send us more than we can use."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = INCOMING_BYTES
+    return properties
 
 
 def topic_fault(topic: str) -> str | None:

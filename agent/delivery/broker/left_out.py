@@ -9,7 +9,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-SHOWN = 20  # topics in `bridge/health`
+SHOWN, SHOWN_CHARS = 5, 120  # topics in `bridge/health`, and letters of each reason: it has to fit as well
 REMEMBERED = 500  # topics
 REFUSED = 128  # reason codes from here on are failures (MQTT 5.0, 2.4)
 PATIENCE = 20  # looks at an answer whose question is not known yet: another thread is just sending it
@@ -28,11 +28,12 @@ class LeftOut:
     def reasons(self) -> dict[str, str]:
         """By topic; a snapshot of the first few."""
         with self._lock:
-            return dict(list(self._reasons.items())[:SHOWN])
+            first = list(self._reasons.items())[:SHOWN]
+        return {topic[:SHOWN_CHARS]: reason[:SHOWN_CHARS] for topic, reason in first}
 
     @property
     def count(self) -> int:
-        """Of topics."""
+        """How many topics there are."""
         return len(self._reasons)
 
     def note(self, topic: str, reason: str) -> None:

@@ -105,8 +105,13 @@ class Mqtt:
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Topics that are not published or not heard, and why."""
+        """Topics that are not published or not heard, and why: the first few."""
         return self._left_out.reasons
+
+    @property
+    def left_out_count(self) -> int:
+        """How many such topics there are."""
+        return self._left_out.count
 
     def start(self) -> None:
         """Returns at once; the connection comes up when it can."""

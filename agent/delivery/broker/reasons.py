@@ -87,5 +87,6 @@ def choked(reason: str, size: int, for_s: float) -> str:
     """It hung up while something large was on its way."""
     return (
         f"{reason} while a packet of {size} bytes was on its way; "
-        f"packets as large are left out for {for_s / 60:g} min; raise the broker's maximum packet size"
+        f"as large ones are left out now, and tried again at a reconnection after {for_s / 60:g} min; "
+        "raise the broker's maximum packet size"
     )

@@ -23,7 +23,6 @@ from typing import Any, TypeAlias
 import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -31,7 +30,7 @@ from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import Address, password
 from agent.delivery.broker.claim import ANSWER_S, Claim, Claims, Said, heard
-from agent.delivery.broker.gate import Limits, PublishError, admitted, topic_fault
+from agent.delivery.broker.gate import Limits, PublishError, admitted, our_limits, topic_fault
 from agent.delivery.broker.left_out import REFUSED, LeftOut
 from agent.delivery.broker.subscriptions import Subscriptions
 from agent.delivery.link import Ack, LinkEvent
@@ -43,7 +42,6 @@ CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first
 FAREWELL_S = 1.0
 CORRECT_S = 0.5  # between two corrections of a false "offline", however many somebody publishes
 REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
-INCOMING_BYTES = 2_000_000  # of a packet; the largest that we need is our own discovery, some 0.1 MB
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
 log = structlog.get_logger(__name__)
@@ -130,7 +128,7 @@ class Talk:
                 party.broker.port,
                 party.settings.keepalive,
                 clean_start=True if self.v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
-                properties=_our_limits() if self.v5 else None,
+                properties=our_limits() if self.v5 else None,
             )
         except CannotStart as exc:  # the password file went away while we ran
             raise BrokerLost(str(exc)) from exc
@@ -386,9 +384,3 @@ class Talk:
 
 def _nothing(*_: Any) -> None:
     """A callback that only has to exist."""
-
-
-def _our_limits() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.MaximumPacketSize = INCOMING_BYTES
-    return properties

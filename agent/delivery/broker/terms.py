@@ -18,7 +18,7 @@ UNANSWERED = 2  # CONNECTs in a row: this broker may not know MQTT 5, or under 3
 CHOKED = 2  # connections in a row that ended early while a large packet was on its way
 CHOKED_S = 10.0  # after it came up: a connection that lives longer did not end for its first packets
 LARGE = 1024  # bytes; every broker takes as much
-CEILING_S = 600.0  # so long larger packets are left out; then it is tried again
+CEILING_S = 600.0  # a connection that is lost later is followed by one that tries larger packets again
 
 
 class TermsLearned:
@@ -38,7 +38,7 @@ class TermsLearned:
     def up(self, talk: Talk) -> None:
         """That connection works; say what it lacks."""
         self.terms = replace(self.terms, window=talk.window)
-        self._unanswered_old = 0 if self.terms.retain else 1  # one failure less is asked for next time
+        self._unanswered_old = 0 if self.terms.retain else 1  # a single failure convinces us next time
         if not talk.limits.retain:
             log.warning("broker_keeps_nothing", broker=str(self._broker), means=reasons.NO_RETAIN)
         if talk.limits.qos == 0:
@@ -50,6 +50,8 @@ class TermsLearned:
         """Draw conclusions from how a connection ended; why it did, in words."""
         before, self.at_once = self.terms, False
         self._judge_version(talk)
+        if talk.alive and not (self.terms.retain and self.terms.will_qos):
+            self.terms = replace(self.terms, retain=True, will_qos=1)  # it may have been mended meanwhile
         if talk.refused == reasons.NO_RETAIN_CODE:
             self.terms = replace(self.terms, retain=False)
         elif talk.refused == reasons.NO_QOS_CODE:
