@@ -15,7 +15,6 @@ import socket
 import ssl
 import struct
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -29,9 +28,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import Address, password
-from agent.delivery.broker.claim import ANSWER_S, Claim, Claims, Said, heard
-from agent.delivery.broker.gate import Limits, PublishError, admitted, our_limits, topic_fault
-from agent.delivery.broker.left_out import REFUSED, LeftOut
+from agent.delivery.broker.claim import Claim, Claims
+from agent.delivery.broker.gate import Limits, PublishError, admitted, our_limits
+from agent.delivery.broker.introduction import Introduction
+from agent.delivery.broker.left_out import LeftOut
+from agent.delivery.broker.listening import Listening
 from agent.delivery.broker.subscriptions import Subscriptions
 from agent.delivery.link import Ack, LinkEvent
 from agent.delivery.message import Message
@@ -41,7 +42,6 @@ TICK_S = 0.25  # how long a request to close or to abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FAREWELL_S = 1.0
 CORRECT_S = 0.5  # between two corrections of a false "offline", however many somebody publishes
-REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
 log = structlog.get_logger(__name__)
@@ -95,22 +95,17 @@ class Talk:
         self.yielded: Claim | None = None  # to whom we left the id
         self.reason = ""
         self._party = party
-        self._said: deque[Said] = deque(maxlen=100)
-        self._asked_at: float | None = None
-        self._ask_came_back = False
-        self._somebody_online = False  # says the broker, before we said anything
-        self._repeat_at: float | None = None  # when to say again what a rival may have said over
         self._birth_mid: int | None = None
         self._birth_is_wrong = False
         self._corrected_at = 0.0
-        self._subscribed: set[str] = set()
-        self._asked_for: dict[int, str] = {}  # filter by mid, until the broker answers
-        self._denied: deque[tuple[str, str]] = deque(maxlen=1000)  # filter, why
         self._on_the_way: dict[int, int] = {}  # bytes by mid
         self._leaving = False
         self._gone = False  # our farewell is acknowledged
         self._patience_ends = 0.0
+        self._introduction = Introduction(party.claims)
         self._client = self._build()
+        self._listening = Listening(self._client, party.subscriptions, party.left_out)
+        self._client.on_subscribe = self._listening.answered
 
     @property
     def version(self) -> str:
@@ -141,13 +136,14 @@ class Talk:
         """Wait for news and deal with it; False when the connection has ended."""
         if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
             return False
-        self._settle_claims()
-        if self.yielded is not None:
+        self._introduction.settle(self.say)
+        if self._introduction.yielded is not None:
+            self._give_up_the_id(self._introduction.yielded)
             return False
         if self.connected and self._birth_mid is None and self._may_introduce():
             self._birth_mid = self.publish(self._party.birth)
         if self.alive:
-            self._bring_subscriptions_in_line()
+            self._listening.bring_in_line(self.limits)
         self._party.left_out.settle()
         if not self.alive and time.monotonic() > self._patience_ends:
             self.reason = f"{self._party.broker} accepts connections but does not answer"
@@ -188,33 +184,9 @@ class Talk:
         """Bytes of the largest packet that the broker has not acknowledged."""
         return max(list(self._on_the_way.values()), default=0)
 
-    def _subscribe(self, topic: str) -> None:
-        fault = topic_fault(topic)
-        if fault is None and not self.limits.wildcards and set(topic) & set("+#"):
-            fault = "the broker takes no wildcards in subscriptions"
-        if fault is not None:
-            self._party.left_out.note(topic, f"not subscribed: {fault}")
-            return
-        mid = self._client.subscribe(topic, qos=1)[1]
-        if mid is not None:
-            self._asked_for[mid] = topic
-        self._subscribed.add(topic)
-
-    def _bring_subscriptions_in_line(self) -> None:
-        more, less = self._party.subscriptions.changes(self._subscribed)
-        for topic in more:
-            self._subscribe(topic)
-        for topic in less:
-            self._client.unsubscribe(topic)
-            self._subscribed.discard(topic)
-            self._party.left_out.clear(topic)
-        while self._denied:
-            topic, reason = self._denied.popleft()
-            self._party.left_out.note(topic, f"not subscribed, the broker refused it: {reason}")
-
     def say_goodbye(self) -> None:
         """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""
-        self._leaving = True
+        self._leaving = self._introduction.leaving = True
         if self.alive:
             self._birth_mid = self.publish(self._party.will)
             ends = time.monotonic() + FAREWELL_S
@@ -256,7 +228,6 @@ class Talk:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
-        client.on_subscribe = self._on_subscribe
         will = party.will
         retain = will.retain and self.terms.retain
         client.will_set(will.topic, will.payload, min(will.qos, self.terms.will_qos), retain)
@@ -267,53 +238,21 @@ class Talk:
 
     def wants_repeat(self) -> bool:
         """True once after a rival has left: what it said under our id is to be said over."""
-        due = self._repeat_at is not None and time.monotonic() > self._repeat_at
-        if due:
-            self._repeat_at = None
-            self._birth_is_wrong = True
+        due = self._introduction.wants_repeat()
+        self._birth_is_wrong = self._birth_is_wrong or due
         return due
 
     def _may_introduce(self) -> bool:
         """Subscriptions first, so that an old will that arrives late is seen; then who else has our id."""
-        claims = self._party.claims
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
-            for topic in sorted(self._party.subscriptions.fixed):
-                self._subscribe(topic)
-            if claims:
-                self.say(claims.ask())
-        if claims is None or not claims.newcomer:
-            return True
-        nobody = self._ask_came_back and not self._somebody_online
-        return nobody or time.monotonic() > self._asked_at + ANSWER_S
+        if not self._introduction.begun:
+            self._listening.begin(self.limits)
+            self._introduction.begin(self.say)
+        return self._introduction.done
 
-    def _settle_claims(self) -> None:
-        claims = self._party.claims
-        while claims is not None and self._said and self.yielded is None:
-            said, mine = self._said.popleft(), claims.mine
-            theirs = said.claim
-            if theirs.instance == mine.instance:
-                self._ask_came_back = True
-            elif said.to is None:
-                keeps = mine.beats(theirs)
-                if claims.may_answer():
-                    self.say(claims.answer(theirs, keeps=keeps))
-                self._settled(theirs, keeps=keeps)
-            elif said.to == mine.instance:
-                self._settled(theirs, keeps=not said.keeps)
-
-    def _settled(self, theirs: Claim, *, keeps: bool) -> None:
-        """We keep the id: say over what the other may have said. Or we leave, and spare the will."""
-        claims = self._party.claims
-        if claims is None or self._leaving:
-            return
-        if keeps:
-            if claims.note(theirs):
-                log.warning("agent_id_contested", id=claims.agent, by_host=theirs.host, fix=reasons.OWN_ID)
-            self._repeat_at = time.monotonic() + REPEAT_S
-            return
-        self.yielded = theirs
-        self.reason = reasons.id_taken(claims.agent, theirs.host)
+    def _give_up_the_id(self, to: Claim) -> None:
+        """Leave, and spare the will."""
+        self.yielded = to
+        self.reason = reasons.id_taken(self._party.claims.agent if self._party.claims else "", to.host)
         self._client.disconnect()
         ends = time.monotonic() + FAREWELL_S
         while self._client.want_write() and time.monotonic() < ends:
@@ -355,13 +294,6 @@ class Talk:
         self.alive, self._alive_since = True, time.monotonic()
         self._gone = self._leaving
 
-    def _on_subscribe(
-        self, _client: Any, _user: Any, mid: int, codes: list[ReasonCode], _properties: Any
-    ) -> None:
-        topic = self._asked_for.pop(mid, None)
-        if topic is not None and codes and codes[0].value >= REFUSED:
-            self._denied.append((topic, str(codes[0])))
-
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
         try:
             topic = message.topic
@@ -369,15 +301,14 @@ class Talk:
             return  # no topic of ours, whatever the broker thinks
         claims = self._party.claims
         if claims is not None and topic == claims.topic:
-            if not message.retain and (said := heard(bytes(message.payload))) is not None:
-                self._said.append(said)
+            self._introduction.hear(bytes(message.payload), message.retain)
         elif topic == self._party.birth.topic:
             self._heard_of_ourselves(message)
         self._party.received(topic, bytes(message.payload), message.retain)
 
     def _heard_of_ourselves(self, message: paho.MQTTMessage) -> None:
         if message.payload == self._party.birth.payload and message.retain:
-            self._somebody_online = True
+            self._introduction.heard_online()
         elif message.payload == self._party.will.payload and not (message.retain or self._leaving):
             self._birth_is_wrong = True  # the will of our former self, fired at take-over
 
