@@ -6,6 +6,7 @@ further one: brokers answer a malformed or oversized packet by hanging up.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,13 @@ TOPIC_BYTES = 65_535  # MQTT 5.0, 1.5.4: the length of a string has two bytes
 TOPIC_LEVELS = 200  # mosquitto takes a topic with more for malformed
 INCOMING_BYTES = 2_000_000  # of a packet; the largest that we need is our own discovery, some 0.1 MB
 PACKET_BYTES = 268_435_455  # MQTT 5.0, 1.5.5: the largest remaining length
+
+
+_CONTROLS = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
+_NO_CHARACTERS = "\ufdd0-\ufdef" + "".join(
+    chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF)
+)
+_NO_TEXT = re.compile(f"[{re.escape(_CONTROLS)}\ud800-\udfff{_NO_CHARACTERS}]")
 
 
 class PublishError(ValueError):
@@ -107,12 +115,9 @@ def wildcard_fault(topic: str) -> str | None:
 
 def text_fault(text: str) -> str | None:
     """What keeps a text from being an MQTT string (MQTT 5.0, 1.5.4); None when it is one."""
-    for place, c in enumerate(text):
-        code = ord(c)
-        if code < 0x20 or 0x7F <= code <= 0x9F:
-            return f"holds a control character, U+{code:04X} at place {place + 1}"
-        if 0xD800 <= code <= 0xDFFF or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE:
-            return f"holds U+{code:04X} at place {place + 1}, which is no character"
+    if found := _NO_TEXT.search(text):
+        what = "a control character, " if found[0] in _CONTROLS else "what is no character, "
+        return f"holds {what}U+{ord(found[0]):04X} at place {found.start() + 1}"
     size = len(text.encode())
     return f"has {size} bytes, at most {TOPIC_BYTES} are allowed" if size > TOPIC_BYTES else None
 
