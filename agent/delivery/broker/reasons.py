@@ -15,7 +15,7 @@ NO_RETAIN = (
     "see them; allow retained messages on the broker (mosquitto: retain_available true)"
 )
 NO_QOS = "it takes QoS 0 only: what it was sent counts as delivered; allow QoS 1 (mosquitto: max_qos 1)"
-MAYBE_NO_RETAIN = "a broker that takes no retained messages does that too; the next try is without them"
+MAYBE_NO_RETAIN = "a broker that takes no retained messages does that too; it is tried without them as well"
 
 
 OWN_ID = "give each agent its own agent.id"
