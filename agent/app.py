@@ -17,6 +17,7 @@ from agent.config.mind import build_interpreter, not_gestures
 from agent.config.rule_source import RuleSource
 from agent.config.settings import Settings
 from agent.core.rules import Book, World
+from agent.core.rules.asked_values import AskedValues
 from agent.delivery.delivery import Delivery
 from agent.delivery.outbox.drain import OnPublished
 from agent.errors import NO_CAMERA, ConfigError
@@ -190,13 +191,13 @@ class Agent:
     def _use(self, book: Book) -> None:
         """Other rules ask for other topics, and are told of."""
         made_of = info(self.settings, self._perception, book, self._backend, self._backend_why)
-        self.delivery.follow(book.topics)
+        self.delivery.follow(book.topics, AskedValues(book).fault)
         self.delivery.info(made_of)
         self.delivery.describe(
             version=made_of["version"],
             cameras=made_of["cameras"],
             gestures=made_of["gestures"],
-            backend=made_of["backend"],
+            rules=made_of["rules"],
             wakes=book.wake is not None,
             page=None if self.settings.web.loopback else self.page.url or None,
         )

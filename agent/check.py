@@ -66,13 +66,13 @@ def check_backend(recognition: RecognitionSettings) -> Verdict:
         return Verdict("backend", backend, state, f"{tensorrt.why}; {tensorrt.todo}")
     if backend == "tensorrt":
         return Verdict("backend", backend, "ok", tensorrt.why)
+    remote = backend in REMOTE_BACKENDS
     try:
         version = try_onnxruntime()
     except ModelError as exc:
-        if backend in REMOTE_BACKENDS and recognition.triton.networks == "all":
-            return Verdict("backend", backend, "ok", why)
-        return Verdict("backend", backend, "fail", str(exc))
-    if backend in REMOTE_BACKENDS:
+        if not remote or recognition.triton.networks != "all":
+            return Verdict("backend", backend, "fail", str(exc))
+    if remote:
         return Verdict("backend", backend, "ok", why)
     if unused := unused_gpu(recognition.backend, {}):
         return Verdict("backend", backend, "warn", f"version {version}, networks run on the CPU; {unused}")

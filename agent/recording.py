@@ -35,6 +35,9 @@ class Nobody:
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
         """Dropped."""
 
+    def occupied(self, camera: str, occupied: bool | None) -> None:
+        """Dropped."""
+
     def enabled(self, on: bool) -> None:
         """Dropped."""
 

@@ -99,6 +99,7 @@ def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool
     """Empty its retained topics. Raises `CannotStart` when it is online, or unknown."""
     from agent.delivery.fleet.agents import Fleet
     from agent.delivery.fleet.reader import FleetReader
+    from agent.delivery.homeassistant.discovery import filters
 
     found, left = Fleet(mqtt.base), set[str]()
     prefix = settings.homeassistant.prefix
@@ -108,7 +109,7 @@ def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool
         if retained and payload:
             left.add(topic)
 
-    topics = (f"{mqtt.base}/{agent}/#", f"{prefix}/device/{agent}/config", f"{prefix}/+/{agent}/+/config")
+    topics = (f"{mqtt.base}/{agent}/#", *filters(prefix, agent))
     if set(agent) & set("#+/") or not agent:
         raise CannotStart(
             f'--forget "{agent}": expected the id of an agent, as `gesture-agent fleet` shows it'

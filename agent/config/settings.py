@@ -50,7 +50,7 @@ Duration = Annotated[
 
 ID_PATTERN = r"^[a-z0-9_-]{1,64}$"
 URL_PATTERN = r"^(embedded|mqtts?://[^/\s]+)$"
-BASE_PATTERN = r"^[^#+\s]+$"
+BASE_PATTERN = r"^[^#+\s\x00-\x1f\x7f-\x9f]*[^#+/\s\x00-\x1f\x7f-\x9f]/*$"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
 ORIGIN_PATTERN = r"^https?://[^/\s?#@]+$"
 SERVER_PATTERN = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
@@ -68,6 +68,9 @@ Address = Annotated[str, AfterValidator(checked_address)]
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A name that is safe inside an MQTT topic."""
+
+TopicStart = Annotated[str, Field(pattern=BASE_PATTERN), AfterValidator(lambda topic: topic.rstrip("/"))]
+"""First levels of a topic; a slash at the end is left out, the next level brings its own."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Raised = Annotated[float, Field(ge=-1, le=2)]  # 0: the hips, 1: the shoulders; no hand hangs as low as -1
@@ -260,7 +263,7 @@ class MqttSettings(Model):
     """Where events go."""
 
     url: Annotated[Address, Field(pattern=URL_PATTERN)] = "mqtt://localhost:1883"
-    base: Annotated[str, Field(pattern=BASE_PATTERN)] = "gesture"
+    base: TopicStart = "gesture"
     user: str | None = None
     password: Secret | None = None
     version: Literal["auto", "5", "3.1.1"] = "auto"
@@ -296,7 +299,7 @@ class HomeAssistantSettings(Model):
     """How Home Assistant gets to know this agent."""
 
     discovery: Literal["device", "component", "off"] = "device"
-    prefix: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "homeassistant"
+    prefix: TopicStart = "homeassistant"
     name: str | None = None  # of the device; None: the agent's id
     area: str | None = None
 

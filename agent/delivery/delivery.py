@@ -25,11 +25,12 @@ from agent.delivery.former import former_cameras
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant.entities import Described
 from agent.delivery.homeassistant.upkeep import HomeAssistant
-from agent.delivery.incoming import Incoming
+from agent.delivery.incoming import Fault, Incoming, usable
 from agent.delivery.message import JSON, Message, as_json, state
 from agent.delivery.outbox.drain import Drain, OnPublished
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.requests import Request
+from agent.delivery.rule_news import RuleNews
 from agent.delivery.status import DeliveryStatus
 from agent.supervision import Threads
 
@@ -68,6 +69,7 @@ class Delivery:
         self._clock = clock
         self._clocks = clocks or Clocks()
         self._news = GestureNews()
+        self._rule_news = RuleNews()
         self._deeds = Deeds(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
@@ -79,7 +81,7 @@ class Delivery:
             on_published=on_published,
             threads=threads,
         )
-        self._incoming = Incoming(self.topics, self.publish)
+        self._incoming = Incoming(self.topics, self._say)
         self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
         self._folder = folder
@@ -95,9 +97,9 @@ class Delivery:
             received=self._received,
             claims=self._claims,
             threads=threads,
+            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (it comes next)
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
-        self._asked: frozenset[str] = frozenset()
 
     # Life.
 
@@ -197,7 +199,9 @@ class Delivery:
         """Do what a rule wants; what is late is not done."""
         age_s = self._age_s(action.at)
         left_s = action.max_age_s - age_s
-        action = _stamped(action, rfc3339(self._clocks.wall_s() - age_s))
+        ts = rfc3339(self._clocks.wall_s() - age_s)
+        self._tell_rule(action, ts, left_s)
+        action = _stamped(action, ts)
         if action.kind in ("command", "key"):
             self._deeds.do(action, left_s)
             return
@@ -218,6 +222,15 @@ class Delivery:
             )
         )
 
+    def _tell_rule(self, action: Action, ts: str, left_s: float) -> None:
+        """For who watches: lost while the broker is away, where the action itself waits."""
+        if left_s > 0 and self._rule_news.worth_telling(action):
+            event_id = str(uuid.uuid4())
+            told = as_json(topics.rule_payload(action.rule, event_id=event_id, ts=ts))
+            self._mqtt.say(
+                Message(self.topics.rule_event, told, content_type=JSON, event_id=event_id, expiry_s=left_s)
+            )
+
     def _age_s(self, at: float) -> float:
         return max(0.0, self._clock() - at)
 
@@ -232,6 +245,11 @@ class Delivery:
         """Tell the wake state; `for_s` None: until further notice."""
         until = None if for_s is None else self._clocks.wall_s() + for_s
         self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)), first=True)
+
+    def occupied(self, camera: str, occupied: bool | None) -> None:
+        """Tell whether somebody is in view; None: nobody looks."""
+        payload = topics.occupancy_payload(occupied, self._clocks.wall_s())
+        self._mqtt.keep(state(self.topics.occupancy(camera), payload))
 
     def enabled(self, on: bool) -> None:
         """Tell whether the cameras are in use at all."""
@@ -262,25 +280,36 @@ class Delivery:
         version: str,
         cameras: Iterable[str],
         gestures: Iterable[str],
-        backend: str = "",
+        rules: Iterable[str] = (),
         page: str | None = None,
         wakes: bool = False,
     ) -> None:
         """Tell Home Assistant what there is, as `[homeassistant]` says; again when it changes."""
         home = self._home_settings
         about = Described(
-            self.topics, version, tuple(cameras), tuple(gestures), backend, home.name, home.area, page, wakes
+            self.topics,
+            version,
+            tuple(cameras),
+            tuple(gestures),
+            tuple(rules),
+            home.name,
+            home.area,
+            page,
+            wakes,
         )
         self._home.describe(about)
-        self._mqtt.follow(self._asked | self._home.topics())
+        self._mqtt.follow("home assistant", self._home.topics())
 
     # What others want.
 
-    def follow(self, asked: Iterable[str]) -> None:
-        """Keep an eye on these topics, so that rules can ask for their `values`."""
-        self._asked = frozenset(asked)
-        self._incoming.follow(self._asked)
-        self._mqtt.follow(self._asked | self._home.topics())
+    def follow(self, asked: Iterable[str], fault: Fault = usable) -> None:
+        """Keep an eye on these topics, so that rules can ask for their `values`.
+
+        `fault` says why a topic's payload cannot be used, empty where it can: told in the log.
+        """
+        topics = frozenset(asked)
+        self._incoming.follow(topics, fault)
+        self._mqtt.follow("rules", topics)
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -300,6 +329,9 @@ class Delivery:
         self._home.received(topic, payload, retained)
         self._incoming.received(topic, payload, retained)
 
+    def _say(self, message: Message) -> str | None:
+        return self._mqtt.say(message)
+
     # How it fares.
 
     @property
@@ -318,6 +350,10 @@ class Delivery:
             trouble=self._mqtt.trouble,
             reconnects=self._mqtt.reconnects,
             rival=rival.host if rival else None,
+            max_packet=self._mqtt.limits.packet_bytes,
+            left_out=self._mqtt.left_out,
+            left_out_count=self._mqtt.left_out_count,
+            unusable=self._incoming.unusable,
             depth=fill.depth,
             queue_bytes=fill.queue_bytes,
             oldest_s=fill.oldest_s,

@@ -2,63 +2,93 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
 
-import structlog
-
+from agent.core.pace import Pace
 from agent.delivery import requests
+from agent.delivery.complaints import Complaints
 from agent.delivery.message import Message
+from agent.delivery.request_queue import WAITING, RequestQueue, TooManyRequestsError
 from agent.delivery.requests import Request, RequestError
 from agent.delivery.topics import REQUESTS, Topics
 
-log = structlog.get_logger(__name__)
-
-WAITING = 32  # requests
 VALUE_BYTES = 4096  # a longer payload is no value that a rule could ask for
+REFUSALS, REFUSAL_EVERY_S = 50, 0.2  # answers to what is refused: at once, and seconds between two in a flood
+
+
+Fault: TypeAlias = Callable[[str, str], str]  # topic, payload
 
 
 class Answer(Protocol):
     """How a response gets out."""
 
-    def __call__(self, message: Message) -> object:
-        """Hand it to the connection."""
+    def __call__(self, message: Message) -> str | None:
+        """Hand it to the connection; why the broker would not take it, None when it would."""
+
+
+def usable(_topic: str, _payload: str) -> str:
+    """Every value is."""
+    return ""
 
 
 class Incoming:
     """`received` runs in the MQTT thread and only enqueues; the rest is called by the loop."""
 
-    def __init__(self, topics: Topics, answer: Answer) -> None:
+    def __init__(
+        self, topics: Topics, answer: Answer, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._topics = topics
         self._answer = answer
-        self._requests: queue.Queue[Request] = queue.Queue(WAITING)
+        self._clock = clock
+        self._requests = RequestQueue(clock)
+        self._refusals = Pace(REFUSALS, REFUSAL_EVERY_S)
+        self._complaints = Complaints(clock)
+        self._lock = threading.Lock()  # of the next three
         self._followed: frozenset[str] = frozenset()
-        self.values: Mapping[str, str] = {}  # by topic; replaced as a whole, never changed
+        self._fault: Fault = usable
+        self._values: Mapping[str, str] = {}  # by topic; replaced as a whole, never changed
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """Topics that are always listened to."""
         return (self._topics.enabled_set, self._topics.request("+"))
 
-    def follow(self, topics: Iterable[str]) -> None:
-        """Keep the last payload of these topics, and forget those of others."""
-        self._followed = frozenset(topics)
-        self.values = {topic: text for topic, text in self.values.items() if topic in self._followed}
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The last payload of every followed topic that has one; a snapshot."""
+        return self._values
+
+    @property
+    def unusable(self) -> int:
+        """How many messages came in that could not be used."""
+        return self._complaints.count
+
+    def follow(self, topics: Iterable[str], fault: Fault = usable) -> None:
+        """Keep the last payload of these topics, and forget those of others.
+
+        `fault` gives the reason why a topic's value cannot be used, empty where it can; called in the
+        MQTT thread.
+        """
+        with self._lock:
+            self._fault = fault
+            self._followed = frozenset(topics)
+            self._values = {topic: text for topic, text in self._values.items() if topic in self._followed}
 
     def next_request(self) -> Request | None:
-        """The oldest one that waits; None when there is none."""
-        try:
-            return self._requests.get_nowait()
-        except queue.Empty:
-            return None
+        """The next one that is due; None when there is none."""
+        return self._requests.take()
 
     def respond(self, request: Request, data: Mapping[str, Any] | None, error: str) -> None:
-        """Answer; lost when the broker is away, as the asker is too."""
-        if request.name in REQUESTS:
-            self._answer(
-                requests.response(self._topics, request.name, request.transaction, data=data, error=error)
-            )
+        """Answer all who asked; lost when the broker is away, as the asker is too."""
+        if request.name in REQUESTS or error:
+            for transaction in (request.transaction, *request.also):
+                answer = requests.response(self._topics, request.name, transaction, data=data, error=error)
+                if fault := self._answer(answer):
+                    short = f"the answer cannot be sent: {fault}"
+                    self._answer(requests.response(self._topics, request.name, transaction, error=short))
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
         """Sort a message into values, requests or the waste."""
@@ -70,28 +100,54 @@ class Incoming:
             self._request(topic.removeprefix(self._topics.request("")), topic, payload, retained)
 
     def _value(self, topic: str, payload: bytes) -> None:
-        values = dict(self.values)
-        values.pop(topic, None)
-        if 0 < len(payload) <= VALUE_BYTES:
-            values[topic] = payload.decode("utf-8", "replace")
-        self.values = values
+        fits = 0 < len(payload) <= VALUE_BYTES
+        text = payload.decode("utf-8", "replace") if fits else None
+        with self._lock:
+            if topic not in self._followed:
+                return
+            values = dict(self._values)
+            before = values.pop(topic, None)
+            if text is not None:
+                values[topic] = text
+            self._values = values
+        if text is None or text != before:
+            self._judge(topic, payload, text)
+
+    def _judge(self, topic: str, payload: bytes, text: str | None) -> None:
+        """Say what is wrong with a value, if anything is; an empty one only takes back the last."""
+        reason = ""
+        if len(payload) > VALUE_BYTES:
+            reason = f"{len(payload)} bytes, at most {VALUE_BYTES} are read; rules see no value"
+        elif text is not None and text.encode() != payload:
+            reason = "not UTF-8; rules see \ufffd where it is not"
+        elif text is not None:
+            reason = self._fault(topic, text)
+        if reason:
+            self._complaints.tell("value_unusable", topic, reason)
+        else:
+            self._complaints.settled(topic)
 
     def _request(self, name: str, topic: str, payload: bytes, retained: bool) -> None:
         if retained:
-            log.warning(
-                "request_ignored", topic=topic[:100], reason="retained: it would act at every restart"
-            )
+            if payload:
+                self._complaints.tell(
+                    "request_ignored",
+                    topic,
+                    "it is retained and would act at every restart; publish it without",
+                )
             return
         transaction: requests.Transaction = None
         try:
             wish = requests.enabled(payload) if name == requests.ENABLE else requests.request(name, payload)
             transaction = wish.transaction
-            self._requests.put_nowait(wish)
+            self._requests.put(wish)
         except RequestError as exc:
             self._refuse(Request(name, transaction=exc.transaction), topic, str(exc))
-        except queue.Full:
+        except TooManyRequestsError:
             self._refuse(Request(name, transaction=transaction), topic, f"{WAITING} requests wait already")
 
     def _refuse(self, request: Request, topic: str, reason: str) -> None:
-        log.warning("request_refused", topic=topic[:100], reason=reason)
-        self.respond(request, None, reason)
+        known = request.name in (*REQUESTS, requests.ENABLE)
+        self._complaints.tell("request_refused", topic if known else self._topics.request("?"), reason)
+        if known and self._refusals.take(self._clock()):
+            self.respond(request, None, reason)

@@ -20,11 +20,15 @@ Transaction: TypeAlias = "str | int | None"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wish from outside: one of `REQUESTS`, or `enabled` with `{"on": bool}`."""
+    """A wish from outside: one of `REQUESTS`, or `enabled` with `{"on": bool}`.
+
+    `also` holds the transactions of others who asked for the same and get the same answer.
+    """
 
     name: str
     data: Mapping[str, Any] = field(default_factory=dict)
     transaction: Transaction = None
+    also: tuple[Transaction, ...] = ()
 
 
 class RequestError(ValueError):
@@ -36,9 +40,9 @@ class RequestError(ValueError):
 
 
 def enabled(payload: bytes) -> Request:
-    """`ON` or `OFF`. Raises `RequestError`."""
+    """`ON` or `OFF`, in any case. Raises `RequestError`."""
     try:
-        return Request(ENABLE, {"on": {b"ON": True, b"OFF": False}[payload]})
+        return Request(ENABLE, {"on": {b"ON": True, b"OFF": False}[payload[:4].upper()]})
     except KeyError:
         raise RequestError(f"enabled/set takes ON or OFF, got {_shown(payload)}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,10 @@ class DeliveryStatus:
     trouble: str | None  # with the broker
     reconnects: int
     rival: str | None  # host of another agent that wants our id
+    max_packet: int | None  # bytes that the broker takes; None: it sets no limit
+    left_out: Mapping[str, str]  # topics that are not published or not heard, and why: the first few
+    left_out_count: int  # how many there are
+    unusable: int  # messages that came in and could not be used
     depth: int
     queue_bytes: int
     oldest_s: float
@@ -43,5 +48,13 @@ class DeliveryStatus:
                 "dead": self.dead,
                 "trouble": self.outbox_trouble,
             },
-            "mqtt": {"reconnects": self.reconnects, "version": self.mqtt_version, "rival": self.rival},
+            "mqtt": {
+                "reconnects": self.reconnects,
+                "version": self.mqtt_version,
+                "rival": self.rival,
+                "max_packet": self.max_packet,
+                "left_out": dict(self.left_out),
+                "left_out_count": self.left_out_count,
+                "unusable": self.unusable,
+            },
         }

@@ -1,7 +1,7 @@
 """Names of the topics and what stands in the payloads. Pure; the promise to everyone who subscribes.
 
-Base is `<base>/<agent id>/`. `event` and `action` are never retained: a retained one would fire
-again at every subscribe.
+Base is `<base>/<agent id>/`. `event` (of a camera and of the rules) and `action` are never retained: a
+retained one would fire again at every subscribe.
 """
 
 from __future__ import annotations
@@ -82,6 +82,15 @@ class Topics:
         """The gesture that is being made now, for dashboards."""
         return self._of(f"camera/{camera}/gesture")
 
+    @property
+    def rule_event(self) -> str:
+        """Which rule fired."""
+        return self._of("rule/event")
+
+    def occupancy(self, camera: str) -> str:
+        """Whether somebody is in view."""
+        return self._of(f"camera/{camera}/occupancy")
+
     def armed(self, camera: str) -> str:
         """The wake state."""
         return self._of(f"camera/{camera}/armed")
@@ -135,6 +144,16 @@ def gesture_payload(gesture: str | None, since_wall_s: float, last: str | None =
 def camera_state_payload(value: str, reason: str | None) -> dict[str, Any]:
     """`value` is online, offline or disabled; `reason` says why it is not online."""
     return {"state": value, "reason": reason}
+
+
+def rule_payload(rule: str, *, event_id: str, ts: str) -> dict[str, Any]:
+    """A rule fired; `ts` is the time of its gesture, RFC 3339."""
+    return {"event_type": rule, "event_id": event_id, "ts": ts}
+
+
+def occupancy_payload(occupied: bool | None, since_wall_s: float) -> dict[str, Any]:
+    """Whether somebody is in view, and since when it is so; null while the camera does not look."""
+    return {"occupied": occupied, "since": rfc3339(since_wall_s)}
 
 
 def armed_payload(armed: bool, until_wall_s: float | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import structlog
 
 from agent.config.settings import RestSettings
 from agent.core.interpreter import Interpreter, Understood
+from agent.core.occupancy import Occupancy
 from agent.core.rest import Rest
 from agent.core.rules import World
 from agent.core.rules.topics import shown_topic, topic_problem
@@ -66,12 +67,13 @@ class Loop:
         self._hooks, self._clock = hooks, clock
         self._cameras: dict[str, Camera] = {}
         self._rests: dict[str, Rest] = {}
+        self._occupancies: dict[str, Occupancy] = {}
         self._last_frame_at: dict[str, float] = {}
         self._states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
         self._waking = mind.rules.book.wake is not None
         self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
-        self._requests = Requests(out, self._fulfil)
+        self._requests = Requests(out, self._fulfil, clock)
         self._health = Health(clock)
         self._reloads = Reloads(hooks.load_book, hooks.rules_edited, clock)
         self._reload_wanted = False
@@ -152,6 +154,7 @@ class Loop:
             if sight.frame is not None:
                 self._hooks.looked(sight.frame, sight)
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
+            self._tell_occupied(sight.camera, sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
             self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
@@ -168,9 +171,19 @@ class Loop:
             self._recognition_changed(str(exc))
             for frame in frames:
                 self._eyes.forget(frame.camera)
+                self._nobody_looks(frame.camera)
             return []
         self._recognition_changed(None)
         return sights
+
+    def _tell_occupied(self, camera: str, at: float, present: bool) -> None:
+        changed = self._occupancies.setdefault(camera, Occupancy()).saw(at, present)
+        if changed is not None:
+            self._out.occupied(camera, changed)
+
+    def _nobody_looks(self, camera: str) -> None:
+        if self._occupancies.setdefault(camera, Occupancy()).lost():
+            self._out.occupied(camera, None)
 
     def _recognition_changed(self, reason: str | None) -> None:
         if self._health.recognition(reason):
@@ -207,13 +220,14 @@ class Loop:
                 self._take_in("silence", camera, now, world, self._mind.silence(camera, now, world))
 
     def _hear_cameras(self) -> None:
-        while not self._news.empty():
+        for _ in range(self._news.qsize()):  # what comes meanwhile is for the next turn
             state = self._news.get()
             self._states[state.camera] = state
             self._out.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)
                 self._eyes.forget(state.camera)
+                self._nobody_looks(state.camera)
                 self._last_frame_at.pop(state.camera, None)
             self._hooks.state_changed(self.summary())
 
@@ -256,7 +270,10 @@ class Loop:
     def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer | Future[Answer]:
         """Data and error of a response; of a reload when it is done."""
         if name == "enabled":
-            self.set_enabled(bool(data["on"]))
+            if bool(data["on"]) != self.enabled:
+                self.set_enabled(bool(data["on"]))
+            else:
+                self._out.enabled(self.enabled)
         elif name == "reload":
             return self._reloads.ask()
         elif name == "health":

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+from agent.core.pace import Pace
 from agent.loop.surroundings import Out
 
 MAX_WISHES = 32  # of other threads, waiting to be answered
+A_TURN = 8  # requests of the broker, and as many of other threads: recognition goes on between two turns
+SHARED = ("reload", "health")  # done once a turn for all who ask
+RELOADS, RELOAD_EVERY_S = 5, 1.0  # by other threads, at once, and seconds between two
 
 Answer: TypeAlias = tuple[dict[str, Any], str]
 """Data and error of a response; the error is empty where all went well."""
@@ -27,12 +31,19 @@ class _Wish:
 
 
 class Requests:
-    """Taken from everywhere, answered in the loop's thread."""
+    """Taken from everywhere, a few a turn, answered in the loop's thread."""
 
-    def __init__(self, out: Out, fulfil: Callable[[str, Mapping[str, Any]], Answer | Future[Answer]]) -> None:
+    def __init__(
+        self,
+        out: Out,
+        fulfil: Callable[[str, Mapping[str, Any]], Answer | Future[Answer]],
+        clock: Callable[[], float],
+    ) -> None:
         """`fulfil` is given the name and the data of a request; a future is answered when it is done."""
-        self._out, self._fulfil = out, fulfil
+        self._out, self._fulfil, self._clock = out, fulfil, clock
         self._wishes: queue.Queue[_Wish] = queue.Queue(MAX_WISHES)
+        self._held: list[_Wish] = []  # taken, and not due yet
+        self._reloads = Pace(RELOADS, RELOAD_EVERY_S)
 
     def ask(self, name: str, data: Mapping[str, Any]) -> Future[Answer]:
         """From any thread. Raises `queue.Full` when too many wait already."""
@@ -41,13 +52,31 @@ class Requests:
         return wish.answer
 
     def answer(self) -> None:
-        """All that wait now."""
-        while (request := self._out.next_request()) is not None:
-            _when_done(self._fulfil(request.name, request.data), partial(self._respond, request))
-        while not self._wishes.empty():
-            wish = self._wishes.get()
-            if wish.answer.set_running_or_notify_cancel():
-                _when_done(self._fulfil(wish.name, wish.data), wish.answer.set_result)
+        """A few of those that wait: a queue that is refilled all the time must not hold up the loop."""
+        done: dict[str, Answer | Future[Answer]] = {}
+        for _ in range(A_TURN):
+            request = self._out.next_request()
+            if request is None:
+                break
+            _when_done(self._do(request.name, request.data, done), partial(self._respond, request))
+        wishes, self._held = self._held, []
+        wishes += [self._wishes.get() for _ in range(min(A_TURN - len(wishes), self._wishes.qsize()))]
+        for wish in wishes:
+            if wish.name == "reload" and "reload" not in done and not self._reloads.take(self._clock()):
+                self._held.append(wish)
+            elif wish.answer.set_running_or_notify_cancel():
+                _when_done(self._do(wish.name, wish.data, done), wish.answer.set_result)
+
+    def _do(
+        self, name: str, data: Mapping[str, Any], done: dict[str, Answer | Future[Answer]]
+    ) -> Answer | Future[Answer]:
+        """`done` holds what was fulfilled in this turn and is good for all who ask for it."""
+        answer = done.get(name)
+        if answer is None:
+            answer = self._fulfil(name, data)
+            if name in SHARED:
+                done[name] = answer
+        return answer
 
     def _respond(self, request: Any, answer: Answer) -> None:
         self._out.respond(request, *answer)

@@ -51,6 +51,9 @@ class Out(Protocol):
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
         """Tell the wake state."""
 
+    def occupied(self, camera: str, occupied: bool | None) -> None:
+        """Tell whether somebody is in view; None: nobody looks."""
+
     def enabled(self, on: bool) -> None:
         """Tell whether cameras are in use."""
 

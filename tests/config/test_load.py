@@ -14,7 +14,7 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
 from agent.config.located import parse
 from agent.config.problems import ConfigProblems, Problem
-from agent.config.settings import AgentSettings, CameraSettings, Settings
+from agent.config.settings import AgentSettings, CameraSettings, HomeAssistantSettings, MqttSettings, Settings
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
@@ -94,6 +94,8 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
         ('[[camera]]\nsource = "csi:0"\n', "give each camera a table and a name: [camera.front]"),
         ('[mqtt]\nurl = "http://broker"\n', '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"'),
         ('[mqtt]\nbase = "a/#"\n', "part of a topic: no space, no + and no #"),
+        ('[mqtt]\nbase = "/"\n', "part of a topic"),
+        ('[mqtt]\nbase = "a\\u0001b"\n', "part of a topic"),
         ('[debounce]\nhold = "3 parsecs"\n', 'write a number and a unit, as in "300ms"'),
         ("[debounce]\nkeep = 0.9\n", r"keep (0.9) must not be above confidence (0.85)"),
         ("[debounce]\nkeep = 0.7\n", r"keep (0.7) must not be above the confidence of thumbs_up (0.65)"),
@@ -336,3 +338,8 @@ def test_state_and_cache_are_where_the_setting_or_systemd_or_the_user_keeps_them
     assert cache_folder(AgentSettings(), systemd) == Path("/var/cache/a")
     assert state_folder(AgentSettings(), {}) == tmp_path / "home" / "gesture-agent"
     assert cache_folder(AgentSettings(), {}) == tmp_path / "home" / "gesture-agent"
+
+
+def test_a_slash_at_the_end_of_a_topic_is_left_out():
+    assert MqttSettings(base="house/gesture//").base == "house/gesture"
+    assert HomeAssistantSettings(prefix="homeassistant/").prefix == "homeassistant"

@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from brokers import Mosquitto, Subscriber, free_port, until
 from happenings import ended, started
 
+from agent.config.settings import HomeAssistantSettings
 from agent.delivery.delivery import Delivery
 from agent.delivery.fleet.agents import AgentSeen, Fleet, span, when
 
@@ -50,6 +51,10 @@ def test_agents_are_listed_by_id_with_their_cameras():
         ({"mqtt": {"rival": "pi-2"}}, 'its id is also wanted by the agent on host "pi-2"'),
         ({"ts": "2027-01-15T07:50:00.000Z"}, "silent for 10 min"),
         ({"recognition": {"state": "away", "reason": "gpu gone"}}, "recognises nothing: gpu gone"),
+        (
+            {"mqtt": {"left_out": {"a/bridge/info": "5000 bytes"}, "left_out_count": 3}},
+            "3 topics are left out: a/bridge/info: 5000 bytes",
+        ),
         ({"outbox": {"trouble": "disk is full"}}, "outbox: disk is full"),
         (
             {"rules": {"refused": "a.toml:3:1: bad"}},
@@ -268,13 +273,19 @@ def test_watching_as_json_gives_a_document_a_change(watching, mosquitto: Mosquit
     assert json.loads(process.stdout.readline())["agents"][0]["last"]["gesture"] == "fist"
 
 
-def test_an_agent_that_is_gone_can_be_forgotten(command: Command, mosquitto: Mosquitto, deliver, listen):
-    gone = lives(deliver(mosquitto.url, agent_id="garage"))
+@pytest.mark.parametrize("form", ["device", "component"])
+def test_an_agent_that_is_gone_can_be_forgotten_with_all_that_home_assistant_was_told(
+    command: Command, mosquitto: Mosquitto, deliver, listen, form: Literal["device", "component"]
+):
+    gone = lives(
+        deliver(mosquitto.url, agent_id="garage", homeassistant=HomeAssistantSettings(discovery=form))
+    )
+    gone.describe(version="1", cameras=["front"], gestures=["stop"])
+    watcher: Subscriber = listen(mosquitto.port, "homeassistant/#")
+    until(lambda: watcher.on("/config"), "the description")
     code, _, err = command("--forget", "garage")
     assert (code, "is online; stop it first" in err) == (3, True)
     gone.close()
-    watcher: Subscriber = listen(mosquitto.port, "homeassistant/#")
-    watcher.publish("homeassistant/device/garage/config", "{}", retain=True)
     code, out, _ = command("--forget", "garage")
     assert code == 0
     assert "garage: " in out

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 from brokers import Mosquitto, until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.delivery.incoming import WAITING, Incoming
+from agent.delivery.complaints import BURST, EVERY_S
+from agent.delivery.incoming import REFUSAL_EVERY_S, REFUSALS, Incoming
+from agent.delivery.message import Message
+from agent.delivery.request_queue import PACES, WAITING
 from agent.delivery.requests import MAX_BYTES, Request, RequestError, enabled, request
 from agent.delivery.topics import REQUESTS, Topics
 
@@ -81,13 +87,117 @@ def test_bad_requests_are_answered_with_what_is_wrong(mosquitto: Mosquitto, deli
     assert delivery.next_request() is None
 
 
+TOPICS = Topics("gesture", "kitchen")
+
+
+def heard_by(answers: list[Message], clock: Callable[[], float] = lambda: 0.0) -> Incoming:
+    return Incoming(TOPICS, answers.append, clock=clock)  # type: ignore[arg-type]
+
+
+def test_requests_for_the_same_are_one_and_each_is_answered():
+    answers: list[Message] = []
+    incoming = heard_by(answers)
+    for n in range(3):
+        incoming.received(TOPICS.request("health"), b'{"transaction": %d}' % n, False)
+    (wish,) = iter(incoming.next_request, None)
+    assert wish == Request("health", {}, 0, also=(1, 2))
+    incoming.respond(wish, {"uptime_s": 3}, "")
+    told = [json.loads(a.payload) for a in answers]
+    assert [(t["transaction"], t["data"]) for t in told] == [(n, {"uptime_s": 3}) for n in range(3)]
+
+
 def test_a_flood_of_requests_is_cut_off_and_said():
-    answers: list[Any] = []
-    incoming = Incoming(Topics("gesture", "kitchen"), answers.append)
+    answers: list[Message] = []
+    incoming = heard_by(answers)
     for n in range(WAITING + 3):
-        incoming.received("gesture/kitchen/bridge/request/health", b'{"transaction": %d}' % n, False)
+        incoming.received(TOPICS.request("health"), b'{"transaction": %d}' % n, False)
     assert [json.loads(a.payload)["transaction"] for a in answers] == [WAITING, WAITING + 1, WAITING + 2]
-    assert incoming.next_request() == Request("health", {}, 0)
+    wish = incoming.next_request()
+    assert wish is not None
+    assert (wish.transaction, len(wish.also)) == (0, WAITING - 1)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_flood_reaches_the_loop_as_a_few_a_second_and_answers_are_as_few(name: str):
+    """Ten seconds at 280 a second, taken as fast as they come."""
+    answers: list[Message] = []
+    now = 0.0
+    incoming = heard_by(answers, lambda: now)
+    taken = 0
+    for n in range(2800):
+        now = n / 280
+        incoming.received(TOPICS.request(name), b'{"rule": "lamp"}', False)
+        taken += incoming.next_request() is not None
+    burst, every_s = PACES[name]
+    assert 0 < taken <= burst + 10 / every_s
+    assert len(answers) <= REFUSALS + 10 / REFUSAL_EVERY_S
+
+
+def test_a_flood_of_bad_requests_writes_a_few_lines():
+    now = 0.0
+    incoming = heard_by([], lambda: now)
+    with structlog.testing.capture_logs() as logs:
+        for n in range(2800):
+            now = n / 280
+            incoming.received(TOPICS.request(f"open_{n}"), b"", False)
+            incoming.received(TOPICS.enabled_set, b"maybe %d" % n, False)
+    assert 2 <= len(logs) <= BURST + 10 / EVERY_S
+    assert incoming.unusable == 5600
+
+
+def test_off_is_never_held_back_and_the_newest_position_of_the_switch_counts():
+    incoming = heard_by([])
+    for n in range(100):  # far more than come through in no time
+        incoming.received(TOPICS.enabled_set, b"ON" if n % 2 else b"OFF", False)
+        incoming.next_request()
+    incoming.received(TOPICS.enabled_set, b"ON", False)
+    assert incoming.next_request() is None
+    incoming.received(TOPICS.enabled_set, b"OFF", False)
+    assert incoming.next_request() == Request("enabled", {"on": False})
+
+
+def test_the_switch_takes_any_case_and_answers_what_it_cannot_take():
+    answers: list[Message] = []
+    incoming = heard_by(answers)
+    incoming.received(TOPICS.enabled_set, b"off", False)
+    assert incoming.next_request() == Request("enabled", {"on": False})
+    assert answers == []
+    incoming.received(TOPICS.enabled_set, b"aus", False)
+    (answer,) = answers
+    assert answer.topic == "gesture/kitchen/bridge/response/enabled"
+    assert json.loads(answer.payload)["error"] == 'enabled/set takes ON or OFF, got "aus"'
+
+
+def test_what_comes_on_a_followed_topic_and_cannot_be_used_is_told_once_and_again_when_it_changes():
+    incoming = heard_by([])
+    incoming.follow({"home/tv"}, lambda _topic, text: "" if text == "on" else f"got {text}")
+    with structlog.testing.capture_logs() as logs:
+        for payload in (b"x" * 5000, b"x" * 5000, b"\xff", b"on", b"off", b"off", b"on", b"off"):
+            incoming.received("home/tv", payload, False)
+    assert [line["reason"].split(",")[0].split(";")[0] for line in logs] == [
+        "5000 bytes", "not UTF-8", "got off", "got off",
+    ]  # fmt: skip
+    assert {line["event"] for line in logs} == {"value_unusable"}
+
+
+def test_values_and_what_is_followed_change_in_two_threads_and_none_is_lost():
+    incoming = heard_by([])
+    topics = [f"home/{n}" for n in range(50)]
+    incoming.follow(topics)
+    ended = threading.Event()
+
+    def reload() -> None:
+        while not ended.is_set():
+            incoming.follow(topics)
+
+    thread = threading.Thread(target=reload)
+    thread.start()
+    for n in range(200):
+        for topic in topics:
+            incoming.received(topic, b"%d" % n, False)
+    ended.set()
+    thread.join()
+    assert incoming.values == dict.fromkeys(topics, "199")
 
 
 def test_test_rule_names_its_rule():

@@ -29,11 +29,11 @@ MAKER = "gesture-agent"
 GESTURES = {"fist", "stop", "thumbs_up", "ok", "two", "peace"}
 SHOWN = GESTURES - {"two"}  # in the film; its two fingers were taught to mean peace
 
-EVENT = "event.kitchen_gestures_gesture_front"
-NOW = "sensor.kitchen_gestures_current_gesture_front"
+EVENT = "event.kitchen_gestures_gesture"
+NOW = "sensor.kitchen_gestures_current_gesture"
 SWITCH = "switch.kitchen_gestures_recognition"
-CAMERA = "binary_sensor.kitchen_gestures_camera_front"
-AWAKE = "binary_sensor.kitchen_gestures_awake_front"
+CAMERA = "binary_sensor.kitchen_gestures_camera"
+AWAKE = "binary_sensor.kitchen_gestures_awake"
 ENTITIES = {  # unique id -> entity id
     "gesture_kitchen.enabled": SWITCH,
     "gesture_kitchen.outbox": "sensor.kitchen_gestures_undelivered_events",
@@ -42,7 +42,10 @@ ENTITIES = {  # unique id -> entity id
     "gesture_kitchen.front.now": NOW,
     "gesture_kitchen.front.camera": CAMERA,
     "gesture_kitchen.front.armed": AWAKE,
-    "gesture_kitchen.front.fps": "sensor.kitchen_gestures_frame_rate_front",
+    "gesture_kitchen.front.fps": "sensor.kitchen_gestures_frame_rate",
+    "gesture_kitchen.front.occupancy": "binary_sensor.kitchen_gestures_person_in_view",
+    "gesture_kitchen.reload": "button.kitchen_gestures_reload_rules",
+    "gesture_kitchen.restart": "button.kitchen_gestures_restart",
 }
 ANSWER = {  # says that everything before has been dealt with
     "triggers": [{"trigger": "mqtt", "topic": "home/ping"}],

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.loop.requests import MAX_WISHES, Answer, Requests
+from agent.loop.requests import A_TURN, MAX_WISHES, RELOAD_EVERY_S, RELOADS, Answer, Requests
 from agent.recording import Nobody
 
 
@@ -45,7 +45,7 @@ def test_all_that_wait_are_answered_those_of_the_broker_first():
         return {}, "no" if name == "b" else ""
 
     broker = Broker(Asked("a", {}), Asked("b", {}))
-    requests = Requests(broker, fulfil)
+    requests = Requests(broker, fulfil, lambda: 0.0)
     wish = requests.ask("c", {})
     requests.answer()
     assert done == ["a", "b", "c"]
@@ -55,7 +55,7 @@ def test_all_that_wait_are_answered_those_of_the_broker_first():
 
 def test_a_wish_that_was_taken_back_is_not_fulfilled():
     done: list[str] = []
-    requests = Requests(Broker(), lambda name, _data: (done.append(name), ({}, ""))[1])
+    requests = Requests(Broker(), lambda name, _data: (done.append(name), ({}, ""))[1], lambda: 0.0)
     requests.ask("late", {}).cancel()
     kept = requests.ask("kept", {"on": True})
     requests.answer()
@@ -63,8 +63,47 @@ def test_a_wish_that_was_taken_back_is_not_fulfilled():
     assert kept.done()
 
 
+class Endless(Nobody):
+    """A broker whose queue is full again as soon as one is taken from it."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    def next_request(self) -> Any:
+        return Asked("reload", {})
+
+    def respond(self, *_: object, **__: object) -> None:
+        self.answers += 1
+
+
+def test_a_queue_that_is_refilled_as_fast_as_it_is_emptied_does_not_hold_up_the_loop():
+    broker, done = Endless(), []
+    requests = Requests(broker, lambda name, _data: (done.append(name), ({}, ""))[1], lambda: 0.0)
+    requests.answer()
+    assert done == ["reload"]
+    assert broker.answers == A_TURN
+
+
+def test_reloads_that_are_asked_for_together_are_one_and_those_that_follow_wait_their_turn():
+    done: list[str] = []
+    now = 0.0
+    requests = Requests(Broker(), lambda name, _data: (done.append(name), ({}, ""))[1], lambda: now)
+    together = [requests.ask("reload", {}) for _ in range(3)]
+    requests.answer()
+    assert (len(done), all(wish.done() for wish in together)) == (1, True)
+    for _ in range(RELOADS + 3):
+        last = requests.ask("reload", {})
+        requests.answer()
+    assert len(done) == RELOADS
+    assert not last.done()
+    assert requests.ask("health", {}).cancel()
+    now = RELOAD_EVERY_S
+    requests.answer()
+    assert (len(done), last.done()) == (RELOADS + 1, True)
+
+
 def test_who_asks_for_too_much_at_once_is_told():
-    requests = Requests(Broker(), echo)
+    requests = Requests(Broker(), echo, lambda: 0.0)
     for number in range(MAX_WISHES):
         requests.ask("health", {"n": number})
     with pytest.raises(queue.Full):

@@ -19,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.numbers import read_float, read_json
+from agent.core.pace import Pace
 from agent.delivery.message import JSON, Message, as_json
 
 ANSWER_S = 1.5  # a living agent answers within milliseconds; then a retained "online" is a ghost's
 EQUAL_S = 1.0  # two that came within this time came together: the lower instance keeps the id
 RETRY_S = 30.0  # between two questions of one that stands aside whether the id is free by now
+ANSWERS, ANSWER_EVERY_S = 20, 0.1  # to questions: at once, and seconds between two in a flood
+NEWS, NEWS_EVERY_S = 3, 10.0  # of rivals that are told: at once, and seconds between two in a flood
 RIVAL_S = 120.0  # who has not asked for so long has found its own id, or is off
 MAX_BYTES, MAX_HELD_S = 1000, 1e9
 _MACHINE = (Path("/etc/machine-id"), Path("/proc/sys/kernel/hostname"))
@@ -101,6 +104,7 @@ class Claims:
         self._instance, self._host = uuid.uuid4().hex[:12], socket.gethostname()
         self._held_since: float | None = None
         self._rival: Rival | None = None
+        self._answers, self._news = Pace(ANSWERS, ANSWER_EVERY_S), Pace(NEWS, NEWS_EVERY_S)
 
     @property
     def mine(self) -> Claim:
@@ -132,9 +136,14 @@ class Claims:
         """Somebody else wants it; True when this is news."""
         before = self.rival
         self._rival = Rival(claim.host, claim.instance, self._clock())
-        if news := before is None or before.instance != claim.instance:
+        news = (before is None or before.instance != claim.instance) and self._news.take(self._clock())
+        if news:
             self._contested()
         return news
+
+    def may_answer(self) -> bool:
+        """False while somebody floods us with questions."""
+        return self._answers.take(self._clock())
 
     def ask(self) -> Message:
         """Asks who is there."""

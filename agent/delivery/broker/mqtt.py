@@ -15,7 +15,11 @@ from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import address, password, tls_context
 from agent.delivery.broker.claim import Claims
-from agent.delivery.broker.talk import WINDOW, Party, Received, Talk
+from agent.delivery.broker.gate import Limits, PublishError
+from agent.delivery.broker.left_out import LeftOut
+from agent.delivery.broker.subscriptions import Subscriptions
+from agent.delivery.broker.talk import Party, Received, Talk
+from agent.delivery.broker.terms import TermsLearned
 from agent.delivery.link import Down, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.errors import BrokerLost
@@ -29,7 +33,6 @@ STABLE_S = 10.0  # a connection that lives longer is a good one
 PATIENCE_S = 90.0  # for one connect: a resolver that takes its time, TCP, TLS
 RIVAL = 3  # short-lived connections in a row that smell of another client with our id
 RIVAL_RETRY_S = 5.0  # two agents with one id push each other out; not too fast
-UNANSWERED = 2  # CONNECTs of MQTT 5 in a row that smell of a broker that does not know it
 
 
 class Mqtt:
@@ -47,11 +50,17 @@ class Mqtt:
         received: Received,
         claims: Claims | None = None,
         threads: Threads | None = None,
+        met: Callable[[Limits], None] = lambda _limits: None,
     ) -> None:
-        """Raises `CannotStart` for what a person must mend: URL, certificates, password file."""
+        """`met` hears what the broker takes before any state is published to it.
+
+        Raises `CannotStart` for what a person must mend: URL, certificates, password file.
+        """
         broker = address(settings.url)
         tls = tls_context(settings.tls) if broker.tls else None
         password(settings)
+        self._subscriptions = Subscriptions((*subscriptions, *([claims.topic] if claims else [])))
+        self._left_out = LeftOut()
         self._party = Party(
             settings,
             broker,
@@ -59,27 +68,25 @@ class Mqtt:
             client_id,
             birth,
             will,
-            tuple(subscriptions),
+            self._subscriptions,
             report,
             received,
             self._first_states,
             claims,
+            self._left_out,
         )
+        self._met = met
         self._client_id = client_id
         self._states: dict[str, Message] = {}
         self._first: set[str] = set()  # topics of states that are told before we say online
         self._told_first: dict[str, Message] = {}  # on the present connection
         self._states_lock = threading.Lock()
-        self._followed: frozenset[str] = frozenset()
-        self._v5 = settings.version != "3.1.1"
-        self._version_settled = settings.version != "auto"
+        self._learned = TermsLearned(broker, settings.version)
         self._talk: Talk | None = None  # the one that is alive
         self._generation = 0
-        self._window = WINDOW
         self._abort = (0, "")  # generation of the connection to cut, and why
         self._was_up = False
         self._thrown_out = 0
-        self._unanswered = 0
         self._closing = threading.Event()
         self._thread = (threads or Threads()).thread("mqtt", self._run)
         self.reconnects = 0
@@ -94,7 +101,23 @@ class Mqtt:
     def version(self) -> str:
         """The MQTT version spoken or tried last."""
         talk = self._talk
-        return talk.version if talk is not None else ("5" if self._v5 else "3.1.1")
+        return talk.version if talk is not None else ("5" if self._learned.terms.v5 else "3.1.1")
+
+    @property
+    def limits(self) -> Limits:
+        """What the present broker takes; no limits while there is none."""
+        talk = self._talk
+        return talk.limits if talk is not None else Limits()
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Topics that are not published or not heard, and why: the first few."""
+        return self._left_out.reasons
+
+    @property
+    def left_out_count(self) -> int:
+        """How many such topics there are."""
+        return self._left_out.count
 
     def start(self) -> None:
         """Returns at once; the connection comes up when it can."""
@@ -116,7 +139,7 @@ class Mqtt:
     def publish(self, message: Message, generation: int | None = None) -> int | None:
         """Hand over a message; its mid, or None when that connection (None: any) is not up.
 
-        Raises `ValueError` when the topic cannot be published to.
+        Raises `PublishError` (a `ValueError`) for what this broker would not take.
         """
         talk = self._talk
         if talk is None or (generation is not None and talk.generation != generation):
@@ -129,15 +152,17 @@ class Mqtt:
         if talk is not None and talk.generation == generation:
             talk.probe()
 
-    def follow(self, topics: Iterable[str]) -> None:
-        """Subscribe to these besides the fixed ones, now and at every reconnection; drop former ones."""
-        before, self._followed = self._followed, frozenset(topics)
+    def say(self, message: Message) -> str | None:
+        """Hand over a message that nobody waits for, if there is a connection.
+
+        What the broker would not take is noted for health, and the reason returned.
+        """
         talk = self._talk
-        if talk is not None:
-            for topic in before - self._followed:
-                talk.unsubscribe(topic)
-            for topic in self._followed - before:
-                talk.subscribe(topic)
+        return talk.say(message) if talk is not None else None
+
+    def follow(self, owner: str, topics: Iterable[str]) -> None:
+        """Subscribe to these for that owner, in place of its former ones, now and at every reconnection."""
+        self._subscriptions.want(owner, topics)
 
     def keep(self, message: Message, *, first: bool = False) -> None:
         """Publish a state now if the broker is there, and again whenever it comes back.
@@ -149,19 +174,20 @@ class Mqtt:
                 self._first.add(message.topic)
             self._states[message.topic] = message
             if self._talk is not None:
-                self._talk.publish(message)
+                self._talk.say(message)
 
     def forget(self, topic: str) -> None:
         """Do not publish that state again; what the broker retains stays there."""
         with self._states_lock:
             self._states.pop(topic, None)
+        self._left_out.clear(topic)
 
     def repeat_states(self) -> None:
         """Publish all states again, for a subscriber that has just been born."""
         with self._states_lock:
             if self._talk is not None:
                 for message in self._states.values():
-                    self._talk.publish(message)
+                    self._talk.say(message)
 
     def _first_states(self) -> list[Message]:
         """In the MQTT thread, when a connection is about to say online."""
@@ -176,7 +202,7 @@ class Mqtt:
         while not self._closing.is_set():
             began = time.monotonic()
             self._generation += 1
-            talk = Talk(self._party, self._generation, v5=self._v5, window=self._window)
+            talk = Talk(self._party, self._generation, self._learned.terms)
             reason = self._converse(talk, lost_at)
             if self._closing.is_set():
                 return
@@ -187,7 +213,8 @@ class Mqtt:
             if talk.alive:
                 said, lost_at, retry_s = "", time.monotonic(), FIRST_RETRY_S
                 reason = self._suspect_a_rival(talk, lost_at - began)
-            if self._falls_back(talk):
+            reason = self._learned.ended(talk, reason)
+            if self._learned.at_once:
                 continue
             if reason != said:
                 log.warning("broker_lost", reason=reason, broker=str(self._party.broker))
@@ -209,6 +236,8 @@ class Mqtt:
                     self.repeat_states()
         except BrokerLost as exc:
             talk.reason = str(exc)
+        except PublishError as exc:
+            talk.reason = f"{self._party.broker} would not even take our greeting: {exc}"
         except Exception as exc:  # what a broker sends must not end this thread
             log.exception("mqtt_failed")
             talk.reason = f"{type(exc).__name__}: {exc}"
@@ -249,15 +278,15 @@ class Mqtt:
             self._party.claims.took()
         self.reconnects += self._was_up
         self._was_up = True
-        self._window = talk.window
-        for topic in self._followed:
-            talk.subscribe(topic)
+        self._learned.up(talk)
+        self._left_out.connected_anew()
+        self._met(talk.limits)
         with self._states_lock:
             self._talk = talk
             for topic, message in self._states.items():
                 if self._told_first.get(topic) is not message:
-                    talk.publish(message)
-        self._party.report(Up(talk.generation, talk.window, talk.max_packet))
+                    talk.say(message)
+        self._party.report(Up(talk.generation, talk.window, talk.limits.packet_bytes))
         facts = {"broker": str(self._party.broker), "mqtt": talk.version}
         if lost_at is None:
             log.info("broker_connected", **facts)
@@ -271,25 +300,10 @@ class Mqtt:
         if talk.alive:
             self._party.report(Down(talk.generation, talk.reason))
 
-    def _falls_back(self, talk: Talk) -> bool:
-        """MQTT 5 until it is refused; left unanswered twice, 3.1.1 is tried at once, and 5 next time.
-
-        Some brokers that only know 3.1.1 say so, others hang up or fall silent, which a network that
-        is just breaking does as well.
-        """
-        if self._version_settled:
-            return False
-        refused = talk.v5 and talk.refused == reasons.UNSUPPORTED_VERSION
-        unanswered = talk.v5 and talk.greeted and not talk.connected and talk.refused is None
-        self._version_settled = refused or (talk.v5 and talk.alive)
-        self._unanswered = self._unanswered + 1 if unanswered else 0
-        falls_back = refused or self._unanswered >= UNANSWERED
-        self._v5 = not falls_back
-        return falls_back
-
     def _suspect_a_rival(self, talk: Talk, lived_s: float) -> str:
         """Somebody has our very client id: under another one both can be there, and settle who stays."""
-        self._thrown_out = self._thrown_out + 1 if talk.hung_up_on and lived_s < STABLE_S else 0
+        short = talk.hung_up_on and lived_s < STABLE_S and not self._learned.suspects_size(talk)
+        self._thrown_out = self._thrown_out + 1 if short else 0
         if talk.refused == reasons.TAKEN_OVER or self._thrown_out >= RIVAL:
             aside = f"{self._client_id}-{uuid.uuid4().hex[:6]}"
             self._party = replace(self._party, client_id=aside)

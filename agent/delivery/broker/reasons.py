@@ -8,6 +8,14 @@ import ssl
 from agent.delivery.broker.address import Address
 
 UNSUPPORTED_VERSION, BAD_LOGIN, TAKEN_OVER = 132, (134, 135), 142  # MQTT 5.0, 2.4
+TOO_LARGE_CODE, NO_RETAIN_CODE, NO_QOS_CODE = 149, 154, 155
+
+NO_RETAIN = (
+    "it takes no retained messages: states are told when they change, and who subscribes later does not "
+    "see them; allow retained messages on the broker (mosquitto: retain_available true)"
+)
+NO_QOS = "it takes QoS 0 only: what it was sent counts as delivered; allow QoS 1 (mosquitto: max_qos 1)"
+MAYBE_NO_RETAIN = "a broker that takes no retained messages does that too; it is tried without them as well"
 
 
 OWN_ID = "give each agent its own agent.id"
@@ -72,4 +80,13 @@ def thrown_out(reason: str, times: int, client_id: str) -> str:
     return (
         f'{reason}, {times} times in a row; does another client use the id "{client_id}"? '
         "give each agent its own agent.id"
+    )
+
+
+def choked(reason: str, size: int, for_s: float) -> str:
+    """It hung up while something large was on its way."""
+    return (
+        f"{reason} while a packet of {size} bytes was on its way; "
+        f"as large ones are left out now, and tried again at a reconnection after {for_s / 60:g} min; "
+        "raise the broker's maximum packet size"
     )

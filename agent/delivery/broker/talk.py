@@ -15,22 +15,25 @@ import socket
 import ssl
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import Address, password
-from agent.delivery.broker.claim import ANSWER_S, Claim, Claims, Said, heard
+from agent.delivery.broker.claim import Claim, Claims
+from agent.delivery.broker.gate import Limits, PublishError, admitted, our_limits
+from agent.delivery.broker.introduction import Introduction
+from agent.delivery.broker.left_out import LeftOut
+from agent.delivery.broker.listening import Listening
+from agent.delivery.broker.subscriptions import Subscriptions
 from agent.delivery.link import Ack, Alive, LinkEvent
 from agent.delivery.message import Message
 from agent.errors import BrokerLost, CannotStart
@@ -38,7 +41,7 @@ from agent.errors import BrokerLost, CannotStart
 TICK_S = 0.25  # how long a request to close or to abort may wait
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FAREWELL_S = 1.0
-REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
+CORRECT_S = 0.5  # between two corrections of a false "offline", however many somebody publishes
 PROBE = "/probe"  # below our birth topic; nobody publishes or subscribes there
 WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
 
@@ -57,40 +60,54 @@ class Party:
     client_id: str
     birth: Message
     will: Message
-    subscriptions: tuple[str, ...]
+    subscriptions: Subscriptions
     report: Callable[[LinkEvent], None]
     received: Received
     before_birth: Callable[[], Iterable[Message]] = tuple  # what has to be true when we say online
     claims: Claims | None = None  # None: a client that is no agent, whose id nobody else can want
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to talk: what former connections have taught."""
+
+    v5: bool = True
+    window: int = WINDOW
+    retain: bool = True  # whether the broker keeps messages
+    will_qos: int = 1
+    packet_bytes: int | None = None  # larger packets cost former connections
 
 
 class Talk:
     """Made, connected, stepped until it ends, thrown away. `reason` then says why it ended."""
 
-    def __init__(self, party: Party, generation: int, *, v5: bool, window: int) -> None:
+    def __init__(self, party: Party, generation: int, terms: Terms) -> None:
         self.generation = generation
-        self.v5 = v5
-        self.window = window
-        self.max_packet: int | None = None
+        self.terms = terms
+        self.v5 = terms.v5
+        self.window = terms.window
+        self.limits = Limits().lowered(terms.packet_bytes, retain=terms.retain)
         self.greeted = False  # CONNECT is on its way
         self.connected = False  # CONNACK said yes
         self.alive = False  # and birth is acknowledged
+        self._alive_since = 0.0
         self.refused: int | None = None  # reason code
         self.hung_up_on = False  # the other side closed and gave no reason
         self.yielded: Claim | None = None  # to whom we left the id
         self.reason = ""
         self._party = party
-        self._said: deque[Said] = deque(maxlen=100)
-        self._asked_at: float | None = None
-        self._ask_came_back = False
-        self._somebody_online = False  # says the broker, before we said anything
-        self._repeat_at: float | None = None  # when to say again what a rival may have said over
         self._birth_mid: int | None = None
         self._birth_is_wrong = False
+        self._corrected_at = 0.0
+        self._on_the_way: dict[int, int] = {}  # bytes by mid
         self._leaving = False
         self._gone = False  # our farewell is acknowledged
         self._patience_ends = 0.0
+        self._introduction = Introduction(party.claims)
         self._client = self._build()
+        self._listening = Listening(self._client, party.subscriptions, party.left_out)
+        self._client.on_subscribe = self._listening.answered
 
     @property
     def version(self) -> str:
@@ -108,6 +125,7 @@ class Talk:
                 party.broker.port,
                 party.settings.keepalive,
                 clean_start=True if self.v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                properties=our_limits() if self.v5 else None,
             )
         except CannotStart as exc:  # the password file went away while we ran
             raise BrokerLost(str(exc)) from exc
@@ -120,27 +138,35 @@ class Talk:
         """Wait for news and deal with it; False when the connection has ended."""
         if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
             return False
-        self._settle_claims()
-        if self.yielded is not None:
+        self._introduction.settle(self.say)
+        if self._introduction.yielded is not None:
+            self._give_up_the_id(self._introduction.yielded)
             return False
         if self.connected and self._birth_mid is None and self._may_introduce():
             for message in self._party.before_birth():
-                self.publish(message)
+                self.say(message)
             self._birth_mid = self.publish(self._party.birth)
+        if self.alive:
+            self._listening.bring_in_line(self.limits)
+        self._party.left_out.settle()
         if not self.alive and time.monotonic() > self._patience_ends:
             self.reason = f"{self._party.broker} accepts connections but does not answer"
             return False
-        if self._birth_is_wrong and self.alive:
+        if self._birth_is_wrong and self.alive and time.monotonic() > self._corrected_at + CORRECT_S:
             self._birth_is_wrong = False
+            self._corrected_at = time.monotonic()
             self.publish(self._party.birth)
         return True
 
     def publish(self, message: Message) -> int:
-        """From any thread; the mid. Raises `ValueError` for a topic that cannot be published to."""
-        properties = _properties(message) if self.v5 else None
-        return self._client.publish(
+        """From any thread; the mid. Raises `PublishError` for what this broker would not take."""
+        message, properties, size = admitted(message, self.limits, v5=self.v5)
+        mid = self._client.publish(
             message.topic, message.payload, message.qos, message.retain, properties=properties
         ).mid
+        if message.qos:
+            self._on_the_way[mid] = size
+        return mid
 
     def probe(self) -> None:
         """From any thread: a question that changes nothing and that every broker answers.
@@ -149,17 +175,29 @@ class Talk:
         """
         self._client.unsubscribe(self._party.birth.topic + PROBE)
 
-    def subscribe(self, topic: str) -> None:
-        """From any thread."""
-        self._client.subscribe(topic, qos=1)
+    def say(self, message: Message) -> str | None:
+        """The same for what nobody waits for; why the broker would not take it is noted and returned."""
+        try:
+            mid = self.publish(message)
+        except PublishError as exc:
+            self._party.left_out.note(message.topic, str(exc))
+            return str(exc)
+        self._party.left_out.sent(mid, message.topic, min(message.qos, self.limits.qos))
+        return None
 
-    def unsubscribe(self, topic: str) -> None:
-        """From any thread."""
-        self._client.unsubscribe(topic)
+    @property
+    def lived_s(self) -> float:
+        """Seconds since it came up; 0 before."""
+        return time.monotonic() - self._alive_since if self.alive else 0.0
+
+    @property
+    def largest_on_the_way(self) -> int:
+        """Bytes of the largest packet that the broker has not acknowledged."""
+        return max(list(self._on_the_way.values()), default=0)
 
     def say_goodbye(self) -> None:
         """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""
-        self._leaving = True
+        self._leaving = self._introduction.leaving = True
         if self.alive:
             self._birth_mid = self.publish(self._party.will)
             ends = time.monotonic() + FAREWELL_S
@@ -178,7 +216,7 @@ class Talk:
             )
         client = self._client
         client.on_connect = client.on_disconnect = None  # the ring of references that would
-        client.on_publish = client.on_message = None  # keep its sockets open
+        client.on_publish = client.on_message = client.on_subscribe = None  # keep its sockets open
         client.on_unsubscribe = None
         sock = client.socket()
         if isinstance(sock, socket.socket):  # TLS too; paho's type allows for its websocket
@@ -203,7 +241,9 @@ class Talk:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_unsubscribe = self._on_unsubscribe
-        client.will_set(party.will.topic, party.will.payload, party.will.qos, party.will.retain)
+        will = party.will
+        retain = will.retain and self.terms.retain
+        client.will_set(will.topic, will.payload, min(will.qos, self.terms.will_qos), retain)
         if party.tls is not None:
             client.tls_set_context(party.tls)
             client.tls_insecure_set(not party.settings.tls.verify)
@@ -211,52 +251,21 @@ class Talk:
 
     def wants_repeat(self) -> bool:
         """True once after a rival has left: what it said under our id is to be said over."""
-        due = self._repeat_at is not None and time.monotonic() > self._repeat_at
-        if due:
-            self._repeat_at = None
-            self._birth_is_wrong = True
+        due = self._introduction.wants_repeat()
+        self._birth_is_wrong = self._birth_is_wrong or due
         return due
 
     def _may_introduce(self) -> bool:
         """Subscriptions first, so that an old will that arrives late is seen; then who else has our id."""
-        claims = self._party.claims
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
-            for topic in (*self._party.subscriptions, *([claims.topic] if claims else [])):
-                self.subscribe(topic)
-            if claims:
-                self.publish(claims.ask())
-        if claims is None or not claims.newcomer:
-            return True
-        nobody = self._ask_came_back and not self._somebody_online
-        return nobody or time.monotonic() > self._asked_at + ANSWER_S
+        if not self._introduction.begun:
+            self._listening.begin(self.limits)
+            self._introduction.begin(self.say)
+        return self._introduction.done
 
-    def _settle_claims(self) -> None:
-        claims = self._party.claims
-        while claims is not None and self._said and self.yielded is None:
-            said, mine = self._said.popleft(), claims.mine
-            theirs = said.claim
-            if theirs.instance == mine.instance:
-                self._ask_came_back = True
-            elif said.to is None:
-                keeps = mine.beats(theirs)
-                self.publish(claims.answer(theirs, keeps=keeps))
-                self._settled(theirs, keeps=keeps)
-            elif said.to == mine.instance:
-                self._settled(theirs, keeps=not said.keeps)
-
-    def _settled(self, theirs: Claim, *, keeps: bool) -> None:
-        """We keep the id: say over what the other may have said. Or we leave, and spare the will."""
-        claims = self._party.claims
-        if claims is None or self._leaving:
-            return
-        if keeps:
-            if claims.note(theirs):
-                log.warning("agent_id_contested", id=claims.agent, by_host=theirs.host, fix=reasons.OWN_ID)
-            self._repeat_at = time.monotonic() + REPEAT_S
-            return
-        self.yielded = theirs
-        self.reason = reasons.id_taken(claims.agent, theirs.host)
+    def _give_up_the_id(self, to: Claim) -> None:
+        """Leave, and spare the will."""
+        self.yielded = to
+        self.reason = reasons.id_taken(self._party.claims.agent if self._party.claims else "", to.host)
         self._client.disconnect()
         ends = time.monotonic() + FAREWELL_S
         while self._client.want_write() and time.monotonic() < ends:
@@ -276,7 +285,7 @@ class Talk:
         if properties is not None:
             self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
             self._client._max_inflight_messages = self.window  # noqa: SLF001 (its setter wants no connection)
-            self.max_packet = getattr(properties, "MaximumPacketSize", None)
+            self.limits = Limits.told(properties).lowered(self.terms.packet_bytes, retain=self.terms.retain)
 
     def _on_disconnect(
         self, _client: Any, _user: Any, flags: paho.DisconnectFlags, code: ReasonCode, _properties: Any
@@ -290,41 +299,36 @@ class Talk:
             self.reason = "no sign of life from the broker within the keep-alive"
 
     def _on_publish(self, _client: Any, _user: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        self._on_the_way.pop(mid, None)
         if mid != self._birth_mid:
+            self._party.left_out.answered(mid, code.value, str(code))
             self._party.report(Ack(self.generation, mid, code.value, str(code)))
             return
         self._birth_mid = 0  # no message has it; mids come round again after 65535 of them
-        self.alive = True
+        self.alive, self._alive_since = True, time.monotonic()
         self._gone = self._leaving
 
     def _on_unsubscribe(self, *_: Any) -> None:
         self._party.report(Alive(self.generation))
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no topic of ours, whatever the broker thinks
         claims = self._party.claims
-        if claims is not None and message.topic == claims.topic:
-            if not message.retain and (said := heard(bytes(message.payload))) is not None:
-                self._said.append(said)
-        elif message.topic != self._party.birth.topic:
-            self._party.received(message.topic, bytes(message.payload), message.retain)
-        elif message.payload == self._party.birth.payload and message.retain:
-            self._somebody_online = True
+        if claims is not None and topic == claims.topic:
+            self._introduction.hear(bytes(message.payload), message.retain)
+        elif topic == self._party.birth.topic:
+            self._heard_of_ourselves(message)
+        self._party.received(topic, bytes(message.payload), message.retain)
+
+    def _heard_of_ourselves(self, message: paho.MQTTMessage) -> None:
+        if message.payload == self._party.birth.payload and message.retain:
+            self._introduction.heard_online()
         elif message.payload == self._party.will.payload and not (message.retain or self._leaving):
             self._birth_is_wrong = True  # the will of our former self, fired at take-over
 
 
 def _nothing(*_: Any) -> None:
     """A callback that only has to exist."""
-
-
-def _properties(message: Message) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if message.content_type:
-        properties.ContentType = message.content_type
-    if message.event_id:
-        properties.UserProperty = ("event_id", message.event_id)
-    if message.expires_at:
-        properties.UserProperty = ("expires_at", message.expires_at)
-    if message.expiry_s is not None:
-        properties.MessageExpiryInterval = max(1, int(message.expiry_s))
-    return properties

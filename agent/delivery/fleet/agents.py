@@ -88,6 +88,11 @@ class AgentSeen:
             yield f"recognises nothing: {text(self.fact('recognition', 'reason'))}"
         if refused := self.fact("rules", "refused"):
             yield f"its rule files are refused, the former rules run: {text(refused)}"
+        left_out = self.fact("mqtt", "left_out")
+        if isinstance(left_out, Mapping) and left_out:
+            topic, reason = next(iter(left_out.items()))
+            count = text(self.fact("mqtt", "left_out_count"))
+            yield f"{count} topics are left out: {text(topic)}: {text(reason)}"
         if trouble := self.fact("outbox", "trouble"):
             yield f"outbox: {text(trouble)}"
         for name, camera in sorted(self.cameras.items()):

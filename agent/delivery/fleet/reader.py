@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from agent.config.settings import MqttSettings
 from agent.delivery.broker import reasons
 from agent.delivery.broker.address import address, password, tls_context
+from agent.delivery.broker.gate import our_limits
 from agent.errors import BrokerLost
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class FleetReader:
         client = self._client = self._build(v5=v5)
         version = "5" if v5 else "3.1.1"
         try:
-            client.connect(self._broker.host, self._broker.port, self._settings.keepalive)
+            limits = our_limits() if v5 else None
+            client.connect(self._broker.host, self._broker.port, self._settings.keepalive, properties=limits)
         except OSError as exc:
             self._refused = (0, "")
             raise BrokerLost(reasons.unreachable(self._broker, exc)) from exc

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from agent.core.numbers import read_json
-from agent.delivery.homeassistant.entities import Component, Described, bridge, components
+from agent.delivery.homeassistant.entities import Component, Described, bridge, components, node_of
 from agent.delivery.message import JSON, Message, as_json
 
 Mode = Literal["device", "component", "off"]
@@ -32,6 +32,12 @@ def configs(mode: Mode, prefix: str, about: Described) -> list[Message]:
         _config(component_topic(prefix, about, part["platform"], key), _alone(part, about))
         for key, part in parts.items()
     ]
+
+
+def filters(prefix: str, agent: str) -> tuple[str, str]:
+    """All topics where an agent with that id may be described, in either form."""
+    node = node_of(agent)
+    return f"{prefix}/device/{node}/config", f"{prefix}/+/{node}/+/config"
 
 
 def device_topic(prefix: str, about: Described) -> str:
@@ -111,7 +117,7 @@ def _head(about: Described) -> Component:
         "serial_number": about.topics.agent,
         "sw_version": about.version,
     }
-    more = {"hw_version": about.backend, "suggested_area": about.area, "configuration_url": about.page}
+    more = {"suggested_area": about.area, "configuration_url": about.page}
     device |= {key: value for key, value in more.items() if value}
     origin = {"name": MAKER, "sw_version": about.version, "support_url": SUPPORT}
     return {"device": device, "origin": origin}

@@ -25,6 +25,7 @@ _ONLY_STARTS = (  # and what a broker that was frozen forwards when it wakes is 
     "and as_timestamp(value_json.expires_at, default=0) >= as_timestamp(now()) else '' }}"
 )
 _STATE = "{{ value_json.state }}"
+_OCCUPIED = "{{ 'None' if value_json.occupied is none else 'ON' if value_json.occupied else 'OFF' }}"
 _ONLINE_OR_NOT = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # disabled is not online
 
 
@@ -36,7 +37,7 @@ class Described:
     version: str
     cameras: tuple[str, ...]
     gestures: tuple[str, ...]
-    backend: str = ""
+    rules: tuple[str, ...] = ()
     name: str | None = None  # of the device; None: the agent's id
     area: str | None = None
     page: str | None = None  # URL of the agent's own page
@@ -47,20 +48,33 @@ class Described:
         """Name of the device."""
         return self.name or f"Gestures {self.topics.agent}"
 
+    def of(self, name: str, camera: str) -> str:
+        """Name of an entity of a camera; the camera's stands in it only where there are several."""
+        return name if len(self.cameras) == 1 else f"{name} {camera}"
+
     @property
     def node(self) -> str:
         """Unique among all devices, safe in a topic."""
-        return f"gesture_{self.topics.agent}"
+        return node_of(self.topics.agent)
+
+
+def node_of(agent: str) -> str:
+    """The name of an agent's device in discovery topics and unique ids."""
+    return f"gesture_{agent}"
 
 
 def components(about: Described) -> dict[str, Component]:
     """All entities and triggers, by key. A key holds only what a topic may: a-z 0-9 _ -."""
     parts = {"enabled": _enabled(about), "outbox": _outbox(about), "latency": _latency(about)}
+    parts |= {"reload": _reload(about), "restart": _restart(about)}
+    if about.rules:
+        parts["rule"] = _rule(about)
     for camera in about.cameras:
         parts[f"{camera}-gesture"] = _event(about, camera)
         parts[f"{camera}-now"] = _now(about, camera)
         parts[f"{camera}-camera"] = _connectivity(about, camera)
         parts[f"{camera}-fps"] = _fps(about, camera)
+        parts[f"{camera}-occupancy"] = _occupancy(about, camera)
         if about.wakes:
             parts[f"{camera}-armed"] = _armed(about, camera)
         for gesture in about.gestures:
@@ -76,7 +90,7 @@ def bridge(about: Described) -> dict[str, str]:
 def _event(about: Described, camera: str) -> Component:
     return {
         "platform": "event",
-        **_named(about, "event", f"Gesture {camera}", camera, "gesture"),
+        **_named(about, "event", about.of("Gesture", camera), camera, "gesture"),
         "icon": "mdi:hand-wave",
         "state_topic": about.topics.event(camera),
         "value_template": _ONLY_STARTS,
@@ -90,7 +104,7 @@ def _now(about: Described, camera: str) -> Component:
     topic = about.topics.gesture(camera)
     return {
         "platform": "sensor",
-        **_named(about, "sensor", f"Current gesture {camera}", camera, "now"),
+        **_named(about, "sensor", about.of("Current gesture", camera), camera, "now"),
         "icon": "mdi:hand-back-right",
         "device_class": "enum",
         "options": [NO_GESTURE_NOW, *about.gestures],
@@ -98,6 +112,12 @@ def _now(about: Described, camera: str) -> Component:
         "value_template": "{{ value_json.gesture }}",
         "json_attributes_topic": topic,
         "qos": 1,
+        **_while_it_looks(about, camera),
+    }
+
+
+def _while_it_looks(about: Described, camera: str) -> Component:
+    return {
         "availability": [
             bridge(about),
             {"topic": about.topics.camera_state(camera), "value_template": _ONLINE_OR_NOT},
@@ -106,11 +126,61 @@ def _now(about: Described, camera: str) -> Component:
     }
 
 
+def _occupancy(about: Described, camera: str) -> Component:
+    return {
+        "platform": "binary_sensor",
+        **_named(about, "binary_sensor", about.of("Person in view", camera), camera, "occupancy"),
+        "device_class": "occupancy",
+        "state_topic": about.topics.occupancy(camera),
+        "value_template": _OCCUPIED,
+        "qos": 1,
+        **_while_it_looks(about, camera),
+    }
+
+
+def _rule(about: Described) -> Component:
+    return {
+        "platform": "event",
+        **_named(about, "event", "Rule fired", "rule"),
+        "icon": "mdi:script-text-play",
+        "state_topic": about.topics.rule_event,
+        "event_types": list(about.rules),
+        "qos": 1,
+        "availability": [],
+    }
+
+
+def _reload(about: Described) -> Component:
+    return {
+        **_button(about, "Reload rules", "reload"),
+        "icon": "mdi:reload",
+        "entity_category": "config",
+    }
+
+
+def _restart(about: Described) -> Component:
+    return {
+        **_button(about, "Restart", "restart"),
+        "device_class": "restart",
+        "entity_category": "config",
+    }
+
+
+def _button(about: Described, name: str, request: str) -> Component:
+    return {
+        "platform": "button",
+        **_named(about, "button", name, request),
+        "command_topic": about.topics.request(request),
+        "payload_press": "{}",
+        "qos": 1,
+    }
+
+
 def _connectivity(about: Described, camera: str) -> Component:
     topic = about.topics.camera_state(camera)
     return {
         "platform": "binary_sensor",
-        **_named(about, "binary_sensor", f"Camera {camera}", camera, "camera"),
+        **_named(about, "binary_sensor", about.of("Camera", camera), camera, "camera"),
         "device_class": "connectivity",
         "entity_category": "diagnostic",
         "state_topic": topic,
@@ -125,7 +195,7 @@ def _connectivity(about: Described, camera: str) -> Component:
 def _armed(about: Described, camera: str) -> Component:
     return {
         "platform": "binary_sensor",
-        **_named(about, "binary_sensor", f"Awake {camera}", camera, "armed"),
+        **_named(about, "binary_sensor", about.of("Awake", camera), camera, "armed"),
         "icon": "mdi:ear-hearing",
         "state_topic": about.topics.armed(camera),
         "value_template": "{{ 'ON' if value_json.armed else 'OFF' }}",
@@ -167,7 +237,7 @@ def _latency(about: Described) -> Component:
 
 def _fps(about: Described, camera: str) -> Component:
     return {
-        **_diagnostic(about, f"Frame rate {camera}", camera, "fps"),
+        **_diagnostic(about, about.of("Frame rate", camera), camera, "fps"),
         "icon": "mdi:filmstrip",
         "unit_of_measurement": "fps",
         "suggested_display_precision": 0,

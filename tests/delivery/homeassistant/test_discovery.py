@@ -2,23 +2,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from brokers import Mosquitto, until
 from happenings import started
 
 from agent.config.settings import HomeAssistantSettings
-from agent.core.types import BUILT_IN_GESTURES
+from agent.core.types import BUILT_IN_GESTURES, Action
 from agent.delivery.homeassistant import discovery
 from agent.delivery.homeassistant.entities import Described, components
+from agent.delivery.homeassistant.upkeep import REPEATS
+from agent.delivery.requests import Request
 from agent.delivery.topics import Topics
+
+BLUEPRINTS = Path(__file__).parents[3] / "docs/home-assistant/blueprints"
 
 ABOUT = Described(
     Topics("gesture", "kitchen"),
     "1.0.0",
     ("front", "back"),
     BUILT_IN_GESTURES,
-    "tensorrt",
+    ("lamp",),
     "Kitchen",
     "Kitchen",
 )
@@ -56,7 +62,7 @@ def test_every_gesture_of_every_camera_has_a_trigger():
 def test_unique_ids_are_unique_and_every_component_names_its_qos():
     parts = device()["components"].values()
     ids = [p["unique_id"] for p in parts if p["platform"] != "device_automation"]
-    assert len(ids) == len(set(ids)) == 11
+    assert len(ids) == len(set(ids)) == 16
     assert all("qos" in p for p in parts)
     assert not any("object_id" in p for p in parts)
 
@@ -75,7 +81,7 @@ def test_no_name_of_a_person_is_mistaken_for_a_part_of_ours():
     topics, gestures = Topics("gesture", "kitchen"), ("now", "gesture", "camera", "back_now", "trigger")
     cameras = ("front", "front-now", "front_back", "enabled", "front-now-trigger")
     parts = components(Described(topics, "1", cameras, gestures, wakes=True))
-    assert len(parts) == 3 + len(cameras) * (5 + len(gestures))
+    assert len(parts) == 5 + len(cameras) * (6 + len(gestures))
     ids = {part["unique_id"] for part in parts.values() if "unique_id" in part}
     other = components(Described(Topics("gesture", "kitchen_front"), "1", ("now", "back"), ()))
     assert not ids & {part["unique_id"] for part in other.values()}
@@ -124,7 +130,7 @@ def test_an_old_config_has_moved_when_all_of_it_is_told_in_the_other_form():
             assert not discovery.has_moved(topic, message.payload, before)
             assert not discovery.has_moved(topic, message.payload, nothing)
     gone = [topic for topic, m in by_component.items() if not discovery.has_moved(topic, m.payload, less)]
-    assert len(gone) == 2 * (4 + len(BUILT_IN_GESTURES))
+    assert len(gone) == 2 * (5 + len(BUILT_IN_GESTURES))
     assert not discovery.has_moved(discovery.device_topic("home/assistant", ABOUT), b"{", by_component)
 
 
@@ -186,7 +192,7 @@ def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver,
     first = deliver(mosquitto.url, homeassistant=home(before))
     tell(first)
     former = listen(mosquitto.port, "homeassistant/#")
-    count = 1 if before == "device" else 12
+    count = 1 if before == "device" else 15
     until(lambda: len(former.heard) == count, "told")
     first.close()
     second = deliver(mosquitto.url, homeassistant=home(after), start=False)
@@ -221,13 +227,13 @@ def test_an_agent_that_stops_while_the_form_changes_leaves_nobody_without_entiti
     first = deliver(mosquitto.url, homeassistant=home("component"))
     tell(first)
     subscriber = listen(mosquitto.port, "homeassistant/#")
-    until(lambda: len(subscriber.heard) == 12, "told")
+    until(lambda: len(subscriber.heard) == 15, "told")
     first.close()
     second = deliver(mosquitto.url, homeassistant=home("device"), start=False)
     second._home._settle_s = 3600.0
     second.start()
     tell(second)
-    until(lambda: sum("migrate_discovery" in h.payload for h in subscriber.heard) == 12, "all are let go")
+    until(lambda: sum("migrate_discovery" in h.payload for h in subscriber.heard) == 15, "all are let go")
     second.close()
     until(lambda: subscriber.heard[-1].topic == "homeassistant/device/gesture_kitchen/config", "told again")
     assert set(json.loads(subscriber.heard[-1].payload)["components"]) >= {"enabled", "front-stop-trigger"}
@@ -265,3 +271,93 @@ def test_no_event_is_replayed_by_restarts_of_the_broker_or_the_agent(mosquitto: 
     until(lambda: len(subscriber.on("bridge/state")) >= 3, "online, offline, online")
     assert subscriber.on("/event") == []
     assert subscriber.on("/action") == []
+
+
+def test_a_home_assistant_that_says_all_the_time_that_it_is_born_is_told_again_now_and_then(
+    mosquitto: Mosquitto, deliver, listen
+):
+    delivery = deliver(mosquitto.url, homeassistant=home("device"))
+    tell(delivery)
+    subscriber = listen(mosquitto.port, "homeassistant/device/#")
+    until(lambda: subscriber.heard, "config")
+    delivery._home._delay_s = lambda: 0.0
+    for _ in range(500):
+        subscriber.say("homeassistant/status", "online")
+    delivery._mqtt.repeat_states()
+    subscriber.publish("homeassistant/device/end", "x")
+    until(lambda: subscriber.on("end"), "all has been told")
+    assert 2 <= len(subscriber.on("config")) <= 2 + REPEATS
+
+
+def test_names_hold_the_camera_only_where_there_are_several():
+    one = components(replace(ABOUT, cameras=("front",)))
+    assert {one[f"front-{key}"]["name"] for key in ("gesture", "now", "camera", "fps", "occupancy")} == {
+        "Gesture", "Current gesture", "Camera", "Frame rate", "Person in view",
+    }  # fmt: skip
+    assert one["front-gesture"]["default_entity_id"] == "event.kitchen_gesture"
+    several = components(ABOUT)
+    assert (several["front-gesture"]["name"], several["back-gesture"]["name"]) == (
+        "Gesture front",
+        "Gesture back",
+    )
+    assert one["front-gesture"]["unique_id"] == several["front-gesture"]["unique_id"]
+
+
+def test_the_device_names_its_page_and_no_hardware_that_is_none():
+    assert "configuration_url" not in device()["device"]
+    (message,) = discovery.configs("device", "homeassistant", replace(ABOUT, page="http://pi.local:8765/"))
+    told = json.loads(message.payload)["device"]
+    assert told["configuration_url"] == "http://pi.local:8765/"
+    assert "hw_version" not in told
+
+
+def test_rules_that_fire_are_an_event_entity_where_there_are_rules():
+    part = components(ABOUT)["rule"]
+    assert (part["event_types"], part["availability"]) == (["lamp"], [])
+    assert "rule" not in components(replace(ABOUT, rules=()))
+
+
+def test_a_firing_is_told_once_for_all_its_actions_and_occupancy_is_kept(
+    mosquitto: Mosquitto, deliver, listen
+):
+    subscriber = listen(mosquitto.port)
+    delivery = deliver(mosquitto.url, homeassistant=home("device"))
+    for topic in ("home/lamp", "home/radio"):
+        delivery.perform(Action("publish", "lamp", 0.0, 5.0, topic, "ON"))
+    delivery.occupied("front", True)
+    until(lambda: subscriber.on("camera/front/occupancy"), "occupancy")
+    until(lambda: subscriber.on("home/radio"), "both actions")
+    (fired,) = subscriber.on("gesture/kitchen/rule/event")
+    told = json.loads(fired.payload)
+    assert told["event_type"] == "lamp"
+    assert set(told) == {"event_type", "event_id", "ts"}
+    late = listen(mosquitto.port, "gesture/kitchen/#")
+    late.publish("gesture/kitchen/end", "x")
+    until(lambda: late.on("end"), "all that is retained")
+    assert json.loads(late.on("occupancy")[0].payload)["occupied"] is True
+    assert late.on("rule/event") == []
+
+
+@pytest.mark.parametrize("button", ["reload", "restart"])
+def test_a_button_asks_what_it_says(mosquitto: Mosquitto, deliver, listen, button: str):
+    delivery = deliver(mosquitto.url, homeassistant=home("device"))
+    part = device()["components"][button]
+    listen(mosquitto.port).publish(part["command_topic"], part["payload_press"])
+    found: list[Request] = []
+    until(lambda: found.extend(filter(None, [delivery.next_request()])) or found, "the request")
+    assert found[0].name == button
+
+
+@pytest.mark.parametrize("file", sorted(BLUEPRINTS.glob("*.yaml")), ids=lambda file: file.name)
+def test_a_blueprint_uses_the_inputs_that_it_asks_for_and_has_its_import_link(file: Path):
+    used: set[str] = set()
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!input", lambda _, node: used.add(node.value) or f"<{node.value}>")
+    told = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 (a SafeLoader)
+    assert set(told["blueprint"]["input"]) == used
+    assert {"triggers", "actions"} <= set(told)
+    assert told["blueprint"]["source_url"].endswith(f"docs/home-assistant/blueprints/{file.name}")
+    assert file.name in (BLUEPRINTS.parents[1] / "home-assistant.md").read_text(encoding="utf-8")

@@ -1,0 +1,93 @@
+"""One turn of the loop ends, whatever comes in meanwhile, and says who is in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from agent.config.mind import build_interpreter
+from agent.config.settings import RestSettings, Settings
+from agent.core.rules import Book, World
+from agent.core.types import LABELS, CameraState, Frame, Sight
+from agent.loop.loop import Loop
+from agent.loop.surroundings import Hooks
+from agent.recording import Nobody
+
+
+class Eyes:
+    """See as many people as they are told."""
+
+    people = 0
+
+    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+        return [Sight(frame.camera, frame.at, frame.width, frame.height, self.people) for frame in frames]
+
+    def forget(self, camera: str) -> None:
+        pass
+
+
+class NoFrames:
+    def take(self, timeout_s: float) -> list[Frame]:
+        del timeout_s
+        return []
+
+
+class Out(Nobody):
+    """Hears of cameras and of who is in view; a camera changes again as soon as it is told of."""
+
+    loop: Loop
+
+    def __init__(self) -> None:
+        self.cameras: list[str] = []
+        self.occupied_: list[bool | None] = []
+
+    def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
+        self.cameras.append(value)
+        if len(self.cameras) < 1000:
+            self.loop.camera_changed(CameraState(camera, "online", reason or ""))
+
+    def occupied(self, camera: str, occupied: bool | None) -> None:
+        del camera
+        self.occupied_.append(occupied)
+
+
+def made() -> tuple[Loop, Out, Eyes]:
+    out, eyes = Out(), Eyes()
+    loop = Loop(
+        frames=NoFrames(),
+        eyes=eyes,
+        mind=build_interpreter(Settings(), LABELS, Book()),
+        out=out,
+        rest=RestSettings(),
+        max_age_s=5.0,
+        hooks=Hooks(world=World),
+        clock=lambda: 0.0,
+    )
+    out.loop = loop
+    return loop, out, eyes
+
+
+def test_a_camera_that_changes_all_the_time_is_heard_once_a_turn():
+    loop, out, _ = made()
+    loop.camera_changed(CameraState("front", "online"))
+    for turn in range(1, 4):
+        loop.turn([])
+        assert len(out.cameras) == turn
+
+
+def test_a_person_in_view_is_told_and_nobody_knows_when_the_camera_is_gone():
+    loop, out, eyes = made()
+    image = np.zeros((48, 64, 3), np.uint8)
+    eyes.people = 1
+    for n in range(20):
+        loop.turn([Frame("front", n, n / 10, image)])
+    assert out.occupied_ == [True]
+    eyes.people = 0
+    for n in range(20, 150):
+        loop.turn([Frame("front", n, n / 10, image)])
+    assert out.occupied_ == [True, False]
+    loop.camera_changed(CameraState("front", "offline", "unplugged"))
+    loop.turn([])
+    assert out.occupied_ == [True, False, None]

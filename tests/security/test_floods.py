@@ -1,0 +1,88 @@
+"""Somebody on the broker floods the agent: recognition does not notice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from brokers import Mosquitto, Subscriber, until
+from daemons import CLIP, configured, daemon
+
+from agent.delivery.broker.claim import NEWS, Claim, Claims, Rival
+
+EVENTS = 12  # more than the clip shows in one round
+FOLLOWED = """
+[[rule]]
+id = "film"
+when = { gesture = "stop", if = { topic = "home/tv", is = "on" } }
+publish = { topic = "home/lamp", payload = "ON" }
+"""
+
+
+@contextmanager
+def flood(subscriber: Subscriber, topic: str, payloads: list[str], a_second: int) -> Iterator[None]:
+    """As many messages a second, until the block is left."""
+    ended = threading.Event()
+
+    def run() -> None:
+        n = 0
+        while not ended.wait(0.05):
+            for _ in range(a_second // 20):
+                subscriber.say(topic, payloads[n % len(payloads)])
+                n += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("topic", "payloads", "a_second"),
+    [
+        ("gesture/flooded/bridge/request/reload", [""], 280),
+        ("gesture/flooded/bridge/request/health", [""], 1800),
+        ("gesture/flooded/bridge/request/test_rule", ['{"rule": "film"}'], 280),
+        ("gesture/flooded/enabled/set", ["maybe", "ON", "on"], 280),
+        ("home/tv", ["on", "off", "x" * 9000], 1800),
+        ("homeassistant/status", ["online"], 280),
+    ],
+    ids=["reload", "health", "test_rule", "switch", "followed", "home"],
+)
+def test_gestures_are_recognised_while_somebody_floods_the_agent(
+    tmp_path: Path, cache_dir: Path, topic: str, payloads: list[str], a_second: int
+):
+    broker = Mosquitto(tmp_path).start()
+    subscriber, other = Subscriber(broker.port, "gesture/flooded/camera/#"), Subscriber(broker.port, "none")
+    camera = f'[camera.front]\nsource = "{CLIP}"\nloop = true'
+    config = configured(tmp_path, "flooded", broker.url, cache_dir, camera)
+    (tmp_path / "rules/film.toml").write_text(FOLLOWED)
+    try:
+        with daemon(config) as running:
+            until(lambda: subscriber.on("front/event"), "the first gesture", 60)
+            lines = running.said.count("\n")
+            with flood(other, topic, payloads, a_second):
+                before = len(subscriber.on("front/event"))
+                until(lambda: len(subscriber.on("front/event")) >= before + EVENTS, "gestures go on", 60)
+            assert running.said.count("\n") - lines < 200
+    finally:
+        subscriber.close()
+        other.close()
+        broker.stop()
+
+
+def test_a_flood_of_claims_is_answered_and_told_a_few_times():
+    now, told = 0.0, []
+    claims = Claims("kitchen", "t", contested=lambda: told.append(1), clock=lambda: now)
+    answers = 0
+    for n in range(2800):
+        now = n / 280
+        answers += claims.may_answer()
+        claims.note(Claim(f"{n}", "host", 0.0))
+    assert answers <= 20 + 10 / 0.1
+    assert len(told) <= NEWS + 1
+    assert claims.rival == Rival("host", "2799", now)
