@@ -23,7 +23,9 @@ from pydantic import (
     model_validator,
 )
 
+from agent.config.secret_file import read_secret
 from agent.core.duration import format_duration, parse_duration
+from agent.core.redaction import PASSWORD, USER, secrets_in
 from agent.core.thresholds import USUAL_CONFIDENCE_OF, Thresholds
 from agent.core.types import NO_GESTURE
 
@@ -91,8 +93,8 @@ class Secret(Model):
         return value
 
     def read(self) -> str:
-        """The file's text without the line end. Raises `OSError`."""
-        return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+        """The file's text, see `read_secret`. Raises `OSError`."""
+        return read_secret(self.file)
 
 
 def _id_of_this_host() -> str:
@@ -122,15 +124,52 @@ class CameraSettings(Model):
     user: str | None = None  # of a stream
     password: Secret | None = None
 
+    @field_validator("source", mode="before")
+    @classmethod
+    def _is_no_number(cls, source: Any) -> Any:
+        """OpenCV's way to name a camera, which says nothing of what it is."""
+        if type(source) is int or (isinstance(source, str) and source.strip().isdecimal()):
+            raise ValueError(
+                f'a number is no source; write "v4l2:/dev/video{source}" for camera {source}, '
+                f'"./{source}" for a file of that name'
+            )
+        return source
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> CameraSettings:
+        userinfo, at, _ = self.source.partition("://")[2].partition("/")[0].rpartition("@")
+        if self.user is not None and at and USER not in userinfo:
+            raise ValueError("the user stands in the source too; leave it out there")
+        if self.password is not None and self.user is None and PASSWORD not in self.source:
+            raise ValueError(
+                f"the password belongs to nobody; add user, or write {PASSWORD} where the source needs it"
+            )
+        return self
+
     def address(self) -> str:
-        """The source with user and password put in: to open it, never to show it. Raises `OSError`."""
+        """The source with user and password put in: to open it, never to show it. Raises `OSError`.
+
+        They stand where the source says `{user}` and `{password}`, else before the host. An empty password
+        is one: a user is always followed by a colon, without which no login is sent.
+        """
+        user, password = self.user or "", self.password.read() if self.password else ""
+        if USER in self.source or PASSWORD in self.source:
+            return _filled(self.source, user, password)
         scheme, separator, rest = self.source.partition("://")
         if self.user is None or not separator:
             return self.source
-        login = quote(self.user, safe="")
-        if self.password is not None:
-            login += ":" + quote(self.password.read(), safe="")
-        return f"{scheme}://{login}@{rest}"
+        return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any text about this camera. Raises `OSError`."""
+        return (*secrets_in(self.source), *([self.password.read()] if self.password else []))
+
+
+def _filled(text: str, user: str, password: str) -> str:
+    """Placeholders replaced: percent-encoded in a URL, as they are in properties of a pipeline."""
+    before, scheme, url = text.partition("://")
+    encoded = url.replace(USER, quote(user, safe="")).replace(PASSWORD, quote(password, safe=""))
+    return before.replace(USER, user).replace(PASSWORD, password) + scheme + encoded
 
 
 class TlsSettings(Model):

@@ -182,7 +182,8 @@ class Loop:
             _log_event(event, zone)
         for action in understood.actions:
             self._out.perform(action)
-            log.info("rule_fired", rule=action.rule, kind=action.kind, target=action.target)
+            target = public_target(action.kind, action.target)
+            log.info("rule_fired", rule=action.rule, kind=action.kind, target=target)
 
     def _notice_silence(self) -> None:
         now = self._clock()
