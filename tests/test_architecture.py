@@ -13,10 +13,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agent"
 
 # A part may import itself, what stands to its left, and nothing else of the agent.
-EVERYWHERE = {"errors"}
+EVERYWHERE = {"errors", "picture_file"}
 MAY_IMPORT = {
     "errors": set(),
     "core": set(),
+    "picture_file": {"core"},
     "config": {"core"},
     "capture": {"core", "config"},
     "inference": {"core", "config"},
@@ -31,6 +32,7 @@ TOP = {
     "__main__",
 }  # fmt: skip
 HEAVY = {
+    "av",
     "cv2",
     "onnxruntime",
     "onnx",

@@ -22,10 +22,10 @@ Clock = Callable[[], float]
 
 SCHEMES = {
     "v4l2": "agent.capture.v4l2:V4l2Camera",
-    "rtsp": "agent.capture.stream:NetworkStream",
-    "rtsps": "agent.capture.stream:NetworkStream",
-    "http": "agent.capture.stream:NetworkStream",
-    "https": "agent.capture.stream:NetworkStream",
+    "rtsp": "agent.capture.stream:FfmpegStream",
+    "rtsps": "agent.capture.stream:FfmpegStream",
+    "http": "agent.capture.mjpeg:HttpStream",
+    "https": "agent.capture.mjpeg:HttpStream",
     "gst": "agent.capture.gstreamer:GstPipeline",
     "csi": "agent.capture.gstreamer:CsiCamera",
     "file": "agent.capture.video:VideoFile",

@@ -119,6 +119,8 @@ class CameraSettings(Model):
     fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     rotate: Literal[0, 90, 180, 270] = 0
     mirror: bool = False
+    pixel_aspect: Annotated[float, Field(ge=1 / 8, le=8)] | None = None  # None: as the source says, else 1
+    max_pixels: Annotated[int, Field(ge=4096, le=1_000_000_000)] = 35_000_000  # 7680 x 4320 and a little
     loop: bool = False  # files and folders: start again at the end
     stall: Duration = 3.0  # no frame, or the same frame, for this long: the camera is lost
     user: str | None = None  # of a stream
