@@ -25,8 +25,18 @@ class Address:
         try:
             scheme, separator, rest = self._settings.address().partition(":")
         except OSError as exc:
-            raise SourceLost(f"{self.name}: its password file cannot be read ({exc})") from exc
+            raise self._unreadable(exc) from exc
         return scheme.lower() + separator + rest
+
+    def filled(self, text: str) -> str:
+        """A word of a pipeline with user and password in place of `{user}` and `{password}`."""
+        try:
+            return self._settings.filled(text)
+        except OSError as exc:
+            raise self._unreadable(exc) from exc
+
+    def _unreadable(self, exc: OSError) -> SourceLost:
+        return SourceLost(f"{self.name}: its password file cannot be read ({exc})")
 
     def hide(self, text: str) -> str:
         """Words of another program or library without the camera's secrets."""

@@ -11,7 +11,7 @@ import structlog
 from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
 from agent.capture.source import IMAGE_SUFFIXES, Clock, Granted
-from agent.config.sources import local_path
+from agent.config.sources import local_path, shown
 from agent.errors import EndOfSource, SourceLost, UnreadablePicture
 from agent.picture_file import read_picture
 
@@ -41,6 +41,7 @@ class ImageFolder:
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         self.skipped = 0
         self._path = local_path(settings.source) or Path(settings.source)
+        self._name = shown(self._path)
         self._max_pixels = settings.max_pixels
         self._fps = settings.fps if "fps" in settings.model_fields_set else FOLDER_FPS
         self._loop = settings.loop
@@ -61,11 +62,11 @@ class ImageFolder:
             try:
                 image = read_picture(path, self._max_pixels)
             except (OSError, UnreadablePicture) as exc:
-                first = first or f"{path.name} {_why(exc)}"
+                first = first or f"{shown(Path(path.name))} {_why(exc)}"
             else:
                 return Granted(image.shape[1], image.shape[0], self._fps)
         raise SourceLost(
-            f"{self._path}: none of its {len(self._paths)} images can be read as one (first: {first}); "
+            f"{self._name}: none of its {len(self._paths)} images can be read as one (first: {first}); "
             "copy them again, or name another folder"
         )
 
@@ -76,19 +77,21 @@ class ImageFolder:
         try:
             images = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
         except OSError as exc:
-            raise SourceLost(f"{path}: cannot be listed ({exc.strerror}); name a folder of images") from exc
+            raise SourceLost(
+                f"{shown(path)}: cannot be listed ({exc.strerror}); name a folder of images"
+            ) from exc
         if not images:
             kinds = ", ".join(IMAGE_SUFFIXES)
-            raise SourceLost(f"{path}: holds no image; expected files like 0001.jpg (any of {kinds})")
+            raise SourceLost(f"{shown(path)}: holds no image; expected files like 0001.jpg (any of {kinds})")
         return sorted(images, key=natural_key)
 
     def read(self) -> Frame:
         """As `FrameSource.read`."""
         if not self._paths:
-            raise SourceLost(f"{self._path}: is not open")
+            raise SourceLost(f"{self._name}: is not open")
         while True:
             if self._next >= len(self._paths) and not self._loop:
-                raise EndOfSource(f"{self._path}: played to its end ({self._next - self.skipped} images)")
+                raise EndOfSource(f"{self._name}: played to its end ({self._next - self.skipped} images)")
             index, self._next = self._next, self._next + 1
             path = self._paths[index % len(self._paths)]
             try:
@@ -102,9 +105,9 @@ class ImageFolder:
     def _skip(self, path: Path, why: str) -> None:
         self.skipped += 1
         self._damaged += 1
-        log.warning("image_skipped", image=str(path), reason=why)
+        log.warning("image_skipped", image=shown(path), reason=why)
         if self._damaged >= len(self._paths):  # a loop through a folder that is gone would never end
-            raise SourceLost(f"{self._path}: none of its {len(self._paths)} images can be read any more")
+            raise SourceLost(f"{self._name}: none of its {len(self._paths)} images can be read any more")
 
     def close(self) -> None:
         """As `FrameSource.close`."""

@@ -111,4 +111,4 @@ def open_source(
 
 def public_name(source: str) -> str:
     """The source without the secrets it may carry, for logs, states and error texts."""
-    return redacted(source)
+    return redacted(source.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

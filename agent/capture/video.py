@@ -13,7 +13,7 @@ from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
 from agent.capture.source import Clock, Granted
 from agent.capture.timeline import Timeline
-from agent.config.sources import local_path
+from agent.config.sources import local_path, shown
 from agent.errors import EndOfSource, SourceLost, UnreadablePicture
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class VideoFile:
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         self.skipped = 0
         self._path = local_path(settings.source) or Path(settings.source)
+        self._name = shown(self._path)
         self._settings = settings
         self._framing = Framing(settings, camera)
         self._pacing = Pacing(clock, pace=pace)
@@ -70,7 +71,7 @@ class VideoFile:
         if not container.streams.video or container.format.name in NO_FILM:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
             container.close()
-            raise SourceLost(f"{self._path}: holds no pictures ({kinds}); name a video file")
+            raise SourceLost(f"{self._name}: holds no pictures ({kinds}); name a video file")
         self._container = container
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -86,7 +87,7 @@ class VideoFile:
 
     def _no_video(self) -> SourceLost:
         return SourceLost(
-            f"{self._path}: not a video that can be read ({self._path.stat().st_size} bytes); "
+            f"{self._name}: not a video that can be read ({self._path.stat().st_size} bytes); "
             "a recording that was cut off may lack its index: record again, or mend it with ffmpeg"
         )
 
@@ -110,7 +111,7 @@ class VideoFile:
     def read(self) -> Frame:
         """As `FrameSource.read`."""
         if self._container is None or self._to_picture is None:
-            raise SourceLost(f"{self._path}: is not open")
+            raise SourceLost(f"{self._name}: is not open")
         frame = next(self._pictures, None)
         if frame is None:
             self._end()
@@ -118,7 +119,7 @@ class VideoFile:
         try:
             image = self._to_picture.picture_of(frame)
         except UnreadablePicture as exc:
-            raise SourceLost(f"{self._path}: {exc}; raise it, or make the film smaller") from exc
+            raise SourceLost(f"{self._name}: {exc}; raise it, or make the film smaller") from exc
         time_s = self._timeline.time_of(frame.time)
         self._frames += 1
         self._black = self._black and not image.any()
@@ -129,21 +130,21 @@ class VideoFile:
         played_s = self._timeline.time_s + 1 / self._fps
         if not self._frames:
             raise SourceLost(
-                f"{self._path}: none of its pictures can be decoded ({self.skipped} tried); it is damaged, "
+                f"{self._name}: none of its pictures can be decoded ({self.skipped} tried); it is damaged, "
                 f"or larger than max_pixels = {self._settings.max_pixels:_}"
             )
         if self._expected_s - played_s > max(MISSING_S, MISSING_SHARE * played_s):
             log.warning(
                 "video_cut_off",
-                source=str(self._path),
+                source=self._name,
                 frames_read=self._frames,
                 frames_expected=round(self._expected_s * self._fps),
             )
         if self._black:
             fix = "look at it with a player; if it shows something there, convert it with ffmpeg"
-            log.warning("video_black", source=str(self._path), frames=self._frames, fix=fix)
+            log.warning("video_black", source=self._name, frames=self._frames, fix=fix)
         if not self._settings.loop:
-            raise EndOfSource(f"{self._path}: played to its end ({self._frames} frames)")
+            raise EndOfSource(f"{self._name}: played to its end ({self._frames} frames)")
         self._round_s += played_s
         self._open_file()
 
@@ -170,10 +171,10 @@ def _check_readable(path: Path) -> None:
     """Raises `SourceLost`: not there, no permission, empty, or a pipe or device that never ends."""
     try:
         if path.exists() and not path.is_file():
-            raise SourceLost(f"{path}: is no regular file; name a video file, or a folder of images")
+            raise SourceLost(f"{shown(path)}: is no regular file; name a video file, or a folder of images")
         with path.open("rb") as file:
             if file.read(1):
                 return
     except OSError as exc:
-        raise SourceLost(f"{path}: {exc.strerror}; name a video file, or a folder of images") from exc
-    raise SourceLost(f"{path}: is empty (0 bytes); record it again")
+        raise SourceLost(f"{shown(path)}: {exc.strerror}; name a video file, or a folder of images") from exc
+    raise SourceLost(f"{shown(path)}: is empty (0 bytes); record it again")

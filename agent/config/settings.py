@@ -154,24 +154,29 @@ class CameraSettings(Model):
         They stand where the source says `{user}` and `{password}`, else before the host. An empty password
         is one: a user is always followed by a colon, without which no login is sent.
         """
-        user, password = self.user or "", self.password.read() if self.password else ""
         if USER in self.source or PASSWORD in self.source:
-            return _filled(self.source, user, password)
+            return self.filled(self.source)
         scheme, separator, rest = self.source.partition("://")
         if self.user is None or not separator:
             return self.source
+        user, password = self.user, self.password.read() if self.password else ""
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
+
+    def filled(self, text: str) -> str:
+        """A part of the source with user and password in place of their placeholders. Raises `OSError`.
+
+        Percent-encoded inside a URL, as they are elsewhere (properties of a pipeline).
+        """
+        if USER not in text and PASSWORD not in text:
+            return text
+        user, password = self.user or "", self.password.read() if self.password else ""
+        before, scheme, url = text.partition("://")
+        encoded = url.replace(USER, quote(user, safe="")).replace(PASSWORD, quote(password, safe=""))
+        return before.replace(USER, user).replace(PASSWORD, password) + scheme + encoded
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be seen in any text about this camera. Raises `OSError`."""
         return (*secrets_in(self.source), *([self.password.read()] if self.password else []))
-
-
-def _filled(text: str, user: str, password: str) -> str:
-    """Placeholders replaced: percent-encoded in a URL, as they are in properties of a pipeline."""
-    before, scheme, url = text.partition("://")
-    encoded = url.replace(USER, quote(user, safe="")).replace(PASSWORD, quote(password, safe=""))
-    return before.replace(USER, user).replace(PASSWORD, password) + scheme + encoded
 
 
 class TlsSettings(Model):

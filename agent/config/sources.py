@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -33,6 +34,11 @@ def local_path(source: str) -> Path | None:
     url = urlsplit(f"file:{rest}")
     host = "" if url.netloc == "localhost" else url.netloc
     return Path(unquote(host + url.path, errors="surrogateescape"))
+
+
+def shown(path: Path) -> str:
+    """The path as text that every log, terminal and JSON can take, also where its name is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def absolute_source(source: str, folder: Path) -> str:
