@@ -34,6 +34,16 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
     return decode_picture(path.read_bytes(), max_pixels)
 
 
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) by the header of a file; None where it says nothing."""
+    try:
+        with path.open("rb") as file:
+            width, height = imagesize.get(file)
+    except Exception:  # noqa: BLE001 (whatever a damaged header makes of it)
+        return None
+    return (int(width), int(height)) if width > 0 and height > 0 else None
+
+
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
     """uint8 (H, W, 3) BGR, turned as its EXIF says. Raises `UnreadablePicture`.
 

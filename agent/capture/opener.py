@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import socket
 import urllib.request
 from typing import Any
@@ -27,7 +28,11 @@ class OpenStream:
             urllib.request.HTTPDigestAuthHandler(passwords),
             urllib.request.HTTPBasicAuthHandler(passwords),
         )
-        self._answer: http.client.HTTPResponse = opener.open(url, timeout=timeout_s)
+        try:
+            self._answer: http.client.HTTPResponse = opener.open(url, timeout=timeout_s)
+        except BaseException:
+            self._let_go()
+            raise
 
     @property
     def kind(self) -> str:
@@ -46,12 +51,21 @@ class OpenStream:
 
     def interrupt(self) -> None:
         """A waiting read returns; from any thread."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, IndexError):
             self._sockets[-1].shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection."""
         self._answer.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of the sockets of redirects and first tries too, which the standard library leaves to chance."""
+        for opened in self._sockets:
+            descriptor = opened.detach()  # -1 for one that is closed already
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._sockets.clear()
 
 
 class _Plain(urllib.request.HTTPHandler):
