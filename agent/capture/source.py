@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from agent.config import sources
 from agent.core.redaction import redacted
@@ -107,6 +107,18 @@ def open_source(
     module, _, name = SCHEMES[scheme_of(settings.source)].partition(":")
     build = getattr(import_module(module), name)
     return cast("FrameSource", build(settings, camera, clock, pace=pace))
+
+
+def settings_of(source: str, **given: Any) -> CameraSettings:
+    """Settings of a source that was named on the command line. Raises `ConfigError`."""
+    from agent.config.settings import CameraSettings  # noqa: PLC0415 (commands start without pydantic)
+
+    try:
+        return CameraSettings(source=source, **given)
+    except ValueError as exc:
+        errors: list[dict[str, Any]] = getattr(exc, "errors", list)()
+        said = [str(error.get("ctx", {}).get("error", error["msg"])) for error in errors]
+        raise ConfigError(f"--source {public_name(source)}: {'; '.join(said)}") from None
 
 
 def public_name(source: str) -> str:
