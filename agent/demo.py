@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.app import Agent
-from agent.capture.source import open_source
+from agent.capture.source import open_source, settings_of
 from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings, WebSettings
-from agent.errors import LostForNow
+from agent.errors import ConfigError, LostForNow
 from agent.service.signals import signals
 
 REPOSITORY = Path(__file__).parents[1]
 CLIP = REPOSITORY / "tests" / "data" / "demo.mp4"
 RULES = REPOSITORY / "rules" / "home.toml"
 CATCH_UP_S = 3.0
+TOO_MANY = 0.5  # of the frames dropped: of 30 a second 15 are looked at, which is enough
 MARK = "demo/all-heard"
 QUIET_TOPICS = ("/bridge/info", "/bridge/health", "/config")  # long; nobody reads them on a first day
 
@@ -50,6 +52,32 @@ def first_camera() -> str | None:
     return None
 
 
+def must_show(source: str) -> None:
+    """Look whether a source that somebody named gives a picture. Raises `ConfigError`: why it does not."""
+    opened = open_source(settings_of(source), "demo")
+    try:
+        opened.open()
+        opened.read()
+    except LostForNow as exc:
+        raise ConfigError(str(exc)) from exc
+    finally:
+        opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a demo came to."""
+
+    started: int  # gestures that were published
+    frames: int  # read from the camera or clip
+    dropped: int  # of those, because the one before was still being looked at
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether so many frames went by unseen that gestures may have, too."""
+        return self.dropped > TOO_MANY * self.frames
+
+
 def demo_settings(settings: Settings, source: str, state: Path, *, web: bool = False) -> Settings:
     """The user's settings, but for one camera, the embedded broker and a state folder that goes away.
 
@@ -61,7 +89,7 @@ def demo_settings(settings: Settings, source: str, state: Path, *, web: bool = F
             "agent": AgentSettings(
                 id="demo", rules=RULES, state_dir=state, cache_dir=settings.agent.cache_dir
             ),
-            "camera": {"front": CameraSettings(source=source, loop=web)},
+            "camera": {"front": settings_of(source, loop=web)},
             "mqtt": MqttSettings(url="embedded"),
             "web": page,
         }
@@ -76,8 +104,8 @@ def run_demo(
     *,
     web: bool = False,
     page_ready: Callable[[str], None] = lambda _url: None,
-) -> int:
-    """Until the clip is over or Ctrl-C; the number of gestures that started. Raises `CannotStart`.
+) -> Shown:
+    """Until the clip is over or Ctrl-C. Raises `CannotStart`.
 
     `page_ready` hears the address of the page, where there is one.
     """
@@ -91,7 +119,8 @@ def run_demo(
             agent.run()
             agent.delivery.flush(CATCH_UP_S)
             listener.catch_up()
-    return listener.started
+    counters = [camera.counters for camera in agent.cameras.values()]
+    return Shown(listener.started, sum(c.frames for c in counters), sum(c.dropped for c in counters))
 
 
 class _Listener:

@@ -33,6 +33,10 @@ class EngineError(GestureAgentError):
     """A loaded network failed on an input; the text has its name, the input seen and the one expected."""
 
 
+class UnreadablePicture(GestureAgentError):  # noqa: N818
+    """A picture file or JPEG that cannot be shown; the text says what was seen, without a name."""
+
+
 class LostForNow(GestureAgentError):  # noqa: N818
     """Something outside is away and may come back by itself."""
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.capture.source import open_source
+from agent.capture.source import open_source, settings_of
 from agent.config.mind import build_interpreter
-from agent.config.settings import CameraSettings, Settings
+from agent.config.settings import Settings
 from agent.core.interpreter import Understood
 from agent.core.rules import Book
 from agent.core.trace import Moment, play
@@ -62,9 +62,9 @@ class Replay:
         taught: Path | None = None,
     ) -> None:
         """Raises `CannotStart`: unknown source, missing models."""
-        given: dict[str, Any] = {"source": source} if fps is None else {"source": source, "fps": fps}
+        given: dict[str, Any] = {} if fps is None else {"fps": fps}
         self._camera = camera
-        self._source = open_source(CameraSettings(**given), camera, pace=False)
+        self._source = open_source(settings_of(source, **given), camera, pace=False)
         self._perception = build_perception(settings.recognition, cache_dir, taught=taught)
         self.labels = self._perception.labels
         self._mind = build_interpreter(settings, self.labels, book or Book())

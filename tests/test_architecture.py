@@ -13,11 +13,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agent"
 
 # A part may import itself, what stands to its left, and nothing else of the agent.
-EVERYWHERE = {"errors", "supervision"}
+EVERYWHERE = {"errors", "picture_file", "supervision"}
 MAY_IMPORT = {
     "errors": set(),
     "supervision": set(),
     "core": set(),
+    "picture_file": {"core"},
     "config": {"core"},
     "capture": {"core", "config"},
     "inference": {"core", "config"},
@@ -32,6 +33,7 @@ TOP = {
     "__main__",
 }  # fmt: skip
 HEAVY = {
+    "av",
     "cv2",
     "onnxruntime",
     "onnx",

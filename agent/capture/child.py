@@ -27,17 +27,21 @@ class Child:
     Used by one thread, but for `kill`.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], told: bytes = b"") -> None:
+        """`told` is what it reads from its stdin, a pipe that holds it at once. Raises `OSError`."""
         self._pictures, their_end = os.pipe()
         os.set_blocking(self._pictures, False)
         with contextlib.suppress(OSError):  # a smaller pipe is slower, not wrong
             fcntl.fcntl(self._pictures, SET_PIPE_SIZE, PIPE_BYTES)
         self._words, their_words = os.pipe()
         os.set_blocking(self._words, False)
+        their_stdin, tell = os.pipe()
         try:
+            os.write(tell, told)
+            os.close(tell)
             self._process = subprocess.Popen(
                 [*command, f"fd={their_end}"],
-                stdin=subprocess.DEVNULL,
+                stdin=their_stdin,
                 stdout=their_words,
                 stderr=their_words,
                 pass_fds=(their_end,),
@@ -49,6 +53,7 @@ class Child:
         finally:
             os.close(their_end)
             os.close(their_words)
+            os.close(their_stdin)
         self._poll = select.poll()
         self._poll.register(self._pictures, select.POLLIN)
         self._poll.register(self._words, select.POLLIN)

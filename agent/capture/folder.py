@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import structlog
 
 from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
 from agent.capture.source import IMAGE_SUFFIXES, Clock, Granted
 from agent.config.regular_file import visible_files
-from agent.errors import EndOfSource, SourceLost
+from agent.config.sources import local_path, shown
+from agent.errors import EndOfSource, SourceLost, UnreadablePicture
+from agent.picture_file import read_picture
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
-    from agent.core.types import Frame, Image
+    from agent.core.types import Frame
 
 FOLDER_FPS = 15.0  # where the settings say nothing: recordings as images are seldom made at 30
 
@@ -41,7 +41,9 @@ class ImageFolder:
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         self.skipped = 0
-        self._path = Path(settings.source)
+        self._path = local_path(settings.source) or Path(settings.source)
+        self._name = shown(self._path)
+        self._max_pixels = settings.max_pixels
         self._fps = settings.fps if "fps" in settings.model_fields_set else FOLDER_FPS
         self._loop = settings.loop
         self._framing = Framing(settings, camera)
@@ -56,13 +58,17 @@ class ImageFolder:
         self._next = 0
         self._pacing.restart()
         self._paths = self._find()
+        first = ""
         for path in self._paths:
-            image = _load(path)
-            if image is not None:
+            try:
+                image = read_picture(path, self._max_pixels)
+            except (OSError, UnreadablePicture) as exc:
+                first = first or f"{shown(Path(path.name))} {_why(exc)}"
+            else:
                 return Granted(image.shape[1], image.shape[0], self._fps)
         raise SourceLost(
-            f"{self._path}: none of its {len(self._paths)} images can be read as one (first: "
-            f"{self._paths[0].name}); copy them again, or name another folder"
+            f"{self._name}: none of its {len(self._paths)} images can be read as one (first: {first}); "
+            "copy them again, or name another folder"
         )
 
     def _find(self) -> list[Path]:
@@ -72,33 +78,37 @@ class ImageFolder:
         try:
             images = visible_files(path, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
         except OSError as exc:
-            raise SourceLost(f"{path}: cannot be listed ({exc.strerror}); name a folder of images") from exc
+            raise SourceLost(
+                f"{shown(path)}: cannot be listed ({exc.strerror}); name a folder of images"
+            ) from exc
         if not images:
             kinds = ", ".join(IMAGE_SUFFIXES)
-            raise SourceLost(f"{path}: holds no image; expected files like 0001.jpg (any of {kinds})")
+            raise SourceLost(f"{shown(path)}: holds no image; expected files like 0001.jpg (any of {kinds})")
         return sorted(images, key=natural_key)
 
     def read(self) -> Frame:
         """As `FrameSource.read`."""
         if not self._paths:
-            raise SourceLost(f"{self._path}: is not open")
+            raise SourceLost(f"{self._name}: is not open")
         while True:
             if self._next >= len(self._paths) and not self._loop:
-                raise EndOfSource(f"{self._path}: played to its end ({self._next - self.skipped} images)")
+                raise EndOfSource(f"{self._name}: played to its end ({self._next - self.skipped} images)")
             index, self._next = self._next, self._next + 1
             path = self._paths[index % len(self._paths)]
-            image = _load(path)
-            if image is not None:
+            try:
+                image = read_picture(path, self._max_pixels)
+            except (OSError, UnreadablePicture) as exc:
+                self._skip(path, _why(exc))
+            else:
                 self._damaged = 0
                 return self._framing.frame(image, self._pacing.due(index / self._fps))
-            self._skip(path)
 
-    def _skip(self, path: Path) -> None:
+    def _skip(self, path: Path, why: str) -> None:
         self.skipped += 1
         self._damaged += 1
-        log.warning("image_skipped", image=str(path), reason="damaged, empty or not an image")
+        log.warning("image_skipped", image=shown(path), reason=why)
         if self._damaged >= len(self._paths):  # a loop through a folder that is gone would never end
-            raise SourceLost(f"{self._path}: none of its {len(self._paths)} images can be read any more")
+            raise SourceLost(f"{self._name}: none of its {len(self._paths)} images can be read any more")
 
     def close(self) -> None:
         """As `FrameSource.close`."""
@@ -109,20 +119,5 @@ class ImageFolder:
         self._pacing.interrupt()
 
 
-def _load(path: Path) -> Image | None:
-    """uint8 (H, W, 3) BGR, turned as its EXIF says; None where the file is damaged or cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if not data or _is_cut_off(data):
-        return None
-    try:
-        return cast("Image | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
-    except cv2.error:  # sizes that no image has
-        return None
-
-
-def _is_cut_off(data: bytes) -> bool:
-    """A JPEG without its end marker: OpenCV would fill the missing part with grey and say nothing."""
-    return data.startswith(b"\xff\xd8") and b"\xff\xd9" not in data[-64:]
+def _why(error: OSError | UnreadablePicture) -> str:
+    return (error.strerror or "") if isinstance(error, OSError) else str(error)

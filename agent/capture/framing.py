@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
 
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+SQUARE = 0.01  # share by which a pixel may be longer than wide and still counts as square
 _LEFT_RIGHT = 1  # cv2.flip around the vertical axis
 
 
@@ -21,6 +22,17 @@ def upright(image: Image, rotate: int, mirror: bool) -> Image:
     return cast("Image", cv2.flip(turned, _LEFT_RIGHT) if mirror else turned)
 
 
+def of_square_pixels(image: Image, pixel_aspect: float) -> Image:
+    """The same picture, made wider or higher (never smaller) so that its pixels are squares."""
+    if abs(pixel_aspect - 1) <= SQUARE:
+        return image
+    height, width = image.shape[:2]
+    size = (
+        (round(width * pixel_aspect), height) if pixel_aspect > 1 else (width, round(height / pixel_aspect))
+    )
+    return cast("Image", cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
+
+
 class Framing:
     """Makes the frames of one source; counts them from 0."""
 
@@ -28,10 +40,18 @@ class Framing:
         self._camera = camera
         self._rotate = settings.rotate
         self._mirror = settings.mirror
+        self._pixel_aspect = settings.pixel_aspect or 1.0
         self._seq = 0
 
-    def frame(self, image: Image, at: float) -> Frame:
-        """The next frame."""
+    @property
+    def begun(self) -> bool:
+        """Whether it has made a frame."""
+        return self._seq > 0
+
+    def frame(self, image: Image, at: float, *, square: bool = False) -> Frame:
+        """The next frame. `square`: its pixels are squares already, by what the recording says."""
+        if not square:
+            image = of_square_pixels(image, self._pixel_aspect)
         frame = Frame(self._camera, self._seq, at, upright(image, self._rotate, self._mirror))
         self._seq += 1
         return frame

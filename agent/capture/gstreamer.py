@@ -10,13 +10,18 @@ about 0.8 ms of CPU for 640 x 480.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
+from agent.capture import gst_launch
+from agent.capture.address import Address
 from agent.capture.child import Child
 from agent.capture.framing import Framing
-from agent.capture.source import Clock, Granted, public_name
+from agent.capture.source import Clock, Granted
+from agent.core.redaction import secrets_in
 from agent.errors import ConfigError, EndOfSource, SourceLost
 
 if TYPE_CHECKING:
@@ -35,20 +40,32 @@ class GstPipeline:
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         self.live = pace
-        self._name = public_name(settings.source)
+        self._address = Address(settings)
+        self._name = self._address.name
         self._settings = settings
         self._clock = clock
         self._framing = Framing(settings, camera)
-        self._command = [LAUNCH, "--quiet", *self._pipeline(), *_sink(settings, live=pace)]
+        self._pipeline()  # raises `ConfigError` for one that makes no sense
         self._child: Child | None = None
         self._frames = 0
 
     def _pipeline(self) -> list[str]:
-        text = self._settings.source.removeprefix("gst:")
+        """The pipeline's words, with placeholders for the login."""
+        text = self._settings.source.partition(":")[2]
         try:
             return shlex.split(text)
         except ValueError as exc:
             raise ConfigError(f"{self._name}: {exc}; every quote needs its partner") from exc
+
+    def _start(self) -> Child:
+        """Words that hold the login go to the child's stdin: arguments can be read by every user."""
+        words = self._pipeline()
+        sink = _sink(self._settings, live=self.live)
+        filled = [self._address.filled(word) for word in words]
+        if filled == words and not secrets_in(self._settings.source):
+            return Child([LAUNCH, "--quiet", *words, *sink])
+        told = b"\0".join(os.fsencode(word) for word in [*filled, *sink])
+        return Child([sys.executable, "-I", gst_launch.__file__], told)
 
     def open(self) -> Granted:
         """As `FrameSource.open`; a pipeline that is wrong shows at the first `read`."""
@@ -56,7 +73,7 @@ class GstPipeline:
         if shutil.which(LAUNCH) is None:
             raise SourceLost(f"{self._name}: {LAUNCH} is not installed; apt install gstreamer1.0-tools")
         self._frames = 0
-        self._child = Child(self._command)
+        self._child = self._start()
         return Granted(self._settings.width, self._settings.height, self._settings.fps)
 
     def read(self) -> Frame:
@@ -84,7 +101,7 @@ class GstPipeline:
         else:
             seen = f"{LAUNCH} ended with {code} after {self._frames} frames"
         said = child.last_error()
-        return SourceLost(f"{self._name}: {seen}{f' and said: {said}' if said else ''}; {self.advice}")
+        return self._address.lost(f"{seen}{f' and said: {said}' if said else ''}; {self.advice}")
 
     def close(self) -> None:
         """As `FrameSource.close`; ends the child, by force if need be."""
@@ -106,7 +123,7 @@ class CsiCamera(GstPipeline):
 
     def _pipeline(self) -> list[str]:
         settings = self._settings
-        sensor = settings.source.removeprefix("csi:")
+        sensor = settings.source.partition(":")[2]
         if not sensor.isdigit():
             raise ConfigError(f'{settings.source}: "{sensor}" is no sensor number; expected csi:0 or csi:1')
         caps = f"video/x-raw(memory:NVMM),width={settings.width},height={settings.height}"

@@ -14,8 +14,9 @@ RETURN_S = 1.0  # a source ends a silent read by itself after `stall`; this much
 COARSE = 16  # every 16th pixel is compared first: nearly always enough to see that something changed
 SMOOTHING = 0.1  # weight of the newest interval
 
-Fault: TypeAlias = Literal["hangs", "frozen"]
-"""No picture for so long that the source itself should have said something | always the same picture."""
+Fault: TypeAlias = Literal["hangs", "black", "frozen"]
+"""No picture for so long that the source itself should have said something | always the
+same picture, all zero | always the same picture."""
 
 
 class Liveness:
@@ -61,7 +62,13 @@ class Liveness:
             return "hangs" if now - self.began_at > START_S else None
         if now - self._came_at > self._stall_s + RETURN_S:
             return "hangs"
-        return "frozen" if self._came_at - self._changed_at > patience_s else None
+        if self._came_at - self._changed_at <= patience_s:
+            return None
+        return "black" if self.image is not None and not self.image.any() else "frozen"
+
+    def silent_s(self, now: float) -> float:
+        """Since the last picture; since the beginning where none came."""
+        return now - (self.began_at if self._came_at is None else self._came_at)
 
 
 def same(one: Image, other: Image) -> bool:

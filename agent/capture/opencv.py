@@ -16,23 +16,19 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame, Image
 
-FFMPEG = cv2.CAP_FFMPEG
 V4L2 = cv2.CAP_V4L2
 MAX_DAMAGED = 30  # pictures in a row that cannot be decoded: about a second, then the source is lost
 SILENCE_S = 0.5  # a grab that failed after so long waited in vain; a sooner one met damaged data, or the end
 _FATAL_ONLY = 1  # of OpenCV's log levels
 _ENVIRONMENT = {
-    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # AV_LOG_QUIET
     "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "3",  # seconds; OpenCV's own 10 would hide a stall
-    "OPENCV_FFMPEG_IS_THREAD_SAFE": "1",  # else one camera that does not answer keeps all others from opening
 }
 
 
 def prepare() -> None:
     """Call before a capture is opened.
 
-    Keeps OpenCV and FFmpeg from writing to stderr (URLs with passwords would show up there; the agent
-    says itself what went wrong), and lets cameras open side by side. What the user set before holds.
+    Keeps OpenCV from writing to stderr: the agent says itself what went wrong. What the user set holds.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.errors import LostForNow
+from agent.errors import LostForNow, SourceLost
 
 if TYPE_CHECKING:
     from agent.capture.liveness import Liveness
@@ -32,6 +33,8 @@ class Reader:
         liveness: Liveness,
         accept: Callable[[Frame], None],
         notify: Callable[[], None],
+        *,
+        hide: Callable[[str], str] = lambda text: text,
     ) -> None:
         self.source = source
         self.liveness = liveness
@@ -41,6 +44,7 @@ class Reader:
         self._camera = camera
         self._accept = accept
         self._notify = notify
+        self._hide = hide  # takes secrets out of a traceback
         self._gate = threading.Lock()
         self._left = False
         self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
@@ -70,15 +74,22 @@ class Reader:
             self._play()
         except LostForNow as exc:
             self.error = exc
-        except Exception as exc:
-            log.exception("camera_reader_failed", camera=self._camera)
-            self.error = exc
+        except Exception as exc:  # noqa: BLE001 (top of a thread; told with its traceback)
+            self._failed(exc)
         self._notify()
         try:
             self.source.close()
+        except Exception as exc:  # noqa: BLE001 (as above)
+            self._failed(exc)
         finally:
             self._done = True
             self._notify()
+
+    def _failed(self, exc: Exception) -> None:
+        """A fault in the agent: told with its traceback, then the camera is opened anew."""
+        shown = self._hide("".join(traceback.format_exception(exc)))
+        log.error("camera_reader_failed", camera=self._camera, traceback=shown)
+        self.error = self.error or SourceLost(f"a fault in the agent ({self._hide(repr(exc))}); see its log")
 
     def _play(self) -> None:
         self.granted = self.source.open()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from agent.config import sources
+from agent.core.redaction import redacted
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,19 +22,16 @@ Clock = Callable[[], float]
 
 SCHEMES = {
     "v4l2": "agent.capture.v4l2:V4l2Camera",
-    "rtsp": "agent.capture.stream:NetworkStream",
-    "rtsps": "agent.capture.stream:NetworkStream",
-    "http": "agent.capture.stream:NetworkStream",
-    "https": "agent.capture.stream:NetworkStream",
+    "rtsp": "agent.capture.stream:FfmpegStream",
+    "rtsps": "agent.capture.stream:FfmpegStream",
+    "http": "agent.capture.mjpeg:HttpStream",
+    "https": "agent.capture.mjpeg:HttpStream",
     "gst": "agent.capture.gstreamer:GstPipeline",
     "csi": "agent.capture.gstreamer:CsiCamera",
     "file": "agent.capture.video:VideoFile",
     "folder": "agent.capture.folder:ImageFolder",
 }
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-
-_PASSWORD_IN_LOGIN = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
-_PASSWORD_ARGUMENT = re.compile(r"(?i)\b((?:password|passwd|pass|pwd|token|user-pw)=)[^&\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +74,24 @@ def scheme_of(source: str) -> str:
 
     Raises `ConfigError` for a scheme that nobody knows.
     """
-    scheme, colon, rest = source.partition(":")
-    if not colon or "/" in scheme or "." in scheme:
+    scheme = sources.scheme(source)
+    if scheme is None:
         if source.startswith("/dev/"):
             return "v4l2"
-        return "folder" if _holds_images(source) else "file"
-    if scheme in SCHEMES and rest:
-        return scheme
+        return "folder" if _holds_images(Path(source)) else "file"
+    if scheme in SCHEMES and source[len(scheme) + 1 :]:
+        path = sources.local_path(source)
+        return "folder" if path and _holds_images(path) else scheme
     known = (
         '"v4l2:/dev/video0", "csi:0", "rtsp://...", "http://...", "gst:PIPELINE", a video file or a folder'
     )
-    raise ConfigError(f'source "{public_name(source)}": no such kind of source; expected one like {known}')
+    raise ConfigError(
+        f'source "{public_name(source)}": no such kind of source; expected one like {known}; '
+        'a file whose name holds a colon is written "./NAME"'
+    )
 
 
-def _holds_images(source: str) -> bool:
-    path = Path(source)
+def _holds_images(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -108,6 +109,18 @@ def open_source(
     return cast("FrameSource", build(settings, camera, clock, pace=pace))
 
 
+def settings_of(source: str, **given: Any) -> CameraSettings:
+    """Settings of a source that was named on the command line. Raises `ConfigError`."""
+    from agent.config.settings import CameraSettings  # noqa: PLC0415 (commands start without pydantic)
+
+    try:
+        return CameraSettings(source=source, **given)
+    except ValueError as exc:
+        errors: list[dict[str, Any]] = getattr(exc, "errors", list)()
+        said = [str(error.get("ctx", {}).get("error", error["msg"])) for error in errors]
+        raise ConfigError(f"--source {public_name(source)}: {'; '.join(said)}") from None
+
+
 def public_name(source: str) -> str:
-    """The source without the password it may carry, for logs, states and error texts."""
-    return _PASSWORD_ARGUMENT.sub(r"\1***", _PASSWORD_IN_LOGIN.sub(r"\1:***@", source))
+    """The source without the secrets it may carry, for logs, states and error texts."""
+    return redacted(source.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

@@ -1,55 +1,141 @@
-"""RTSP, and MJPEG over HTTP, through the FFmpeg inside OpenCV.
+"""RTSP, and whatever else FFmpeg plays from the network.
 
-FFmpeg runs inside the daemon, so it gets a timeout for everything it may wait for. What OpenCV keeps
-to itself (it says only that a stream did not open) is found out by asking the server once more.
+FFmpeg runs inside the daemon, so it gets a timeout for everything it may wait for.
 """
 
 from __future__ import annotations
 
-import cv2
+from typing import TYPE_CHECKING
 
-from agent.capture.opencv import FFMPEG, LiveSource, prepare
-from agent.capture.server import check_reachable, why_refused
-from agent.capture.source import Granted
-from agent.errors import SourceLost
+import av
 
-OPEN_TIMEOUT_MS = 8_000  # the stream starts at the next key frame, which cameras send every 1 to 5 s
-ONE_THREAD = 1  # FFmpeg's frame threads would hold back as many pictures as there are threads
+from agent.capture.address import Address
+from agent.capture.decoding import Pictures, decoder_options, explained, frames_a_second
+from agent.capture.framing import Framing
+from agent.capture.server import NO_ANSWER, check_reachable, why_refused
+from agent.capture.source import Clock, Granted
+from agent.errors import UnreadablePicture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.config.settings import CameraSettings
+    from agent.core.types import Frame
+
+OPEN_TIMEOUT_S = 8.0  # the stream starts at the next key frame, which cameras send every 1 to 5 s
+MAX_DAMAGED = 60  # packets in a row that cannot be decoded: a second or two, then the stream is lost
+OPTIONS = {
+    "rtsp_transport": "tcp",  # over UDP a lost packet is a smeared picture
+    "tls_verify": "0",  # cameras sign their own certificates
+}
 
 
-class NetworkStream(LiveSource):
+class FfmpegStream:
     """A camera on the network; the newest picture, whatever the server's speed.
 
-    Where the server changes the size in the middle, OpenCV scales to the size of the start.
+    Where the server changes the size in the middle, the pictures change theirs.
     """
+
+    live = True
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        camera: str,
+        clock: Clock,
+        *,
+        pace: bool,  # noqa: ARG002 (one signature for all sources)
+    ) -> None:
+        self.skipped = 0
+        self._settings = settings
+        self._address = Address(settings)
+        self._clock = clock
+        self._framing = Framing(settings, camera)
+        self._container: av.container.InputContainer | None = None
+        self._to_picture: Pictures | None = None
+        self._frames: Iterator[av.VideoFrame] = iter(())
 
     def open(self) -> Granted:
         """As `FrameSource.open`: tells apart no host, no server, no such stream, a login and silence."""
         self.close()
-        prepare()
-        url = self._address()
-        check_reachable(url)
-        capture = cv2.VideoCapture(
-            url,
-            FFMPEG,
-            [
-                *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS),
-                *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, max(round(self._settings.stall * 1000), 100)),
-                *(cv2.CAP_PROP_N_THREADS, ONE_THREAD),
-            ],
-        )
-        if not capture.isOpened():
-            raise SourceLost(f"{self._name}: {why_refused(url)}")
-        return self._opened(capture)
-
-    def _address(self) -> str:
+        self.skipped = 0
+        url = self._address.full()
+        check_reachable(url, self._address.name)
+        limit = decoder_options(self._settings.max_pixels)
+        timeouts = (OPEN_TIMEOUT_S, max(self._settings.stall, 0.1))
         try:
-            return self._settings.address()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise SourceLost(f"{self._name}: its password file cannot be read ({exc})") from exc
+            container = av.open(url, options={**OPTIONS, **limit}, timeout=timeouts)
+        except (av.FFmpegError, ValueError) as exc:
+            raise self._address.lost(self._why_not_opened(url, exc)) from None  # it repeats the URL
+        if not container.streams.video:
+            container.close()
+            raise self._address.lost("sends no pictures, only sound or data; correct the path in the URL")
+        stream = container.streams.video[0]
+        stream.thread_type = "SLICE"
+        stream.codec_context.thread_count = 1  # frame threads hold back as many pictures as there are threads
+        stream.codec_context.options = limit
+        self._container = container
+        self._to_picture = Pictures(stream, self._settings)
+        self._frames = self._decoded(container, stream)
+        return Granted(stream.width, stream.height, frames_a_second(stream, 0.0))
 
-    def _why_silent(self) -> str:
+    def _decoded(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """Frames until the stream ends or is silent; damaged packets among good ones are counted."""
+        packets = container.demux(stream)
+        damaged = 0
+        while damaged < MAX_DAMAGED:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            try:
+                for frame in packet.decode():
+                    damaged = 0
+                    yield frame
+            except (av.FFmpegError, ValueError):
+                damaged += 1
+                self.skipped += 1
+
+    def read(self) -> Frame:
+        """As `FrameSource.read`; FFmpeg's timeouts bound the wait."""
+        if self._to_picture is None:
+            raise self._address.lost("is not open")
+        try:
+            frame = next(self._frames, None)
+        except (av.FFmpegError, ValueError) as exc:
+            raise self._address.lost(self._stopped(exc)) from None
+        if frame is None:
+            raise self._address.lost(self._stopped(None))
+        at = self._clock()
+        try:
+            image = self._to_picture.picture_of(frame)
+        except UnreadablePicture as exc:
+            raise self._address.lost(
+                f"a picture {exc}; raise it, or choose a smaller stream of the camera"
+            ) from exc
+        return self._framing.frame(image, at, square=True)
+
+    def _why_not_opened(self, url: str, error: Exception) -> str:
+        if not url.startswith("http") and (refused := why_refused(url)):
+            return refused
+        if isinstance(error, av.error.ExitError):
+            return NO_ANSWER
+        return f"sends what cannot be played ({explained(error)}); correct the path or the video format"
+
+    def _stopped(self, error: Exception | None) -> str:
+        said = "" if error is None or isinstance(error, av.error.ExitError) else f", {explained(error)}"
         return (
-            f"the stream stopped (ended by the server, or silent for {self._settings.stall:g} s); "
+            f"the stream stopped (ended by the server, or silent for {self._settings.stall:g} s{said}); "
             "check the camera's power and network"
         )
+
+    def close(self) -> None:
+        """As `FrameSource.close`."""
+        self._frames, self._to_picture = iter(()), None
+        if self._container is not None:
+            self._container.close()
+        self._container = None
+
+    def interrupt(self) -> None:
+        """FFmpeg cannot be woken; its own timeouts end the wait."""

@@ -5,21 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
+import av
 import structlog
 
+from agent.capture.decoding import Pictures, decoder_options, frames_a_second
 from agent.capture.framing import Framing
-from agent.capture.opencv import FFMPEG, prepare
 from agent.capture.pacing import Pacing
 from agent.capture.source import Clock, Granted
-from agent.errors import EndOfSource, SourceLost
+from agent.capture.timeline import Timeline
+from agent.config.sources import local_path, shown
+from agent.errors import EndOfSource, SourceLost, UnreadablePicture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame
 
 MISSING_SHARE = 0.02  # of the time; containers estimate it, less than this is no damage
 MISSING_S = 0.2
+NO_FILM = frozenset({"tty"})  # FFmpeg draws any text file as one
+LOCAL_ONLY = "file,crypto,data"  # protocols: a playlist must not make the agent fetch anything
 
 log = structlog.get_logger()
 
@@ -28,94 +34,147 @@ class VideoFile:
     """Plays what is there: a file that was cut off ends early, with a warning, not with an error."""
 
     live = False
-    skipped = 0
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
-        self._path = Path(settings.source)
-        self._asked_fps = settings.fps
-        self._loop = settings.loop
+        self.skipped = 0
+        self._path = local_path(settings.source) or Path(settings.source)
+        self._name = shown(self._path)
+        self._settings = settings
         self._framing = Framing(settings, camera)
         self._pacing = Pacing(clock, pace=pace)
-        self._capture: cv2.VideoCapture | None = None
-        self._fps = 0.0
+        self._container: av.container.InputContainer | None = None
+        self._pictures: Iterator[av.VideoFrame] = iter(())
+        self._timeline = Timeline(settings.fps)
+        self._fps = settings.fps
+        self._to_picture: Pictures | None = None
         self._frames = 0  # read since the file was opened
-        self._time_s = 0.0  # of the last frame, inside the file
+        self._expected_s = 0.0
         self._round_s = 0.0  # where this round of a loop starts
+        self._black = True  # all pictures of this round
 
     def open(self) -> Granted:
         """As `FrameSource.open`."""
         self._round_s = 0.0
+        self.skipped = 0
         self._pacing.restart()
-        capture = self._open_file()
-        width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        return Granted(width, int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), self._fps)
+        stream = self._open_file()
+        return Granted(stream.width, stream.height, self._fps)
 
-    def _open_file(self) -> cv2.VideoCapture:
+    def _open_file(self) -> av.VideoStream:
         self.close()
         _check_readable(self._path)
-        prepare()
-        capture = cv2.VideoCapture(str(self._path), FFMPEG)
-        if not capture.isOpened():
-            raise SourceLost(
-                f"{self._path}: not a video that can be read ({self._path.stat().st_size} bytes); "
-                "a recording that was cut off may lack its index: record again, or mend it with ffmpeg"
-            )
-        self._capture = capture
-        self._fps = capture.get(cv2.CAP_PROP_FPS) or self._asked_fps
-        self._frames, self._time_s = 0, 0.0
-        return capture
+        options = {**decoder_options(self._settings.max_pixels), "protocol_whitelist": LOCAL_ONLY}
+        try:
+            container = av.open(f"file:{self._path}", options=options)
+        except (av.FFmpegError, ValueError) as exc:
+            raise self._no_video() from exc
+        if not container.streams.video or container.format.name in NO_FILM:
+            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+            container.close()
+            raise SourceLost(f"{self._name}: holds no pictures ({kinds}); name a video file")
+        self._container = container
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = decoder_options(self._settings.max_pixels)
+        self._fps = frames_a_second(stream, self._settings.fps)
+        self._to_picture = Pictures(stream, self._settings)
+        self._timeline = Timeline(self._fps)
+        self._expected_s = _length_s(stream, self._fps)
+        self._frames = 0
+        self._black = True
+        self._pictures = self._decoded(container, stream)
+        return stream
+
+    def _no_video(self) -> SourceLost:
+        return SourceLost(
+            f"{self._name}: not a video that can be read ({self._path.stat().st_size} bytes); "
+            "a recording that was cut off may lack its index: record again, or mend it with ffmpeg"
+        )
+
+    def _decoded(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """All frames that can be decoded; damaged ones are counted. A file that breaks off ends there."""
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, ValueError):
+                return
+            if packet is None:
+                return
+            try:
+                yield from packet.decode()
+            except (av.FFmpegError, ValueError):
+                self.skipped += 1
 
     def read(self) -> Frame:
         """As `FrameSource.read`."""
-        capture = self._capture
-        if capture is None:
-            raise SourceLost(f"{self._path}: is not open")
-        ok, image = capture.read()
-        if not ok:
-            self._end(capture)
+        if self._container is None or self._to_picture is None:
+            raise SourceLost(f"{self._name}: is not open")
+        frame = next(self._pictures, None)
+        if frame is None:
+            self._end()
             return self.read()
-        self._time_s = self._time_of(capture)
+        try:
+            image = self._to_picture.picture_of(frame)
+        except UnreadablePicture as exc:
+            raise SourceLost(f"{self._name}: {exc}; raise it, or make the film smaller") from exc
+        time_s = self._timeline.time_of(frame.time)
         self._frames += 1
-        return self._framing.frame(image, self._pacing.due(self._round_s + self._time_s))  # type: ignore[arg-type]
+        self._black = self._black and not image.any()
+        return self._framing.frame(image, self._pacing.due(self._round_s + time_s), square=True)
 
-    def _time_of(self, capture: cv2.VideoCapture) -> float:
-        """Seconds since the file's start, by its time stamps; by counting where it has none."""
-        stamp_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if self._frames == 0 or stamp_s > self._time_s:
-            return max(stamp_s, 0.0)
-        return self._time_s + 1 / self._fps
-
-    def _end(self, capture: cv2.VideoCapture) -> None:
+    def _end(self) -> None:
         """Start again where `loop` is set; raises `EndOfSource` where not."""
-        expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        played_s = self._time_s + 1 / self._fps
-        if expected / self._fps - played_s > max(MISSING_S, MISSING_SHARE * played_s):
-            log.warning(
-                "video_cut_off", source=str(self._path), frames_read=self._frames, frames_expected=expected
-            )
+        played_s = self._timeline.time_s + 1 / self._fps
         if not self._frames:
-            raise SourceLost(f"{self._path}: none of its {expected} frames can be read; record it again")
-        if not self._loop:
-            raise EndOfSource(f"{self._path}: played to its end ({self._frames} frames)")
-        self._round_s += self._time_s + 1 / self._fps
+            raise SourceLost(
+                f"{self._name}: none of its pictures can be decoded ({self.skipped} tried); it is damaged, "
+                f"or larger than max_pixels = {self._settings.max_pixels:_}"
+            )
+        if self._expected_s - played_s > max(MISSING_S, MISSING_SHARE * played_s):
+            log.warning(
+                "video_cut_off",
+                source=self._name,
+                frames_read=self._frames,
+                frames_expected=round(self._expected_s * self._fps),
+            )
+        if self._black:
+            fix = "look at it with a player; if it shows something there, convert it with ffmpeg"
+            log.warning("video_black", source=self._name, frames=self._frames, fix=fix)
+        if not self._settings.loop:
+            raise EndOfSource(f"{self._name}: played to its end ({self._frames} frames)")
+        self._round_s += played_s
         self._open_file()
 
     def close(self) -> None:
         """As `FrameSource.close`."""
-        if self._capture is not None:
-            self._capture.release()
-        self._capture = None
+        if self._container is not None:
+            self._pictures = iter(())
+            self._container.close()
+        self._container = None
 
     def interrupt(self) -> None:
         """End the wait for the next frame's time."""
         self._pacing.interrupt()
 
 
+def _length_s(stream: av.VideoStream, fps: float) -> float:
+    """By the number of frames, else by the duration; 0 where nothing is said."""
+    if stream.frames:
+        return stream.frames / fps
+    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+
+
 def _check_readable(path: Path) -> None:
+    """Raises `SourceLost`: not there, no permission, empty, or a pipe or device that never ends."""
     try:
+        if path.exists() and not path.is_file():
+            raise SourceLost(f"{shown(path)}: is no regular file; name a video file, or a folder of images")
         with path.open("rb") as file:
             if file.read(1):
                 return
     except OSError as exc:
-        raise SourceLost(f"{path}: {exc.strerror}; name a video file, or a folder of images") from exc
-    raise SourceLost(f"{path}: is empty (0 bytes); record it again")
+        raise SourceLost(f"{shown(path)}: {exc.strerror}; name a video file, or a folder of images") from exc
+    raise SourceLost(f"{shown(path)}: is empty (0 bytes); record it again")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from agent.capture.address import Address
 from agent.capture.backoff import Backoff
-from agent.capture.liveness import Liveness
+from agent.capture.liveness import Fault, Liveness
 from agent.capture.reader import Reader
-from agent.capture.source import Clock, FrameSource, Granted, open_source, public_name
+from agent.capture.source import Clock, FrameSource, Granted, open_source
 from agent.core.types import CameraState, Frame, Image
 from agent.errors import EndOfSource
 
@@ -28,6 +30,7 @@ MAX_HUNG = 4  # reads that never returned; each keeps a thread and perhaps the d
 GOOD_S = 10.0  # online for this long: the next loss is a new one, and its first retry is soon
 FAULTS = {
     "hangs": "no picture, and its driver or server does not return; check cable, power and network",
+    "black": "every pixel of its pictures is zero; is the lens covered, or does its recorder send no video?",
     "frozen": "the same picture again and again; restart the camera, or raise `stall` if it may stand still",
 }
 
@@ -71,7 +74,8 @@ class CameraWatch:
         """Raises `ConfigError` where the source makes no sense; whether it is there shows later."""
         self._camera = camera
         self._settings = settings
-        self._name = public_name(settings.source)
+        self._address = Address(settings)
+        self._name = self._address.name
         self._latest = latest
         self._tell = tell
         self._clock = clock
@@ -131,17 +135,36 @@ class CameraWatch:
             granted=self._granted,
         )
 
+    def _hide(self, text: str) -> str:
+        return self._address.hide(text)
+
     def _new_source(self) -> FrameSource:
         return self._make(self._settings, self._camera, self._clock)
 
     def _run(self) -> None:
-        self._tell(self._state)
-        try:
-            while not self._closing:
+        """Until closed. A fault in the agent is told and the camera begun anew; others do not notice."""
+        told = False
+        while not self._closing:
+            try:
+                if not told:
+                    told = True
+                    self._tell(self._state)
                 self._live() if self._enabled else self._be_off()
-        except Exception as exc:
-            log.exception("camera_watch_failed", camera=self._camera)
-            self._report("offline", f"{self._name}: a fault in the agent ({exc!r}); see its log, restart it")
+            except Exception as exc:  # noqa: BLE001 (top of a thread; told with its traceback)
+                self._begin_anew(exc)
+
+    def _begin_anew(self, exc: Exception) -> None:
+        shown = self._hide("".join(traceback.format_exception(exc)))
+        log.error("camera_watch_failed", camera=self._camera, traceback=shown)
+        reader, self._reader = self._reader, None
+        try:
+            if reader is not None:
+                self._leave(reader, "")
+            fault = f"a fault in the agent ({self._hide(repr(exc))}); see its log"
+            self._report("offline", f"{self._name}: {fault}")
+        except Exception as again:  # noqa: BLE001 (the fault may lie in telling)
+            log.error("camera_watch_failed", camera=self._camera, traceback=self._hide(repr(again)))
+        self._sleep(self._backoff.next_s())
 
     def _be_off(self) -> None:
         hangs = any(not reader.ended() for reader in self._hung)
@@ -165,7 +188,9 @@ class CameraWatch:
             self._sleep(self._backoff.next_s())
             return
         liveness = Liveness(self._clock(), self._settings.stall, self._frozen)
-        reader = Reader(self._camera, self._new_source(), liveness, self._accept, self._notify)
+        reader = Reader(
+            self._camera, self._new_source(), liveness, self._accept, self._notify, hide=self._hide
+        )
         self._reader = reader
         reader.start()
         reason = self._watch_over(reader)
@@ -182,9 +207,9 @@ class CameraWatch:
         patience_s = stall_s if self._frozen is None else max(stall_s, self._backoff.next_s())
         while self._enabled and not self._closing and not reader.over:
             now = self._clock()
-            if reader.source.live and (fault := reader.liveness.fault(now, patience_s)):
+            if fault := self._fault(reader, now, patience_s):
                 self._stalls += 1
-                self._frozen = reader.liveness.image if fault == "frozen" else None
+                self._frozen = None if fault == "hangs" else reader.liveness.image
                 return f"{self._name}: {FAULTS[fault]}"
             if online_at is None and reader.liveness.seeing:
                 online_at, patience_s, self._frozen = now, stall_s, None
@@ -198,6 +223,15 @@ class CameraWatch:
         if online_at is None and reader.over and reader.liveness.seeing:
             self._report("online")  # it was, for less than a tick
         return str(reader.error) if reader.error else ""
+
+    def _fault(self, reader: Reader, now: float, patience_s: float) -> Fault | None:
+        """What is wrong. A file may stand still, but its pictures come in time."""
+        fault = reader.liveness.fault(now, patience_s)
+        if fault is None or reader.source.live:
+            return fault
+        fps = reader.granted.fps if reader.granted else 0.0
+        late_s = self._settings.stall + (2 / fps if fps else 0.0)
+        return "hangs" if fault == "hangs" and reader.liveness.silent_s(now) > late_s else None
 
     def _say_it_is_slow(self) -> None:
         if self._state.reason.startswith("opening"):

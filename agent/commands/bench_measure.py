@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.capture.source import open_source
-from agent.config.settings import CameraSettings, RecognitionSettings
+from agent.capture.source import open_source, public_name, settings_of
+from agent.config.settings import RecognitionSettings
 from agent.core.types import Floats, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
 from agent.inference.build import build_perception
@@ -95,7 +95,7 @@ def measure_loop(task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: 
 
 def frames_of(source: str) -> list[Frame]:
     """The first frames of a clip, decoded. Raises `ConfigError`."""
-    opened = open_source(CameraSettings(source=source), "bench", pace=False)
+    opened = open_source(settings_of(source), "bench", pace=False)
     frames: list[Frame] = []
     try:
         opened.open()
@@ -108,7 +108,7 @@ def frames_of(source: str) -> list[Frame]:
     finally:
         opened.close()
     if not frames:
-        raise ConfigError(f"{source}: there is not a single picture in it")
+        raise ConfigError(f"{public_name(source)}: there is not a single picture in it")
     return frames
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import cv2
 import numpy as np
+import structlog
 
 from agent.capture.source import IMAGE_SUFFIXES, open_source, public_name
 from agent.config.regular_file import visible_files
-from agent.errors import ConfigError, EndOfSource, SourceLost
+from agent.config.sources import shown
+from agent.errors import ConfigError, EndOfSource, SourceLost, UnreadablePicture
+from agent.picture_file import read_picture
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
@@ -25,6 +27,8 @@ MOST = 30  # examples of one folder or clip, spread over all of it
 
 Show = Callable[["Image", "SeenHand | None", float, int], None]
 """Told of every frame: the picture (BGR), the hand in it, seconds until it begins, examples so far."""
+
+log = structlog.get_logger()
 
 _Any = TypeVar("_Any")
 
@@ -73,10 +77,12 @@ def of_folder(perception: Perception, folder: Path, show: Show) -> list[SeenHand
         raise ConfigError(f"{folder}: no picture in it ({' '.join(IMAGE_SUFFIXES)})")
     taken: list[SeenHand] = []
     for path in spread(files, MOST):
-        read = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if read is None:
+        try:
+            image = read_picture(path)
+        except (OSError, UnreadablePicture) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else str(exc)
+            log.warning("image_skipped", image=shown(path), reason=why)
             continue
-        image = np.asarray(read, np.uint8)
         hand = largest(perception.see_still(image))
         taken += [hand] if hand else []
         show(image, hand, 0.0, len(taken))

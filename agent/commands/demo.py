@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from agent.commands.models import make_ready
 from agent.commands.options import ConfigFile, examples, loaded
 from agent.commands.output import quiet_logs
 from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from agent.demo import Shown
 
 EPILOG = examples(
     "gesture-agent demo",
@@ -33,10 +36,13 @@ def demo(
 
     The broker is inside, the rules are those of rules/home.toml. Nothing stays behind but the networks.
     """
-    from agent.demo import CLIP, first_camera, run_demo
+    from agent.capture.source import public_name
+    from agent.demo import CLIP, first_camera, must_show, run_demo
 
     quiet_logs()
     settings = loaded(config).settings
+    if source is not None:
+        must_show(source)
     make_ready(settings)
     chosen = source or first_camera()
     if chosen is None:
@@ -48,12 +54,27 @@ def demo(
         chosen = str(CLIP)
     else:
         typer.echo(
-            f"Watching {chosen}. Show it a palm, a fist, a thumb up, ok or two fingers. Ctrl-C ends it."
+            f"Watching {public_name(chosen)}. Show it a palm, a fist, a thumb up, ok or two fingers. "
+            "Ctrl-C ends it."
         )
     typer.echo("What follows came back from the broker: seconds, topic, payload.\n")
-    started = run_demo(settings, chosen, os.environ, _say, web=web, page_ready=_page_ready)
-    typer.echo(f"\n{started} gestures were published. Next: put your camera into config.toml, your rules")
+    shown = run_demo(settings, chosen, os.environ, _say, web=web, page_ready=_page_ready)
+    typer.echo(f"\n{_summary(shown)}")
+    typer.echo(f"{shown.started} gestures were published. Next: put your camera into config.toml, your rules")
     typer.echo("into rules/, ask `gesture-agent check`, then `gesture-agent run`.")
+
+
+def _summary(shown: Shown) -> str:
+    """How many of the pictures this machine could look at, and what helps where they were too few."""
+    looked = shown.frames - shown.dropped
+    text = f"Of {shown.frames} pictures {looked} were looked at."
+    if not shown.too_slow:
+        return text
+    return (
+        f"{text} This machine is too slow for all of them, and gestures pass unseen. What helps: smaller "
+        'pictures (width = 640, height = 480), people = 1 and gestures = "gesturenet" under [recognition]; '
+        "`gesture-agent bench` measures what it can do."
+    )
 
 
 def _page_ready(url: str) -> None:

@@ -67,7 +67,7 @@ def record(
     if source is None:
         _of_cameras(settings, _chosen(settings, camera), out, for_)
     else:
-        _of_clip(settings, source, camera or "replay", out or Path(f"{Path(source).stem}.jsonl"), fps)
+        _of_clip(settings, source, camera or "replay", out or _beside(source), fps)
 
 
 def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float | None) -> None:
@@ -87,6 +87,14 @@ def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float
     except OSError as exc:
         raise _cannot_write(out, exc) from exc
     typer.echo(f"{out}: {clip.frames} frames, {last.at_s:.1f} s, {trace.bytes:,} bytes")
+
+
+def _beside(source: str) -> Path:
+    """A trace named after a clip; an address is no name, it may hold a password."""
+    from agent.config.sources import local_path
+
+    path = local_path(source)
+    return Path(f"{path.stem if path else 'clip'}.jsonl")
 
 
 def _of_cameras(

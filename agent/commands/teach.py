@@ -99,9 +99,9 @@ class _Given:
 
     def collect(self, perception: Perception, settings: Settings, gesture: str) -> Hands:
         """Raises `ConfigError` when too few hands were found."""
+        from agent.capture.source import settings_of
         from agent.commands.collect import of_camera, of_clip, of_folder
         from agent.commands.teach_screen import screen
-        from agent.config.settings import CameraSettings
         from agent.inference.gestures.background import hands_of
 
         with screen(gesture, self.count if self.camera else None) as show:
@@ -109,7 +109,7 @@ class _Given:
                 chosen = _camera(settings, self.camera)
                 hands = of_camera(perception, chosen, self.camera, self.count, show)
             elif self.source:
-                hands = of_clip(perception, CameraSettings(source=self.source), show)
+                hands = of_clip(perception, settings_of(self.source), show)
             else:
                 hands = [hand for one in self.folders for hand in of_folder(perception, one, show)]
         if len(hands) < FEWEST:

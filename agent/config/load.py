@@ -6,7 +6,6 @@ The first of these that exists is read: --config, $GESTURE_AGENT_CONFIG, ./confi
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from agent.config.located import KeyPath, Located, read
 from agent.config.permissions import open_to_all
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.settings import AS_WRITTEN, Secret, Settings
+from agent.config.sources import absolute_source
 from agent.config.validation import problems_of
+from agent.core.redaction import PASSWORD, secrets_in
 
 PATH_VARIABLE = "GESTURE_AGENT_CONFIG"
 SEARCHED = (Path("config.toml"), Path("/etc/gesture-agent/config.toml"))
 BUILT_IN = "built-in defaults"
-_HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.]*:")  # "v4l2:...", "rtsp://...", "gst:..."; anything else is a path
-_LOGIN_IN_STREAM = re.compile(r"(rtsps?|https?)://[^/@\s]*:[^/\s]*@")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -104,8 +103,8 @@ class _Paths:
             }
         if isinstance(value, Path):
             return (isinstance(model, Secret) and self._credential(value)) or self._folder_of(at) / value
-        if at[0] == "camera" and name == "source" and not _HAS_SCHEME.match(value):
-            return str(self._folder_of(at) / value)
+        if at[0] == "camera" and name == "source":
+            return absolute_source(value, self._folder_of(at))
         return value
 
     def _credential(self, path: Path) -> Path | None:
@@ -119,10 +118,13 @@ class _Paths:
 
 
 def _logins(settings: Settings, written: Located) -> Iterator[Problem]:
-    """Streams whose URL holds a password, which settings never do."""
-    text = 'a URL holds no password here; write user = "NAME" and password = { file = "PATH" }'
+    """Sources that hold a password, which settings never do."""
+    text = (
+        'a source holds no password here; write user = "NAME" and password = { file = "PATH" }; where the '
+        f"address asks for it elsewhere, write {PASSWORD} there (an @ that belongs to a path is written %40)"
+    )
     for name, camera in settings.camera.items():
-        if _LOGIN_IN_STREAM.match(camera.source):
+        if secrets_in(camera.source):
             yield written.problem(("camera", name, "source"), text)
 
 

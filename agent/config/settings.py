@@ -25,7 +25,9 @@ from pydantic import (
 )
 
 from agent.config.addresses import checked_address
+from agent.config.secret_file import read_secret
 from agent.core.duration import MAX_S, format_duration, parse_duration
+from agent.core.redaction import PASSWORD, USER, secrets_in
 from agent.core.thresholds import USUAL_CONFIDENCE_OF, Thresholds
 from agent.core.types import NO_GESTURE
 
@@ -99,8 +101,8 @@ class Secret(Model):
         return value
 
     def read(self) -> str:
-        """The file's text without the line end. Raises `OSError`."""
-        return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+        """The file's text, see `read_secret`. Raises `OSError`."""
+        return read_secret(self.file)
 
 
 def _id_of_this_host() -> str:
@@ -125,6 +127,8 @@ class CameraSettings(Model):
     fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     rotate: Literal[0, 90, 180, 270] = 0
     mirror: bool = False
+    pixel_aspect: Annotated[float, Field(ge=1 / 8, le=8)] | None = None  # None: as the source says, else 1
+    max_pixels: Annotated[int, Field(ge=4096, le=1_000_000_000)] = 35_000_000  # 7680 x 4320 and a little
     loop: bool = False  # files and folders: start again at the end
     stall: Duration = 3.0  # no frame, or the same frame, for this long: the camera is lost
     user: str | None = None  # of a stream
@@ -133,21 +137,54 @@ class CameraSettings(Model):
     @field_validator("source", mode="before")
     @classmethod
     def _is_no_number(cls, source: Any) -> Any:
-        """OpenCV counts cameras; here they are named by their device."""
-        if isinstance(source, int) and not isinstance(source, bool):
-            device = f'"v4l2:/dev/video{source}"' if 0 <= source < 64 else '"v4l2:/dev/video0"'
-            raise ValueError(f"{source} is a number; write the device: source = {device}")  # noqa: TRY004
+        """OpenCV's way to name a camera, which says nothing of what it is."""
+        if type(source) is int or (isinstance(source, str) and source.strip().isdecimal()):
+            raise ValueError(
+                f'a number is no source; write "v4l2:/dev/video{source}" for camera {source}, '
+                f'"./{source}" for a file of that name'
+            )
         return source
 
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> CameraSettings:
+        userinfo, at, _ = self.source.partition("://")[2].partition("/")[0].rpartition("@")
+        if self.user is not None and at and USER not in userinfo:
+            raise ValueError("the user stands in the source too; leave it out there")
+        if self.password is not None and self.user is None and PASSWORD not in self.source:
+            raise ValueError(
+                f"the password belongs to nobody; add user, or write {PASSWORD} where the source needs it"
+            )
+        return self
+
     def address(self) -> str:
-        """The source with user and password put in: to open it, never to show it. Raises `OSError`."""
+        """The source with user and password put in: to open it, never to show it. Raises `OSError`.
+
+        They stand where the source says `{user}` and `{password}`, else before the host. An empty password
+        is one: a user is always followed by a colon, without which no login is sent.
+        """
+        if USER in self.source or PASSWORD in self.source:
+            return self.filled(self.source)
         scheme, separator, rest = self.source.partition("://")
         if self.user is None or not separator:
             return self.source
-        login = quote(self.user, safe="")
-        if self.password is not None:
-            login += ":" + quote(self.password.read(), safe="")
-        return f"{scheme}://{login}@{rest}"
+        user, password = self.user, self.password.read() if self.password else ""
+        return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
+
+    def filled(self, text: str) -> str:
+        """A part of the source with user and password in place of their placeholders. Raises `OSError`.
+
+        Percent-encoded inside a URL, as they are elsewhere (properties of a pipeline).
+        """
+        if USER not in text and PASSWORD not in text:
+            return text
+        user, password = self.user or "", self.password.read() if self.password else ""
+        before, scheme, url = text.partition("://")
+        encoded = url.replace(USER, quote(user, safe="")).replace(PASSWORD, quote(password, safe=""))
+        return before.replace(USER, user).replace(PASSWORD, password) + scheme + encoded
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any text about this camera. Raises `OSError`."""
+        return (*secrets_in(self.source), *([self.password.read()] if self.password else []))
 
 
 class TlsSettings(Model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -14,6 +13,7 @@ from agent.config.located import SECRET_WORDS, KeyPath, Located
 from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
 from agent.config.settings import AS_WRITTEN, FORMS
 from agent.core.numbers import number_or_none
+from agent.core.redaction import redacted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -23,7 +23,6 @@ M = TypeVar("M", bound=BaseModel)
 HIDDEN = "the value"  # instead of one that may be secret
 SEEN_CHARS = 60  # of a wrong value are shown
 _TABLE_ARRAYS = ("rule", "case")  # what is written [[so]]
-_LOGIN = re.compile(r"://[^/@\s]*@")  # user and password inside a URL
 
 _EXPECTED = {  # pydantic's error types by what people call the thing they wanted
     "int": "a whole number",
@@ -163,15 +162,28 @@ def _value_at(data: Any, path: KeyPath) -> Any:
 
 def _seen(data: Any, path: KeyPath) -> str:
     data = _value_at(data, path)
-    if any(word in str(part).lower() for part in path for word in SECRET_WORDS):
+    if any(map(_names_a_secret, path)):
         return HIDDEN
     return _toml(data)
 
 
 def _toml(value: Any) -> str:
     """A value much as it was written, cut short."""
-    text = _LOGIN.sub("://***@", json.dumps(value, ensure_ascii=False, default=str))
+    text = json.dumps(_redacted(value), ensure_ascii=False, default=str)
     return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."
+
+
+def _redacted(value: Any) -> Any:
+    """Without the secrets of URLs, at any depth; the values of keys that name a secret are left out."""
+    if isinstance(value, dict):
+        return {key: "***" if _names_a_secret(key) else _redacted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_redacted(inner) for inner in value]
+    return redacted(value) if isinstance(value, str) else value
+
+
+def _names_a_secret(key: Any) -> bool:
+    return any(word in str(key).lower() for word in SECRET_WORDS)
 
 
 def _known_keys(model: type[BaseModel], data: Any, path: KeyPath) -> set[str]:

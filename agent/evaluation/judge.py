@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import cv2
-import numpy as np
-
 from agent.core.types import NO_GESTURE, Box, Image, SeenHand
+from agent.errors import UnreadablePicture
 from agent.evaluation.photographs import Photograph
+from agent.picture_file import read_picture
 
 Stage = Literal["crop", "pipeline"]
 Corners = tuple[float, float, float, float]
@@ -61,10 +60,10 @@ def best_hand(hands: Sequence[SeenHand], labels: Sequence[str]) -> tuple[SeenHan
 
 def judge(photograph: Photograph, eyes: Eyes, stage: Stage) -> Verdict:
     """One photograph through one stage of the product."""
-    read = cv2.imread(str(photograph.path), cv2.IMREAD_COLOR)
-    if read is None:
+    try:
+        image = read_picture(photograph.path)
+    except (OSError, UnreadablePicture):
         return Verdict(photograph, NO_GESTURE, 0.0, None, readable=False)
-    image = np.asarray(read, np.uint8)
     seen = eyes.hands_in(image, photograph.box) if stage == "crop" else eyes.see_still(image)
     best = best_hand(seen, eyes.labels)
     if best is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.config.sources import shown
 from agent.errors import ConfigError
+from agent.evaluation.table import number, read_table
+from agent.picture_file import picture_size
 
 EXCLUDE = "exclude"  # ambiguous pictures stay in the list but are not judged
 
@@ -22,12 +24,19 @@ class Photograph:
     source: str
 
 
-def _box(text: str) -> tuple[float, float, float, float] | None:
-    if not text.strip():
+def _box(text: str, path: Path) -> tuple[float, float, float, float] | None:
+    """Raises `ValueError` with what is wrong."""
+    if not text:
         return None
-    left, top, right, bottom = (float(part) for part in text.replace(",", " ").split())
+    try:
+        left, top, right, bottom = (number(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("expected left top right bottom in pixels") from None
     if right <= left or bottom <= top:
-        raise ValueError
+        raise ValueError("expected left top right bottom in pixels, right and bottom the larger ones")
+    width, height = picture_size(path) or (right, bottom)
+    if right <= 0 or bottom <= 0 or left >= width or top >= height:
+        raise ValueError(f"lies outside the picture ({width:g} x {height:g} pixels)")
     return left, top, right, bottom
 
 
@@ -37,39 +46,38 @@ def read_photographs(manifest: Path, root: Path, labels: Sequence[str]) -> list[
     Raises `ConfigError` that names every bad row: a missing column, an unknown label, a box that is
     not four growing numbers, a file that is not there.
     """
-    try:
-        text = manifest.read_text(encoding="utf-8-sig")
-    except OSError as exc:
-        raise ConfigError(f"{manifest}: {exc.strerror}; expected a CSV file with columns path,label") from exc
-    rows = csv.DictReader(text.splitlines())
-    missing = {"path", "label"} - set(rows.fieldnames or ())
+    table = read_table(manifest)
+    missing = {"path", "label"} - set(table.columns)
     if missing:
         raise ConfigError(
-            f"{manifest}:1: columns {', '.join(rows.fieldnames or ['none'])}; "
+            f"{manifest}:1: columns {', '.join(table.columns) or 'none'}; "
             f"expected path,label (and optionally box_xyxy,source), missing {', '.join(sorted(missing))}"
         )
     photographs, problems = [], []
-    for row in rows:
-        where = f"{manifest}:{rows.line_num}"
-        label, path = (row["label"] or "").strip(), root / (row["path"] or "").strip()
+    small = {label.lower(): label for label in (*labels, EXCLUDE)}
+    for row in table.rows:
+        where, values = f"{manifest}:{row.line}", row.values
+        label, path = small.get(values["label"].lower()), root / values["path"]
         if label == EXCLUDE:
             continue
-        if label not in labels:
-            problems.append(f"{where}: label {label!r}; expected one of {', '.join(labels)}, {EXCLUDE}")
+        if label is None:
+            known = f"{', '.join(labels)}, {EXCLUDE}"
+            problems.append(f"{where}: column label: {values['label']!r}; expected one of {known}")
         if not path.is_file():
-            problems.append(f"{where}: {path}: no such file; paths are relative to --root")
-        try:
-            box = _box(row.get("box_xyxy") or "")
-        except ValueError:
             problems.append(
-                f"{where}: box_xyxy {row['box_xyxy']!r}; expected left top right bottom in pixels"
+                f"{where}: column path: {shown(path)}: no such file; paths are relative to --root"
             )
+        box_text = values.get("box_xyxy", "")
+        try:
+            box = _box(box_text, path)
+        except ValueError as exc:
+            problems.append(f"{where}: column box_xyxy: {box_text!r}: {exc}")
             box = None
-        photographs.append(Photograph(path, label, box, (row.get("source") or "").strip()))
+        photographs.append(Photograph(path, label or "", box, values.get("source", "")))
     if problems:
-        shown = "\n".join(problems[:20])
+        first = "\n".join(problems[:20])
         more = f"\n... and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise ConfigError(shown + more)
+        raise ConfigError(first + more)
     if not photographs:
         raise ConfigError(
             f"{manifest}: no row to judge; every row is labelled {EXCLUDE} or the file is empty"

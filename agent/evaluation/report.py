@@ -10,12 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from agent.config.sources import shown
 from agent.core.types import Image
 from agent.evaluation.judge import Verdict
 from agent.evaluation.metrics import Figures
 from agent.evaluation.pictures import confusion_svg, reliability_svg
 from agent.evaluation.result import Evaluation
 from agent.evaluation.show import in_words
+from agent.picture_file import read_picture
 
 THUMB_PX = 168
 WORST = 120  # thumbnails on the page
@@ -32,7 +34,7 @@ figure { margin: 0 } figure img { width: 100% } figcaption { font-size: .8rem }
 
 def thumbnail(verdict: Verdict) -> bytes:
     """A JPEG of the photograph with the deciding box drawn."""
-    image: Image = np.ascontiguousarray(cv2.imread(str(verdict.photograph.path), cv2.IMREAD_COLOR))
+    image: Image = np.ascontiguousarray(read_picture(verdict.photograph.path))
     if verdict.box is not None:
         thickness = max(2, image.shape[1] // 200)
         cv2.polylines(image, [verdict.box.corners().astype(np.int32)], True, (60, 60, 230), thickness)
@@ -45,7 +47,7 @@ def _figure(verdict: Verdict) -> str:
     data = base64.b64encode(thumbnail(verdict)).decode()
     said = verdict.predicted if verdict.box is not None else "no hand found"
     caption = f"{verdict.photograph.label} taken for <b>{said}</b> {verdict.probability:.2f}"
-    name = escape(verdict.photograph.path.name)
+    name = escape(shown(Path(verdict.photograph.path.name)))
     image = f'<img alt="{name}" src="data:image/jpeg;base64,{data}">'
     return f"<figure>{image}<figcaption>{caption}<br>{name}</figcaption></figure>"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.core.numbers import read_float, read_json
+from agent.core.numbers import read_json
 from agent.core.trace_tune import Span
 from agent.errors import ConfigError
+from agent.evaluation.table import number, read_table, read_text
 
 COLUMNS = ("gesture", "from_s", "to_s")
 
@@ -20,11 +20,11 @@ def read_truth(path: Path, labels: Collection[str]) -> dict[str | None, list[Spa
     JSON is {"gestures": [{"gesture", "from_s", "to_s"}]} or such a list; CSV has these columns. Both may
     name a `trace` with each span. Raises `ConfigError`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
-    rows = _of_json(path, text) if text.lstrip()[:1] in {"{", "["} else csv.DictReader(text.splitlines())
+    text = read_text(path)
+    if text.lstrip()[:1] in {"{", "["}:
+        rows = [(f"span {place}", row) for place, row in enumerate(_of_json(path, text), start=1)]
+    else:
+        rows = [(f"line {row.line}", row.values) for row in read_table(path, text).rows]
     return _spans(path, rows, labels)
 
 
@@ -40,21 +40,25 @@ def _of_json(path: Path, text: str) -> list[Any]:
 
 
 def _spans(
-    path: Path, rows: Iterable[Mapping[str, Any]], labels: Collection[str]
+    path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], labels: Collection[str]
 ) -> dict[str | None, list[Span]]:
     spans: dict[str | None, list[Span]] = {}
-    for number, row in enumerate(rows, start=1):
+    for where, row in rows:
         try:
-            span = Span(str(row["gesture"]), read_float(row["from_s"]), read_float(row["to_s"]))
+            span = Span(str(row["gesture"]), _seconds(row["from_s"]), _seconds(row["to_s"]))
             trace = row.get("trace") or None
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise ConfigError(
-                f"{path}: span {number} lacks or garbles {exc}; expected {', '.join(COLUMNS)}"
+                f"{path}: {where} lacks or garbles {exc}; expected {', '.join(COLUMNS)}"
             ) from exc
         if span.gesture not in labels:
             known = ", ".join(labels)
-            raise ConfigError(f"{path}: span {number}: no gesture {span.gesture!r}; known are {known}")
+            raise ConfigError(f"{path}: {where}: no gesture {span.gesture!r}; known are {known}")
         if not 0 <= span.from_s < span.to_s:
-            raise ConfigError(f"{path}: span {number} goes from {span.from_s:g} s to {span.to_s:g} s")
+            raise ConfigError(f"{path}: {where} goes from {span.from_s:g} s to {span.to_s:g} s")
         spans.setdefault(Path(str(trace)).stem if trace else None, []).append(span)
     return spans
+
+
+def _seconds(value: Any) -> float:
+    return number(str(value))

@@ -210,7 +210,8 @@ class Loop:
                 )
                 continue  # a label or a long name filled in
             self._out.perform(action)
-            log.info("rule_fired", rule=action.rule, kind=action.kind, target=action.target)
+            target = public_target(action.kind, action.target)
+            log.info("rule_fired", rule=action.rule, kind=action.kind, target=target)
 
     def _notice_silence(self) -> None:
         now = self._clock()

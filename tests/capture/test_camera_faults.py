@@ -251,7 +251,7 @@ def test_a_stream_that_ends_is_opened_again(mjpeg: MjpegServer, watching, ear):
     assert mjpeg.connections >= 2
 
 
-def test_a_stream_that_changes_its_size_goes_on_in_the_size_of_its_start(mjpeg: MjpegServer):
+def test_a_stream_that_changes_its_size_goes_on_in_the_new_one(mjpeg: MjpegServer):
     camera = open_source(CameraSettings(source=mjpeg.url), "front")
     camera.open()
     camera.read()
@@ -259,7 +259,7 @@ def test_a_stream_that_changes_its_size_goes_on_in_the_size_of_its_start(mjpeg: 
     while (image := camera.read().image).min() < 240:
         pass
     camera.close()
-    assert image.shape == (120, 160, 3)
+    assert image.shape == (240, 320, 3)
 
 
 def test_images_that_change_their_size_are_reported_and_passed_on(tmp_path, watching, ear, latest):

@@ -57,3 +57,10 @@ def test_a_camera_that_was_frozen_is_believed_when_its_picture_changes():
 def test_frames_a_second_are_those_that_came():
     assert fed(*((number / 20, A) for number in range(30))).fps == pytest.approx(20)
     assert fed((1, A)).fps == 0
+
+
+def test_pictures_that_are_all_zero_are_black():
+    dark = np.zeros((48, 64, 3), np.uint8)
+    assert fed((1, dark), (2, dark.copy()), (5, dark.copy())).fault(5, 3) == "black"
+    dark[47, 63] = 1
+    assert fed((1, dark), (2, dark.copy()), (5, dark.copy())).fault(5, 3) == "frozen"

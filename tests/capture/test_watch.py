@@ -17,7 +17,7 @@ from agent.capture.latest import Latest
 from agent.capture.source import Clock, Granted
 from agent.capture.watch import MAX_HUNG, CameraWatch
 from agent.config.settings import CameraSettings
-from agent.core.types import Frame
+from agent.core.types import CameraState, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
 
 
@@ -247,3 +247,67 @@ def test_readers_that_never_return_are_bounded(stage: Stage, latest: Latest, ear
 def test_a_source_that_makes_no_sense_cannot_start(latest: Latest, ear: Ear):
     with pytest.raises(ConfigError, match="no such kind of source"):
         CameraWatch("front", CameraSettings(source="usb:0"), latest, ear)
+
+
+def test_a_fault_in_the_watching_thread_is_told_and_the_camera_begun_anew(stage: Stage, latest: Latest, ear):
+    made: list[StagedCamera] = []
+
+    def make(settings: CameraSettings, camera: str, clock: Clock) -> StagedCamera:
+        made.append(StagedCamera(stage, camera))
+        if len(made) == 2:
+            raise ZeroDivisionError("a bug")
+        return made[-1]
+
+    settings = CameraSettings(source="v4l2:/dev/video9", stall=3)
+    soon = Backoff(0.1, 0.1)
+    watch = CameraWatch("front", settings, latest, ear, clock=stage.clock, make=make, backoff=soon)
+    watch.start()
+    ear.wait_for("offline", "a fault in the agent (ZeroDivisionError('a bug'))")
+    stage.now += 1
+    stage.show()
+    ear.wait_for("online")
+    stage.release.set()
+    watch.close()
+
+
+def test_a_listener_that_fails_once_does_not_end_the_camera(stage: Stage, latest: Latest, ear):
+    told: list[str] = []
+
+    def tell(state: CameraState) -> None:
+        told.append(state.state)
+        if len(told) == 1:
+            raise RuntimeError("a bug of somebody else")
+        ear(state)
+
+    def make(settings: CameraSettings, camera: str, clock: Clock) -> StagedCamera:
+        return StagedCamera(stage, camera)
+
+    settings = CameraSettings(source="v4l2:/dev/video9", stall=3)
+    soon = Backoff(0.1, 0.1)
+    watch = CameraWatch("front", settings, latest, tell, clock=stage.clock, make=make, backoff=soon)
+    watch.start()
+    ear.wait_for("offline", "a fault in the agent")
+    stage.now += 1
+    stage.show()
+    ear.wait_for("online")
+    stage.release.set()
+    watch.close()
+
+
+def test_a_file_whose_read_never_returns_is_told(stage: Stage, latest: Latest, ear):
+    class StagedFile(StagedCamera):
+        live = False
+
+    def make(settings: CameraSettings, camera: str, clock: Clock) -> StagedFile:
+        return StagedFile(stage, camera)
+
+    settings = CameraSettings(source="clip.mp4", stall=3)
+    soon = Backoff(0.1, 0.1)
+    watch = CameraWatch("front", settings, latest, ear, clock=stage.clock, make=make, backoff=soon)
+    watch.start()
+    stage.show()
+    ear.wait_for("online")
+    stage.now += 3 + 2 / 30 + 1.1
+    ear.wait_for("offline", "no picture")
+    stage.release.set()
+    watch.close()

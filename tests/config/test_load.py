@@ -343,3 +343,46 @@ def test_state_and_cache_are_where_the_setting_or_systemd_or_the_user_keeps_them
 def test_a_slash_at_the_end_of_a_topic_is_left_out():
     assert MqttSettings(base="house/gesture//").base == "house/gesture"
     assert HomeAssistantSettings(prefix="homeassistant/").prefix == "homeassistant"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://me@example.org:S3cretWord@127.0.0.1:19443/https/stream/mixed",
+        "rtsp://127.0.0.1:5544/user=admin_password=S3cretWord_channel=1_stream=0.sdp",
+        "RTSP://admin:S3cretWord@127.0.0.1:5544/stream1",
+        "rtsp://admin:S3cret/Word@127.0.0.1:5544/stream1",
+        "http://127.0.0.1:5544/videostream.cgi?loginuse=admin&loginpas=S3cretWord",
+        "rtsp://127.0.0.1:5544/stream1?user=admin&password=S3cretWord",
+        "gst:rtspsrc location=rtsp://cam/1 user-id=admin user-pw=S3cretWord ! decodebin",
+        "admin:S3cretWord@127.0.0.1/stream1",
+    ],
+)
+def test_a_source_with_a_password_is_refused_in_every_spelling_and_not_repeated(
+    tmp_path: Path, source: str
+) -> None:
+    [problem] = problems(tmp_path, f'[camera.front]\nsource = "{source}"\n')
+    assert problem.startswith("config.toml:2:")
+    assert "a source holds no password" in problem
+    assert "S3cret" not in problem
+
+
+def test_a_source_that_is_a_number_is_told_what_to_write(tmp_path: Path) -> None:
+    for written_as in ("0", '"0"'):
+        [problem] = problems(tmp_path, f"[camera.front]\nsource = {written_as}\n")
+        assert 'write "v4l2:/dev/video0" for camera 0' in problem
+
+
+def test_wrong_values_are_shown_without_the_secrets_inside(tmp_path: Path) -> None:
+    text = (
+        '[mqtt]\nurl = "amqp://joe:S3cret/Word@broker"\n[recognition.triton]\nurl = "ftp://a:S3cretWord@b"\n'
+    )
+    found = problems(tmp_path, text)
+    assert len(found) == 2
+    assert not any("S3cret" in problem for problem in found)
+
+
+def test_a_relative_file_is_beside_the_settings_however_it_is_named(tmp_path: Path) -> None:
+    for prefix in ("", "file:", "./"):
+        camera = settings(tmp_path, f'[camera.a]\nsource = "{prefix}clip.mp4"\n').camera["a"]
+        assert camera.source.removeprefix("file:") == str(tmp_path / "clip.mp4")

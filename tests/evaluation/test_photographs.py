@@ -36,10 +36,10 @@ def test_every_bad_row_is_named_at_once(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         read_photographs(listing(tmp_path, text), tmp_path, LABELS)
     message = str(caught.value)
-    assert "list.csv:2: label 'thumb'; expected one of thumbs_up" in message
+    assert "list.csv:2: column label: 'thumb'; expected one of thumbs_up" in message
     assert "list.csv:3:" in message
     assert "no such file" in message
-    assert "list.csv:4: box_xyxy '9 9 1 1'" in message
+    assert "list.csv:4: column box_xyxy: '9 9 1 1'" in message
 
 
 @pytest.mark.parametrize("text", ["", "file,label\na.jpg,ok\n"])

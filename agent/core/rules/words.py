@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from agent.core.duration import format_duration
+from agent.core.redaction import redacted
 from agent.core.rules import Rule
 
 SHOWN_CHARS = 40  # of a payload
@@ -27,8 +29,10 @@ def public_target(kind: str, target: str) -> str:
     if kind != "webhook":
         return target
     scheme, _, rest = target.partition("://")
-    server = rest.partition("/")[0].rpartition("@")[2]
-    return f"{scheme}://{server}/..."
+    server = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in server and redacted(target) != target:
+        server = "..."  # a password with a slash in it: what stands before the slash is no server
+    return f"{scheme}://{server.rpartition('@')[2]}/..."
 
 
 def public_doing(rule: Rule) -> str:

@@ -170,7 +170,7 @@ class Drain:
         for outcome in outcomes:
             row = outcome.row
             if not outcome.delivered:
-                log.error("event_refused", target=row.target, event_id=row.event_id, reason=outcome.reason)
+                log.error("event_refused", target=row.shown, event_id=row.event_id, reason=outcome.reason)
                 self._outbox.bury(row, outcome.reason)
             elif self._on_published is not None and row.kind == "publish":
                 self._on_published(row.target, row.payload)
@@ -193,9 +193,7 @@ class Drain:
         self._untold += late
         if self._untold and now - self._told_s >= TELL_EVERY_S:
             first = self._untold[0]
-            log.warning(
-                "event_expired", count=len(self._untold), target=first.target, event_id=first.event_id
-            )
+            log.warning("event_expired", count=len(self._untold), target=first.shown, event_id=first.event_id)
             self._untold, self._told_s = [], now
 
     def _measure(self, *, quiet: bool) -> None:

@@ -81,7 +81,7 @@ class Posts:
         tries = self._tries[row.id] = self._tries.get(row.id, 0) + 1
         self._again[row.id] = self._clocks.boot_s() + BACKOFF.after(tries)
         if tries == 1:
-            log.warning("webhook_failed", target=row.target, event_id=row.event_id, reason=answer.reason)
+            log.warning("webhook_failed", target=row.shown, event_id=row.event_id, reason=answer.reason)
         return []
 
     def send(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agent.core.rules.words import public_target
 from agent.delivery.clocks import Deadline
 
 CONTENT = (
@@ -43,6 +44,11 @@ class Row:
     options: tuple[tuple[str, str], ...] = ()
     id: int = 0
     dead: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The target as logs may show it: of a webhook its server alone."""
+        return public_target(self.kind, self.target)
 
     @property
     def size(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent.core.geometry import box_of_palm
 from agent.core.types import Box, Floats, Image
 from agent.inference.detector import Detector
+from agent.inference.grey import skin_toned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +30,6 @@ class PalmFinder:
         self._detector = detector
 
     def find(self, image: Image, regions: list[Box]) -> list[list[Palm]]:
-        """Palms of each region, best first."""
-        found = self._detector.find(image, regions)
+        """Palms of each region, best first; in grey pictures too."""
+        found = self._detector.find(skin_toned(image), regions)
         return [[Palm(box_of_palm(d.points), d.score, d.points) for d in palms] for palms in found]

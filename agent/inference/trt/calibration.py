@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from agent.config.regular_file import is_visible
 from agent.core.types import Box, Floats, Image
-from agent.errors import ModelError
+from agent.errors import ModelError, UnreadablePicture
 from agent.inference.crops import cut, fill_batch, letterbox
 from agent.inference.gestures.background import pictures
 from agent.inference.manifest import Manifest
 from agent.inference.trt.device import Device
 from agent.inference.trt.library import Library
+from agent.picture_file import read_picture
 
 AT_MOST = 100  # pictures: each costs a second on a small board
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
@@ -100,10 +100,11 @@ def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache
 def _of_folder(folder: Path, name: str) -> list[tuple[Image, Box]]:
     found = []
     for path in _pictures_in(folder):
-        image = cv2.imread(str(path))
-        if image is not None:
-            picture = np.asarray(image, np.uint8)
-            found.append((picture, letterbox(picture)))
+        try:
+            picture = read_picture(path)
+        except (OSError, UnreadablePicture):
+            continue
+        found.append((picture, letterbox(picture)))
     if not found:
         raise ModelError(
             f"{name}: {folder} has no pictures to calibrate with; it needs a hundred or so "

@@ -1,0 +1,69 @@
+"""Runs a GStreamer pipeline that holds a secret: `gst_launch.py WORD`, the other words on stdin.
+
+What `gst-launch-1.0` does, for pipelines whose words must not be arguments: those of every process can be
+read by every user of the machine (/proc/PID/cmdline). Words are separated by zero bytes; the argument comes
+last. Errors go to stderr in the words of gst-launch-1.0. Needs nothing but GStreamer's library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+LIBRARY = "libgstreamer-1.0.so.0"
+PLAYING = 4  # GST_STATE_PLAYING
+END, ERROR = 1, 2  # GST_MESSAGE_EOS, GST_MESSAGE_ERROR
+FOR_EVER = ctypes.c_uint64(2**64 - 1)  # GST_CLOCK_TIME_NONE
+
+
+class _MiniObject(ctypes.Structure):
+    """GstMiniObject, part of the stable ABI of GStreamer 1."""
+
+    _fields_ = (
+        ("type", ctypes.c_size_t),
+        ("refcount", ctypes.c_int),
+        ("lockstate", ctypes.c_int),
+        ("flags", ctypes.c_uint),
+        ("functions", ctypes.c_void_p * 3),
+        ("priv_uint", ctypes.c_uint),
+        ("priv_pointer", ctypes.c_void_p),
+    )
+
+
+class _Message(ctypes.Structure):
+    _fields_ = (("mini_object", _MiniObject), ("type", ctypes.c_int))
+
+
+class _Error(ctypes.Structure):
+    _fields_ = (("domain", ctypes.c_uint32), ("code", ctypes.c_int), ("message", ctypes.c_char_p))
+
+
+def run(words: list[bytes]) -> int:
+    """Until the pipeline ends; the exit code."""
+    gst = ctypes.CDLL(LIBRARY)
+    gst.gst_parse_launchv.restype = ctypes.c_void_p
+    gst.gst_element_get_bus.restype = ctypes.c_void_p
+    gst.gst_bus_timed_pop_filtered.restype = ctypes.POINTER(_Message)
+    gst.gst_init(None, None)
+    error = ctypes.POINTER(_Error)()
+    pipeline = gst.gst_parse_launchv((ctypes.c_char_p * (len(words) + 1))(*words, None), ctypes.byref(error))
+    if not pipeline or error:
+        return _tell("WARNING: erroneous pipeline", error)
+    pipeline = ctypes.c_void_p(pipeline)
+    bus = ctypes.c_void_p(gst.gst_element_get_bus(pipeline))
+    gst.gst_element_set_state(pipeline, PLAYING)
+    message = gst.gst_bus_timed_pop_filtered(bus, FOR_EVER, END | ERROR)
+    if message.contents.type == END:
+        return 0
+    gst.gst_message_parse_error(message, ctypes.byref(error), None)
+    return _tell("ERROR", error)
+
+
+def _tell(what: str, error: ctypes._Pointer[_Error]) -> int:
+    said = error.contents.message.decode(errors="replace") if error else "it cannot be built"
+    sys.stderr.write(f"{what}: {said}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run([*sys.stdin.buffer.read().split(b"\0"), sys.argv[1].encode()]))

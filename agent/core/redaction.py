@@ -1,0 +1,152 @@
+"""Finds the credentials inside a source string or URL, and replaces them.
+
+The one place that knows where such strings hold secrets. Settings are refused by it, and everything that is
+shown (logs, states, errors, printed settings) passes through it.
+
+* a login, `scheme://user:password@host`: everything before the last `@`, whatever stands in it; people
+  write passwords with `/`, `@`, `?` and `#` unescaped. An `@` of a path is written `%40`.
+* `name=value` where the name stands for a secret (`password=`, `loginpas=`, `admin_pwd=`, `token=`, ...), in
+  a query, a path or the properties of a GStreamer pipeline. Servers disagree where such a value ends, so all
+  that follows in the same word counts as secret.
+
+Placeholders, `{user}` and `{password}`, are no secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus, unquote
+
+MASK: Final = "***"
+PASSWORD: Final = "{password}"  # noqa: S105 (what stands for one)
+USER: Final = "{user}"
+
+_LOCAL = re.compile(r"(?:file|folder|v4l2|csi):", re.IGNORECASE)  # a path or number follows: no secrets there
+_PIPELINE = re.compile(r"gst:", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
+_ELEMENT_END = re.compile(r"(\s!\s)")  # between the elements of a pipeline
+_NAME = re.compile(r"[^=&?#/;,!{}\s\"']+=")  # up to and with the "="
+_PROPERTY = re.compile(r"(?:\"(?:[^\"\\]|\\.)*(?:\"|$)|'[^']*(?:'|$)|[^\s\"'])+")  # to a blank
+_SECRET_PART = re.compile(
+    r"passw|passphrase|passcode|passkey|pwd|psw|token|secret|credential|signature|loginpa|userpa|"
+    r"api.?key|access.?key|auth.?key|authori[sz]ation|cookie"
+)
+_SECRET_WORD = frozenset(
+    [
+        "pass",
+        "pas",
+        "pw",
+        "ps",
+        "psd",
+        "psk",
+        "auth",
+        "sig",
+        "sid",
+        "session",
+        "sessionid",
+        "otp",
+        "pin",
+        "jwt",
+        "bearer",
+    ]
+)
+_SECRET_NAME = frozenset({"key", "code", "ticket"})
+_WORDS = re.compile(r"[a-z]+")
+
+
+def redacted(text: str) -> str:
+    """The text with `***` in place of every secret; user names, hosts and paths stay.
+
+    >>> redacted("rtsp://ann:s3:c@ret@cam/1?token=abc")
+    'rtsp://ann:***@cam/1?token=***'
+    """
+    return _split(text)[0]
+
+
+def secrets_in(text: str) -> tuple[str, ...]:
+    """The secrets themselves, as written; empty for what may be shown."""
+    return tuple(_split(text)[1])
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Text of another program or library with known secrets replaced, plain or percent-encoded."""
+    forms = {form for secret in secrets for form in _forms(secret) if form}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
+    return text
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    secret = secret.strip("\"'")
+    plain = unquote(secret)
+    return secret, plain, quote(plain, safe=""), quote(plain), quote_plus(plain), repr(plain)[1:-1]
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    """The text to show, and the secrets that it leaves out."""
+    if _LOCAL.match(text):
+        return text, []
+    if not _PIPELINE.match(text):
+        return _split_url(text)
+    parts = [_split_element(part) for part in _ELEMENT_END.split(text)]
+    return "".join(shown for shown, _ in parts), [secret for _, found in parts for secret in found]
+
+
+def _split_element(text: str) -> tuple[str, list[str]]:
+    """One element of a pipeline: a login may hold blanks, a property ends at one outside quotes."""
+    scheme = _SCHEME.search(text)
+    if scheme and text.rpartition("@")[0].count(":", scheme.end()):
+        head, url = text[: scheme.start()], text[scheme.start() :]
+        parts = [_split_properties(head), _split_url(url[: (at := url.rindex("@"))] + "@")]
+        parts.append(_split_properties(url[at + 1 :]))
+        return "".join(shown for shown, _ in parts), [secret for _, found in parts for secret in found]
+    return _split_properties(text)
+
+
+def _split_properties(text: str) -> tuple[str, list[str]]:
+    secrets: list[str] = []
+
+    def show(word: re.Match[str]) -> str:
+        shown, found = _split_url(word.group())
+        secrets.extend(found)
+        return shown
+
+    return _PROPERTY.sub(show, text), secrets
+
+
+def _split_url(text: str) -> tuple[str, list[str]]:
+    """A login from its first colon to the last `@`; and all from the first name of a secret on."""
+    scheme = _SCHEME.match(text)
+    begin = scheme.end() if scheme else 0
+    at = text.rfind("@")
+    colon = text.find(":", begin, max(at, begin))
+    login = colon >= 0 and text[colon + 1 : at] not in {"", PASSWORD, MASK}
+    named = _first_named(text)
+    if login and at < named:
+        shown, secrets = _split_url_tail(text, at, named)
+        return text[: colon + 1] + MASK + shown, [text[colon + 1 : at], *secrets]
+    if login:
+        named = min(named, colon + 1)
+    return _split_url_tail(text, 0, named)
+
+
+def _split_url_tail(text: str, begin: int, named: int) -> tuple[str, list[str]]:
+    return (text[begin:named] + MASK, [text[named:]]) if named < len(text) else (text[begin:], [])
+
+
+def _first_named(text: str) -> int:
+    """Where the first value begins that is a secret by its name; the text's length for none."""
+    for name in _NAME.finditer(text):
+        value = text[name.end() :]
+        empty = value.strip("\"'") in {"", MASK} or value.startswith((PASSWORD, USER))
+        if not empty and _names_a_secret(name.group()[:-1]):
+            return name.end()
+    return len(text)
+
+
+def _names_a_secret(name: str) -> bool:
+    plain = unquote(name).lower()
+    words = _WORDS.findall(plain)
+    return bool(_SECRET_PART.search(plain)) or plain in _SECRET_NAME or not _SECRET_WORD.isdisjoint(words)
