@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.explain_when import find_moment
 from agent.commands.options import AsJson, ConfigFile, duration, examples, loaded
 from agent.commands.output import echo_json, quiet_logs, warn
 
@@ -59,6 +58,7 @@ def explain(
     Thresholds, hold, release and cooldown are those of the settings in force; zones, wake gesture and
     the rules' own thresholds are those of the rules.
     """
+    from agent.commands.explain_when import find_moment
     from agent.config.folders import state_folder
     from agent.config.mind import build_interpreter
     from agent.config.rule_files import read_rules
