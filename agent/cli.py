@@ -37,6 +37,7 @@ STOPPED, CRASHED, CANNOT_START = 0, 1, 3
 _OPTIONAL = (
     "onnxruntime",
     "opencv-python-headless",
+    "av",
     "paho-mqtt",
     "amqtt",
     "systemd-python",
