@@ -25,7 +25,7 @@ FORESHORTENED = 0.7  # a torso shorter than this share of the shoulders' width i
 AT_FACE = 0.45  # from the nose to the middle of the hand
 CLOSED = 0.44  # side of a hand's box
 
-SURE = 0.9  # a joint of another hand: one that is out of view is often guessed to be where this hand is
+SURE = 0.95  # a joint of another hand: one that is out of view is often guessed to be where this hand is
 NOSE_OUT = 1.3  # nose before the ears' axis / half the width between the ears, of grown people
 BEHIND = 180.0  # degrees: who shows the back of the head faces nowhere near the camera
 CHIN = 0.6  # mouth to chin / eyes to mouth

@@ -171,7 +171,8 @@ def test_clasped_hands_touch_each_other() -> None:
     clasped = {
         **PERSON, "right_elbow": (215, 290), "right_wrist": (295, 240), "right_index": (315, 225),
         "right_pinky": (312, 235), "right_thumb": (318, 215), "left_elbow": (425, 290),
-        "left_wrist": (345, 240), "left_index": (325, 225), "left_pinky": (328, 235), "left_thumb": (322, 215),
+        "left_wrist": (345, 240), "left_index": (325, 225), "left_pinky": (328, 235),
+        "left_thumb": (322, 215),
     }  # fmt: skip
     assert "touches another one" in why_not(held(pose(clasped), (315, 225), 60.0), "thumbs_up")
 
