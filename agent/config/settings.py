@@ -210,6 +210,7 @@ class IntentSettings(Model):
     face_gap: Widths = _USUAL.face_gap
     hand_gap: Widths = _USUAL.hand_gap
     still: Widths = _USUAL.still
+    onset: Duration = _USUAL.onset_s
     doubtful_confidence: Share = _USUAL.doubtful_confidence
     doubtful_hold: Duration = _USUAL.doubtful_hold_s
 

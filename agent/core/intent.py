@@ -3,23 +3,26 @@
 A hand that lives looks like a gesture now and then: it holds a pencil, clasps the other one, carries a chin.
 A gesture that is meant has more than its shape. The person faces the camera and does not lie, the hand is
 raised, its forearm points up, it is upright, free of the face and of other hands, and it is still while it is
-held. Each of these is a number of a reading (`Bearing`, and `speed` from `Motions`) with a limit
-(`Thresholds`), and what is in the way is told in words. What is not known is not in the way. But where one of
-the numbers is near its limit, or no body or no elbow is in view, intent is in doubt: then more confidence and
-a longer hold are asked for. All counts for the beginning alone: a gesture that is on goes on.
+held. Each of these is a number of a reading (`Bearing`, and `speed` from `Courses`) with a limit
+(`Thresholds`), and what is in the way is told in words. What is not known is not in the way.
+
+But where one of the numbers is near its limit, no body or no elbow is in view, or a gesture took shape slowly
+(a hand that holds a thing looks like a fist for long, and now and then clearly so), intent is in doubt: then
+more confidence and a longer hold are asked for. All counts for the beginning alone: a gesture that is on goes
+on.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
-from agent.core.types import Bearing, Place, Reading
+from agent.core.types import NO_GESTURE, Bearing, Place, Reading
 
 Reason: TypeAlias = Literal[
     "upright", "facing", "raised", "forearm", "lean", "at_face", "face_gap", "hand_gap", "still"
@@ -38,6 +41,7 @@ ANGLE_NEAR, GAP_NEAR = 0.65, 2.5
 RAISED_NEAR = 0.15
 SPEED_S = 0.3  # a hand's speed is that over this time: long enough to drown the trembling of its box
 SHORTEST_S = 0.15  # over less no speed is known
+SHAPED = 0.3  # smoothed probability from which on a gesture is taking shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def intent_of(reading: Reading, gesture: str, limits: Thresholds) -> Intent:
     """What a reading says of the intent behind one gesture, its hand's speed left out: see `settled`."""
     asked, doubt = limits.asks(gesture), ""
     obstacle = obstacle_of(reading.bearing, gesture, limits)
-    if obstacle is None and (doubt := doubt_of(reading.bearing, gesture, limits)):
+    if obstacle is None and (doubt := doubt_of(reading, gesture, limits)):
         more = max(asked, limits.doubtful_confidence), max(limits.hold_s, limits.doubtful_hold_s)
         return Intent(None, *more, doubt)
     return Intent(obstacle, asked, limits.hold_s)
@@ -106,8 +110,11 @@ def obstacle_of(bearing: Bearing, gesture: str, limits: Thresholds) -> Obstacle 
     return None
 
 
-def doubt_of(bearing: Bearing, gesture: str, limits: Thresholds) -> str:
+def doubt_of(reading: Reading, gesture: str, limits: Thresholds) -> str:
     """Why it is not clear that a hand is shown, in words; empty: it is."""
+    bearing = reading.bearing
+    if reading.onset_s is not None and reading.onset_s > limits.onset_s:
+        return f"it took shape slowly ({reading.onset_s:.1f} s, limit {limits.onset_s:g})"
     if bearing.bodiless:
         return "no body is in view"
     for reason, seen, limit in _measured(bearing, gesture, limits):
@@ -149,32 +156,60 @@ def _is_near(reason: Reason, seen: float, limit: float) -> bool:
     return limit < ANY_WAY and seen > limit * ANGLE_NEAR
 
 
-class Motions:
-    """How fast each hand moves, in its own widths a second; time and places come from the readings alone."""
+@dataclass(slots=True, eq=False)
+class _Past:
+    """What a hand did up to now: where it was lately, and since when it looks like one gesture."""
 
-    def __init__(self) -> None:
-        self._places: dict[tuple[str, int, str], deque[tuple[float, Place]]] = {}
+    places: deque[tuple[float, Place]] = field(default_factory=deque)
+    at: float = 0.0
+    label: int = -1
+    since: float = 0.0
+
+
+class Courses:
+    """What led to each smoothed reading: how fast its hand moves, and how long its gesture has taken shape.
+
+    Time, places and scores come from the readings alone.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._gestures = [i for i, label in enumerate(labels) if label != NO_GESTURE]
+        self._hands: dict[tuple[str, int, str], _Past] = {}
 
     def feed(self, reading: Reading) -> Reading:
-        """The same reading with `speed`; None where the hand is not seen, or was not for long enough."""
-        if reading.place is None:
-            return reading
-        past = self._places.get(reading.key) or self._new(reading)
-        if past and not 0 < reading.at - past[-1][0] <= GAP_S:
-            past.clear()
-        past.append((reading.at, reading.place))
-        while len(past) > 2 and reading.at - past[1][0] >= SPEED_S:
-            past.popleft()
-        return replace(reading, speed=_speed(past))
+        """The same reading with `speed` and `onset_s`; None where they are not known."""
+        past = self._hands.get(reading.key) or self._new(reading)
+        if not 0 < reading.at - past.at <= GAP_S:
+            past.places.clear()
+            past.label = -1
+        past.at = reading.at
+        return replace(reading, speed=_speed(past, reading), onset_s=self._onset_s(past, reading))
 
-    def _new(self, reading: Reading) -> deque[tuple[float, Place]]:
+    def _onset_s(self, past: _Past, reading: Reading) -> float | None:
+        if reading.scores is None:
+            return None
+        best = max(self._gestures, key=reading.scores.__getitem__, default=-1)
+        if best < 0 or reading.scores[best] < SHAPED:
+            past.label = -1
+            return None
+        if best != past.label:
+            past.label, past.since = best, reading.at
+        return reading.at - past.since
+
+    def _new(self, reading: Reading) -> _Past:
         """A hand not heard of; those unseen for long are dropped on the way."""
-        self._places = {k: p for k, p in self._places.items() if abs(reading.at - p[-1][0]) <= GAP_S}
-        return self._places.setdefault(reading.key, deque())
+        self._hands = {k: p for k, p in self._hands.items() if abs(reading.at - p.at) <= GAP_S}
+        return self._hands.setdefault(reading.key, _Past())
 
 
-def _speed(past: deque[tuple[float, Place]]) -> float | None:
-    (then, a), (now, b) = past[0], past[-1]
+def _speed(past: _Past, reading: Reading) -> float | None:
+    if reading.place is None:
+        return None
+    places = past.places
+    places.append((reading.at, reading.place))
+    while len(places) > 2 and reading.at - places[1][0] >= SPEED_S:
+        places.popleft()
+    (then, a), (now, b) = places[0], places[-1]
     if now - then < SHORTEST_S:
         return None
     width = max(a.height_share, b.height_share, 1e-6)

@@ -28,6 +28,7 @@ class Thresholds:
     face_gap: float = 0.1  # nor any while the hand is nearer to the face, in its widths
     hand_gap: float = 0.1  # nor any while it is nearer to another hand, in its widths
     still: float = 1.5  # nor any while it moves faster, in its widths a second
+    onset_s: float = 1.5  # and it is in doubt where its shape took longer to become clear
     doubtful_confidence: float = 0.85  # where that is not clear a gesture asks for this, or its own if higher
     doubtful_hold_s: float = 0.5  # and for this, or the hold if longer
     confidence_of: tuple[tuple[str, float], ...] = ()  # gestures that ask for another one, in name order
@@ -57,6 +58,8 @@ class Intentions(Protocol):
     def hand_gap(self) -> float: ...  # noqa: D102
     @property
     def still(self) -> float: ...  # noqa: D102
+    @property
+    def onset(self) -> float: ...  # noqa: D102
     @property
     def doubtful_confidence(self) -> float: ...  # noqa: D102
     @property
@@ -106,6 +109,7 @@ def thresholds_of(settings: Debounce) -> Thresholds:
         intent.face_gap,
         intent.hand_gap,
         intent.still,
+        intent.onset,
         intent.doubtful_confidence,
         intent.doubtful_hold,
         tuple(sorted(settings.confidence_of.items())),

@@ -145,7 +145,8 @@ class Reading:
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
     `track` is the same number as long as it is the same hand, also when its person or side is
     mistaken for a moment; None: person and side are all that is known. `bearing` is how the hand was held
-    when it was last seen, `speed` how fast it moves in its own widths a second, None where that is not known.
+    when it was last seen, `speed` how fast it moves in its own widths a second, `onset_s` for how long it has
+    looked like its gesture; None where that is not known.
     """
 
     at: float
@@ -157,6 +158,7 @@ class Reading:
     track: int | None = None
     bearing: Bearing = UNKNOWN
     speed: float | None = None
+    onset_s: float | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:

@@ -21,7 +21,8 @@ UNSURE = "confidence"  # the reason where the classifier itself was not sure eno
 BELATED_S = 1.0  # a start that was held back for so long at most has started after all
 OPEN: dict[str, Any] = {
     "raised": -1.0, "lean": 180.0, "at_face": True, "facing": 180.0, "forearm": 180.0, "upright": 180.0,
-    "face_gap": 0.0, "hand_gap": 0.0, "still": 100.0, "doubtful_confidence": 0.0, "doubtful_hold_s": 0.0,
+    "face_gap": 0.0, "hand_gap": 0.0, "still": 100.0, "onset_s": 1e9,
+    "doubtful_confidence": 0.0, "doubtful_hold_s": 0.0,
 }  # fmt: skip
 
 
@@ -110,7 +111,8 @@ def _starts(
     readings = list(smoothed)
     for event in events:
         if isinstance(event, GestureStarted):
-            reading = next(r for r in readings if r.place == event.place)
+            whose = [r for r in readings if (r.person, r.hand) == (event.person, event.hand)]
+            reading = next((r for r in whose if r.place == event.place), whose[0])
             yield Start(clip, at_s, event.gesture, event.score, reading)
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from timelines import brief, events, readings
+from timelines import brief, events, readings, scores
 
 from agent.core.bearing import bearing_of, sure_hands
-from agent.core.intent import Motions, doubt_of, intent_of, obstacle_of, settled
+from agent.core.intent import Courses, doubt_of, intent_of, obstacle_of, settled
 from agent.core.thresholds import Thresholds
-from agent.core.types import Bearing, Box, Floats, Place, Pose, Reading
+from agent.core.types import LABELS, Bearing, Box, Floats, Place, Pose, Reading
 
 FRAME = (640, 480)
 LIMITS = Thresholds()
@@ -57,6 +57,10 @@ def why_not(bearing: Bearing, gesture: str = "fist") -> str:
     return found.words if found else ""
 
 
+def doubt(bearing: Bearing, gesture: str = "fist") -> str:
+    return doubt_of(replace(readings("F")[0], bearing=bearing), gesture, LIMITS)
+
+
 def without(*names: str) -> Joints:
     return {name: at for name, at in PERSON.items() if name not in names}
 
@@ -77,12 +81,12 @@ def turned(joints: Joints, degrees: float, about: tuple[float, float] = (320, 24
 def test_a_hand_that_is_shown_to_the_camera_is_meant_without_doubt() -> None:
     bearing = held(pose(PERSON))
     assert why_not(bearing) == ""
-    assert doubt_of(bearing, "fist", LIMITS) == ""
+    assert doubt(bearing) == ""
     assert intent_of(Reading(0, "front", 0, "right", None, bearing=bearing), "fist", LIMITS).hold_s == 0.3
 
 
 @pytest.mark.parametrize(
-    ("lost", "doubt"),
+    ("lost", "told"),
     [
         (("left_ear",), ""),
         (("left_ear", "right_ear", "nose"), ""),
@@ -92,10 +96,10 @@ def test_a_hand_that_is_shown_to_the_camera_is_meant_without_doubt() -> None:
     ],
     ids=["one ear", "a face turned into a hood", "behind a desk", "a sleeve out of view", "no shoulders"],
 )
-def test_missing_joints_speak_against_nothing(lost: tuple[str, ...], doubt: str) -> None:
+def test_missing_joints_speak_against_nothing(lost: tuple[str, ...], told: str) -> None:
     gone, guessed = held(pose(without(*lost))), held(pose(PERSON, dict.fromkeys(lost, 0.2)))
     assert (why_not(gone), why_not(guessed)) == ("", "")
-    assert doubt_of(gone, "fist", LIMITS) == doubt_of(guessed, "fist", LIMITS) == doubt
+    assert doubt(gone) == doubt(guessed) == told
 
 
 def test_a_back_does_not_face_the_camera() -> None:
@@ -110,9 +114,7 @@ def test_who_looks_aside_does_not_face_the_camera() -> None:
     aside = {**PERSON, "nose": (364.0, 122.0)}
     assert why_not(held(pose(aside))) == "not facing the camera (48 degrees, limit 45)"
     assert why_not(held(pose({**PERSON, "nose": (350.0, 122.0)}))) == ""
-    assert doubt_of(held(pose({**PERSON, "nose": (350.0, 122.0)})), "two", LIMITS).startswith(
-        "nearly: not facing"
-    )
+    assert doubt(held(pose({**PERSON, "nose": (350.0, 122.0)}))).startswith("nearly: not facing")
 
 
 def test_a_head_that_the_border_cuts_says_nothing() -> None:
@@ -208,7 +210,7 @@ def test_a_body_that_is_no_larger_than_a_hand_is_that_hand() -> None:
 def test_a_hand_alone_in_the_picture_asks_for_more() -> None:
     alone = [replace(r, bearing=held(None)) for r in readings("FFFFFFFF")]
     assert brief(events(alone)) == [(0.5, "started", "fist")]
-    assert doubt_of(held(None), "fist", LIMITS) == "no body is in view"
+    assert doubt(held(None)) == "no body is in view"
     unsure = [replace(r, scores=None if r.scores is None else r.scores * np.float32(0.8)) for r in alone]
     own = Thresholds(confidence=0.7)
     assert brief(events(unsure, own)) == []
@@ -217,9 +219,9 @@ def test_a_hand_alone_in_the_picture_asks_for_more() -> None:
 
 def moving(widths_a_second: float, frames: int = 12) -> list[Reading]:
     shown = readings("F" * frames)
-    motions = Motions()
+    courses = Courses(LABELS)
     return [
-        motions.feed(replace(r, place=Place(0.1 + 0.2 * widths_a_second * r.at * 3 / 4, 0.5, 0.2)))
+        courses.feed(replace(r, place=Place(0.1 + 0.2 * widths_a_second * r.at * 3 / 4, 0.5, 0.2)))
         for r in shown
     ]
 
@@ -236,18 +238,34 @@ def test_a_hand_that_moves_starts_when_it_is_still() -> None:
 
 
 def test_speed_is_not_known_at_first_nor_after_a_gap() -> None:
-    motions = Motions()
+    courses = Courses(LABELS)
     first, later = (replace(readings("F")[0], at=at) for at in (0.0, 5.0))
-    assert motions.feed(first).speed is None
-    assert motions.feed(later).speed is None
+    assert courses.feed(first).speed is None
+    assert courses.feed(later).speed is None
     unseen = replace(later, at=5.1, place=None)
-    assert motions.feed(unseen).speed is None
+    assert courses.feed(unseen).speed is None
+
+
+def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
+    """A hand that holds a thing looks like a fist for long, and now and then clearly so."""
+
+    def seen(likely: float, unclear: int) -> list[Reading]:
+        shares = [0.5] * unclear + [likely] * 10
+        shown = zip(readings("F" * len(shares)), shares, strict=True)
+        courses = Courses(LABELS)
+        return [courses.feed(replace(r, scores=scores("fist", share))) for r, share in shown]
+
+    own = Thresholds(confidence=0.75)
+    assert brief(events(seen(0.8, unclear=5), own)) == [(0.8, "started", "fist")]
+    assert brief(events(seen(0.8, unclear=20), own)) == []
+    assert brief(events(seen(0.95, unclear=20), own)) == [(2.5, "started", "fist")]
+    assert doubt_of(seen(0.8, 20)[-1], "fist", own) == "it took shape slowly (2.9 s, limit 1.5)"
 
 
 def test_every_limit_can_be_turned_off() -> None:
     off = Thresholds(
         raised=-1.0, lean=180.0, at_face=True, facing=180.0, forearm=180.0, upright=180.0, face_gap=0.0,
-        hand_gap=0.0, still=100.0, doubtful_confidence=0.0, doubtful_hold_s=0.0,
+        hand_gap=0.0, still=100.0, onset_s=1e9, doubtful_confidence=0.0, doubtful_hold_s=0.0,
     )  # fmt: skip
     worst = Bearing(
         -1.0, 180.0, at_face=True, facing=180.0, forearm=180.0, upright=180.0, to_face=0.0, to_hand=0.0
