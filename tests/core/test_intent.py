@@ -166,7 +166,17 @@ def test_a_hand_at_the_nose_or_the_ear_touches_the_face() -> None:
 
 def test_a_hand_held_out_before_the_face_does_not_touch_it() -> None:
     """It is larger than the face is: nearer to the camera."""
-    assert held(pose(PERSON), (320, 150), 150.0).to_face is None
+    before = held(pose({**PERSON, "nose": (364.0, 122.0)}), (320, 150), 150.0)
+    assert before.to_face is None
+    assert before.facing is None, "it hides where the face looks"
+
+
+def test_a_forearm_held_to_the_camera_or_beyond_the_picture_points_nowhere() -> None:
+    reached = held(pose({**PERSON, "right_elbow": (180, 190)}))
+    assert (reached.forearm, reached.elbow_hidden) == (None, False)
+    beyond = held(pose({**PERSON, "right_elbow": (-30, 180)}))
+    assert (beyond.forearm, beyond.elbow_hidden) == (None, True)
+    assert doubt(beyond) == "the elbow is not in view"
 
 
 def test_clasped_hands_touch_each_other() -> None:
