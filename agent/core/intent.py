@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
@@ -39,6 +39,17 @@ ANY_WAY, ANYWHERE = 180.0, -1.0  # limits that are turned off: degrees, height
 # their heads by 21 degrees at most and lean a fist, stop, ok or two by 31.
 ANGLE_NEAR, GAP_NEAR = 0.65, 2.5
 RAISED_NEAR = 0.15
+TURNED_OFF: Mapping[str, Any] = {
+    "raised": ANYWHERE, "lean": ANY_WAY, "at_face": True, "facing": ANY_WAY, "forearm": ANY_WAY,
+    "upright": ANY_WAY, "face_gap": 0.0, "hand_gap": 0.0, "still": 100.0, "onset_s": 3600.0,
+    "doubtful_confidence": 0.0, "doubtful_hold_s": 0.0,
+}  # fmt: skip
+"""What each threshold is where it asks for nothing."""
+STRICT: Mapping[str, float] = {
+    "raised": 0.8, "lean": 35.0, "facing": 25.0, "forearm": 45.0, "upright": 30.0, "face_gap": 0.3,
+    "hand_gap": 0.3, "still": 0.7, "onset_s": 0.7, "doubtful_confidence": 0.95, "doubtful_hold_s": 1.0,
+}  # fmt: skip
+"""What each is where hands are shown with care; to be tried."""
 SPEED_S = 0.3  # a hand's speed is that over this time: long enough to drown the trembling of its box
 SHORTEST_S = 0.15  # over less no speed is known
 SHAPED = 0.3  # smoothed probability from which on a gesture is taking shape

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from agent.core.intent import intent_of, settled
+from agent.core.intent import TURNED_OFF, intent_of, settled
 from agent.core.interpreter import Interpreter
 from agent.core.thresholds import Thresholds
 from agent.core.trace import Moment
@@ -19,11 +19,6 @@ CAMERA = "clip"  # that all frames are of
 Kind: TypeAlias = Literal["right", "doubled", "wrong", "false"]
 UNSURE = "confidence"  # the reason where the classifier itself was not sure enough
 BELATED_S = 1.0  # a start that was held back for so long at most has started after all
-OPEN: dict[str, Any] = {
-    "raised": -1.0, "lean": 180.0, "at_face": True, "facing": 180.0, "forearm": 180.0, "upright": 180.0,
-    "face_gap": 0.0, "hand_gap": 0.0, "still": 100.0, "onset_s": 1e9,
-    "doubtful_confidence": 0.0, "doubtful_hold_s": 0.0,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +77,7 @@ def judge_clip(
     """
     asked, open_ = (
         Interpreter(eyes.labels, smoothing_s=smoothing_s, thresholds=by)
-        for by in (thresholds, replace(thresholds, **OPEN))
+        for by in (thresholds, replace(thresholds, **TURNED_OFF))
     )
     done, open_starts = Judged(clip), list[Start]()
     first: float | None = None

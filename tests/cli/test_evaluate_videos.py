@@ -37,6 +37,12 @@ def test_what_is_meant_and_what_is_idle_is_counted_and_traced(run: Run, home: Pa
     assert tuned.returncode == 0, tuned.stderr
     now = next(one for one in json.loads(tuned.stdout)["outcomes"] if one["now"])
     assert (now["gestures"], now["missed"], now["false"]) == (5, 0, 0)
+    words = (*(f"traces/{name}" for name in traces), "--truth", "traces/truth.csv", "--intent", "--json")
+    tried = json.loads(run("tune", *words).stdout)
+    of = {one["setting"]: one for one in tried["settings"]}
+    assert (tried["gestures"], of["facing"]["now"]) == (5, {"value": 45.0, "unmeant": 0, "missed": 0})
+    assert of["raised"]["strict"]["missed"] == 0, "the rendered hands are held at the shoulders or higher"
+    assert of["doubtful_hold"]["off"]["value"] == 0.0
 
 
 def test_photographs_and_videos_are_not_judged_together(run: Run) -> None:
