@@ -39,6 +39,7 @@ ANY_WAY, ANYWHERE = 180.0, -1.0  # limits that are turned off: degrees, height
 # their heads by 21 degrees at most and lean a fist, stop, ok or two by 31.
 ANGLE_NEAR, GAP_NEAR = 0.65, 2.5
 RAISED_NEAR = 0.15
+MUCH_MORE = 0.1  # confidence: what a thumb asks for is enough for few mistakes, in doubt too
 TURNED_OFF: Mapping[str, Any] = {
     "raised": ANYWHERE, "lean": ANY_WAY, "at_face": True, "facing": ANY_WAY, "forearm": ANY_WAY,
     "upright": ANY_WAY, "face_gap": 0.0, "hand_gap": 0.0, "still": 100.0, "onset_s": 3600.0,
@@ -103,11 +104,11 @@ class Intent:
 
 def intent_of(reading: Reading, gesture: str, limits: Thresholds) -> Intent:
     """What a reading says of the intent behind one gesture, its hand's speed left out: see `settled`."""
-    asked, doubt = limits.asks(gesture), ""
+    asked = limits.asks(gesture)
     obstacle = obstacle_of(reading.bearing, gesture, limits)
     if obstacle is None and (doubt := doubt_of(reading, gesture, limits)):
-        more = max(asked, limits.doubtful_confidence), max(limits.hold_s, limits.doubtful_hold_s)
-        return Intent(None, *more, doubt)
+        more = max(asked, min(limits.doubtful_confidence, asked + MUCH_MORE))
+        return Intent(None, more, max(limits.hold_s, limits.doubtful_hold_s), doubt)
     return Intent(obstacle, asked, limits.hold_s)
 
 

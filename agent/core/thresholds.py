@@ -29,8 +29,8 @@ class Thresholds:
     hand_gap: float = 0.1  # nor any while it is nearer to another hand, in its widths
     still: float = 1.5  # nor any while it moves faster, in its widths a second
     onset_s: float = 1.5  # and it is in doubt where its shape took longer to become clear
-    doubtful_confidence: float = 0.85  # where that is not clear a gesture asks for this, or its own if higher
-    doubtful_hold_s: float = 0.5  # and for this, or the hold if longer
+    doubtful_confidence: float = 0.85  # in doubt a gesture asks for up to 0.1 more, up to this
+    doubtful_hold_s: float = 0.4  # and for this, or the hold if longer
     confidence_of: tuple[tuple[str, float], ...] = ()  # gestures that ask for another one, in name order
 
     def asks(self, gesture: str) -> float:

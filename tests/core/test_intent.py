@@ -219,9 +219,9 @@ def test_a_body_that_is_no_larger_than_a_hand_is_that_hand() -> None:
 
 def test_a_hand_alone_in_the_picture_asks_for_more() -> None:
     alone = [replace(r, bearing=held(None)) for r in readings("FFFFFFFF")]
-    assert brief(events(alone)) == [(0.5, "started", "fist")]
+    assert brief(events(alone)) == [(0.4, "started", "fist")]
     assert doubt(held(None)) == "no body is in view"
-    unsure = [replace(r, scores=None if r.scores is None else r.scores * np.float32(0.8)) for r in alone]
+    unsure = [replace(r, scores=None if r.scores is None else r.scores * np.float32(0.75)) for r in alone]
     own = Thresholds(confidence=0.7)
     assert brief(events(unsure, own)) == []
     assert brief(events([replace(r, bearing=Bearing()) for r in unsure], own)) == [(0.3, "started", "fist")]
@@ -268,7 +268,7 @@ def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
     own = Thresholds(confidence=0.75)
     assert brief(events(seen(0.8, unclear=5), own)) == [(0.8, "started", "fist")]
     assert brief(events(seen(0.8, unclear=20), own)) == []
-    assert brief(events(seen(0.95, unclear=20), own)) == [(2.5, "started", "fist")]
+    assert brief(events(seen(0.95, unclear=20), own)) == [(2.4, "started", "fist")]
     assert doubt_of(seen(0.8, 20)[-1], "fist", own) == "it took shape slowly (2.9 s, limit 1.5)"
 
 
