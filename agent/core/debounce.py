@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard
 
 from agent.core.intent import Intent, Obstacle, intent_of, settled
@@ -229,7 +229,7 @@ class Debouncer:
         if forming and scores[forming.label] < limits.keep:
             forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
-        intent = None if best is None else self._intent(best, scores[best], reading)
+        intent = None if best is None else self._intent(state, best, scores[best], reading)
         state.obstacle = intent.obstacle if intent else None
         if best is not None and self._begins(intent, scores[best]):
             if state.on and best == state.on.label:
@@ -253,7 +253,7 @@ class Debouncer:
 
     def _formed(self, state: _HandState, new: _Span, reading: Reading) -> bool:
         """The hold is over, and the gesture is as sure, and as much meant, as when it began to form."""
-        intent = self._intent(new.label, new.score, reading)
+        intent = self._intent(state, new.label, new.score, reading)
         if not self._begins(intent, new.score):
             return False
         held = state.at - new.since >= new.hold_s - EPSILON_S
@@ -262,10 +262,15 @@ class Debouncer:
         state.obstacle = settled(reading, self.thresholds)
         return state.obstacle is None
 
-    def _intent(self, label: int, score: float, reading: Reading) -> Intent | None:
+    def _intent(self, state: _HandState, label: int, score: float, reading: Reading) -> Intent | None:
         """None where it makes no difference: the gesture is not sure enough."""
-        sure = score >= self._asked[label]
-        return intent_of(reading, self._labels[label], self.thresholds) if sure else None
+        if score < self._asked[label]:
+            return None
+        forming = state.forming
+        if forming and forming.label == label and reading.onset_s is not None:
+            # What counts is how long it took until it began to form: holding it is no hesitation.
+            reading = replace(reading, onset_s=reading.onset_s - (reading.at - forming.since))
+        return intent_of(reading, self._labels[label], self.thresholds)
 
     @staticmethod
     def _begins(intent: Intent | None, score: float) -> TypeGuard[Intent]:

@@ -29,9 +29,6 @@ Reason: TypeAlias = Literal[
 ]
 """The threshold that is not met; each is a setting of that name."""
 
-REASONS: tuple[Reason, ...] = (
-    "upright", "facing", "raised", "forearm", "lean", "at_face", "face_gap", "hand_gap", "still",
-)  # fmt: skip
 UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
 AT_LEAST: tuple[Reason, ...] = ("raised", "face_gap", "hand_gap")  # what must not be under its limit
 ANY_WAY, ANYWHERE = 180.0, -1.0  # limits that are turned off: degrees, height

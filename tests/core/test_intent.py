@@ -272,6 +272,12 @@ def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
     assert doubt_of(seen(0.8, 20)[-1], "fist", own) == "it took shape slowly (2.9 s, limit 1.5)"
 
 
+def test_a_long_hold_is_no_slow_shape() -> None:
+    courses = Courses(LABELS)
+    shown = [courses.feed(replace(r, scores=scores("fist", 0.8))) for r in readings("F" * 40)]
+    assert brief(events(shown, Thresholds(confidence=0.75, hold_s=3.0))) == [(3.0, "started", "fist")]
+
+
 def test_every_limit_can_be_turned_off() -> None:
     off = Thresholds(
         raised=-1.0, lean=180.0, at_face=True, facing=180.0, forearm=180.0, upright=180.0, face_gap=0.0,
