@@ -13,6 +13,7 @@ import csv
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from rich.progress import track
 
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
-from agent.core.thresholds import UPRIGHT, in_the_way, thresholds_of
+from agent.core.intent import UPRIGHT, obstacle_of
+from agent.core.thresholds import thresholds_of
 from agent.core.types import Bearing, Frame, Image, SeenHand
 from agent.inference.build import build_perception
 
@@ -70,12 +72,14 @@ def how_held(hands: list[tuple[str, Bearing]]) -> str:
     limits = thresholds_of(DebounceSettings())
     heights = [bearing.raised for _, bearing in hands if bearing.raised is not None]
     leans = [bearing.lean for label, bearing in hands if bearing.lean is not None and label in UPRIGHT]
-    idle = sum(in_the_way(bearing, label, limits) is not None for label, bearing in hands)
+    found = [obstacle_of(bearing, label, limits) for label, bearing in hands]
+    obstacles = Counter(obstacle.reason for obstacle in found if obstacle)
     return (
         f"raised to {min(heights):.2f} or more (0 hips, 1 shoulders), "
         f"half of them to {np.median(heights):.2f}\n"
         f"{', '.join(UPRIGHT)} lean by {max(leans, default=0):.0f} degrees or less\n"
-        f"held so that [debounce] lets them begin nothing: {idle} of {len(hands)}"
+        f"held so that [debounce] lets them begin nothing: {obstacles.total()} of {len(hands)}"
+        + "".join(f"\n  {reason} {count}" for reason, count in obstacles.most_common())
     )
 
 

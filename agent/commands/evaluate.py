@@ -1,4 +1,4 @@
-"""`gesture-agent evaluate`: how good the recognition is, on labelled photographs."""
+"""`gesture-agent evaluate`: how good the recognition is, on labelled photographs and videos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +16,15 @@ from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, quiet_logs
 from agent.config.folders import state_folder
 
+if TYPE_CHECKING:
+    from agent.config.settings import Settings
+
 EPILOG = examples(
     "gesture-agent evaluate --manifest photos.csv --root photos/",
     "gesture-agent evaluate --manifest photos.csv --root photos/ --stage crop --model gesturenet",
     "gesture-agent evaluate --manifest photos.csv --root photos/ --report report/",
+    "gesture-agent evaluate --videos evening.csv --root films/ --report report/",
+    "gesture-agent evaluate --videos evening.csv --root films/ --traces traces/   for tune",
 )
 
 
@@ -32,8 +37,19 @@ class StageName(str, Enum):
 
 def evaluate(
     manifest: Annotated[
-        Path, typer.Option(help="CSV with columns path,label and optionally box_xyxy,source.", metavar="FILE")
-    ],
+        Path | None,
+        typer.Option(
+            help="Photographs: CSV with columns path,label and optionally box_xyxy,source.", metavar="FILE"
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Videos: CSV with columns path,gesture,from_s,to_s and optionally kind; "
+            'gesture "idle": nothing is meant in it.',
+            metavar="FILE",
+        ),
+    ] = None,
     root: Annotated[Path, typer.Option(help="Folder that the paths start from.", metavar="DIR")] = Path(),
     stage: Annotated[
         StageName,
@@ -48,14 +64,82 @@ def evaluate(
             help="Write a page with the confusion matrix, the reliability and the mistakes.", metavar="DIR"
         ),
     ] = None,
+    fps: Annotated[
+        float, typer.Option(min=1.0, max=240.0, help="Pictures a second of a video that are looked at.")
+    ] = 10.0,
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="Write a trace of each video, and what was meant, for `tune`.", metavar="DIR"),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge the recognition on photographs whose gesture is known.
+    """Judge the recognition on photographs whose gesture is known, or on videos.
 
-    Labels are those of the classifier and the gestures that were taught; rows labelled "exclude" are left
-    out. A photograph counts as random when no hand is found in it: both mean that no gesture is made.
+    Photographs: labels are those of the classifier and the gestures that were taught; rows labelled "exclude"
+    are left out. A photograph counts as random when no hand is found in it: both mean that no gesture is
+    made.
+
+    Videos: how often gestures start an hour while nothing is meant, and how many that are meant are missed.
+    A row for each gesture with its seconds, or a row that says "idle"; each video is seen with nothing
+    remembered of the one before. Film your own room for an hour to know how it is with you.
     """
+    if (manifest is None) == (videos is None):
+        raise typer.BadParameter(
+            "give one of --manifest (photographs) and --videos", param_hint="--manifest, --videos"
+        )
+    if videos is not None:
+        _videos(videos, root, fps, traces, report, _settings(config, model), as_json=as_json)
+    elif manifest is not None:
+        _photographs(manifest, root, stage, report, _settings(config, model), as_json=as_json)
+
+
+def _settings(config: Path | None, model: str | None) -> Settings:
+    settings = loaded(config).settings
+    if model is None:
+        return settings
+    recognition = settings.recognition.model_copy(update={"gestures": model})
+    return settings.model_copy(update={"recognition": recognition})
+
+
+def _videos(
+    videos: Path,
+    root: Path,
+    fps: float,
+    traces: Path | None,
+    report: Path | None,
+    settings: Settings,
+    *,
+    as_json: bool,
+) -> None:
+    from rich.console import Console
+
+    from agent.commands.evaluate_videos import judge_videos
+    from agent.evaluation.video_report import write_video_report
+    from agent.evaluation.video_result import VideoResult
+    from agent.evaluation.video_result import as_json as jsoned
+    from agent.evaluation.video_show import show
+    from agent.evaluation.videos import read_videos
+    from agent.inference.build import build_perception
+
+    quiet_logs()
+    eyes = build_perception(settings.recognition, make_ready(settings))
+    clips = read_videos(videos, root, eyes.labels)
+    with _progress(len(clips)) as step:
+        judged = judge_videos(clips, eyes, settings, fps=fps, traces=traces, step=step)
+    eyes.close()
+    result = VideoResult(judged, settings.recognition.gestures, fps)
+    if as_json:
+        echo_json(jsoned(result))
+    else:
+        show(Console(), result)
+    if report is not None:
+        typer.echo(f"report: {write_video_report(report, result)}", err=True)
+
+
+def _photographs(
+    manifest: Path, root: Path, stage: StageName, report: Path | None, settings: Settings, *, as_json: bool
+) -> None:
     from rich.console import Console
 
     from agent.core.thresholds import thresholds_of
@@ -68,10 +152,6 @@ def evaluate(
     from agent.inference.build import build_perception
 
     quiet_logs()
-    settings = loaded(config).settings
-    if model is not None:
-        recognition = settings.recognition.model_copy(update={"gestures": model})
-        settings = settings.model_copy(update={"recognition": recognition})
     taught = state_folder(settings.agent, os.environ)
     eyes = build_perception(settings.recognition, make_ready(settings), taught=taught)
     photographs = read_photographs(manifest, root, eyes.labels)
@@ -107,5 +187,5 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         console=console,
         disable=not console.is_terminal,
     ) as bar:
-        task = bar.add_task("photographs", total=total)
+        task = bar.add_task("judged", total=total)
         yield lambda: bar.advance(task)

@@ -28,6 +28,7 @@ EPILOG = examples(
     "gesture-agent tune *.jsonl --truth shown.csv --confidence 0.5,0.6,0.7 --hold 200ms,300ms --all",
     "gesture-agent tune *.jsonl --of stop --confidence 0.8,0.9,0.95",
     "gesture-agent tune *.jsonl --truth shown.csv --suggest   lines for config.toml",
+    "gesture-agent tune *.jsonl --truth shown.csv --intent    facing, still and the others, one by one",
 )
 CONFIDENCES = "0.5,0.55,0.6,0.65,0.7,0.75,0.8,0.85,0.9,0.95"
 HOLDS = "200ms,300ms,400ms,500ms,700ms"
@@ -75,6 +76,12 @@ def tune(
         bool,
         typer.Option("--suggest", help="Look for the confidence of each gesture that does best here."),
     ] = False,
+    intent: Annotated[
+        bool,
+        typer.Option(
+            "--intent", help="What each setting of intent keeps from firing here, and what it costs."
+        ),
+    ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Show all, not only those that no other beats.")
     ] = False,
@@ -99,6 +106,11 @@ def tune(
     confidences = _numbers(confidence, 0, 1, "a confidence is from 0 to 1")
     if advise:
         _suggest(takes, thresholds_of(debounce), gestures, confidences, as_json=as_json)
+        return
+    if intent:
+        from agent.commands.tune_intent import show_intent
+
+        show_intent(takes, thresholds_of(debounce), as_json=as_json)
         return
     tried = grid(
         thresholds_of(debounce),

@@ -21,6 +21,7 @@ from agent.core.rules.book import Trigger
 from agent.core.thresholds import Thresholds, thresholds_of
 from agent.core.types import Hand
 
+ANY_SPEED = 100.0  # hand widths a second
 SEQUENCE_S = 2.0  # a sequence must be done within this time unless it says otherwise
 _JSON = ("Content-Type", "application/json")
 
@@ -90,7 +91,10 @@ def _thresholds(table: RuleTable, debounce: DebounceSettings) -> Thresholds:
     A rule's cooldown counts from firing to firing; the gesture's own only ever shrinks to it.
     """
     when = table.when
-    base = _own(thresholds_of(debounce), when, hold_s=when.hold, release_s=when.release)
+    usual = thresholds_of(debounce)
+    if when.move or table.dial:
+        usual = replace(usual, still=ANY_SPEED)  # the hand is meant to move
+    base = _own(usual, when, hold_s=when.hold, release_s=when.release)
     return base if table.cooldown is None else replace(base, cooldown_s=min(base.cooldown_s, table.cooldown))
 
 
@@ -104,9 +108,16 @@ def _own(base: Thresholds, table: OwnThresholds, **durations: float | None) -> T
     """The thresholds with those that a table sets itself."""
     own = {name: getattr(table, name) for name in OwnThresholds.model_fields} | durations
     mixed = replace(base, **{name: value for name, value in own.items() if value is not None})
+    if own.get("hold_s") is not None:
+        mixed = replace(mixed, doubtful_hold_s=mixed.hold_s)
     if table.confidence is None:
         return mixed
-    return replace(mixed, confidence_of=(), keep=min(base.keep, mixed.confidence))
+    return replace(
+        mixed,
+        confidence_of=(),
+        keep=min(base.keep, mixed.confidence),
+        doubtful_confidence=mixed.confidence,
+    )
 
 
 def _hand(hand: Hands) -> Hand | None:

@@ -23,7 +23,7 @@ from pydantic import (
 from agent.config.addresses import as_uri
 from agent.config.key_names import KEY_NAMES
 from agent.config.problems import did_you_mean, unknown
-from agent.config.settings import FORMS, Duration, Id, Lean, Model, Raised, Share
+from agent.config.settings import FORMS, Angle, Duration, Id, Lean, Model, Raised, Share, Widths
 from agent.core.rules.templates import FIELDS, fields_of
 from agent.core.rules.topics import shown_topic, topic_problem
 
@@ -136,7 +136,7 @@ class Table(Model):
 
 
 class OwnThresholds(Table):
-    """Thresholds that a rule and the wake gesture may set themselves; None: as in [debounce]."""
+    """Thresholds that a rule and the wake gesture may set themselves; None: as in the settings."""
 
     confidence: Share | None = None
     raised: Raised | None = Field(
@@ -146,6 +146,16 @@ class OwnThresholds(Table):
         None, description="how far the hand may lean from upright, in degrees; for fist, stop, ok and two"
     )
     at_face: bool | None = Field(None, description="whether a closed hand at the face counts")
+    facing: Angle | None = Field(
+        None, description="how far the head may be turned from the camera, in degrees"
+    )
+    forearm: Angle | None = Field(
+        None, description="how far the forearm may be from upright, in degrees; for fist, stop, ok and two"
+    )
+    upright: Angle | None = Field(None, description="how far the torso may be from upright, in degrees")
+    face_gap: Widths | None = Field(None, description="nearest to the face that counts, in hand widths")
+    hand_gap: Widths | None = Field(None, description="nearest to another hand that counts, in hand widths")
+    still: Widths | None = Field(None, description="fastest that counts, in hand widths a second")
 
 
 class WakeTable(OwnThresholds):

@@ -77,6 +77,8 @@ TopicStart = Annotated[str, Field(pattern=BASE_PATTERN), AfterValidator(lambda t
 Share = Annotated[float, Field(ge=0, le=1)]
 Raised = Annotated[float, Field(ge=-1, le=2)]  # 0: the hips, 1: the shoulders; no hand hangs as low as -1
 Lean = Annotated[float, Field(ge=0, le=180)]  # degrees from upright
+Angle = Annotated[float, Field(ge=0, le=180)]  # degrees; no angle is over 180
+Widths = Annotated[float, Field(ge=0, le=100)]  # of a hand; no hand moves 100 of them a second
 
 
 class Model(BaseModel):
@@ -253,6 +255,20 @@ class RestSettings(Model):
 _USUAL = Thresholds()
 
 
+class IntentSettings(Model):
+    """What tells a hand that is shown to the camera from one that lives."""
+
+    facing: Angle = _USUAL.facing
+    forearm: Angle = _USUAL.forearm
+    upright: Angle = _USUAL.upright
+    face_gap: Widths = _USUAL.face_gap
+    hand_gap: Widths = _USUAL.hand_gap
+    still: Widths = _USUAL.still
+    onset: Duration = _USUAL.onset_s
+    doubtful_confidence: Share = _USUAL.doubtful_confidence
+    doubtful_hold: Duration = _USUAL.doubtful_hold_s
+
+
 class DebounceSettings(Model):
     """From probabilities to events."""
 
@@ -266,6 +282,7 @@ class DebounceSettings(Model):
     raised: Raised = _USUAL.raised
     lean: Lean = _USUAL.lean
     at_face: bool = _USUAL.at_face
+    intent: IntentSettings = IntentSettings()
     max_age: Duration = 5.0
 
     @model_validator(mode="before")

@@ -12,21 +12,22 @@ Each hand has one gesture that is *on* at most, and one that is *forming* at mos
 
 Another gesture may form while one is on or releasing; once it is formed it ends the one before, so an
 end always stands between two starts of a hand. A gesture that has just ended may form, but does not
-start again before `cooldown` seconds have passed. How the hand is held (raised, upright, away from the
-face) counts for the beginning alone: a hand that sinks keeps what is on. Time comes from the readings
-alone; after a gap of more than `GAP_S` nothing is known to have gone on: what was on ends, what was
-forming forms anew.
+start again before `cooldown` seconds have passed. Whether it is meant (`intent`) counts for the beginning
+alone: a hand that sinks keeps what is on, and that it is still is asked when the hold is over. Time comes
+from the readings alone; after a gap of more than `GAP_S` nothing is known to have gone on: what was on ends,
+what was forming forms anew.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeGuard
 
+from agent.core.intent import Intent, Obstacle, intent_of, settled
 from agent.core.smoothing import GAP_S
-from agent.core.thresholds import Thresholds, in_the_way
+from agent.core.thresholds import Thresholds
 from agent.core.types import (
     NO_GESTURE,
     GestureEnded,
@@ -71,6 +72,8 @@ class Standing:
     forming: str | None = None
     forming_since: float = 0.0
     cooling: tuple[tuple[str, float], ...] = ()  # gesture, seconds left
+    hold_s: float = 0.0  # that the forming gesture must be held for
+    obstacle: Obstacle | None = None  # what keeps a sure gesture from beginning, or from starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class HandProgress:
     ring: float = 0.0
     held_s: float = 0.0  # since the smoothed gesture first passed the threshold
     on: str | None = None
+    held_back: str = ""  # in words, what keeps a gesture that is sure enough from beginning
 
 
 @dataclass(slots=True)
@@ -107,6 +111,7 @@ class _Span:
     score: float = 0.0
     seen_at: float = 0.0
     away_since: float | None = None
+    hold_s: float = 0.0  # as long as it must be held to start
 
 
 @dataclass(slots=True)
@@ -117,6 +122,7 @@ class _HandState:
     forming: _Span | None = None
     ended: dict[int, float] = field(default_factory=dict)  # label: when it last ended
     place: Place | None = None
+    obstacle: Obstacle | None = None  # what keeps the best gesture of the newest reading from beginning
 
 
 class Debouncer:
@@ -168,6 +174,8 @@ class Debouncer:
             forming=self._labels[forming.label] if forming else None,
             forming_since=forming.since if forming else 0.0,
             cooling=tuple((self._labels[i], left) for i, left in lefts.items() if left > EPSILON_S),
+            hold_s=forming.hold_s if forming else 0.0,
+            obstacle=state.obstacle,
         )
 
     def progress(self, reading: Reading) -> HandProgress:
@@ -177,7 +185,8 @@ class Debouncer:
         who = (reading.at, reading.camera, reading.person, reading.hand, reading.track, reading.place)
         seen = reading.place is not None  # scores fade out over a few readings
         if state is None or span is None:
-            return HandProgress(*who, seen, "idle")
+            why = state.obstacle if state else None
+            return HandProgress(*who, seen, "idle", held_back=why.words if why else "")
         forming = span is state.forming
         return HandProgress(
             *who,
@@ -188,6 +197,7 @@ class Debouncer:
             ring=self._progress(state, span) if forming else 1.0,
             held_s=state.at - span.since,
             on=self._labels[state.on.label] if state.on else None,
+            held_back=state.obstacle.words if state.obstacle else "",
         )
 
     def _new(self, reading: Reading) -> _HandState:
@@ -219,11 +229,15 @@ class Debouncer:
         if forming and scores[forming.label] < limits.keep:
             forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
-        if best is not None and self._begins(best, scores[best], reading):
+        intent = None if best is None else self._intent(state, best, scores[best], reading)
+        state.obstacle = intent.obstacle if intent else None
+        if best is not None and self._begins(intent, scores[best]):
             if state.on and best == state.on.label:
                 forming = None
             elif forming is None or best != forming.label:
                 forming = _Span(best, reading.at, reading.person, reading.hand)
+            if forming:
+                forming.hold_s = intent.hold_s
         if forming:
             forming.score, forming.seen_at = scores[forming.label], reading.at
         state.forming = forming
@@ -238,18 +252,33 @@ class Debouncer:
             yield self._end(state, on, state.at)
 
     def _formed(self, state: _HandState, new: _Span, reading: Reading) -> bool:
-        limits = self.thresholds
-        held = state.at - new.since >= limits.hold_s - EPSILON_S
-        begins = self._begins(new.label, new.score, reading)
-        return held and begins and self._cooldown_left(state, new.label) <= EPSILON_S
+        """The hold is over, and the gesture is as sure, and as much meant, as when it began to form."""
+        intent = self._intent(state, new.label, new.score, reading)
+        if not self._begins(intent, new.score):
+            return False
+        held = state.at - new.since >= new.hold_s - EPSILON_S
+        if not held or self._cooldown_left(state, new.label) > EPSILON_S:
+            return False
+        state.obstacle = settled(reading, self.thresholds)
+        return state.obstacle is None
 
-    def _begins(self, label: int, score: float, reading: Reading) -> bool:
-        sure = score >= self._asked[label]
-        return sure and in_the_way(reading.bearing, self._labels[label], self.thresholds) is None
+    def _intent(self, state: _HandState, label: int, score: float, reading: Reading) -> Intent | None:
+        """None where it makes no difference: the gesture is not sure enough."""
+        if score < self._asked[label]:
+            return None
+        forming = state.forming
+        if forming and forming.label == label and reading.onset_s is not None:
+            # What counts is how long it took until it began to form: holding it is no hesitation.
+            reading = replace(reading, onset_s=reading.onset_s - (reading.at - forming.since))
+        return intent_of(reading, self._labels[label], self.thresholds)
+
+    @staticmethod
+    def _begins(intent: Intent | None, score: float) -> TypeGuard[Intent]:
+        return intent is not None and intent.meant and score >= intent.confidence
 
     def _progress(self, state: _HandState, new: _Span) -> float:
         limits = self.thresholds
-        held = (state.at - new.since) / limits.hold_s if limits.hold_s else 1.0
+        held = (state.at - new.since) / new.hold_s if new.hold_s else 1.0
         cooled = 1 - self._cooldown_left(state, new.label) / limits.cooldown_s if limits.cooldown_s else 1.0
         return max(0.0, min(1.0, held, cooled))
 

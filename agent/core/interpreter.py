@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.core.debounce import Debouncer, Forming, HandProgress, Standing
+from agent.core.intent import Courses
 from agent.core.readings import FORGET_S, Readings
 from agent.core.rules import Armed, Book, RuleEngine, Verdict, World
 from agent.core.rules.engine import QUIET
@@ -45,6 +46,7 @@ class Interpreter:
         self._labels = tuple(labels)
         self._smoother = Smoother(smoothing_s, labels)
         self._readings = Readings()
+        self._courses = Courses(labels)
         self._events = Debouncer(thresholds or Thresholds(), labels)
         self._debouncers = {self._events.thresholds: self._events}
         self.rules = RuleEngine(Book())
@@ -65,7 +67,7 @@ class Interpreter:
         events: list[GestureEvent] = []
         actions: list[Action] = []
         readings = tuple(readings)
-        smoothed = tuple(self._smoother.feed(reading) for reading in readings)
+        smoothed = tuple(self._courses.feed(self._smoother.feed(reading)) for reading in readings)
         for reading in smoothed:
             heard = {by: debouncer.feed(reading) for by, debouncer in self._debouncers.items()}
             events += heard[self._events.thresholds]

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
-from agent.core.types import Bearing
-
-HowHeld: TypeAlias = Literal["raised", "lean", "at_face"]  # thresholds that a hand's bearing must meet
-
-UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
-
-USUAL_CONFIDENCE_OF = {"thumbs_up": 0.65, "fist": 0.65, "stop": 0.9, "two": 0.65}
+USUAL_CONFIDENCE_OF = {"thumbs_up": 0.65, "fist": 0.75, "stop": 0.9, "two": 0.65}
 """What idle hands hardly ever do may be less sure; a hand that talks is open like that of `stop`."""
 
 
@@ -28,6 +22,15 @@ class Thresholds:
     raised: float = 0.5  # nor does any while its hand is lower: 0 at the hips, 1 at the shoulders
     lean: float = 60.0  # nor one of `UPRIGHT` while its hand points farther from upright, degrees
     at_face: bool = False  # nor any while its hand, closed, is at the face; True: it does
+    facing: float = 45.0  # nor any while the head is turned farther from the camera, degrees
+    forearm: float = 75.0  # nor one of `UPRIGHT` while the forearm is farther from upright, degrees
+    upright: float = 50.0  # nor any while the torso is farther from upright, degrees
+    face_gap: float = 0.1  # nor any while the hand is nearer to the face, in its widths
+    hand_gap: float = 0.1  # nor any while it is nearer to another hand, in its widths
+    still: float = 1.5  # nor any while it moves faster, in its widths a second
+    onset_s: float = 1.5  # and it is in doubt where its shape took longer to become clear
+    doubtful_confidence: float = 0.85  # in doubt a gesture asks for up to 0.1 more, up to this
+    doubtful_hold_s: float = 0.4  # and for this, or the hold if longer
     confidence_of: tuple[tuple[str, float], ...] = ()  # gestures that ask for another one, in name order
 
     def asks(self, gesture: str) -> float:
@@ -38,6 +41,29 @@ class Thresholds:
         """The same, but this gesture asks for this confidence."""
         of = {**dict(self.confidence_of), gesture: confidence}
         return replace(self, confidence_of=tuple(sorted(of.items())), keep=min(self.keep, confidence))
+
+
+class Intentions(Protocol):
+    """What is asked of a hand that means something, in the settings; durations in seconds."""
+
+    @property
+    def facing(self) -> float: ...  # noqa: D102
+    @property
+    def forearm(self) -> float: ...  # noqa: D102
+    @property
+    def upright(self) -> float: ...  # noqa: D102
+    @property
+    def face_gap(self) -> float: ...  # noqa: D102
+    @property
+    def hand_gap(self) -> float: ...  # noqa: D102
+    @property
+    def still(self) -> float: ...  # noqa: D102
+    @property
+    def onset(self) -> float: ...  # noqa: D102
+    @property
+    def doubtful_confidence(self) -> float: ...  # noqa: D102
+    @property
+    def doubtful_hold(self) -> float: ...  # noqa: D102
 
 
 class Debounce(Protocol):
@@ -60,11 +86,14 @@ class Debounce(Protocol):
     @property
     def at_face(self) -> bool: ...  # noqa: D102
     @property
+    def intent(self) -> Intentions: ...  # noqa: D102
+    @property
     def confidence_of(self) -> Mapping[str, float]: ...  # noqa: D102
 
 
 def thresholds_of(settings: Debounce) -> Thresholds:
     """The settings' numbers."""
+    intent = settings.intent
     return Thresholds(
         settings.confidence,
         settings.keep,
@@ -74,16 +103,14 @@ def thresholds_of(settings: Debounce) -> Thresholds:
         settings.raised,
         settings.lean,
         settings.at_face,
+        intent.facing,
+        intent.forearm,
+        intent.upright,
+        intent.face_gap,
+        intent.hand_gap,
+        intent.still,
+        intent.onset,
+        intent.doubtful_confidence,
+        intent.doubtful_hold,
         tuple(sorted(settings.confidence_of.items())),
     )
-
-
-def in_the_way(bearing: Bearing, gesture: str, limits: Thresholds) -> HowHeld | None:
-    """What keeps a hand that is held so from beginning a gesture; None: nothing that is known."""
-    if bearing.raised is not None and bearing.raised < limits.raised:
-        return "raised"
-    if bearing.lean is not None and bearing.lean > limits.lean and gesture in UPRIGHT:
-        return "lean"
-    if bearing.at_face and not limits.at_face:
-        return "at_face"
-    return None

@@ -28,8 +28,10 @@ from agent.core.types import HANDS, Bearing, Floats, Place, Reading
 VERSION = 1
 MARK = "gesture_agent_trace"  # a key of the first line, and of no other
 DIGITS = 4  # of scores and places: far finer than any threshold
-RAISED_DIGITS = 3
-LEAN_DIGITS = 1
+BEARING_DIGITS = {
+    "raised": 3, "lean": 1, "facing": 1, "forearm": 1, "upright": 1, "to_face": 3, "to_hand": 3,
+}  # fmt: skip
+BEARING_FLAGS = ("at_face", "bodiless", "elbow_hidden")
 AT_DIGITS = 6  # microseconds
 
 Kind: TypeAlias = Literal["frame", "silence", "stop"]
@@ -197,23 +199,21 @@ def _hand(reading: Reading) -> dict[str, Any]:
 
 
 def _bearing(bearing: Bearing) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    if bearing.raised is not None:
-        data["raised"] = round(bearing.raised, RAISED_DIGITS)
-    if bearing.lean is not None:
-        data["lean"] = round(bearing.lean, LEAN_DIGITS)
-    if bearing.at_face:
-        data["at_face"] = True
-    return data
+    """What is not known is left out."""
+    numbers = {
+        name: round(value, digits)
+        for name, digits in BEARING_DIGITS.items()
+        if (value := getattr(bearing, name)) is not None
+    }
+    return numbers | {name: True for name in BEARING_FLAGS if getattr(bearing, name)}
 
 
 def _bearing_of(data: Mapping[str, Any]) -> Bearing:
-    raised, lean = data.get("raised"), data.get("lean")
-    return Bearing(
-        None if raised is None else read_float(raised),
-        None if lean is None else read_float(lean),
-        bool(data.get("at_face", False)),
-    )
+    """Traces of before a number was kept do not know it."""
+    known: dict[str, Any] = {
+        name: read_float(data[name]) for name in BEARING_DIGITS if data.get(name) is not None
+    }
+    return Bearing(**known, **{name: True for name in BEARING_FLAGS if data.get(name)})
 
 
 def _rounded(numbers: Iterable[float]) -> list[float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from agent.core.debounce import Debouncer
+from agent.core.intent import Courses
 from agent.core.smoothing import Smoother
 from agent.core.thresholds import Thresholds
 from agent.core.trace import Header, Moment
@@ -108,7 +109,7 @@ def take_of(
     header: Header, moments: Iterable[Moment], smoothing_s: float, truth: Iterable[Span] = ()
 ) -> Take:
     """Smooth a trace."""
-    smoother = Smoother(smoothing_s, header.labels)
+    smoother, courses = Smoother(smoothing_s, header.labels), Courses(header.labels)
     steps: list[tuple[str, float, tuple[Reading, ...] | None]] = []
     end = header.at
     for moment in moments:
@@ -116,7 +117,7 @@ def take_of(
         if moment.kind == "stop":
             steps.append((moment.camera, moment.at, None))
         elif moment.readings:
-            smoothed = tuple(smoother.feed(reading) for reading in moment.readings)
+            smoothed = tuple(courses.feed(smoother.feed(reading)) for reading in moment.readings)
             steps.append((moment.camera, moment.at, smoothed))
     return Take(header.at, end - header.at, header.labels, steps, tuple(truth))
 

@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from agent.core.debounce import EPSILON_S, Standing
 from agent.core.duration import format_duration
+from agent.core.intent import intent_of
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Armed, Verdict
-from agent.core.thresholds import Thresholds, in_the_way
+from agent.core.thresholds import Thresholds
 from agent.core.trace import Header, Moment, play
-from agent.core.types import NO_GESTURE, Action, Bearing, GestureEnded, GestureHeld, Reading
+from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, Reading
 
 RECENT_S = 1.0  # a hand or a frame that is older says nothing of the time that is asked for
 
@@ -165,7 +166,7 @@ def _of_hand(
             if place
             else ""
         )
-        where += _bearing(said.bearing)
+        where += _held(smoothed)
         yield f"{who} was seen{where}. The classifier said {_best(said, header.labels)}."
     yield f"Averaged by smoothing, that was {_best(smoothed, header.labels)}."
     said_of: dict[str, list[str]] = {}
@@ -175,14 +176,29 @@ def _of_hand(
         yield f"By the thresholds of {_listed(users)}, {text}"
 
 
-def _bearing(bearing: Bearing) -> str:
-    told = []
-    if bearing.raised is not None:
-        told.append(f"raised to {bearing.raised:.2f} (0 hips, 1 shoulders)")
-    if bearing.lean is not None:
-        told.append(f"leaning by {bearing.lean:.0f} degrees")
+_KNOWN = {
+    "raised": "raised to {:.2f} (0 hips, 1 shoulders)",
+    "lean": "leaning by {:.0f} degrees",
+    "forearm": "its forearm {:.0f} degrees from upright",
+    "to_hand": "{:.2f} hand widths from another one",
+    "to_face": "{:.2f} from the face",
+    "facing": "the head turned by {:.0f} degrees",
+    "upright": "the body {:.0f} degrees from upright",
+}
+
+
+def _held(reading: Reading) -> str:
+    """All that is known of how a hand is held."""
+    bearing = reading.bearing
+    told = [
+        words.format(value) for name, words in _KNOWN.items() if (value := getattr(bearing, name)) is not None
+    ]
     if bearing.at_face:
         told.append("closed and at the face")
+    if bearing.bodiless:
+        told.append("of no body in view")
+    if reading.speed is not None:
+        told.append(f"moving {reading.speed:.1f} of its widths a second")
     return "".join(f", {one}" for one in told)
 
 
@@ -224,11 +240,12 @@ def _of_forming(
     score = _score(smoothed, forming, labels)
     held = standing.at - standing.forming_since
     left = dict(standing.cooling).get(forming, 0.0)
-    text = f"{forming} was forming: {_ms(min(held, by.hold_s))} of the hold of {_ms(by.hold_s)} were over"
-    if score < (asked := by.asks(forming)):
+    hold_s = standing.hold_s
+    text = f"{forming} was forming: {_ms(min(held, hold_s))} of the hold of {_ms(hold_s)} were over"
+    if score < (asked := intent_of(smoothed, forming, by).confidence):
         text += f", but {score:.2f} was under confidence {asked:g} at this moment"
-    elif why := _held_wrongly(smoothed, forming, by):
-        text += f", but {why}"
+    elif standing.obstacle:
+        text += f", but {standing.obstacle.words}"
     if left:
         text += f", but it had just ended and its cooldown had {_ms(left)} to go"
     return text
@@ -238,21 +255,13 @@ def _of_nothing(by: Thresholds, smoothed: Reading, labels: tuple[str, ...]) -> s
     gestures = [label for label in labels if label != NO_GESTURE]
     best = max(gestures, key=lambda label: _score(smoothed, label, labels))
     score = _score(smoothed, best, labels)
-    asked = by.asks(best)
-    if score >= asked and (why := _held_wrongly(smoothed, best, by)):
-        return f"nothing formed: {best} had {score:.2f}, but {why}"
-    return f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {asked:g}"
-
-
-def _held_wrongly(reading: Reading, gesture: str, by: Thresholds) -> str:
-    """What is wrong with how the hand is held; empty: nothing."""
-    words = {
-        "raised": f"the hand was too low: raised asks for {by.raised:g}",
-        "lean": f"the hand leaned by {reading.bearing.lean or 0:.0f} degrees: lean allows {by.lean:g}",
-        "at_face": "the hand was closed and at the face: at_face is off",
-    }
-    threshold = in_the_way(reading.bearing, gesture, by)
-    return words[threshold] if threshold else ""
+    intent = intent_of(smoothed, best, by)
+    if score >= intent.confidence and intent.obstacle:
+        return f"nothing formed: {best} had {score:.2f}, but {intent.obstacle.words}"
+    asked = f"{intent.confidence:g}"
+    if intent.confidence > by.asks(best):
+        asked += f", as intent is in doubt ({intent.doubt})"
+    return f"nothing formed: the best gesture, {best}, had {score:.2f} and confidence asks for {asked}"
 
 
 def _best(reading: Reading, labels: tuple[str, ...]) -> str:

@@ -115,12 +115,23 @@ class Bearing:
     """How a hand is held on its body; None where the body does not tell.
 
     `raised`: 0 at the hips, 1 at the shoulders. `lean`: degrees, 0 to 180, between where the hand points and
-    where the head is. `at_face`: it is closed, or far away, and touches the face.
+    where the head is. `at_face`: it is closed, or far away, and touches the face. In degrees too: `facing`,
+    how far the head is turned from the camera (180: its back), `forearm` and `upright`, how far the forearm
+    and the torso are from the picture's up. In sides of the hand's box: `to_face` and `to_hand`, how far the
+    nearest part of the face and of another hand is; a hand that is clearly before the face has no `to_face`.
+    `bodiless`: the hand belongs to no body that is in view; `elbow_hidden`: its body's elbow is not.
     """
 
     raised: float | None = None
     lean: float | None = None
     at_face: bool = False
+    facing: float | None = None
+    forearm: float | None = None
+    upright: float | None = None
+    to_face: float | None = None
+    to_hand: float | None = None
+    bodiless: bool = False
+    elbow_hidden: bool = False
 
 
 UNKNOWN = Bearing()
@@ -134,7 +145,8 @@ class Reading:
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
     `track` is the same number as long as it is the same hand, also when its person or side is
     mistaken for a moment; None: person and side are all that is known. `bearing` is how the hand was held
-    when it was last seen.
+    when it was last seen, `speed` how fast it moves in its own widths a second, `onset_s` for how long it has
+    looked like its gesture; None where that is not known.
     """
 
     at: float
@@ -145,6 +157,8 @@ class Reading:
     place: Place | None = None
     track: int | None = None
     bearing: Bearing = UNKNOWN
+    speed: float | None = None
+    onset_s: float | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.config.settings import RecognitionSettings
-from agent.core.bearing import bearing_of
+from agent.core.bearing import bearing_of, sure_hands
 from agent.core.geometry import box_of_landmarks
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
 from agent.errors import EngineAway
@@ -141,7 +141,7 @@ class Perception:
         for candidates in eye.hands.propose_for_still(image, people):
             found, readouts = self._read_twice(image, candidates)
             if seen := eye.hands.settle(0.0, found, readouts):
-                return [_on_body(hand, people) for hand in seen]
+                return _held(seen, people, image)
         return []
 
     def hands_in(self, image: Image, box: tuple[float, float, float, float] | None) -> list[SeenHand]:
@@ -195,7 +195,7 @@ class Perception:
             width=frame.width,
             height=frame.height,
             people=max(len(people), len({hand.person for hand in hands})),
-            hands=tuple(_on_body(hand, people) for hand in hands),
+            hands=tuple(_held(hands, people, frame.image)),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
             frame=frame,
@@ -230,10 +230,18 @@ class Perception:
         return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
 
 
-def _on_body(hand: SeenHand, people: Sequence[Person]) -> SeenHand:
-    """The hand with how it is held on the body that it belongs to."""
-    pose = next((person.pose for person in people if person.id == hand.person), None)
-    return hand if pose is None else replace(hand, bearing=bearing_of(pose, hand.box, hand.landmarks))
+def _held(hands: Sequence[SeenHand], people: Sequence[Person], image: Image) -> list[SeenHand]:
+    """The hands with how each is held: on the body that it belongs to, and beside all other hands."""
+    poses = {person.id: person.pose for person in people}
+    frame = image.shape[1], image.shape[0]
+    arms = {number: sure_hands(pose) for number, pose in poses.items()}
+    held = []
+    for hand in hands:
+        others = [other.landmarks for other in hands if other is not hand and other.landmarks is not None]
+        others += [points for number, found in arms.items() if number != hand.person for points in found]
+        bearing = bearing_of(poses.get(hand.person), hand.box, hand.landmarks, others, frame)
+        held.append(replace(hand, bearing=bearing))
+    return held
 
 
 def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:

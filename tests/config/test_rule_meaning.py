@@ -29,7 +29,15 @@ def test_rules_override_the_general_thresholds_one_by_one(tmp_path: Path) -> Non
     plain, own, quick = load(tmp_path, a=text).book.rules
     assert plain.thresholds == USUAL
     assert own.thresholds == Thresholds(
-        confidence=0.4, keep=0.4, hold_s=1.0, release_s=2.0, raised=0.9, lean=20.0, at_face=True
+        confidence=0.4,
+        keep=0.4,
+        hold_s=1.0,
+        release_s=2.0,
+        raised=0.9,
+        lean=20.0,
+        at_face=True,
+        doubtful_confidence=0.4,
+        doubtful_hold_s=1.0,
     )
     assert quick.thresholds == replace(USUAL, cooldown_s=0.1)
     assert (plain.cooldown_s, plain.max_age_s, quick.cooldown_s, quick.max_age_s) == (0.0, 5.0, 0.1, 9.0)
@@ -39,7 +47,9 @@ def test_the_wake_gesture_may_be_stricter_than_the_rest(tmp_path: Path) -> None:
     text = '[wake]\ngesture = "stop"\nconfidence = 0.9\nraised = 0.8\nlean = 30\n' + rule(SAY)
     wake = load(tmp_path, a=text).book.wake
     assert wake is not None
-    assert wake.thresholds == Thresholds(confidence=0.9, hold_s=0.8, raised=0.8, lean=30.0)
+    assert wake.thresholds == Thresholds(
+        confidence=0.9, hold_s=0.8, raised=0.8, lean=30.0, doubtful_confidence=0.9, doubtful_hold_s=0.8
+    )
 
 
 def test_every_kind_of_action(tmp_path: Path) -> None:

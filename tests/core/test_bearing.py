@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.core.bearing import AT_FACE, CLOSED, TORSO, bearing_of
 from agent.core.geometry import MIDDLE, WRIST
-from agent.core.types import Bearing, Box, Floats, Pose
+from agent.core.types import Box, Floats, Pose
 
 BODY = {
     "nose": (320.0, 60.0),
@@ -101,15 +101,19 @@ def test_a_face_that_is_not_seen_has_no_hand_at_it() -> None:
 
 def test_without_shoulders_nobody_knows() -> None:
     at_chin = Box(325, 85, 0.3 * WIDTH)
-    assert bearing_of(pose(BODY, {"left_shoulder": 0.1}), at_chin, pointing(0)) == Bearing()
-    assert bearing_of(pose({"nose": (320.0, 50.0)}), at_chin, pointing(0)) == Bearing()
+    told = bearing_of(pose(BODY, {"left_shoulder": 0.1}), at_chin, pointing(0))
+    assert (told.raised, told.lean, told.at_face) == (None, None, False)
+    told = bearing_of(pose({"nose": (320.0, 50.0)}), at_chin, pointing(0))
+    assert (told.raised, told.lean, told.at_face, told.bodiless) == (None, None, False, False)
 
 
 def test_a_body_seen_from_above_tells_nothing() -> None:
     above = {**BODY, "left_hip": (350.0, 130.0), "right_hip": (290.0, 130.0)}
-    assert bearing_of(pose(above), Box(325, 85, 24), pointing(0)) == Bearing()
+    told = bearing_of(pose(above), Box(325, 85, 24), pointing(0))
+    assert (told.raised, told.lean, told.forearm, told.upright) == (None, None, None, None)
 
 
 def test_shoulders_in_one_place_tell_nothing_of_hips_that_are_unseen() -> None:
     edge_on = {**BODY, "left_shoulder": (320.0, 100.0), "right_shoulder": (320.0, 100.0)}
-    assert bearing_of(pose(edge_on, {"left_hip": 0.0}), Box(325, 85, 24), pointing(0)) == Bearing()
+    told = bearing_of(pose(edge_on, {"left_hip": 0.0}), Box(325, 85, 24), pointing(0))
+    assert (told.raised, told.lean, told.upright) == (None, None, None)

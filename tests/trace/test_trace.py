@@ -248,7 +248,7 @@ def test_what_is_older_than_wanted_goes(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_stops_the_trace_and_not_the_agent(tmp_path: Path) -> None:
     blocked = tmp_path / "trace"
     blocked.write_text("a file where the folder should be")
-    kept = ring(blocked, Wall())
+    kept = ring(blocked, Wall(), size_bytes=80_000)
     for moment in moments("S" * 30):
         kept.record(moment)
     blocked.unlink()

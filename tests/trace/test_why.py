@@ -50,25 +50,25 @@ def test_a_hand_held_too_low_is_told() -> None:
     said = why(1.1, held(lambda _: Bearing(raised=0.31)))
     assert "raised to 0.31 (0 hips, 1 shoulders)" in said
     assert "nothing formed: stop had 0.9" in said
-    assert "but the hand was too low: raised asks for 0.5" in said
+    assert "but the hand is too low (raised to 0.31, limit 0.5)" in said
 
 
 def test_a_hand_that_sank_while_its_gesture_formed_is_told() -> None:
     said = why(0.81, held(lambda at: Bearing(1.0 if at < 0.7 else 0.4)))
     assert "stop was forming" in said
-    assert "but the hand was too low: raised asks for 0.5" in said
+    assert "but the hand is too low (raised to 0.40, limit 0.5)" in said
 
 
 def test_a_hand_that_leans_is_told() -> None:
     said = why(1.1, held(lambda _: Bearing(1.0, 71.2)))
     assert "raised to 1.00 (0 hips, 1 shoulders), leaning by 71 degrees" in said
-    assert "but the hand leaned by 71 degrees: lean allows 60" in said
+    assert "but the hand leans (71 degrees, limit 60)" in said
 
 
 def test_a_closed_hand_at_the_face_is_told() -> None:
     said = why(1.1, held(lambda _: Bearing(1.3, 20.0, at_face=True)))
     assert "leaning by 20 degrees, closed and at the face" in said
-    assert "but the hand was closed and at the face: at_face is off" in said
+    assert "but the hand is closed and at the face (at_face is off)" in said
 
 
 def test_a_start_is_told_with_its_time() -> None:

@@ -96,7 +96,7 @@ class HandRow {
     this.element = el("div", { class: "hand" }, this.#ring.element, el("div", {}, this.#name, this.#facts));
   }
 
-  show({ hand, gesture, phase, ring, confidence, held_ms: held }) {
+  show({ hand, gesture, phase, ring, confidence, held_ms: held, held_back }) {
     const on = phase === "on" || phase === "releasing";
     this.#ring.show(gesture ?? "no gesture", ring, on);
     this.element.className = `hand ${on ? "is-on" : phase === "forming" ? "is-forming" : ""}`;
@@ -104,6 +104,7 @@ class HandRow {
     const facts = [`${hand} hand`];
     if (gesture) facts.push(phase === "forming" ? `forming ${Math.round(ring * 100)} %` : `held ${(held / 1000).toFixed(1)} s`);
     if (gesture && phase !== "releasing") facts.push(`${Math.round(confidence * 100)} % sure`);
+    if (held_back && !on) facts.push(held_back);
     say(this.#facts, facts.join(" · "));
   }
 }

@@ -1,0 +1,151 @@
+"""One clip from its first frame to its last, with nothing remembered of another: what started, what not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from agent.core.intent import TURNED_OFF, intent_of, settled
+from agent.core.interpreter import Interpreter
+from agent.core.thresholds import Thresholds
+from agent.core.trace import Moment
+from agent.core.trace_tune import LATE_S, Span, Take
+from agent.core.types import Frame, GestureStarted, Image, Reading
+from agent.evaluation.videos import Clip
+from agent.inference.perception import Perception
+
+CAMERA = "clip"  # that all frames are of
+Kind: TypeAlias = Literal["right", "doubled", "wrong", "false"]
+UNSURE = "confidence"  # the reason where the classifier itself was not sure enough
+BELATED_S = 1.0  # a start that was held back for so long at most has started after all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A gesture that started, or would have but for its intent; `reason` is then the threshold that kept it.
+
+    `words` says how the hand was held, `picture` is the frame with its box (BGR) where one is wanted.
+    """
+
+    clip: Clip
+    at_s: float
+    gesture: str
+    score: float
+    reading: Reading
+    kind: Kind = "false"
+    reason: str = ""
+    words: str = ""
+    picture: Image | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Missed:
+    """A gesture that was meant and did not start, and what kept it."""
+
+    clip: Clip
+    span: Span
+    reason: str
+    words: str
+
+
+@dataclass(slots=True, eq=False)
+class Judged:
+    """What came of one clip."""
+
+    clip: Clip
+    length_s: float = 0.0
+    idle_s: float = 0.0
+    starts: list[Start] = field(default_factory=list)
+    held_back: list[Start] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+
+
+def judge_clip(
+    clip: Clip,
+    frames: Iterable[Frame],
+    eyes: Perception,
+    *,
+    thresholds: Thresholds,
+    smoothing_s: float,
+    draw: Callable[[Image, Start], Image],
+    record: Callable[[Moment], None] = lambda _moment: None,
+) -> Judged:
+    """Play a clip. `draw` makes the picture of a start from its frame; `record` hears every moment.
+
+    A second mind that asks for no intent hears the same: what starts in it alone was held back.
+    """
+    asked, open_ = (
+        Interpreter(eyes.labels, smoothing_s=smoothing_s, thresholds=by)
+        for by in (thresholds, replace(thresholds, **TURNED_OFF))
+    )
+    done, open_starts = Judged(clip), list[Start]()
+    first: float | None = None
+    eyes.forget(CAMERA)
+    for frame in frames:
+        first = frame.at if first is None else first
+        at_s = frame.at - first
+        (sight,) = eyes.see([frame])
+        real, free = asked.see(sight), open_.see(sight)
+        record(Moment("frame", frame.at, frame.camera, real.readings))
+        for start in _starts(clip, at_s, real.events, real.smoothed):
+            done.starts.append(replace(start, picture=draw(frame.image, start)))
+        open_starts += _starts(clip, at_s, free.events, free.smoothed)
+        done.length_s = at_s
+    eyes.forget(CAMERA)
+    hit = _tell_apart(done)
+    done.held_back = [_why_held_back(s, thresholds) for s in open_starts if not _came(s, done.starts)]
+    done.missed = [_why_missed(clip, s, done.held_back) for i, s in enumerate(clip.spans) if i not in hit]
+    done.idle_s = Take(0.0, done.length_s, eyes.labels, (), clip.spans).idle_s
+    return done
+
+
+def _starts(
+    clip: Clip, at_s: float, events: Iterable[object], smoothed: Iterable[Reading]
+) -> Iterator[Start]:
+    readings = list(smoothed)
+    for event in events:
+        if isinstance(event, GestureStarted):
+            whose = [r for r in readings if (r.person, r.hand) == (event.person, event.hand)]
+            reading = next((r for r in whose if r.place == event.place), whose[0])
+            yield Start(clip, at_s, event.gesture, event.score, reading)
+
+
+def _tell_apart(done: Judged) -> set[int]:
+    """Each gesture that is meant takes its first start; more of the same are doubled, others wrong.
+
+    Returns the places, in the clip's list, of the gestures that started.
+    """
+    hit: set[int] = set()
+    told = []
+    for start in done.starts:
+        shown = [i for i, s in enumerate(done.clip.spans) if s.from_s <= start.at_s <= s.to_s + LATE_S]
+        same = [i for i in shown if done.clip.spans[i].gesture == start.gesture]
+        new = [i for i in same if i not in hit][:1]
+        hit.update(new)
+        kind: Kind = "right" if new else "doubled" if same else "wrong" if shown else "false"
+        told.append(replace(start, kind=kind))
+    done.starts = told
+    return hit
+
+
+def _came(start: Start, starts: Iterable[Start]) -> bool:
+    """Whether what started without intent started with it too, perhaps later."""
+    return any(
+        s.gesture == start.gesture and start.at_s - LATE_S <= s.at_s <= start.at_s + BELATED_S for s in starts
+    )
+
+
+def _why_held_back(start: Start, thresholds: Thresholds) -> Start:
+    intent = intent_of(start.reading, start.gesture, thresholds)
+    obstacle = intent.obstacle or settled(start.reading, thresholds)
+    if obstacle:
+        return replace(start, reason=obstacle.reason, words=obstacle.words)
+    return replace(start, reason="doubtful", words=intent.doubt or "intent did not last")
+
+
+def _why_missed(clip: Clip, span: Span, held_back: Iterable[Start]) -> Missed:
+    for start in held_back:
+        if start.gesture == span.gesture and span.from_s <= start.at_s <= span.to_s + LATE_S:
+            return Missed(clip, span, start.reason, start.words)
+    return Missed(clip, span, UNSURE, "the classifier was never sure enough for long enough, or saw no hand")
