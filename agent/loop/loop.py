@@ -195,6 +195,7 @@ class Loop:
         while not self._news.empty():
             state = self._news.get()
             self._states[state.camera] = state
+            self._hooks.camera_changed(state)
             self._out.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)

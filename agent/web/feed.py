@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agent.core.debounce import HandProgress
-from agent.core.types import Action, GestureEvent
+from agent.core.types import Action, CameraState, GestureEvent
 
 SIZE = 256  # pieces of news; four seconds of two cameras
 
@@ -22,7 +22,7 @@ class Turn:
     """What one step of the loop told of one camera.
 
     `latency_s` is from the frame to the end of its step, None where there was no frame. `armed` is
-    None where the rules have no wake gesture.
+    None where the rules have no wake gesture; `armed_until` is when its window closes, if it is open.
     """
 
     camera: str
@@ -33,6 +33,7 @@ class Turn:
     events: tuple[GestureEvent, ...] = ()
     actions: tuple[Action, ...] = ()
     armed: bool | None = None
+    armed_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class RuleWords:
     id: str
     when: str
     does: str
+    also: bool = False  # fires besides the one that matches first
+    judged: int = 0  # rules with the same number go by the same thresholds: among them one is the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,21 @@ class RulesRefused:
     problem: str
 
 
-News: TypeAlias = Turn | Vitals | RulesInForce | RulesRefused
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The cameras are in use, or closed."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraChanged:
+    """A camera came, went or was switched off."""
+
+    state: CameraState
+
+
+News: TypeAlias = Turn | Vitals | RulesInForce | RulesRefused | Switched | CameraChanged
 
 
 class Feed:

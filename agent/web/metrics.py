@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from agent.web.board import Board
 from agent.web.feed import Feed
 from agent.web.hub import Hub
+from agent.web.preview import Preview
 
 BUCKETS_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
 PREFIX = "gesture_agent"
@@ -21,7 +22,7 @@ PREFIX = "gesture_agent"
 class Metrics:
     """All figures of one agent."""
 
-    def __init__(self, board: Board, hub: Hub, feed: Feed) -> None:
+    def __init__(self, board: Board, hub: Hub, feed: Feed, preview: Preview | None) -> None:
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             f"{PREFIX}_step_seconds",
@@ -30,7 +31,7 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
-        self._registry.register(_Figures(board, hub, feed))
+        self._registry.register(_Figures(board, hub, feed, preview))
 
     def observe(self, camera: str, latency_s: float) -> None:
         """One frame was understood."""
@@ -45,8 +46,8 @@ class Metrics:
 class _Figures(Collector):
     """Read off when they are asked for."""
 
-    def __init__(self, board: Board, hub: Hub, feed: Feed) -> None:
-        self._board, self._hub, self._feed = board, hub, feed
+    def __init__(self, board: Board, hub: Hub, feed: Feed, preview: Preview | None) -> None:
+        self._board, self._hub, self._feed, self._preview = board, hub, feed, preview
 
     def collect(self) -> Iterator[Metric]:
         board, health = self._board, self._board.health
@@ -60,6 +61,8 @@ class _Figures(Collector):
             yield from _of_health(health)
         clients = GaugeMetricFamily(f"{PREFIX}_web_clients", "Streams that are open.", value=len(self._hub))
         yield clients
+        watching = 0 if self._preview is None else len(self._preview)
+        yield _gauge("web_preview_watchers", "Viewers of pictures.", [], [((), watching)])
         counters = self._hub.counters
         ends = [(("slow",), counters.dropped), (("full",), counters.refused)]
         yield _counter("web_clients_dropped", "Streams that were closed or refused.", ["reason"], ends)

@@ -15,9 +15,18 @@ from agent.config.settings import WebSettings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Book
 from agent.core.rules.words import public_doing, when
-from agent.core.types import Frame, Sight
+from agent.core.types import CameraState, Frame, Sight
 from agent.web.board import About, Board
-from agent.web.feed import Feed, RulesInForce, RulesRefused, RuleWords, Turn, Vitals
+from agent.web.feed import (
+    CameraChanged,
+    Feed,
+    RulesInForce,
+    RulesRefused,
+    RuleWords,
+    Switched,
+    Turn,
+    Vitals,
+)
 from agent.web.gate import Gate, read_token
 from agent.web.guard import Guard
 from agent.web.hub import SEND_S, Hub
@@ -60,8 +69,8 @@ class WebPage:
         self.feed = Feed()
         self.hub = Hub()
         self._board = Board(about, clock, wall)
-        self._preview = Preview() if settings.preview else None
-        self._metrics = Metrics(self._board, self.hub, self.feed)
+        self._preview = Preview(clock) if settings.preview else None
+        self._metrics = Metrics(self._board, self.hub, self.feed, self._preview)
         self._pulse = Pulse(progress, clock)
         gate = Gate(read_token(settings), wall)
         streams = Streams(self.hub, self._board, self._preview, send_s)
@@ -112,6 +121,7 @@ class WebPage:
         sight = self._sights.pop(camera, None)
         now = self._clock()
         wakes = self._mind.rules.book.wake is not None
+        armed = self._mind.armed(camera, now) if wakes else None
         self.feed.put(
             Turn(
                 camera,
@@ -121,7 +131,8 @@ class WebPage:
                 hands=self._mind.progress(understood.smoothed),
                 events=understood.events,
                 actions=understood.actions,
-                armed=self._mind.armed(camera, now) is not None if wakes else None,
+                armed=armed is not None if wakes else None,
+                armed_until=None if armed is None else armed.until,
             )
         )
 
@@ -131,15 +142,27 @@ class WebPage:
             self._vitals_due = self._clock() + VITALS_S
             self.feed.put(Vitals(self._vitals()))
 
-    def switched(self, _on: bool) -> None:
-        """Pause or go on: tell soon."""
+    def switched(self, on: bool) -> None:
+        """Pause, and no picture is left; or go on."""
+        if self._preview is not None:
+            self._preview.switched(on)
+        self.feed.put(Switched(on))
         self._vitals_due = self._clock()
+
+    def camera_changed(self, state: CameraState) -> None:
+        """A camera came, went or was switched off."""
+        if self._preview is not None:
+            self._preview.camera_changed(state)
+        self.feed.put(CameraChanged(state))
 
     def use(self, book: Book) -> None:
         """Other rules are in force."""
-        self.feed.put(
-            RulesInForce(tuple(RuleWords(rule.id, when(rule), public_doing(rule)) for rule in book.rules))
+        thresholds = {by: number for number, by in enumerate(dict.fromkeys(r.thresholds for r in book.rules))}
+        words = (
+            RuleWords(rule.id, when(rule), public_doing(rule), rule.also, thresholds[rule.thresholds])
+            for rule in book.rules
         )
+        self.feed.put(RulesInForce(tuple(words)))
 
     def refuse(self, problem: str) -> None:
         """Other rules were wrong."""

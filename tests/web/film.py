@@ -233,6 +233,7 @@ class Agent:
                 world=World,
                 load_book=self._book,
                 enabled_changed=self.page.switched,
+                camera_changed=self.page.camera_changed,
                 rules_changed=self.page.use,
                 rules_refused=self.page.refuse,
                 turned=self.page.turned,

@@ -141,6 +141,46 @@ def test_preview_is_off_unless_wanted_and_says_so_when_on(browser: Browser, clip
     assert colours > 500  # a picture, not a blank
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_paused_page_says_paused_and_nothing_else(
+    browser: Browser, start: Start, rules: Path, shoot, scheme: str
+):
+    rules.write_text(
+        '[wake]\ngesture = "stop"\nwindow = "60s"\nhold = "300ms"\n' + rules.read_text(), encoding="utf-8"
+    )
+    agent = start(preview=True)
+    tab = opened(browser, agent, prefers_color_scheme=scheme)
+    tab.until("document.querySelector('.has-picture')", "a picture")
+    tab.until(
+        "/^Awake: rules are listening, \\d+ s$/.test(document.querySelector('.armed').innerText.trim())",
+        "awake",
+    )
+    tab.run("document.getElementById('pause').click()")
+    tab.until("!document.getElementById('paused').hidden", "the pause")
+    tab.until(
+        "document.querySelector('.camera').innerText.trim().split(/\\s+/).join(' ') === 'front paused'",
+        "paused",
+    )
+    assert tab.run("[...document.querySelectorAll('canvas')].every((canvas) => canvas.width === 0)")
+    assert tab.run("document.getElementById('preview-on').hidden")
+    assert "Awake" not in tab.run("document.body.innerText")
+    shoot(tab, f"web-paused-{scheme}")
+    tab.run("document.getElementById('pause').click()")
+    tab.until("document.querySelector('.has-picture')", "a picture again")
+    assert tab.problems == []
+
+
+def test_a_page_from_before_preview_was_switched_off_keeps_no_picture(browser: Browser, start: Start):
+    agent = start(preview=True)
+    tab = opened(browser, agent)
+    tab.until("document.querySelector('.has-picture')", "a picture")
+    agent.page.close()
+    tab.until("[...document.querySelectorAll('canvas')].every((canvas) => canvas.width === 0)", "it to go")
+    start(port=int(agent.page.url.rstrip("/").rpartition(":")[2]))
+    tab.until("document.getElementById('link').textContent === 'connected'", "the way back")
+    tab.until("document.querySelector('canvas, .live') === null", "no trace of a preview")
+
+
 def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start):
     agent = start()
     tab = opened(browser, agent)
@@ -162,6 +202,16 @@ def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start
     tab.until("document.getElementById('paused').hidden", "the end of the pause")
     assert agent.reel.on is True
     tab.run("document.querySelector('[aria-label=\"Test rule bell\"]').focus()")
+    tab.press("Enter")
+    tab.until("document.activeElement.textContent === 'Cancel'", "the question")
+    tab.press("Enter")
+    tab.until("!document.querySelector('dialog')", "the question to go")
+    assert tab.run("document.activeElement.getAttribute('aria-label')") == "Test rule bell"
+    assert [action.rule for action in agent.out.done if action.rule == "bell"] == []
+    tab.press("Enter")
+    tab.until("document.activeElement.textContent === 'Cancel'", "the question again")
+    assert "publish home/bell" in tab.run("document.querySelector('dialog').innerText")
+    tab.press("Tab")
     tab.press("Enter")
     tab.until("document.getElementById('toast').textContent === 'Done: publish home/bell'", "the answer")
     assert [action.rule for action in agent.out.done if action.rule == "bell"] == ["bell"]

@@ -34,7 +34,7 @@ export class GestureClient extends EventTarget {
   #chosen = new Map(); // hand id: the gesture that was chosen and still goes on
   #shown = false; // the last ring event had a gesture
 
-  constructor({ url = new URL("/ws/kiosk", import.meta.url), token = "", dwell = {} } = {}) {
+  constructor({ url = new URL("../ws/kiosk", import.meta.url), token = "", dwell = {} } = {}) {
     super();
     this.#url = new URL(url, import.meta.url);
     this.#url.protocol = this.#url.protocol === "https:" || this.#url.protocol === "wss:" ? "wss:" : "ws:";
@@ -84,6 +84,7 @@ export class GestureClient extends EventTarget {
     if (message.type === "progress") this.#follow(message);
     else if (message.type === "fired" && !(message.gesture in this.#dwell)) this.#emit("choose", message);
     else if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
+    else if (message.type === "enabled" && !message.enabled) this.#forget();
   }
 
   #follow({ camera, hands }) {
