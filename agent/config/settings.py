@@ -9,10 +9,11 @@ import ipaddress
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -302,6 +303,16 @@ class TraceSettings(Model):
     bytes: Annotated[int, Field(ge=100_000)] = 50_000_000
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f'{text!r} is no address; write one like "172.30.32.2"') from None
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+
+
 class WebSettings(Model):
     """The page in the browser, its streams for kiosks, and /metrics."""
 
@@ -312,6 +323,8 @@ class WebSettings(Model):
     preview: bool = False
     names: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
     origins: tuple[Annotated[str, Field(pattern=ORIGIN_PATTERN)], ...] = ()
+    proxies: tuple[Address, ...] = ()
+    proxies_log_in: bool = False
 
     @property
     def loopback(self) -> bool:

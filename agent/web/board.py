@@ -94,6 +94,15 @@ class Board:
             "log": list(self._log),
         }
 
+    def started_all(self) -> list[tuple[tuple[str, str], int]]:
+        """How often each gesture started at each camera, zeros too."""
+        known = {(camera, gesture): 0 for camera in self.about.cameras for gesture in self.about.gestures}
+        return list({**known, **self.started}.items())
+
+    def fired_all(self) -> list[tuple[str, int]]:
+        """How often each rule fired, zeros too."""
+        return list({**{rule.id: 0 for rule in self._rules}, **self.fired}.items())
+
     # What is told to it.
 
     def take(self, news: News) -> Iterator[Message]:

@@ -29,7 +29,12 @@ from agent.web.feed import (
 )
 from agent.web.gate import Gate, read_token
 from agent.web.guard import Guard
+from agent.web.headers import security_headers
 from agent.web.hub import SEND_S, Hub
+from agent.web.limits.attempts import Attempts
+from agent.web.limits.connections import Places
+from agent.web.limits.protocol import Door
+from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.preview import Preview
 from agent.web.pulse import Pulse
@@ -70,9 +75,11 @@ class WebPage:
         self.hub = Hub()
         self._board = Board(about, clock, wall)
         self._preview = Preview(clock) if settings.preview else None
-        self._metrics = Metrics(self._board, self.hub, self.feed, self._preview)
         self._pulse = Pulse(progress, clock)
         gate = Gate(read_token(settings), wall)
+        attempts, refusals = Attempts(clock), Refusals(clock)
+        door = Door(Places(), attempts, refusals, security_headers(settings.origins))
+        self._metrics = Metrics(self._board, self.hub, self.feed, self._preview, door)
         streams = Streams(self.hub, self._board, self._preview, send_s)
         site = Site(
             board=self._board,
@@ -81,9 +88,12 @@ class WebPage:
             metrics=self._metrics,
             pulse=self._pulse,
             gate=gate,
+            attempts=attempts,
+            refusals=refusals,
             ask=ask,
         )
-        self._server = Server(Guard(site.app(), settings, gate), self._fetch)
+        guard = Guard(site.app(), settings, gate, attempts, refusals)
+        self._server = Server(guard, door, self._fetch)
 
     # Life.
 
