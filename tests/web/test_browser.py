@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from browser import Browser, Tab, chromium, program
 from film import CLIP, ROOT, Agent, Film, Start
+from proxy import reverse_proxy
 
+AXE = Path(os.environ.get("GESTURE_AGENT_AXE", ROOT / ".venv/axe/node_modules/axe-core/axe.min.js"))
+PAUSE = "document.getElementById('pause').click()"
 SHOOTING = os.environ.get("GESTURE_AGENT_SCREENSHOTS")
 
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it")
@@ -269,6 +272,80 @@ def test_logging_in_with_the_token_in_the_address_leaves_none_there(
     stranger = opened(browser, agent)
     stranger.until("document.getElementById('token')", "the question for the token")
     assert stranger.problems == []
+
+
+# What a tool finds.
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core here; make test-web installs it")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", ["", "login", "kiosk"])
+def test_axe_finds_nothing_serious(browser: Browser, start: Start, path: str, width: int, scheme: str):
+    agent = start(preview=True)
+    tab = opened(browser, agent, path, width=width, height=844, prefers_color_scheme=scheme)
+    states = ["true"]
+    if not path:
+        tab.until(f"{FIRED} >= 1 && document.querySelector('#stages dd')", "a page with all it has")
+        states += ["document.querySelector('td button').click()", PAUSE]
+    for state in states:
+        tab.run(state)
+        tab.run(AXE.read_text(encoding="utf-8") + "; true")
+        found = tab.run("axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations)")
+        serious = [
+            (violation["id"], node["html"], node["failureSummary"])
+            for violation in found
+            if violation["impact"] in {"serious", "critical"}
+            for node in violation["nodes"]
+        ]
+        assert serious == [], state
+
+
+# Behind a proxy.
+
+
+INGRESS = "/api/hassio_ingress/Zm9v/"
+
+
+@pytest.mark.parametrize("prefix", ["/gestures/", INGRESS])
+def test_the_page_works_below_any_path(browser: Browser, start: Start, tmp_path: Path, prefix: str):
+    (tmp_path / "web-token").write_text("0123456789abcdef", encoding="utf-8")
+    agent = start(preview=True, proxies=["127.0.0.1"], token={"file": tmp_path / "web-token"})
+    with reverse_proxy(agent.page.url, prefix, X_Ingress_Path=prefix.rstrip("/")) as url:
+        tab = browser.tab()
+        tab.size(1280, 900)
+        tab.watched()
+        tab.go(url)
+        tab.until("document.getElementById('token')", "the question for the token")
+        tab.run("document.getElementById('token').value = '0123456789abcdef'")
+        tab.run("document.querySelector('form').requestSubmit()")
+        tab.until(
+            f"document.getElementById('log') && {FIRED} >= 1 && document.querySelector('.has-picture')",
+            "a gesture and a picture",
+        )
+        assert tab.run("location.href") == url
+        tab.run(PAUSE)
+        tab.until("!document.getElementById('paused').hidden", "the pause")
+        assert agent.reel.on is False
+        tab.run(PAUSE)
+        tab.run("document.querySelector('footer a[href$=kiosk]').click()")
+        tab.until("document.querySelector('.ring-on')", "a gesture on the kiosk")
+        outside = [
+            asked for asked in tab.requests if asked.startswith(("http", "ws")) and prefix not in asked
+        ]
+        assert outside == []
+        assert tab.problems == []
+
+
+def test_who_comes_through_a_proxy_that_asks_for_a_login_needs_no_token(
+    browser: Browser, start: Start, tmp_path: Path
+):
+    (tmp_path / "web-token").write_text("0123456789abcdef", encoding="utf-8")
+    agent = start(proxies=["127.0.0.1"], proxies_log_in=True, token={"file": tmp_path / "web-token"})
+    with reverse_proxy(agent.page.url, INGRESS, X_Ingress_Path=INGRESS.rstrip("/")) as url:
+        tab = browser.tab()
+        tab.go(url)
+        tab.until(f"document.getElementById('log') && {FIRED} >= 1", "the page")
 
 
 # The kiosk.
