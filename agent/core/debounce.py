@@ -94,6 +94,7 @@ class HandProgress:
     ring: float = 0.0
     held_s: float = 0.0  # since the smoothed gesture first passed the threshold
     on: str | None = None
+    held_back: str = ""  # in words, what keeps a gesture that is sure enough from beginning
 
 
 @dataclass(slots=True)

@@ -144,7 +144,7 @@ class Loop:
             self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
-            self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
+            self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world, why=[]))
             self._health.looked(sight)
         took = self._clock() - began
         if took > SLOW_S:

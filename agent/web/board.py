@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.core.rules.words import public_target
-from agent.core.types import GestureEnded, GestureStarted
+from agent.core.types import GestureEnded, GestureEvent, GestureStarted
 from agent.web import messages
 from agent.web.feed import (
     CameraChanged,
@@ -21,9 +21,12 @@ from agent.web.feed import (
     Vitals,
 )
 from agent.web.messages import Message
+from agent.web.near import Near, why_not
 
 LOG_SIZE = 200  # entries
 AGAIN_MS = 3000  # a rule that goes on firing, as dials do, is logged once until it rests for so long
+MISSED_S = 0.5  # a gesture that nearly began for so long is worth a line
+MISSED_AGAIN_S = 10.0  # and the same one only after so long
 SERIES_S = 180  # of the latency chart
 
 
@@ -62,6 +65,8 @@ class Board:
         self._enabled: bool | None = None
         self._rules: tuple[RuleWords, ...] = ()
         self._fired_ms: dict[str, float] = {}
+        self._near: dict[str, dict[tuple[int, str], tuple[float, Near]]] = {}  # camera, hand: since when
+        self._missed_at: dict[tuple[str, str], float] = {}  # camera, gesture: its last line
         self._trouble = ""
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
         self._second: list[float] = []
@@ -145,8 +150,10 @@ class Board:
                     at=turn.at,
                     camera=turn.camera,
                     gesture=event.gesture,
+                    person=event.person,
                     hand=event.hand,
                     confidence=round(event.score, 3),
+                    why=why_not([verdict for verdict in turn.verdicts if _same_hand(verdict.event, event)]),
                 )
         for rule in dict.fromkeys(action.rule for action in turn.actions):
             goes_on = ts_ms - self._fired_ms.get(rule, 0.0) < AGAIN_MS
@@ -159,6 +166,7 @@ class Board:
             yield messages.message("rule", fields)
             if not goes_on:
                 yield from self._note("rule", at=turn.at, camera=turn.camera, rule=rule, text=does)
+        yield from self._missed(turn)
         yield from self._wake(turn.camera, Wake(turn.armed, turn.armed_until), ts_ms)
 
     def _progress(self, turn: Turn, ts_ms: float) -> Iterator[Message]:
@@ -170,6 +178,30 @@ class Board:
             people = turn.people if live else 0
             fields = {"camera": turn.camera, "ts_ms": ts_ms, "people": people, "hands": hands}
             yield messages.message("progress", fields, slot=f"progress {turn.camera}")
+
+    def _missed(self, turn: Turn) -> Iterator[Message]:
+        """A line for a gesture that nearly began for a while and did not."""
+        begun = {(e.person, e.hand) for e in turn.events if isinstance(e, GestureStarted)}
+        now = {(near.person, near.hand): near for near in turn.near}
+        past = self._near.get(turn.camera, {})
+        kept: dict[tuple[int, str], tuple[float, Near]] = {}
+        for who, near in now.items():
+            since, before = past.get(who, (turn.at, near))
+            kept[who] = (since if before.gesture == near.gesture else turn.at), near
+        self._near[turn.camera] = kept
+        for who, (since, near) in past.items():
+            over = who not in now or now[who].gesture != near.gesture
+            again = turn.at - self._missed_at.get((turn.camera, near.gesture), float("-inf")) < MISSED_AGAIN_S
+            if over and who not in begun and not again and turn.at - since >= MISSED_S:
+                self._missed_at[turn.camera, near.gesture] = turn.at
+                yield from self._note(
+                    "near",
+                    at=turn.at,
+                    camera=turn.camera,
+                    gesture=near.gesture,
+                    hand=near.hand,
+                    why=[near.why],
+                )
 
     def _wake(self, camera: str, wake: Wake, ts_ms: float) -> Iterator[Message]:
         """Nobody's rules listen while the camera is closed."""
@@ -252,3 +284,7 @@ class Board:
     def _ms(self, at: float) -> float:
         """A moment of `clock` in milliseconds since 1970."""
         return round((self._wall() - (self._clock() - at)) * 1000, 1)
+
+
+def _same_hand(one: GestureEvent, other: GestureEvent) -> bool:
+    return (one.person, one.hand, one.gesture) == (other.person, other.hand, other.gesture)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agent.core.debounce import HandProgress
+from agent.core.rules import Verdict
 from agent.core.types import Action, CameraState, GestureEvent
+from agent.web.near import Near
 
 SIZE = 256  # pieces of news; four seconds of two cameras
 
@@ -34,6 +36,8 @@ class Turn:
     actions: tuple[Action, ...] = ()
     armed: bool | None = None
     armed_until: float | None = None
+    near: tuple[Near, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

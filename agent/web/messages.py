@@ -53,6 +53,7 @@ def hand(told: HandProgress) -> dict[str, Any]:
         "ring": round(told.ring, 3),
         "held_ms": round(told.held_s * 1000),
         "on": told.on,
+        "held_back": told.held_back or None,
     }
 
 

@@ -36,6 +36,7 @@ from agent.web.limits.connections import Places
 from agent.web.limits.protocol import Door
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
+from agent.web.near import hands_of
 from agent.web.preview import Preview
 from agent.web.pulse import Pulse
 from agent.web.server import Server, bind
@@ -132,16 +133,19 @@ class WebPage:
         now = self._clock()
         wakes = self._mind.rules.book.wake is not None
         armed = self._mind.armed(camera, now) if wakes else None
+        hands, near = hands_of(self._mind, understood)
         self.feed.put(
             Turn(
                 camera,
                 at,
                 latency_s=None if sight is None else now - sight.at,
                 people=sight.people if sight else 0,
-                hands=self._mind.progress(understood.smoothed),
+                hands=hands,
+                near=near,
                 events=understood.events,
                 actions=understood.actions,
                 armed=armed is not None if wakes else None,
+                verdicts=understood.verdicts,
                 armed_until=None if armed is None else armed.until,
             )
         )

@@ -58,6 +58,11 @@ export class CameraCard {
     if (this.#live) say(this.#state.lastChild, `online, ${fps} frames/s${dropped ? `, ${dropped} dropped` : ""}`);
   }
 
+  /* A gesture began, and no rule acted. */
+  unfired({ person, hand, why }) {
+    this.#hands.get(`${person}/${hand}`)?.unfired(why);
+  }
+
   /* `left_ms`: of the wake window, null where none is open. */
   arm(armed, left_ms) {
     this.#wake.show(armed, left_ms);
@@ -155,12 +160,17 @@ class HandRow {
   #name = el("p", { class: "name" }, "No hand");
   #facts = el("p", { class: "facts" }, "waiting for somebody");
   #why = el("p", { class: "why", hidden: "" });
+  #unfired = ""; // why no rule acted on the gesture that is on
 
   constructor() {
     this.element = el("div", { class: "hand" }, this.#ring.element, el("div", {}, this.#name, this.#facts, this.#why));
   }
 
-  show({ hand, gesture, phase, ring, confidence, held_ms: held, why }) {
+  unfired(why) {
+    this.#unfired = why.join("; ");
+  }
+
+  show({ hand, gesture, phase, ring, confidence, held_ms: held, held_back: why }) {
     const on = phase === "on" || phase === "releasing";
     this.#ring.show(gesture ?? "no gesture", ring, on);
     this.element.className = `hand ${on ? "is-on" : phase === "forming" ? "is-forming" : ""}`;
@@ -169,8 +179,10 @@ class HandRow {
     if (gesture) facts.push(phase === "forming" ? `forming ${Math.round(ring * 100)} %` : `held ${(held / 1000).toFixed(1)} s`);
     if (gesture && phase !== "releasing") facts.push(`${Math.round(confidence * 100)} % sure`);
     say(this.#facts, facts.join(" · "));
-    this.#why.hidden = !why;
-    say(this.#why, why ? words(why) : "");
+    if (!on) this.#unfired = "";
+    const text = why ?? this.#unfired;
+    this.#why.hidden = !text;
+    say(this.#why, text);
   }
 }
 

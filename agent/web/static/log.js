@@ -29,7 +29,7 @@ export class EventLog {
 function line(entry) {
   const [title, detail] = inWords(entry);
   const mark = entry.kind === "gesture" || entry.kind === "near" ? icon(entry.gesture) : el("span", { class: "mark" });
-  const why = (entry.why ?? []).map((reason) => el("p", { class: "why" }, words(reason)));
+  const why = (entry.why ?? []).map((reason) => el("p", { class: "why" }, reason));
   const body = el("div", {}, el("strong", {}, title), el("p", { class: "detail" }, detail), ...why);
   return el("li", { class: `kind-${entry.kind}` }, mark, body, el("time", { datetime: new Date(entry.ts_ms).toISOString() }, clock(entry.ts_ms)));
 }

@@ -119,7 +119,10 @@ on("armed", ({ camera, armed, until_ms: until, ts_ms: now }) => cards.get(camera
 on("camera", ({ camera, state, reason }) => cards.get(camera)?.state(state, reason));
 on("enabled", (message) => switched(message.enabled));
 on("rule", (message) => rules.fired(message.rule, message.fired, message.ts_ms));
-on("log", ({ entry }) => log.add(entry));
+on("log", ({ entry }) => {
+  log.add(entry);
+  if (entry.kind === "gesture") cards.get(entry.camera)?.unfired(entry);
+});
 on("fired", ({ gesture, hand, camera }) => {
   const where = about.cameras.length > 1 ? ` at camera ${camera}` : "";
   $("said").textContent = `${words(gesture)}, ${hand} hand${where}`;
