@@ -187,7 +187,9 @@ class Board:
         kept: dict[tuple[int, str], tuple[float, Near]] = {}
         for who, near in now.items():
             since, before = past.get(who, (turn.at, near))
-            kept[who] = (since if before.gesture == near.gesture else turn.at), near
+            same = before.gesture == near.gesture
+            best = before if same and before.score > near.score else near
+            kept[who] = (since if same else turn.at), best
         self._near[turn.camera] = kept
         for who, (since, near) in past.items():
             over = who not in now or now[who].gesture != near.gesture

@@ -32,6 +32,8 @@ from agent.web.limits.refusals import Refusals
 OPEN_PATHS = ("/login", "/healthz", "/static/", "/favicon.ico")
 VISITOR = "gesture_agent.visitor"  # where a scope says whose limits it goes by
 PAGES = {"/", "/kiosk"}
+MONITORS = {"/healthz", "/metrics"}
+NO_TOKEN = "the token is missing or wrong: log in, or send it as Authorization: Bearer TOKEN"  # noqa: S105
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -121,19 +123,28 @@ class Guard:
 
     def _without_token(self, scope: Scope, headers: Headers, caller: _Caller) -> Response | None:
         path = scope["path"]
-        if path == "/healthz":
-            return self._seated(scope, "monitor")
-        if (wait_s := self._must_wait(headers, caller)) and not path.startswith(OPEN_PATHS):
+        kind: Kind = "monitor" if path in MONITORS else "visitor"
+        if path == "/healthz" or self._known(headers, caller):
+            return self._seated(scope, kind)
+        if path.startswith(OPEN_PATHS):
+            return None
+        if offered := _offered(headers):
+            return self._tried(offered, caller) or self._seated(scope, kind)
+        if path in PAGES and scope["type"] == "http":
+            return RedirectResponse(f"login?next={path.strip('/')}", 303)
+        return _problem(401, NO_TOKEN)
+
+    def _tried(self, offered: list[str], caller: _Caller) -> Response | None:
+        """None where one of them is the token, and the caller may try."""
+        if wait_s := self._attempts.wait_s(caller.visitor):
             self._attempts.failed(caller.visitor)
             self._refusals.note("attempts", address=caller.visitor, wait_s=math.ceil(wait_s))
             return _wait(wait_s)
-        if self._admitted(headers, caller):
-            return self._seated(scope, "monitor" if path == "/metrics" else "visitor")
-        if path.startswith(OPEN_PATHS):
+        if any(self._gate.is_token(token) for token in offered):
             return None
-        if path in PAGES and scope["type"] == "http":
-            return RedirectResponse(f"login?next={path.strip('/')}", 303)
-        return _problem(401, "the token is missing: log in, or send it as Authorization: Bearer TOKEN")
+        tries = self._attempts.failed(caller.visitor)
+        self._refusals.note("token", address=caller.visitor, tries=math.ceil(tries))
+        return _problem(401, NO_TOKEN)
 
     def _caller(self, scope: Scope, headers: Headers) -> _Caller:
         peer = scope["client"][0] if scope.get("client") else ""
@@ -168,24 +179,11 @@ class Guard:
         except ValueError:  # "http://["
             return False
 
-    def _must_wait(self, headers: Headers, caller: _Caller) -> float:
-        """Seconds for which a token of this caller is not even looked at; its cookie is."""
-        if self._gate.open or self._gate.knows(headers.get("cookie", "")) or not _offered(headers):
-            return 0.0
-        return self._attempts.wait_s(caller.visitor)
-
-    def _admitted(self, headers: Headers, caller: _Caller) -> bool:
-        if caller.through_proxy and self._settings.proxies_log_in:
+    def _known(self, headers: Headers, caller: _Caller) -> bool:
+        """Needs no token, or has a cookie that was given for it: guesses of others do not touch these."""
+        if self._gate.open or (caller.through_proxy and self._settings.proxies_log_in):
             return True
-        offered = _offered(headers)
-        if self._gate.open or self._gate.knows(headers.get("cookie", "")):
-            return True
-        if any(self._gate.is_token(token) for token in offered):
-            return True
-        if offered:
-            tries = self._attempts.failed(caller.visitor)
-            self._refusals.note("token", address=caller.visitor, tries=math.ceil(tries))
-        return False
+        return self._gate.knows(headers.get("cookie", ""))
 
     def _seated(self, scope: Scope, kind: Kind) -> Response | None:
         """Give the connection its place among those of its kind."""

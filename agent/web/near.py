@@ -36,6 +36,7 @@ class Near:
     person: int
     hand: str
     gesture: str
+    score: float
     why: str
 
 
@@ -62,7 +63,7 @@ def why_not(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _near(told: HandProgress, reading: Reading, mind: Interpreter) -> Near | None:
     """What is missing, by the general thresholds; None: nothing, or there is no gesture to speak of."""
-    if told.phase not in {"idle", "forming"} or reading.scores is None:
+    if told.phase not in {"idle", "forming"} or not told.seen or reading.scores is None:
         return None
     scores = dict(zip(mind.labels, reading.scores.tolist(), strict=True))
     best = max((label for label in scores if label != NO_GESTURE), key=scores.__getitem__, default="")
@@ -71,10 +72,10 @@ def _near(told: HandProgress, reading: Reading, mind: Interpreter) -> Near | Non
         return None
     asked = limits.asks(best)
     if told.held_back:
-        return Near(told.person, told.hand, best, f"{_words(best)}, but {told.held_back}")
+        return Near(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
     if scores[best] < asked:
         seen = math.floor(scores[best] * 100) / 100  # 0.899 is not 0.9
-        return Near(told.person, told.hand, best, f"{_words(best)} {seen:.2f}, asks {asked:g}")
+        return Near(told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}")
     return None
 
 

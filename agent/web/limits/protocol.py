@@ -41,6 +41,7 @@ class _Http(H11Protocol):
         super().__init__(*args, **options)
         self._place: Place | None = None
         self._due: asyncio.TimerHandle | None = None
+        self._begun = False  # something has come
         self.app = self._placed(self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -60,6 +61,7 @@ class _Http(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._place is None:
             return
+        self._begun = True
         if self._due is None and not self._place.busy:
             self._wait()
         try:
@@ -113,7 +115,8 @@ class _Http(H11Protocol):
 
     def _too_slow(self) -> None:
         self._due = None
-        self.door.refusals.note("slow", address=self.client[0] if self.client else "")
+        if self._begun:  # browsers open connections that they may never use
+            self.door.refusals.note("slow", address=self.client[0] if self.client else "")
         self.transport.abort()
 
     def _leave(self) -> None:
