@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, Tab, chromium, program
-from film import CLIP, ROOT, Agent, Film, Start
+from film import CLIP, ROOT, Agent, Film, Start, drawn_film
 from proxy import reverse_proxy
+
+from agent.core.types import CameraState
 
 AXE = Path(os.environ.get("GESTURE_AGENT_AXE", ROOT / ".venv/axe/node_modules/axe-core/axe.min.js"))
 PAUSE = "document.getElementById('pause').click()"
@@ -372,6 +374,36 @@ def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: 
         agent.reel.still = MIDDLE["two"]
         tab.until("document.body.dataset.view === 'detail' && document.querySelector('.ring-on')", "a planet")
         shoot(tab, "kiosk-detail")
+
+
+def test_a_kiosk_says_whether_it_makes_sense_to_raise_a_hand(browser: Browser, start: Start):
+    agent = start()
+    tab = opened(browser, agent, "kiosk", 1280, 720)
+    said = "document.getElementById('presence').textContent"
+    tab.until(f"{said} === 'I see your right hand'", "a hand")
+    agent.loop.ask("enabled", {"on": False})
+    tab.until(f"{said} === 'The camera is switched off'", "the pause")
+    late = opened(browser, agent, "kiosk", 1280, 720)
+    late.until(f"{said} === 'The camera is switched off'", "the pause, for who comes later")
+    agent.loop.ask("enabled", {"on": True})
+    tab.until(f"{said} === 'I see your right hand'", "a hand again")
+    agent.reel.tell(CameraState("front", "offline", "unplugged"))
+    late.until(f"{said} === 'The camera is not there'", "the loss")
+
+
+def test_a_page_says_why_nothing_fired(browser: Browser, start: Start, rules: Path):
+    text = rules.read_text().replace('"stop" }', '"stop", armed = true }')
+    rules.write_text('[wake]\ngesture = "ok"\n' + text, encoding="utf-8")
+    tab = opened(browser, start())
+    tab.until("document.querySelector('.hand.is-on .why')?.innerText.startsWith('lamp: not awake')", "it")
+    tab.until("document.querySelector('.log .why')?.innerText.startsWith('lamp: not awake')", "it in the log")
+    assert "nothing was done: lamp: not awake" in tab.run("document.getElementById('said').textContent")
+    unsure = opened(browser, start(drawn_film("stop", 0.87)), width=390, height=844)
+    unsure.until(
+        "/^stop 0\\.\\d\\d, asks 0\\.9$/.test(document.querySelector('.hand .why')?.innerText)", "the score"
+    )
+    card = "document.querySelector('.hand').getBoundingClientRect().bottom"
+    assert unsure.run(f"{card} <= innerHeight")  # on a phone the first screen has the camera and the gesture
 
 
 def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(

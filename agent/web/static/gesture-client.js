@@ -80,11 +80,11 @@ export class GestureClient extends EventTarget {
   }
 
   #hear(message) {
+    if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
+    if (message.type === "enabled" && !message.enabled) this.#forget();
     this.#emit(message.type, message);
     if (message.type === "progress") this.#follow(message);
     else if (message.type === "fired" && !(message.gesture in this.#dwell)) this.#emit("choose", message);
-    else if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
-    else if (message.type === "enabled" && !message.enabled) this.#forget();
   }
 
   #follow({ camera, hands }) {

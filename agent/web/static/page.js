@@ -121,7 +121,9 @@ on("enabled", (message) => switched(message.enabled));
 on("rule", (message) => rules.fired(message.rule, message.fired, message.ts_ms));
 on("log", ({ entry }) => {
   log.add(entry);
-  if (entry.kind === "gesture") cards.get(entry.camera)?.unfired(entry);
+  if (entry.kind !== "gesture") return;
+  cards.get(entry.camera)?.unfired(entry);
+  if (entry.why.length) $("said").textContent += `; nothing was done: ${entry.why.join("; ")}`;
 });
 on("fired", ({ gesture, hand, camera }) => {
   const where = about.cameras.length > 1 ? ` at camera ${camera}` : "";
