@@ -428,11 +428,19 @@ def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
     tab.until("seen.some((share) => share > 0)", "the ring of the hand that is up")
     agent.reel.still = 0  # the hand goes down, and comes again
     tab.until("seen.at(-1) === 0", "the ring to be empty")
+    tab.run("seen.length = 0")  # a slow browser may have chosen already
     agent.reel.still = MIDDLE["ok"]
     tab.until("seen.includes('choose ok')", "the choice")
     tab.until("seen.length > seen.lastIndexOf('choose ok') + 10", "some more rings")
-    seen = tab.run("seen.slice(seen.lastIndexOf('fired'))")
-    rings = [share for share in seen if isinstance(share, int | float)]
+    # on a machine with much else to do the film has gaps, and the hold may begin anew after the choice
+    seen = tab.run(
+        """(() => {
+          const chosen = seen.lastIndexOf("choose ok");
+          const again = seen.indexOf("fired", chosen);
+          return seen.slice(seen.lastIndexOf("fired", chosen), again < 0 ? seen.length : again);
+        })()"""
+    )
+    rings = [share for share in seen[: seen.index("choose ok") + 2] if isinstance(share, int | float)]
     assert seen.count("choose ok") == 1
     assert rings == sorted(rings)
     assert rings[0] < 0.5
