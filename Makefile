@@ -113,8 +113,9 @@ $(AUDIT): # in an environment of its own, because it brings much along; not ther
 	@{ $(PYTHON) -m venv $(VENV)/audit && \
 	  $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; } || true
 
-test-web: $(VENV)/.test ## the pages in a real Chromium, which it installs (100 MB)
-	$(call apt,chromium fonts-dejavu-core)
+test-web: $(VENV)/.test ## the pages in a real Chromium and under axe-core, which it installs (100 MB)
+	$(call apt,chromium fonts-dejavu-core npm)
+	@npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/web
 

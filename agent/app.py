@@ -114,6 +114,7 @@ class Agent:
             world=self._world,
             health=self._vitals.health,
             enabled_changed=self._enabled_changed,
+            camera_changed=self.page.camera_changed,
             rules_changed=self._use,
             rules_refused=self.page.refuse,
             state_changed=self._status.tell,

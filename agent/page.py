@@ -10,7 +10,7 @@ from agent import __version__
 from agent.config.settings import Settings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Book
-from agent.core.types import Frame, Sight
+from agent.core.types import CameraState, Frame, Sight
 from agent.supervision import Threads
 
 
@@ -37,6 +37,9 @@ class Page(Protocol):
 
     def switched(self, on: bool, /) -> None:
         """The cameras were switched on or off."""
+
+    def camera_changed(self, state: CameraState) -> None:
+        """A camera came, went or was switched off."""
 
     def use(self, book: Book) -> None:
         """Other rules are in force."""
@@ -66,6 +69,9 @@ class NoPage:
         """Dropped."""
 
     def switched(self, on: bool, /) -> None:
+        """Dropped."""
+
+    def camera_changed(self, state: CameraState) -> None:
         """Dropped."""
 
     def use(self, book: Book) -> None:

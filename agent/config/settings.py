@@ -9,7 +9,7 @@ import ipaddress
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from pydantic import (
@@ -373,6 +373,16 @@ class TraceSettings(Model):
     bytes: Annotated[int, Field(ge=100_000, le=10**12)] = 10_000_000
 
 
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f'{text!r} is no address; write one like "172.30.32.2"') from None
+
+
+IpAddress: TypeAlias = Annotated[str, AfterValidator(_ip_address)]
+
+
 class WebSettings(Model):
     """The page in the browser, its streams for kiosks, and /metrics."""
 
@@ -383,6 +393,8 @@ class WebSettings(Model):
     preview: bool = False
     names: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
     origins: tuple[Annotated[Address, Field(pattern=ORIGIN_PATTERN)], ...] = ()
+    proxies: tuple[IpAddress, ...] = ()
+    proxies_log_in: bool = False
 
     @property
     def loopback(self) -> bool:

@@ -30,6 +30,7 @@ class Understood:
     actions: tuple[Action, ...] = ()
     smoothed: tuple[Reading, ...] = ()
     readings: tuple[Reading, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()  # of the rules, where they were asked for
 
 
 class Interpreter:
@@ -72,7 +73,7 @@ class Interpreter:
             heard = {by: debouncer.feed(reading) for by, debouncer in self._debouncers.items()}
             events += heard[self._events.thresholds]
             actions += self.rules.hear(heard, world, why)
-        return Understood(tuple(events), tuple(actions), smoothed, readings)
+        return Understood(tuple(events), tuple(actions), smoothed, readings, tuple(why or ()))
 
     def stop(self, camera: str, at: float, world: World = QUIET) -> Understood:
         """End everything in a camera's view at once: it was paused, removed or closed."""
@@ -106,6 +107,11 @@ class Interpreter:
     def standing(self, reading: Reading) -> dict[Thresholds, Standing]:
         """How a reading's hand stands by each set of thresholds, the general ones first."""
         return {by: debouncer.standing(reading) for by, debouncer in self._debouncers.items()}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the scores of a reading stand for, in order."""
+        return self._labels
 
     def armed(self, camera: str, at: float) -> Armed | None:
         """The wake state of a camera."""

@@ -157,7 +157,7 @@ class Loop:
             self._tell_occupied(sight.camera, sight.at, bool(sight.people or sight.hands))
             self._last_frame_at[sight.camera] = sight.at
             world = self._hooks.world()
-            self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
+            self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world, why=[]))
             self._health.looked(sight)
         took = self._clock() - began
         if took > SLOW_S:
@@ -224,6 +224,7 @@ class Loop:
         for _ in range(self._news.qsize()):  # what comes meanwhile is for the next turn
             state = self._news.get()
             self._states[state.camera] = state
+            self._hooks.camera_changed(state)
             self._out.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from agent.core.interpreter import Understood
 from agent.core.rules import Book, World
 from agent.core.trace import Moment
-from agent.core.types import Action, Frame, GestureEvent, Sight
+from agent.core.types import Action, CameraState, Frame, GestureEvent, Sight
 
 
 class Frames(Protocol):
@@ -83,6 +83,7 @@ class Hooks:
     rules_edited: Callable[[], bool] | None = None  # whether they have changed; in that thread, too
     health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
     enabled_changed: Callable[[bool], None] = _nothing
+    camera_changed: Callable[[CameraState], None] = _nothing  # before its gestures end; must not raise
     rules_changed: Callable[[Book], None] = _nothing
     state_changed: Callable[[str], None] = _nothing  # one line for STATUS=
     reloading: Callable[[], None] = _nothing

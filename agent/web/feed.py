@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agent.core.debounce import HandProgress
-from agent.core.types import Action, GestureEvent
+from agent.core.rules import Verdict
+from agent.core.types import Action, CameraState, GestureEvent
+from agent.web.near import Near
 
 SIZE = 256  # pieces of news; four seconds of two cameras
 
@@ -22,7 +24,7 @@ class Turn:
     """What one step of the loop told of one camera.
 
     `latency_s` is from the frame to the end of its step, None where there was no frame. `armed` is
-    None where the rules have no wake gesture.
+    None where the rules have no wake gesture; `armed_until` is when its window closes, if it is open.
     """
 
     camera: str
@@ -33,6 +35,9 @@ class Turn:
     events: tuple[GestureEvent, ...] = ()
     actions: tuple[Action, ...] = ()
     armed: bool | None = None
+    armed_until: float | None = None
+    near: tuple[Near, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class RuleWords:
     id: str
     when: str
     does: str
+    also: bool = False  # fires besides the one that matches first
+    judged: int = 0  # rules with the same number go by the same thresholds: among them one is the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,21 @@ class RulesRefused:
     problem: str
 
 
-News: TypeAlias = Turn | Vitals | RulesInForce | RulesRefused
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The cameras are in use, or closed."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraChanged:
+    """A camera came, went or was switched off."""
+
+    state: CameraState
+
+
+News: TypeAlias = Turn | Vitals | RulesInForce | RulesRefused | Switched | CameraChanged
 
 
 class Feed:

@@ -49,7 +49,9 @@ class Gate:
 
     def is_token(self, given: str) -> bool:
         """Whether it is the token; takes as long for one that is nearly right."""
-        return self._token is not None and hmac.compare_digest(given.encode(), self._token)
+        return self._token is not None and hmac.compare_digest(
+            given.encode("utf-8", "surrogateescape"), self._token
+        )
 
     def cookie(self) -> str:
         """A value that `admits` knows again for `COOKIE_S`."""
@@ -60,14 +62,10 @@ class Gate:
         """By the values of the headers Authorization, Cookie and Sec-WebSocket-Protocol."""
         if self.open:
             return True
-        kind, _, given = authorization.partition(" ")
-        if kind.lower() == "bearer" and self.is_token(given.strip()):
-            return True
-        if any(self.is_token(_unwrapped(protocol)) for protocol in protocols):
-            return True
-        return self._knows(cookies)
+        return self.knows(cookies) or any(map(self.is_token, tokens_in(authorization, protocols)))
 
-    def _knows(self, cookies: str) -> bool:
+    def knows(self, cookies: str) -> bool:
+        """Whether a header Cookie has one of ours."""
         try:
             found = SimpleCookie(cookies).get(COOKIE)
         except CookieError:
@@ -83,6 +81,13 @@ class Gate:
 
     def _seal(self, until: str) -> str:
         return hmac.new(self._token or b"", f"page until {until}".encode(), hashlib.sha256).hexdigest()
+
+
+def tokens_in(authorization: str, protocols: Sequence[str]) -> list[str]:
+    """What a request offers as the token, by its headers Authorization and Sec-WebSocket-Protocol."""
+    kind, _, given = authorization.partition(" ")
+    bearer = [given.strip()] if kind.lower() == "bearer" else []
+    return bearer + [found for protocol in protocols if (found := _unwrapped(protocol))]
 
 
 def _unwrapped(protocol: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -13,6 +13,9 @@ from prometheus_client.registry import Collector
 from agent.web.board import Board
 from agent.web.feed import Feed
 from agent.web.hub import Hub
+from agent.web.limits.connections import LIMITS
+from agent.web.limits.protocol import Door
+from agent.web.preview import Preview
 
 BUCKETS_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
 PREFIX = "gesture_agent"
@@ -21,7 +24,7 @@ PREFIX = "gesture_agent"
 class Metrics:
     """All figures of one agent."""
 
-    def __init__(self, board: Board, hub: Hub, feed: Feed) -> None:
+    def __init__(self, board: Board, hub: Hub, feed: Feed, preview: Preview | None, door: Door) -> None:
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             f"{PREFIX}_step_seconds",
@@ -30,7 +33,10 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
-        self._registry.register(_Figures(board, hub, feed))
+        for camera in board.about.cameras:
+            self._latency.labels(camera)  # there with zeros from the start, as every counter
+        ProcessCollector(registry=self._registry)
+        self._registry.register(_Figures(board, hub, feed, preview, door))
 
     def observe(self, camera: str, latency_s: float) -> None:
         """One frame was understood."""
@@ -45,21 +51,29 @@ class Metrics:
 class _Figures(Collector):
     """Read off when they are asked for."""
 
-    def __init__(self, board: Board, hub: Hub, feed: Feed) -> None:
-        self._board, self._hub, self._feed = board, hub, feed
+    def __init__(self, board: Board, hub: Hub, feed: Feed, preview: Preview | None, door: Door) -> None:
+        self._board, self._hub, self._feed, self._preview = board, hub, feed, preview
+        self._door = door
 
     def collect(self) -> Iterator[Metric]:
         board, health = self._board, self._board.health
         about = GaugeMetricFamily(f"{PREFIX}_info", "What runs.", labels=["agent", "version"])
         about.add_metric([board.about.agent, board.about.version], 1)
         yield about
-        yield _counter("gestures", "Gestures that started.", ["camera", "gesture"], board.started.items())
-        fired = [((rule,), count) for rule, count in board.fired.items()]
+        yield _counter("gestures", "Gestures that started.", ["camera", "gesture"], board.started_all())
+        fired = [((rule,), count) for rule, count in board.fired_all()]
         yield _counter("rules_fired", "Rules that fired.", ["rule"], fired)
         if health:
             yield from _of_health(health)
         clients = GaugeMetricFamily(f"{PREFIX}_web_clients", "Streams that are open.", value=len(self._hub))
         yield clients
+        watching = 0 if self._preview is None else len(self._preview)
+        yield _gauge("web_preview_watchers", "Viewers of pictures.", [], [((), watching)])
+        door = self._door
+        held = [((kind,), door.places.count(kind)) for kind in LIMITS]
+        yield _gauge("web_connections", "Connections that are no streams.", ["kind"], held)
+        refused = [((reason,), count) for reason, count in door.refusals.counts.items()]
+        yield _counter("web_refused", "Requests and connections that were refused.", ["reason"], refused)
         counters = self._hub.counters
         ends = [(("slow",), counters.dropped), (("full",), counters.refused)]
         yield _counter("web_clients_dropped", "Streams that were closed or refused.", ["reason"], ends)

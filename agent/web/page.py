@@ -15,14 +15,29 @@ from agent.config.settings import WebSettings
 from agent.core.interpreter import Interpreter, Understood
 from agent.core.rules import Book
 from agent.core.rules.words import public_doing, when
-from agent.core.types import Frame, Sight
+from agent.core.types import CameraState, Frame, Sight
 from agent.supervision import Threads
 from agent.web.board import About, Board
-from agent.web.feed import Feed, RulesInForce, RulesRefused, RuleWords, Turn, Vitals
+from agent.web.feed import (
+    CameraChanged,
+    Feed,
+    RulesInForce,
+    RulesRefused,
+    RuleWords,
+    Switched,
+    Turn,
+    Vitals,
+)
 from agent.web.gate import Gate, read_token
 from agent.web.guard import Guard
+from agent.web.headers import security_headers
 from agent.web.hub import SEND_S, Hub
+from agent.web.limits.attempts import Attempts
+from agent.web.limits.connections import Places
+from agent.web.limits.protocol import Door
+from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
+from agent.web.near import hands_of
 from agent.web.preview import Preview
 from agent.web.pulse import Pulse
 from agent.web.server import Server, bind
@@ -62,10 +77,12 @@ class WebPage:
         self.feed = Feed()
         self.hub = Hub()
         self._board = Board(about, clock, wall)
-        self._preview = Preview() if settings.preview else None
-        self._metrics = Metrics(self._board, self.hub, self.feed)
+        self._preview = Preview(clock) if settings.preview else None
         self._pulse = Pulse(progress, clock)
         gate = Gate(read_token(settings), wall)
+        attempts, refusals = Attempts(clock), Refusals(clock)
+        door = Door(Places(), attempts, refusals, security_headers(settings.origins))
+        self._metrics = Metrics(self._board, self.hub, self.feed, self._preview, door)
         streams = Streams(self.hub, self._board, self._preview, send_s)
         site = Site(
             board=self._board,
@@ -74,9 +91,12 @@ class WebPage:
             metrics=self._metrics,
             pulse=self._pulse,
             gate=gate,
+            attempts=attempts,
+            refusals=refusals,
             ask=ask,
         )
-        self._server = Server(Guard(site.app(), settings, gate), self._fetch, threads)
+        guard = Guard(site.app(), settings, gate, attempts, refusals)
+        self._server = Server(guard, door, self._fetch, threads)
 
     # Life.
 
@@ -114,16 +134,21 @@ class WebPage:
         sight = self._sights.pop(camera, None)
         now = self._clock()
         wakes = self._mind.rules.book.wake is not None
+        armed = self._mind.armed(camera, now) if wakes else None
+        hands, near = hands_of(self._mind, understood)
         self.feed.put(
             Turn(
                 camera,
                 at,
                 latency_s=None if sight is None else now - sight.at,
                 people=sight.people if sight else 0,
-                hands=self._mind.progress(understood.smoothed),
+                hands=hands,
+                near=near,
                 events=understood.events,
                 actions=understood.actions,
-                armed=self._mind.armed(camera, now) is not None if wakes else None,
+                armed=armed is not None if wakes else None,
+                verdicts=understood.verdicts,
+                armed_until=None if armed is None else armed.until,
             )
         )
 
@@ -133,15 +158,27 @@ class WebPage:
             self._vitals_due = self._clock() + VITALS_S
             self.feed.put(Vitals(self._vitals()))
 
-    def switched(self, _on: bool) -> None:
-        """Pause or go on: tell soon."""
+    def switched(self, on: bool) -> None:
+        """Pause, and no picture is left; or go on."""
+        if self._preview is not None:
+            self._preview.switched(on)
+        self.feed.put(Switched(on))
         self._vitals_due = self._clock()
+
+    def camera_changed(self, state: CameraState) -> None:
+        """A camera came, went or was switched off."""
+        if self._preview is not None:
+            self._preview.camera_changed(state)
+        self.feed.put(CameraChanged(state))
 
     def use(self, book: Book) -> None:
         """Other rules are in force."""
-        self.feed.put(
-            RulesInForce(tuple(RuleWords(rule.id, when(rule), public_doing(rule)) for rule in book.rules))
+        thresholds = {by: number for number, by in enumerate(dict.fromkeys(r.thresholds for r in book.rules))}
+        words = (
+            RuleWords(rule.id, when(rule), public_doing(rule), rule.also, thresholds[rule.thresholds])
+            for rule in book.rules
         )
+        self.feed.put(RulesInForce(tuple(words)))
 
     def refuse(self, problem: str) -> None:
         """Other rules were wrong."""

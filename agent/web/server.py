@@ -14,8 +14,8 @@ from agent.config.settings import WebSettings
 from agent.errors import ConfigError
 from agent.supervision import Threads
 from agent.web.hub import SEND_S
+from agent.web.limits.protocol import Door, protocols
 
-MAX_CONNECTIONS = 128
 MAX_WORD_BYTES = 1024  # of what a client says on a WebSocket; it has nothing to say
 SEND_BUFFER_BYTES = 65_536  # per connection: what is on its way to a browser is seconds old at most
 PING_S = 10.0
@@ -59,22 +59,28 @@ class Server:
     """Serves an app beside the agent. `beside` runs in the same event loop, from start to end."""
 
     def __init__(
-        self, app: ASGIApp, beside: Callable[[], Awaitable[None]], threads: Threads | None = None
+        self,
+        app: ASGIApp,
+        door: Door,
+        beside: Callable[[], Awaitable[None]],
+        threads: Threads | None = None,
     ) -> None:
+        self.door = door
         self._beside = beside
+        http, websocket = protocols(door)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
-                ws="websockets-sansio",
+                http=http,
+                ws=websocket,
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                log_level="critical",  # what visitors do wrong is ours to count and tell: Refusals
+                headers=list(door.headers.items()),
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=MAX_CONNECTIONS,
                 ws_max_size=MAX_WORD_BYTES,
                 ws_ping_interval=PING_S,
                 ws_ping_timeout=PING_S,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,13 +20,17 @@ from starlette.staticfiles import StaticFiles
 
 from agent.web.board import Board
 from agent.web.gate import COOKIE, COOKIE_S, Gate
+from agent.web.guard import VISITOR
 from agent.web.hub import Hub
+from agent.web.limits.attempts import Attempts
+from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.pulse import Pulse
 from agent.web.streams import Streams
 
 STATIC = Path(__file__).with_name("static")
 ANSWER_S = 5.0  # for the loop to do what a button asks
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html"}
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], "Future[tuple[dict[str, Any], str]]"]
@@ -43,10 +49,13 @@ class Site:
         metrics: Metrics,
         pulse: Pulse,
         gate: Gate,
+        attempts: Attempts,
+        refusals: Refusals,
         ask: Ask,
     ) -> None:
         self._board, self._hub, self._streams = board, hub, streams
         self._metrics, self._pulse, self._gate, self._ask = metrics, pulse, gate, ask
+        self._attempts, self._refusals = attempts, refusals
 
     def app(self) -> Starlette:
         """As an ASGI app, without its guard."""
@@ -73,15 +82,28 @@ class Site:
 
     async def _log_in(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
-        target = form.get("next", ["/"])[0]
-        target = target if target in PAGES else "/"
-        if not self._gate.open and not self._gate.is_token(form.get("token", [""])[0]):
-            return RedirectResponse(f"/login?next={target}&wrong=1", 303)
-        answer = RedirectResponse(target, 303)
+        target = form.get("next", [""])[0].strip("/")
+        target = target if f"/{target}" in PAGES else ""
+        visitor = request.scope[VISITOR]
         if not self._gate.open:
-            secure = request.url.scheme == "https"
+            if wait_s := self._attempts.wait_s(visitor):
+                self._attempts.failed(visitor)
+                self._refusals.note("attempts", address=visitor, wait_s=math.ceil(wait_s))
+                return RedirectResponse(f"login?next={target}&wait={math.ceil(wait_s)}", 303)
+            if not self._gate.is_token(form.get("token", [""])[0]):
+                tries = self._attempts.failed(visitor)
+                self._refusals.note("token", address=visitor, tries=math.ceil(tries))
+                return RedirectResponse(f"login?next={target}&wrong=1", 303)
+        answer = RedirectResponse(target or "./", 303)
+        if not self._gate.open:
             answer.set_cookie(
-                COOKIE, self._gate.cookie(), COOKIE_S, httponly=True, samesite="strict", secure=secure
+                COOKIE,
+                self._gate.cookie(),
+                COOKIE_S,
+                path=_prefix(request),
+                httponly=True,
+                samesite="strict",
+                secure="https" in {request.url.scheme, request.headers.get("x-forwarded-proto")},
             )
         return answer
 
@@ -131,6 +153,12 @@ class Site:
             return JSONResponse({"error": error, "data": found}, 409)
         self._hub.tell(self._board.note("person", words))
         return JSONResponse({"data": found})
+
+
+def _prefix(request: Request) -> str:
+    """The path under which a reverse proxy shows us: the cookie goes nowhere else. It is the asker's own."""
+    told = request.headers.get("x-ingress-path") or request.headers.get("x-forwarded-prefix") or ""
+    return f"/{told.strip('/')}/" if PREFIX.fullmatch(told) else "/"
 
 
 def _page(file: str) -> Callable[[Request], Response]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -13,7 +12,7 @@ from agent.web.board import Board
 from agent.web.gate import PROTOCOL
 from agent.web.hub import SEND_S, Client, Hub, TooSlow
 from agent.web.messages import Message, message
-from agent.web.preview import Preview
+from agent.web.preview import Preview, TooManyWatchers, Watcher
 
 TRY_LATER, POLICY = 1013, 1008  # close codes (IANA's registry of WebSocket close codes)
 
@@ -35,29 +34,30 @@ class Streams:
         await self._serve(socket, page=True)
 
     async def pictures(self, socket: WebSocket) -> None:
-        """A picture for every message of the client."""
+        """A picture for every message of the client, and a word when the picture is gone."""
         camera = socket.path_params["camera"]
         if self._preview is None or camera not in self._board.about.cameras:
             await socket.close(POLICY)
             return
-        await _accept(socket)
-        self._preview.watchers += 1
-        wanted = asyncio.Event()
         try:
-            with suppress(WebSocketDisconnect, asyncio.TimeoutError):
-                await _first(
-                    self._show(socket, camera, self._preview, wanted), _until_gone(socket, wanted.set)
-                )
+            watcher = self._preview.join(camera)
+        except TooManyWatchers:
+            self._hub.counters.refused += 1
+            await socket.close(TRY_LATER)
+            return
+        try:
+            await _accept(socket)
+            await _first(self._show(socket, watcher), _until_gone(socket, watcher.want))
+        except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
+            self._hub.counters.dropped += 1
+        except WebSocketDisconnect:
+            pass
         finally:
-            self._preview.watchers -= 1
+            self._preview.leave(watcher)
 
-    async def _show(self, socket: WebSocket, camera: str, preview: Preview, wanted: asyncio.Event) -> None:
-        seq = -1
+    async def _show(self, socket: WebSocket, watcher: Watcher) -> None:
         while True:
-            await wanted.wait()
-            wanted.clear()
-            seq, picture = await preview.after(camera, seq)
-            await asyncio.wait_for(socket.send_bytes(picture), self._send_s)
+            await asyncio.wait_for(socket.send_bytes(await watcher.next()), self._send_s)
 
     async def _serve(self, socket: WebSocket, *, page: bool) -> None:
         if self._hub.full:

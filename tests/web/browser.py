@@ -16,7 +16,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE_S = 60.0
+PATIENCE_S = float(os.environ.get("GESTURE_AGENT_PATIENCE_S", "60"))
 POLL_S = 0.05
 GONE = (
     "Inspected target navigated or closed",

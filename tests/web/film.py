@@ -84,12 +84,12 @@ def look_at_clip(cache_dir: Path) -> Film:
         perception.close()
 
 
-def drawn_film(gesture: str = "stop") -> Film:
+def drawn_film(gesture: str = "stop", score: float = 0.95) -> Film:
     """Two seconds without any network: a hand that shows a gesture, then goes."""
     image = np.full((48, 64, 3), 90, np.uint8)
     frames = [Frame(CAMERA, i, i / FPS, image) for i in range(30)]
     scores = np.full(len(LABELS), 0.01, np.float32)
-    scores[LABELS.index(gesture)] = 0.95
+    scores[LABELS.index(gesture)] = score
     points = np.full((21, 2), 20, np.float32)
     hand = SeenHand(0, "right", Box(20, 20, 10), scores, points)
     joints = np.array([(10, 10, 0.9), (30, 10, 0.9)], np.float32)
@@ -234,6 +234,7 @@ class Agent:
                 world=World,
                 load_book=self._book,
                 enabled_changed=self.page.switched,
+                camera_changed=self.page.camera_changed,
                 rules_changed=self.page.use,
                 rules_refused=self.page.refuse,
                 turned=self.page.turned,

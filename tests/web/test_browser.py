@@ -13,8 +13,13 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, Tab, chromium, program
-from film import CLIP, ROOT, Agent, Film, Start
+from film import CLIP, ROOT, Agent, Film, Start, drawn_film
+from proxy import reverse_proxy
 
+from agent.core.types import CameraState
+
+AXE = Path(os.environ.get("GESTURE_AGENT_AXE", ROOT / ".venv/axe/node_modules/axe-core/axe.min.js"))
+PAUSE = "document.getElementById('pause').click()"
 SHOOTING = os.environ.get("GESTURE_AGENT_SCREENSHOTS")
 
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it")
@@ -141,6 +146,46 @@ def test_preview_is_off_unless_wanted_and_says_so_when_on(browser: Browser, clip
     assert colours > 500  # a picture, not a blank
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_paused_page_says_paused_and_nothing_else(
+    browser: Browser, start: Start, rules: Path, shoot, scheme: str
+):
+    rules.write_text(
+        '[wake]\ngesture = "stop"\nwindow = "60s"\nhold = "300ms"\n' + rules.read_text(), encoding="utf-8"
+    )
+    agent = start(preview=True)
+    tab = opened(browser, agent, prefers_color_scheme=scheme)
+    tab.until("document.querySelector('.has-picture')", "a picture")
+    tab.until(
+        "/^Awake: rules are listening, \\d+ s$/.test(document.querySelector('.armed').innerText.trim())",
+        "awake",
+    )
+    tab.run("document.getElementById('pause').click()")
+    tab.until("!document.getElementById('paused').hidden", "the pause")
+    tab.until(
+        "document.querySelector('.camera').innerText.trim().split(/\\s+/).join(' ') === 'front paused'",
+        "paused",
+    )
+    assert tab.run("[...document.querySelectorAll('canvas')].every((canvas) => canvas.width === 0)")
+    assert tab.run("document.getElementById('preview-on').hidden")
+    assert "Awake" not in tab.run("document.body.innerText")
+    shoot(tab, f"web-paused-{scheme}")
+    tab.run("document.getElementById('pause').click()")
+    tab.until("document.querySelector('.has-picture')", "a picture again")
+    assert tab.problems == []
+
+
+def test_a_page_from_before_preview_was_switched_off_keeps_no_picture(browser: Browser, start: Start):
+    agent = start(preview=True)
+    tab = opened(browser, agent)
+    tab.until("document.querySelector('.has-picture')", "a picture")
+    agent.page.close()
+    tab.until("[...document.querySelectorAll('canvas')].every((canvas) => canvas.width === 0)", "it to go")
+    start(port=int(agent.page.url.rstrip("/").rpartition(":")[2]))
+    tab.until("document.getElementById('link').textContent === 'connected'", "the way back")
+    tab.until("document.querySelector('canvas, .live') === null", "no trace of a preview")
+
+
 def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start):
     agent = start()
     tab = opened(browser, agent)
@@ -162,6 +207,16 @@ def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start
     tab.until("document.getElementById('paused').hidden", "the end of the pause")
     assert agent.reel.on is True
     tab.run("document.querySelector('[aria-label=\"Test rule bell\"]').focus()")
+    tab.press("Enter")
+    tab.until("document.activeElement.textContent === 'Cancel'", "the question")
+    tab.press("Enter")
+    tab.until("!document.querySelector('dialog')", "the question to go")
+    assert tab.run("document.activeElement.getAttribute('aria-label')") == "Test rule bell"
+    assert [action.rule for action in agent.out.done if action.rule == "bell"] == []
+    tab.press("Enter")
+    tab.until("document.activeElement.textContent === 'Cancel'", "the question again")
+    assert "publish home/bell" in tab.run("document.querySelector('dialog').innerText")
+    tab.press("Tab")
     tab.press("Enter")
     tab.until("document.getElementById('toast').textContent === 'Done: publish home/bell'", "the answer")
     assert [action.rule for action in agent.out.done if action.rule == "bell"] == ["bell"]
@@ -221,6 +276,80 @@ def test_logging_in_with_the_token_in_the_address_leaves_none_there(
     assert stranger.problems == []
 
 
+# What a tool finds.
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core here; make test-web installs it")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", ["", "login", "kiosk"])
+def test_axe_finds_nothing_serious(browser: Browser, start: Start, path: str, width: int, scheme: str):
+    agent = start(preview=True)
+    tab = opened(browser, agent, path, width=width, height=844, prefers_color_scheme=scheme)
+    states = ["true"]
+    if not path:
+        tab.until(f"{FIRED} >= 1 && document.querySelector('#stages dd')", "a page with all it has")
+        states += ["document.querySelector('td button').click()", PAUSE]
+    for state in states:
+        tab.run(state)
+        tab.run(AXE.read_text(encoding="utf-8") + "; true")
+        found = tab.run("axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations)")
+        serious = [
+            (violation["id"], node["html"], node["failureSummary"])
+            for violation in found
+            if violation["impact"] in {"serious", "critical"}
+            for node in violation["nodes"]
+        ]
+        assert serious == [], state
+
+
+# Behind a proxy.
+
+
+INGRESS = "/api/hassio_ingress/Zm9v/"
+
+
+@pytest.mark.parametrize("prefix", ["/gestures/", INGRESS])
+def test_the_page_works_below_any_path(browser: Browser, start: Start, tmp_path: Path, prefix: str):
+    (tmp_path / "web-token").write_text("0123456789abcdef", encoding="utf-8")
+    agent = start(preview=True, proxies=["127.0.0.1"], token={"file": tmp_path / "web-token"})
+    with reverse_proxy(agent.page.url, prefix, X_Ingress_Path=prefix.rstrip("/")) as url:
+        tab = browser.tab()
+        tab.size(1280, 900)
+        tab.watched()
+        tab.go(url)
+        tab.until("document.getElementById('token')", "the question for the token")
+        tab.run("document.getElementById('token').value = '0123456789abcdef'")
+        tab.run("document.querySelector('form').requestSubmit()")
+        tab.until(
+            f"document.getElementById('log') && {FIRED} >= 1 && document.querySelector('.has-picture')",
+            "a gesture and a picture",
+        )
+        assert tab.run("location.href") == url
+        tab.run(PAUSE)
+        tab.until("!document.getElementById('paused').hidden", "the pause")
+        assert agent.reel.on is False
+        tab.run(PAUSE)
+        tab.run("document.querySelector('footer a[href$=kiosk]').click()")
+        tab.until("document.querySelector('.ring-on')", "a gesture on the kiosk")
+        outside = [
+            asked for asked in tab.requests if asked.startswith(("http", "ws")) and prefix not in asked
+        ]
+        assert outside == []
+        assert tab.problems == []
+
+
+def test_who_comes_through_a_proxy_that_asks_for_a_login_needs_no_token(
+    browser: Browser, start: Start, tmp_path: Path
+):
+    (tmp_path / "web-token").write_text("0123456789abcdef", encoding="utf-8")
+    agent = start(proxies=["127.0.0.1"], proxies_log_in=True, token={"file": tmp_path / "web-token"})
+    with reverse_proxy(agent.page.url, INGRESS, X_Ingress_Path=INGRESS.rstrip("/")) as url:
+        tab = browser.tab()
+        tab.go(url)
+        tab.until(f"document.getElementById('log') && {FIRED} >= 1", "the page")
+
+
 # The kiosk.
 
 
@@ -247,6 +376,36 @@ def test_the_kiosk_is_operated_by_the_clip(browser: Browser, clip: Film, start: 
         shoot(tab, "kiosk-detail")
 
 
+def test_a_kiosk_says_whether_it_makes_sense_to_raise_a_hand(browser: Browser, start: Start):
+    agent = start()
+    tab = opened(browser, agent, "kiosk", 1280, 720)
+    said = "document.getElementById('presence').textContent"
+    tab.until(f"{said} === 'I see your right hand'", "a hand")
+    agent.loop.ask("enabled", {"on": False})
+    tab.until(f"{said} === 'The camera is switched off'", "the pause")
+    late = opened(browser, agent, "kiosk", 1280, 720)
+    late.until(f"{said} === 'The camera is switched off'", "the pause, for who comes later")
+    agent.loop.ask("enabled", {"on": True})
+    tab.until(f"{said} === 'I see your right hand'", "a hand again")
+    agent.reel.tell(CameraState("front", "offline", "unplugged"))
+    late.until(f"{said} === 'The camera is not there'", "the loss")
+
+
+def test_a_page_says_why_nothing_fired(browser: Browser, start: Start, rules: Path):
+    text = rules.read_text().replace('"stop" }', '"stop", armed = true }')
+    rules.write_text('[wake]\ngesture = "ok"\n' + text, encoding="utf-8")
+    tab = opened(browser, start())
+    tab.until("document.querySelector('.hand.is-on .why')?.innerText.startsWith('lamp: not awake')", "it")
+    tab.until("document.querySelector('.log .why')?.innerText.startsWith('lamp: not awake')", "it in the log")
+    assert "nothing was done: lamp: not awake" in tab.run("document.getElementById('said').textContent")
+    unsure = opened(browser, start(drawn_film("stop", 0.87)), width=390, height=844)
+    unsure.until(
+        "/^stop 0\\.\\d\\d, asks 0\\.9$/.test(document.querySelector('.hand .why')?.innerText)", "the score"
+    )
+    card = "document.querySelector('.hand').getBoundingClientRect().bottom"
+    assert unsure.run(f"{card} <= innerHeight")  # on a phone the first screen has the camera and the gesture
+
+
 def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
     browser: Browser, clip: Film, start: Start
 ):
@@ -269,11 +428,19 @@ def test_a_dwell_of_the_page_is_longer_than_the_hold_and_fires_once(
     tab.until("seen.some((share) => share > 0)", "the ring of the hand that is up")
     agent.reel.still = 0  # the hand goes down, and comes again
     tab.until("seen.at(-1) === 0", "the ring to be empty")
+    tab.run("seen.length = 0")  # a slow browser may have chosen already
     agent.reel.still = MIDDLE["ok"]
     tab.until("seen.includes('choose ok')", "the choice")
     tab.until("seen.length > seen.lastIndexOf('choose ok') + 10", "some more rings")
-    seen = tab.run("seen.slice(seen.lastIndexOf('fired'))")
-    rings = [share for share in seen if isinstance(share, int | float)]
+    # on a machine with much else to do the film has gaps, and the hold may begin anew after the choice
+    seen = tab.run(
+        """(() => {
+          const chosen = seen.lastIndexOf("choose ok");
+          const again = seen.indexOf("fired", chosen);
+          return seen.slice(seen.lastIndexOf("fired", chosen), again < 0 ? seen.length : again);
+        })()"""
+    )
+    rings = [share for share in seen[: seen.index("choose ok") + 2] if isinstance(share, int | float)]
     assert seen.count("choose ok") == 1
     assert rings == sorted(rings)
     assert rings[0] < 0.5

@@ -82,9 +82,10 @@ def test_metrics_are_in_the_formats_that_prometheus_reads(start: Start):
         kiosk.until("rule")
     until(lambda: b"uptime" in ask(agent.page.url, "/metrics").body, "the first health")
     plain = ask(agent.page.url, "/metrics")
-    found = {
-        sample.name: sample.value for family in prometheus(plain.body.decode()) for sample in family.samples
-    }
+    samples = [sample for family in prometheus(plain.body.decode()) for sample in family.samples]
+    found: dict[str, float] = {}
+    for sample in samples:
+        found[sample.name] = found.get(sample.name, 0.0) + sample.value
     assert plain.headers["content-type"].startswith("text/plain")
     assert found["gesture_agent_gestures_total"] >= 1
     assert found["gesture_agent_rules_fired_total"] >= 1
@@ -93,6 +94,26 @@ def test_metrics_are_in_the_formats_that_prometheus_reads(start: Start):
     strict = ask(agent.page.url, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert strict.headers["content-type"].startswith("application/openmetrics-text")
     assert {family.name for family in openmetrics(strict.body.decode())} >= {"gesture_agent_gestures"}
+
+
+def test_metrics_have_zeros_from_the_start_and_the_process(start: Start):
+    agent = start()
+    agent.reel.still = 29  # nobody is there
+    until(lambda: ask(agent.page.url, "/api/state").json["rules"], "the rules")
+    text = ask(agent.page.url, "/metrics").body.decode()
+    for zero in (
+        'gesture_agent_gestures_total{camera="front",gesture="two"}',
+        'gesture_agent_rules_fired_total{rule="bell"}',
+        'gesture_agent_web_refused_total{reason="attempts"}',
+        'gesture_agent_web_clients_dropped_total{reason="slow"}',
+    ):
+        assert f"{zero} 0.0" in text
+    assert 'gesture_agent_step_seconds_count{camera="front"}' in text
+    samples = {sample.name: sample.value for family in prometheus(text) for sample in family.samples}
+    assert samples["process_resident_memory_bytes"] > 1_000_000
+    assert samples["process_open_fds"] > 3
+    assert samples["process_start_time_seconds"] > 1_000_000_000
+    assert "process_cpu_seconds_total" in samples
 
 
 # What is done.
@@ -244,7 +265,7 @@ def test_with_a_token_nothing_is_told_without_it(start: Start, token: dict[str, 
         assert ask(url, path).status == 401
         assert ask(url, path, Authorization="Bearer wrong").status == 401
         assert ask(url, path, Authorization=f"Bearer {TOKEN}").status == 200
-    assert ask(url, "/").headers["location"] == "/login?next=/"
+    assert ask(url, "/").headers["location"] == "login?next="
     assert ask(url, "/healthz").status == 200
     with pytest.raises(InvalidStatus) as refused:
         connect(url.replace("http", "ws") + "ws/kiosk")
@@ -255,15 +276,15 @@ def test_the_token_is_given_once_and_a_cookie_remembers_it(start: Start, token: 
     url = start(token=token).page.url
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     wrong = ask(url, "/login", b"token=guess&next=/kiosk", **form)
-    assert (wrong.status, wrong.headers["location"]) == (303, "/login?next=/kiosk&wrong=1")
+    assert (wrong.status, wrong.headers["location"]) == (303, "login?next=kiosk&wrong=1")
     assert "set-cookie" not in wrong.headers
     right = ask(url, "/login", f"token={TOKEN.replace(' ', '+')}&next=/kiosk".encode(), **form)
-    assert (right.status, right.headers["location"]) == (303, "/kiosk")
+    assert (right.status, right.headers["location"]) == (303, "kiosk")
     cookie = right.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
     assert ask(url, "/api/state", Cookie=cookie.partition(";")[0]).status == 200
     elsewhere = ask(url, "/login", f"token={TOKEN.replace(' ', '+')}&next=//evil.example".encode(), **form)
-    assert elsewhere.headers["location"] == "/"
+    assert elsewhere.headers["location"] == "./"
 
 
 def test_a_kiosk_of_elsewhere_gives_the_token_with_its_connection(start: Start, token: dict[str, str]):

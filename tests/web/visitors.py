@@ -79,10 +79,12 @@ class Stream:
 
     def until(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The next message of a type, with these fields."""
-        while True:
+        ends = time.monotonic() + PATIENCE_S
+        while time.monotonic() < ends:
             message = self.next()
             if message["type"] == kind and fields.items() <= message.items():
                 return message
+        raise AssertionError(f"waited {PATIENCE_S:g} s for {kind} {fields}")
 
 
 def who_never_reads(url: str, path: str = "/ws/page") -> socket.socket:

@@ -16,11 +16,13 @@ export class CameraCard {
   #hint = el("p", { class: "hint" }, "no hand in view");
   #current = el("div", { class: "current" });
   #hands = new Map(); // "person/side": a row
-  #armed = el("p", { class: "armed", hidden: "" });
+  #wake = new WakeWindow();
   #word = { state: "offline", reason: "" };
+  #enabled = true;
   #picture;
 
   constructor(name, preview) {
+    this.preview = preview;
     this.#map.append(
       svg("path", { class: "grid", d: `M${WIDE / 3} 0V${HIGH}M${(WIDE / 3) * 2} 0V${HIGH}M0 ${HIGH / 3}H${WIDE}M0 ${(HIGH / 3) * 2}H${WIDE}` }),
       this.#spots,
@@ -32,7 +34,7 @@ export class CameraCard {
     const card = el(
       "article",
       { class: "card camera", "aria-label": `Camera ${name}` },
-      el("div", { class: "head" }, el("h2", {}, name), this.#state),
+      el("div", { class: "head" }, el("h3", {}, name), this.#state),
       stage,
       this.#current,
     );
@@ -42,31 +44,62 @@ export class CameraCard {
 
   state(state, reason) {
     this.#word = { state, reason };
-    this.#state.className = `state ${STATES[state] ?? ""}`;
-    say(this.#state.lastChild, reason ? `${state}: ${reason}` : state);
-    if (state !== "online") this.clear();
+    this.#show();
+  }
+
+  /* Paused or in use. */
+  enable(on) {
+    this.#enabled = on;
+    this.#show();
   }
 
   rate({ state, reason, fps, dropped }) {
-    if (state !== this.#word.state || reason !== this.#word.reason) this.state(state, reason);
-    if (state === "online") say(this.#state.lastChild, `online, ${fps} frames/s${dropped ? `, ${dropped} dropped` : ""}`);
+    if (state !== this.#word.state || (reason ?? "") !== this.#word.reason) this.state(state, reason ?? "");
+    if (this.#live) say(this.#state.lastChild, `online, ${fps} frames/s${dropped ? `, ${dropped} dropped` : ""}`);
   }
 
-  arm(armed) {
-    this.#armed.hidden = armed === null;
-    this.#armed.classList.toggle("is-asleep", !armed);
-    say(this.#armed, armed ? "Awake: rules are listening" : "Asleep: some rules wait for the wake gesture");
+  /* A gesture began, and no rule acted. */
+  unfired({ person, hand, why }) {
+    this.#hands.get(`${person}/${hand}`)?.unfired(why);
+  }
+
+  /* `left_ms`: of the wake window, null where none is open. */
+  arm(armed, left_ms) {
+    this.#wake.show(armed, left_ms);
   }
 
   clear() {
+    this.#picture?.clear();
     this.progress([], 0);
   }
 
+  stop() {
+    this.#picture?.stop();
+    this.#wake.show(null, null);
+  }
+
   progress(hands, people) {
+    if (!this.#live) [hands, people] = [[], 0];
     const seen = hands.filter((hand) => hand.x !== null);
     this.#spots.replaceChildren(...seen.map(spot));
-    say(this.#hint, seen.length ? "" : people ? "a person, no hand" : "no hand in view");
+    say(this.#hint, !this.#live ? "" : seen.length ? "" : people ? "a person, no hand" : "no hand in view");
     this.#rows(hands);
+  }
+
+  get #live() {
+    return this.#enabled && this.#word.state === "online";
+  }
+
+  /* What a camera that is not in use says is that, and nothing else. */
+  #show() {
+    const { state, reason } = this.#word;
+    const live = this.#live;
+    this.#state.className = `state ${this.#enabled ? (STATES[state] ?? "") : ""}`;
+    say(this.#state.lastChild, !this.#enabled ? "paused" : reason ? `${state}: ${reason}` : state);
+    this.element.firstChild.classList.toggle("is-away", !live);
+    this.#current.hidden = !live;
+    if (!live) this.clear();
+    else this.progress([], 0);
   }
 
   #rows(hands) {
@@ -80,10 +113,45 @@ export class CameraCard {
     if (!rows.size) rows.set("nobody", this.#hands.get("nobody") ?? new HandRow());
     const elements = [...rows.values()].map((row) => row.element);
     this.#hands = rows;
-    const shown = [...this.#current.children].filter((child) => child !== this.#armed);
+    const shown = [...this.#current.children].filter((child) => child !== this.#wake.element);
     if (elements.length !== shown.length || elements.some((node, i) => node !== shown[i])) {
-      this.#current.replaceChildren(...elements, this.#armed);
+      this.#current.replaceChildren(...elements, this.#wake.element);
     }
+  }
+}
+
+/* Whether rules listen, and for how long they still do. */
+class WakeWindow {
+  #word = el("span");
+  #left = el("span", { class: "left", "aria-hidden": "true" });
+  #bar = el("span", { class: "bar", "aria-hidden": "true" }, el("span"));
+  #ends = 0;
+  #whole = 1;
+  #timer = 0;
+
+  constructor() {
+    this.element = el("p", { class: "armed", hidden: "" }, this.#word, this.#left, this.#bar);
+  }
+
+  show(armed, left_ms) {
+    clearInterval(this.#timer);
+    this.element.hidden = armed === null;
+    this.element.classList.toggle("is-asleep", !armed);
+    say(this.#word, armed ? "Awake: rules are listening" : "Asleep: some rules wait for the wake gesture");
+    const counts = Boolean(armed) && left_ms !== null;
+    this.#left.hidden = this.#bar.hidden = !counts;
+    if (!counts) return;
+    this.#whole = Math.max(left_ms, 1);
+    this.#ends = performance.now() + left_ms;
+    this.#timer = setInterval(() => this.#tick(), 200);
+    this.#tick();
+  }
+
+  #tick() {
+    const left = Math.max(0, this.#ends - performance.now());
+    say(this.#left, `, ${Math.ceil(left / 1000)} s`);
+    this.#bar.firstChild.style.width = `${(left / this.#whole) * 100}%`;
+    if (!left) clearInterval(this.#timer);
   }
 }
 
@@ -91,12 +159,18 @@ class HandRow {
   #ring = new Ring("nobody");
   #name = el("p", { class: "name" }, "No hand");
   #facts = el("p", { class: "facts" }, "waiting for somebody");
+  #why = el("p", { class: "why", hidden: "" });
+  #unfired = ""; // why no rule acted on the gesture that is on
 
   constructor() {
-    this.element = el("div", { class: "hand" }, this.#ring.element, el("div", {}, this.#name, this.#facts));
+    this.element = el("div", { class: "hand" }, this.#ring.element, el("div", {}, this.#name, this.#facts, this.#why));
   }
 
-  show({ hand, gesture, phase, ring, confidence, held_ms: held, held_back }) {
+  unfired(why) {
+    this.#unfired = why.join("; ");
+  }
+
+  show({ hand, gesture, phase, ring, confidence, held_ms: held, held_back: why }) {
     const on = phase === "on" || phase === "releasing";
     this.#ring.show(gesture ?? "no gesture", ring, on);
     this.element.className = `hand ${on ? "is-on" : phase === "forming" ? "is-forming" : ""}`;
@@ -104,8 +178,11 @@ class HandRow {
     const facts = [`${hand} hand`];
     if (gesture) facts.push(phase === "forming" ? `forming ${Math.round(ring * 100)} %` : `held ${(held / 1000).toFixed(1)} s`);
     if (gesture && phase !== "releasing") facts.push(`${Math.round(confidence * 100)} % sure`);
-    if (held_back && !on) facts.push(held_back);
     say(this.#facts, facts.join(" · "));
+    if (!on) this.#unfired = "";
+    const text = why ?? this.#unfired;
+    this.#why.hidden = !text;
+    say(this.#why, text);
   }
 }
 

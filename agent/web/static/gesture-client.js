@@ -43,7 +43,7 @@ export class GestureClient extends EventTarget {
   #chosen = new Map(); // hand id: the gesture that was chosen and still goes on
   #shown = false; // the last ring event had a gesture
 
-  constructor({ url = new URL("/ws/kiosk", import.meta.url), token = "", dwell = {}, maxAge = 5000 } = {}) {
+  constructor({ url = new URL("../ws/kiosk", import.meta.url), token = "", dwell = {}, maxAge = 5000 } = {}) {
     super();
     this.#url = new URL(url, import.meta.url);
     this.#url.protocol = this.#url.protocol === "https:" || this.#url.protocol === "wss:" ? "wss:" : "ws:";
@@ -90,11 +90,12 @@ export class GestureClient extends EventTarget {
   }
 
   #hear(message) {
+    if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
+    if (message.type === "enabled" && !message.enabled) this.#forget();
     if (this.#late(message)) return;
     this.#emit(message.type, message);
     if (message.type === "progress") this.#follow(message);
     else if (message.type === "fired" && !(message.gesture in this.#dwell)) this.#emit("choose", message);
-    else if (message.type === "camera" && message.state !== "online") this.#forget(message.camera);
   }
 
   #late({ type, ts_ms }) {

@@ -106,11 +106,33 @@ function presence(text, kind = "") {
   say($("presence"), text);
 }
 
-gestures.addEventListener("hello", () => presence("Raise a hand"));
+/* What is said while no hand is there: whether it makes sense to raise one. */
+let enabled = true;
+const cameras = new Map(); // name: state
+
+function waiting() {
+  if (!enabled) presence("The camera is switched off", "is-away");
+  else if (cameras.size && ![...cameras.values()].includes("online")) presence("The camera is not there", "is-away");
+  else presence("Raise a hand");
+}
+
+gestures.addEventListener("hello", ({ detail }) => {
+  enabled = detail.enabled ?? true;
+  cameras.clear();
+  for (const [name, { state }] of Object.entries(detail.camera)) cameras.set(name, state);
+  waiting();
+});
 gestures.addEventListener("hand", ({ detail }) => presence(`I see your ${detail.hand} hand`, "is-seen"));
-gestures.addEventListener("lost", () => presence("Raise a hand"));
+gestures.addEventListener("lost", waiting);
 gestures.addEventListener("state", ({ detail }) => !detail.connected && presence("Not connected; trying again", "is-away"));
-gestures.addEventListener("enabled", ({ detail }) => presence(detail.enabled ? "Raise a hand" : "The camera is switched off", detail.enabled ? "" : "is-away"));
+gestures.addEventListener("enabled", ({ detail }) => {
+  enabled = detail.enabled;
+  waiting();
+});
+gestures.addEventListener("camera", ({ detail }) => {
+  cameras.set(detail.camera, detail.state);
+  if (detail.state !== "online" || cameras.size === 1) waiting();
+});
 gestures.addEventListener("hello", ({ detail }) => {
   const missing = Object.keys(ACTIONS).filter((gesture) => !detail.gestures.includes(gesture));
   if (missing.length) say($("said"), `This agent does not know ${missing.map(words).join(", ")}.`);

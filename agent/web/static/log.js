@@ -1,7 +1,7 @@
 /* The last events, newest first. */
 
 import { clock, el } from "./dom.js";
-import { icon, title } from "./icons.js";
+import { icon, title, words } from "./icons.js";
 
 const KEPT = 100;
 
@@ -28,8 +28,9 @@ export class EventLog {
 
 function line(entry) {
   const [title, detail] = inWords(entry);
-  const mark = entry.kind === "gesture" ? icon(entry.gesture) : el("span", { class: "mark" });
-  const body = el("div", {}, el("strong", {}, title), el("p", { class: "detail" }, detail));
+  const mark = entry.kind === "gesture" || entry.kind === "near" ? icon(entry.gesture) : el("span", { class: "mark" });
+  const why = (entry.why ?? []).map((reason) => el("p", { class: "why" }, reason));
+  const body = el("div", {}, el("strong", {}, title), el("p", { class: "detail" }, detail), ...why);
   return el("li", { class: `kind-${entry.kind}` }, mark, body, el("time", { datetime: new Date(entry.ts_ms).toISOString() }, clock(entry.ts_ms)));
 }
 
@@ -37,6 +38,8 @@ function inWords({ kind, camera, gesture, hand, confidence, rule, text }) {
   switch (kind) {
     case "gesture":
       return [title(gesture), `${hand} hand, ${Math.round(confidence * 100)} % sure, camera ${camera}`];
+    case "near":
+      return [`No ${words(gesture)}`, `${hand} hand, camera ${camera}`];
     case "rule":
       return [`Rule ${rule}`, text];
     case "camera":

@@ -1,11 +1,14 @@
 /* Where to go after, what went wrong, and a token in the address (#token=...), which no server sees or logs. */
 
 const asked = new URLSearchParams(location.search);
-document.getElementById("next").value = asked.get("next") ?? "/";
-document.getElementById("wrong").hidden = !asked.has("wrong");
+const wait = Number.parseInt(asked.get("wait") ?? "", 10);
+const wrong = document.getElementById("wrong");
+document.getElementById("next").value = asked.get("next") ?? "";
+wrong.hidden = !asked.has("wrong") && !(wait > 0);
+if (wait > 0) wrong.textContent = `Too many wrong tokens from this address. Try again in ${wait} seconds.`;
 
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
-if (token && !asked.has("wrong")) {
+if (token && wrong.hidden) {
   history.replaceState(null, "", location.pathname + location.search);
   document.getElementById("token").value = token;
   document.querySelector("form").submit();

@@ -6,6 +6,7 @@ import { drawDelivery, drawPercentiles, drawStages } from "./figures.js";
 import { GestureClient } from "./gesture-client.js";
 import { words } from "./icons.js";
 import { EventLog } from "./log.js";
+import { ask } from "./question.js";
 import { RuleTable } from "./rules.js";
 
 const SERIES = 180; // points of the chart, one a second
@@ -14,7 +15,7 @@ const TOAST_MS = 5000;
 const $ = (id) => document.getElementById(id);
 const cards = new Map();
 const log = new EventLog($("log"), $("log-empty"));
-const rules = new RuleTable($("rules"), $("rules-empty"), (rule) => press(`/api/rules/${encodeURIComponent(rule)}/test`));
+const rules = new RuleTable($("rules"), $("rules-empty"), $("rules-order"), tryRule);
 let about = { cameras: [], preview: false };
 let enabled = true;
 let series = [];
@@ -25,7 +26,7 @@ let toastTimer = 0;
 async function press(path, body = {}) {
   const button = document.activeElement;
   try {
-    const answer = await fetch(path, {
+    const answer = await fetch(new URL(`../${path}`, import.meta.url), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
@@ -56,12 +57,23 @@ function toast(text, bad) {
   toastTimer = setTimeout(() => (box.hidden = true), TOAST_MS);
 }
 
-$("pause").addEventListener("click", () => press("/api/enabled", { on: !enabled }));
-$("reload").addEventListener("click", () => press("/api/reload"));
+/* A test acts in the real world: it is asked for first. */
+async function tryRule({ id, does }) {
+  const wanted = await ask({
+    title: `Do what rule ${id} does?`,
+    text: "It acts now, as if its gesture had been shown:",
+    detail: does,
+    yes: "Do it now",
+  });
+  if (wanted) press(`api/rules/${encodeURIComponent(id)}/test`);
+}
+
+$("pause").addEventListener("click", () => press("api/enabled", { on: !enabled }));
+$("reload").addEventListener("click", () => press("api/reload"));
 
 /* What is heard. */
 
-const stream = new GestureClient({ url: "/ws/page" });
+const stream = new GestureClient({ url: new URL("../ws/page", import.meta.url) });
 
 function on(type, act) {
   stream.addEventListener(type, ({ detail }) => act(detail));
@@ -77,13 +89,20 @@ on("hello", (hello) => {
   about = hello;
   $("agent").textContent = hello.agent;
   document.title = `${hello.agent} · gesture-agent`;
-  $("preview-on").hidden = !hello.preview;
+  for (const [name, card] of cards) {
+    if (hello.cameras.includes(name) && card.preview === hello.preview) continue;
+    card.stop(); // preview was switched off, or the camera is not there any more
+    cards.delete(name);
+  }
   for (const name of hello.cameras) {
     if (!cards.has(name)) cards.set(name, new CameraCard(name, hello.preview));
   }
   $("cameras").replaceChildren(...hello.cameras.map((name) => cards.get(name).element));
   for (const [name, { state, reason }] of Object.entries(hello.camera)) cards.get(name)?.state(state, reason);
-  for (const [name, armed] of Object.entries(hello.armed)) cards.get(name)?.arm(armed);
+  for (const [name, armed] of Object.entries(hello.armed)) {
+    const until = hello.armed_until_ms[name];
+    cards.get(name)?.arm(armed, until === undefined ? null : until - hello.ts_ms);
+  }
   switched(hello.enabled ?? true);
 });
 
@@ -96,11 +115,16 @@ on("snapshot", (state) => {
 });
 
 on("progress", ({ camera, hands, people }) => cards.get(camera)?.progress(hands, people));
-on("armed", ({ camera, armed }) => cards.get(camera)?.arm(armed));
+on("armed", ({ camera, armed, until_ms: until, ts_ms: now }) => cards.get(camera)?.arm(armed, until === null ? null : until - now));
 on("camera", ({ camera, state, reason }) => cards.get(camera)?.state(state, reason));
 on("enabled", (message) => switched(message.enabled));
 on("rule", (message) => rules.fired(message.rule, message.fired, message.ts_ms));
-on("log", ({ entry }) => log.add(entry));
+on("log", ({ entry }) => {
+  log.add(entry);
+  if (entry.kind !== "gesture") return;
+  cards.get(entry.camera)?.unfired(entry);
+  if (entry.why.length) $("said").textContent += `; nothing was done: ${entry.why.join("; ")}`;
+});
 on("fired", ({ gesture, hand, camera }) => {
   const where = about.cameras.length > 1 ? ` at camera ${camera}` : "";
   $("said").textContent = `${words(gesture)}, ${hand} hand${where}`;
@@ -126,7 +150,9 @@ function fares(health) {
 
 function switched(on) {
   enabled = on;
+  for (const card of cards.values()) card.enable(on);
   $("paused").hidden = on;
+  $("preview-on").hidden = !(about.preview && on);
   $("pause").textContent = on ? "Pause" : "Resume";
   $("pause").setAttribute("aria-pressed", String(!on));
 }

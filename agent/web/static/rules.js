@@ -7,16 +7,19 @@ const JUST_MS = 2500; // a rule that has just fired stands out for so long
 export class RuleTable {
   #body;
   #empty;
+  #order;
   #test;
   #rows = new Map();
 
-  constructor(body, empty, test) {
+  constructor(body, empty, order, test) {
     this.#body = body;
     this.#empty = empty;
+    this.#order = order;
     this.#test = test;
   }
 
   show(rules) {
+    say(this.#order, inOrder(rules));
     this.#rows = new Map(rules.map((rule) => [rule.id, this.#row(rule)]));
     this.#body.replaceChildren(...[...this.#rows.values()].map(({ element }) => element));
     this.#empty.hidden = rules.length > 0;
@@ -39,13 +42,13 @@ export class RuleTable {
     }
   }
 
-  #row({ id, when, does, fired, last_ms: last }) {
+  #row({ id, when, does, also, fired, last_ms: last }) {
     const cell = el("td", { class: "last" });
-    const button = el("button", { type: "button", "aria-label": `Test rule ${id}`, onclick: () => this.#test(id) }, "Test");
+    const button = el("button", { type: "button", "aria-label": `Test rule ${id}`, onclick: () => this.#test({ id, does }) }, "Test");
     const element = el(
       "tr",
       {},
-      el("td", { class: "id" }, id),
+      el("td", { class: "id" }, id, also ? el("span", { class: "also" }, "also") : null),
       el("td", { class: "when" }, when.replaceAll("_", " ")),
       el("td", { class: "does" }, does),
       cell,
@@ -53,6 +56,14 @@ export class RuleTable {
     );
     return { element, cell, fired, last };
   }
+}
+
+/* How many rules one gesture can fire. */
+function inOrder(rules) {
+  const also = rules.some((rule) => rule.also);
+  const apart = new Set(rules.map((rule) => rule.judged)).size > 1;
+  if (apart) return `tried from the top; the first that matches fires, rules with thresholds of their own${also ? " or marked also" : ""} besides`;
+  return also ? "tried from the top; the first that matches fires, those marked also besides" : "tried from the top; the first that matches fires";
 }
 
 function ago(ms) {

@@ -1,0 +1,50 @@
+"""What a request brings along: read whole, with limits in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive
+
+MAX_BODY_BYTES = 4096  # as over MQTT
+DRAIN_BYTES = 2_000_000  # of what is too large, read and thrown away, so that the answer is heard
+BODY_S = 5.0
+
+
+async def whole_body(receive: Receive, headers: Headers) -> bytes | None:
+    """What was sent along; None where it is too large or does not come to an end."""
+    size, pieces = 0, []
+
+    async def read() -> None:
+        nonlocal size
+        more = True
+        while more and size <= DRAIN_BYTES:
+            message = await receive()
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size <= MAX_BODY_BYTES:
+                pieces.append(piece)
+
+    if not headers.get("content-length") and not headers.get("transfer-encoding"):
+        return b""
+    try:
+        await asyncio.wait_for(read(), BODY_S)
+    except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
+        return None
+    return b"".join(pieces) if size <= MAX_BODY_BYTES else None
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """The body as one message, then whatever comes."""
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

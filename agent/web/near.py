@@ -1,0 +1,83 @@
+"""Hands that nearly began a gesture, and what was missing, in words for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent.core.debounce import HandProgress
+from agent.core.interpreter import Interpreter, Understood
+from agent.core.rules import Verdict
+from agent.core.types import NO_GESTURE, Reading
+
+MAX_WHY = 4  # rules of which the log says why they did not fire
+
+STOPPED_BY = {
+    "camera": "another camera",
+    "hand": "the other hand",
+    "person": "another person",
+    "zone": "not in its zone",
+    "min_hand": "the hand is too small",
+    "armed": "not awake",
+    "between": "not at this time of day",
+    "if": "its condition does not hold",
+    "sequence": "its sequence is not complete",
+    "both": "the other hand does not show it",
+    "move": "another direction",
+    "cooldown": "it has just fired",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A hand that looks like a gesture which does not begin, and why."""
+
+    person: int
+    hand: str
+    gesture: str
+    score: float
+    why: str
+
+
+def hands_of(mind: Interpreter, understood: Understood) -> tuple[tuple[HandProgress, ...], tuple[Near, ...]]:
+    """How far each hand is, `held_back` where it nearly begins a gesture; and those that nearly do."""
+    hands, near = [], []
+    for told, reading in zip(mind.progress(understood.smoothed), understood.smoothed, strict=True):
+        found = _near(told, reading, mind)
+        hands.append(replace(told, held_back=found.why if found else told.held_back))
+        near += [found] if found else []
+    return tuple(hands), tuple(near)
+
+
+def why_not(verdicts: Sequence[Verdict]) -> list[str]:
+    """Why the rules for a gesture did not fire; empty where one did, or where none asks for it."""
+    if any(verdict.fired for verdict in verdicts):
+        return []
+    stopped = [verdict for verdict in verdicts if verdict.reason in STOPPED_BY]
+    return [
+        f"{verdict.rule}: {STOPPED_BY[verdict.reason]} ({verdict.seen}; wanted: {verdict.wanted})"
+        for verdict in stopped[:MAX_WHY]
+    ]
+
+
+def _near(told: HandProgress, reading: Reading, mind: Interpreter) -> Near | None:
+    """What is missing, by the general thresholds; None: nothing, or there is no gesture to speak of."""
+    if told.phase not in {"idle", "forming"} or not told.seen or reading.scores is None:
+        return None
+    scores = dict(zip(mind.labels, reading.scores.tolist(), strict=True))
+    best = max((label for label in scores if label != NO_GESTURE), key=scores.__getitem__, default="")
+    limits = next(iter(mind.standing(reading)))
+    if not best or scores[best] < limits.keep:
+        return None
+    asked = limits.asks(best)
+    if told.held_back:
+        return Near(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
+    if scores[best] < asked:
+        seen = math.floor(scores[best] * 100) / 100  # 0.899 is not 0.9
+        return Near(told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}")
+    return None
+
+
+def _words(gesture: str) -> str:
+    return gesture.replace("_", " ")
