@@ -124,7 +124,7 @@ class AgentUnderTest:
         for image in pictures:
             at = self._seq / FPS
             self._seq += 1
-            if not self._rest.wants(at):
+            if not self._rest.wants(at, image):
                 continue
             (sight,) = self._perception.see([Frame("bench", self._seq, at, image)])
             self._rest.saw(at, bool(sight.people or sight.hands))

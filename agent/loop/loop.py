@@ -116,7 +116,7 @@ class Loop:
     def turn(self, frames: Sequence[Frame]) -> None:
         """One step: look, decide, hand over, then what else is due."""
         self._hear_cameras()
-        awake = [frame for frame in frames if self._rest_of(frame.camera).wants(frame.at)]
+        awake = [frame for frame in frames if self._rest_of(frame.camera).wants(frame.at, frame.image)]
         if awake and self.enabled:
             self._look(awake)
         self._notice_silence()
