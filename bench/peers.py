@@ -247,6 +247,7 @@ def main() -> None:
     options.add_argument("--frames", type=int, default=90, help="of a block")
     options.add_argument("--threads", type=int, nargs="*", default=[2, 1])
     options.add_argument("--size", type=int, choices=(480, 720), help="only this height")
+    options.add_argument("--pictures", nargs="*", help="only these, by their names in the table")
     options.add_argument("--json", type=Path, help="write the figures here too")
     given = options.parse_args()
     cache = cache_folder(AgentSettings(), os.environ)
@@ -273,6 +274,8 @@ def main() -> None:
             if given.size not in (None, size[1]):
                 continue
             for name, pictures in scenes(size, given.frames, photograph).items():
+                if given.pictures and name not in given.pictures:
+                    continue
                 with tempfile.TemporaryDirectory() as folder:
                     spent, hands, others = measure(agent, peers, pictures, given.blocks, Path(folder))
                 busiest = max(busiest, others)

@@ -46,8 +46,17 @@ class Rates:
     settled_s: float = 0.6  # as long must the landmarks say the same: longer than any hold by default
 
 
+Profile: TypeAlias = Literal["light", "balanced", "accurate"]
+
 EVERY_FRAME = Rates(pose_s=0, search_s=0, calm_s=0, recheck_s=0, sure_random=math.inf, settled_s=math.inf)
 """Nothing is left out: for photographs, and to compare with."""
+
+RATES_OF: dict[Profile, Rates] = {
+    "light": Rates(pose_s=0.25, search_s=0.25, calm_s=0.15, recheck_s=1.0, still=1.0, sure=0.7),
+    "balanced": Rates(),
+    "accurate": EVERY_FRAME,
+}
+"""What the setting `recognition.profile` stands for here; which classifier it takes is in the settings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import structlog
 
 from agent.config.settings import RecognitionSettings
 from agent.core.taught import Dormant, TaughtHead
+from agent.core.work_plan import RATES_OF
 from agent.errors import ModelError
 from agent.inference.bodies.blazepose import PoseNet
 from agent.inference.bodies.bodyposenet import BodyPoseNet
@@ -64,7 +65,8 @@ def build_perception(
         raise
     opened = loader.opened
     return Perception(
-        settings, pose, palms, reader, close=loader.close, models=loader.models, remotes=loader.remotes,
+        settings, pose, palms, reader, rates=RATES_OF[settings.profile],
+        close=loader.close, models=loader.models, remotes=loader.remotes,
         new_frames=lambda: _tell_of_new_frames(opened),
         backends={engine.name: backend_of(engine) for engine in opened},
     )  # fmt: skip
@@ -112,7 +114,8 @@ class _Loader:
             return *self.load(name), None
         self.models[name] = find(name, self._cache_dir, self._engines).sha256
         first, _ = self.load(source.first)
-        return first, manifest, SecondClassifier(*self.load(str(manifest.second)), source)
+        second = SecondClassifier(*self.load(str(manifest.second)), source, RATES_OF[self._settings.profile])
+        return first, manifest, second
 
     def close(self) -> None:
         """All of them, the last first."""

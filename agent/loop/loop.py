@@ -147,6 +147,7 @@ class Loop:
             self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world))
             self._health.looked(sight)
         took = self._clock() - began
+        self._health.worked(took, list(by_camera))
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
 

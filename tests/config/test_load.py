@@ -14,7 +14,7 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
 from agent.config.located import parse
 from agent.config.problems import ConfigProblems, Problem
-from agent.config.settings import AgentSettings, CameraSettings, Settings
+from agent.config.settings import AgentSettings, CameraSettings, RecognitionSettings, Settings
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
@@ -336,3 +336,18 @@ def test_state_and_cache_are_where_the_setting_or_systemd_or_the_user_keeps_them
     assert cache_folder(AgentSettings(), systemd) == Path("/var/cache/a")
     assert state_folder(AgentSettings(), {}) == tmp_path / "home" / "gesture-agent"
     assert cache_folder(AgentSettings(), {}) == tmp_path / "home" / "gesture-agent"
+
+
+@pytest.mark.parametrize(
+    ("written", "gestures"),
+    [
+        ({}, "gesturenet-ensemble"),
+        ({"profile": "light"}, "gesturenet-landmark-lite"),
+        ({"profile": "accurate"}, "gesturenet-ensemble"),
+        ({"profile": "light", "gestures": "gesturenet"}, "gesturenet"),
+    ],
+)
+def test_a_profile_brings_its_classifier_unless_one_is_written(
+    written: dict[str, str], gestures: str
+) -> None:
+    assert RecognitionSettings.model_validate(written).gestures == gestures
