@@ -175,7 +175,7 @@ class TensorRtSettings(Model):
 
 
 CLASSIFIER_OF: dict[str, str] = {
-    "light": "gesturenet-landmark-lite",
+    "light": "gesturenet-ensemble-lite",
     "balanced": "gesturenet-ensemble",
     "accurate": "gesturenet-ensemble",
 }

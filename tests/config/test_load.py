@@ -342,7 +342,7 @@ def test_state_and_cache_are_where_the_setting_or_systemd_or_the_user_keeps_them
     ("written", "gestures"),
     [
         ({}, "gesturenet-ensemble"),
-        ({"profile": "light"}, "gesturenet-landmark-lite"),
+        ({"profile": "light"}, "gesturenet-ensemble-lite"),
         ({"profile": "accurate"}, "gesturenet-ensemble"),
         ({"profile": "light", "gestures": "gesturenet"}, "gesturenet"),
     ],
