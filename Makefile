@@ -26,7 +26,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt train chaos soak audit idle install-deps clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos soak audit idle install-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -89,6 +89,15 @@ bench: $(VENV)/.test ## milliseconds a frame by stage; the daemon's start, memor
 	@$(AGENT) models fetch >/dev/null
 	@$(BIN)/python bench/perception.py
 	@$(BIN)/python bench/daemon.py
+
+PEERS := $(VENV)/peers
+
+bench-peers: $(VENV)/.test ## CPU and wall ms a frame beside MediaPipe Hands and Holistic (x86-64; fetches it once, 300 MB); DATA=FOLDER
+	@[ -f $(PEERS)/.ready ] || { echo "Installing MediaPipe in an environment of its own"; \
+	  $(PYTHON) -m venv $(PEERS) && \
+	  $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check mediapipe==0.10.21 && touch $(PEERS)/.ready; }
+	@$(AGENT) models fetch >/dev/null
+	@$(BIN)/python bench/peers.py --peers $(PEERS)/bin/python $(if $(DATA),--data $(DATA))
 
 train: $(VENV)/.test $(CLIP)/.ready ## makes the weights of both classifiers again; DATA=FOLDER of photographs, hours on two cores
 	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0 npm)

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
 from agent import __version__
-from agent.commands import (
-    bench,
-    check,
-    demo,
-    engines,
-    evaluate,
-    explain,
-    fleet,
-    models,
-    outbox,
-    record,
-    replay,
-    rules,
-    run,
-    service,
-    teach,
-    tune,
-)
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json, error_document, wants_colour
 from agent.errors import CannotStart, GestureAgentError
+from agent.lazy_commands import Lazy, LazyGroup, announce
 
 STOPPED, CRASHED, CANNOT_START = 0, 1, 3
 _OPTIONAL = (
@@ -52,6 +33,7 @@ _CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 
 app = typer.Typer(
     name="gesture-agent",
+    cls=LazyGroup,
     help="""Watch cameras for hand gestures and tell an MQTT broker what was seen.
 
     \b
@@ -75,33 +57,19 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=run.EPILOG, short_help="Watch the cameras and publish what is seen: the daemon.")(run.run)
-app.command(epilog=demo.EPILOG, short_help="See it work now, with a broker inside.")(demo.demo)
-app.command(epilog=check.EPILOG, short_help="Show the settings in force and try every part.")(check.check)
-app.command(epilog=replay.EPILOG, short_help="Show the gestures of a video, a folder of images or a trace.")(
-    replay.replay
-)
-app.command(epilog=record.EPILOG, short_help="Keep a trace of what is seen: numbers, no pictures.")(
-    record.record
-)
-app.command(epilog=explain.EPILOG, short_help="Say why a gesture fired or did not, from a trace.")(
-    explain.explain
-)
-app.command(epilog=tune.EPILOG, short_help="Try other thresholds on traces: misses against mistakes.")(
-    tune.tune
-)
-app.command(epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command(epilog=bench.EPILOG, short_help="Measure networks and the whole loop on this machine.")(
-    bench.bench
-)
-app.command(epilog=teach.EPILOG, short_help="Teach a gesture of your own.")(teach.teach)
-app.command(epilog=fleet.EPILOG, short_help="List the agents of the broker and how they fare.")(fleet.fleet)
-app.add_typer(models.app, name="models", help="The networks: list them, fetch them.")
-app.add_typer(engines.app, name="engines", help="Plans for an NVIDIA GPU: build, list, remove them.")
-app.add_typer(rules.app, name="rules", help="The rules: check, test, list them; try them with keys.")
-app.add_typer(outbox.app, name="outbox", help="Messages that wait for the broker: list them, remove them.")
-app.add_typer(
-    service.app, name="service", help="The agent as a service of systemd: install it, see its state."
+announce(
+    app,
+    Lazy("run", "Watch the cameras and publish what is seen: the daemon."),
+    Lazy("demo", "See it work now, with a broker inside."),
+    Lazy("check", "Show the settings in force and try every part."),
+    Lazy("replay", "Show the gestures of a video, a folder of images or a trace."),
+    Lazy("record", "Keep a trace of what is seen: numbers, no pictures."),
+    Lazy("explain", "Say why a gesture fired or did not, from a trace."),
+    Lazy("tune", "Try other thresholds on traces: misses against mistakes."),
+    Lazy("evaluate", "Judge the recognition on photographs whose gesture is known."),
+    Lazy("bench", "Measure networks and the whole loop on this machine."),
+    Lazy("teach", "Teach a gesture of your own."),
+    Lazy("fleet", "List the agents of the broker and how they fare."),
 )
 
 
@@ -128,6 +96,8 @@ def _show_version() -> None:
 @app.command()
 def version(as_json: AsJson = False) -> None:
     """Show the version of the agent and of what it stands on."""
+    import platform
+
     parts = {name: found for name in _OPTIONAL if (found := _version_of(name))}
     if as_json:
         echo_json(
@@ -145,7 +115,19 @@ def version(as_json: AsJson = False) -> None:
     typer.echo(", ".join(f"{name} {found}" for name, found in parts.items()))
 
 
+announce(
+    app,
+    Lazy("models", "The networks: list them, fetch them.", group=True),
+    Lazy("engines", "Plans for an NVIDIA GPU: build, list, remove them.", group=True),
+    Lazy("rules", "The rules: check, test, list them; try them with keys.", group=True),
+    Lazy("outbox", "Messages that wait for the broker: list them, remove them.", group=True),
+    Lazy("service", "The agent as a service of systemd: install it, see its state.", group=True),
+)
+
+
 def _version_of(package: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -30,6 +30,7 @@ from agent.core.duration import MAX_S, format_duration, parse_duration
 from agent.core.redaction import PASSWORD, USER, secrets_in
 from agent.core.thresholds import USUAL_CONFIDENCE_OF, Thresholds
 from agent.core.types import NO_GESTURE
+from agent.core.work_plan import Profile
 
 AS_WRITTEN = "as written"  # validation context of files and environment: durations need a unit there
 
@@ -229,13 +230,22 @@ class TensorRtSettings(Model):
         return self
 
 
+CLASSIFIER_OF: dict[str, str] = {
+    "light": "gesturenet-ensemble-lite",
+    "balanced": "gesturenet-ensemble",
+    "accurate": "gesturenet-ensemble",
+}
+"""Profile -> the classifier that it takes where `gestures` names none."""
+
+
 class RecognitionSettings(Model):
     """Which networks look, and how."""
 
     backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
     pose: Literal["blazepose", "bodyposenet"] = "blazepose"
     proposal: Literal["pose", "palm", "both", "arm"] = "both"
-    gestures: str = "gesturenet-ensemble"
+    profile: Profile = "balanced"
+    gestures: str = CLASSIFIER_OF["balanced"]
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     people: Annotated[int, Field(ge=1, le=16)] = 2
     look_around: Duration = 0.5
@@ -243,6 +253,15 @@ class RecognitionSettings(Model):
     min_hand: Share = 0.5
     triton: TritonSettings = TritonSettings()
     tensorrt: TensorRtSettings = TensorRtSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_has_a_classifier(cls, written: Any) -> Any:
+        """The classifier of the profile, unless one is written."""
+        if not isinstance(written, dict) or "gestures" in written:
+            return written
+        chosen = CLASSIFIER_OF.get(written.get("profile", "balanced"))
+        return {**written, "gestures": chosen} if chosen else written
 
 
 class RestSettings(Model):

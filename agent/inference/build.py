@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
+
 from agent.config.settings import RecognitionSettings
 from agent.core.taught import Dormant, TaughtHead
+from agent.core.work_plan import RATES_OF
 from agent.errors import ModelError
 from agent.inference.bodies.blazepose import PoseNet
 from agent.inference.bodies.bodyposenet import BodyPoseNet
@@ -16,19 +19,23 @@ from agent.inference.engine import (
     REMOTE_BACKENDS,
     Engine,
     EngineOptions,
-    LooksItself,
     RemoteEngine,
     backend_of,
+    choose_backend,
     connect_engine,
     load_engine,
 )
 from agent.inference.files.store import manifest_of
 from agent.inference.gestures.reader import HandReader
+from agent.inference.gestures.second import SecondClassifier
 from agent.inference.gestures.taught import head_for
 from agent.inference.hands.palm import PalmFinder
-from agent.inference.manifest import Manifest
+from agent.inference.look import can_look_itself
+from agent.inference.manifest import EnsembleSource, Manifest
 from agent.inference.models import classifier_of, find, runs_elsewhere
 from agent.inference.perception import Perception
+
+log = structlog.get_logger(__name__)
 
 
 def build_perception(
@@ -44,49 +51,97 @@ def build_perception(
     `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
     takes long, as in `EngineOptions`.
     """
-    here = "auto" if settings.backend in REMOTE_BACKENDS else settings.backend
-    opened: list[Engine] = []
-    remotes: list[RemoteEngine] = []
-    models: dict[str, str] = {}
-
-    def load(name: str) -> tuple[Engine, Manifest]:
-        manifest = manifest_of(name, cache_dir, engines)
-        if runs_elsewhere(name, settings):
-            remotes.append(connect_engine(manifest, settings.triton))
-            models[name] = remotes[-1].address
-            opened.append(remotes[-1])
-            return opened[-1], manifest
-        located = find(name, cache_dir, engines)
-        models[name] = located.sha256
-        options = EngineOptions(cache_dir, settings.tensorrt, manifest, waiting)
-        opened.append(
-            load_engine(name, located.path, backend=here, threads=settings.threads, options=options)
-        )
-        return opened[-1], manifest
-
-    def close() -> None:
-        for engine in reversed(opened):
-            engine.close()
-
+    loader = _Loader(settings, cache_dir, engines, waiting)
     try:
-        network, manifest = load(settings.gestures)
+        network, manifest, second = loader.classifier()
         own = None
         if taught:
             own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
-        reader = _gesture_reader(network, manifest, own)
-        palms = PalmFinder(Detector(*load("palm-detector"))) if settings.proposal != "arm" else None
-        pose = _bodies(settings, load) if settings.proposal != "palm" else None
+        reader = _gesture_reader(network, manifest, own, second)
+        palms = PalmFinder(Detector(*loader.load("palm-detector"))) if settings.proposal != "arm" else None
+        pose = _bodies(settings, loader.load) if settings.proposal != "palm" else None
     except BaseException:
-        close()
+        loader.close()
         raise
+    opened = loader.opened
     return Perception(
-        settings, pose, palms, reader, close=close, models=models, remotes=remotes,
+        settings, pose, palms, reader, rates=RATES_OF[settings.profile],
+        close=loader.close, models=loader.models, remotes=loader.remotes,
         new_frames=lambda: _tell_of_new_frames(opened),
         backends={engine.name: backend_of(engine) for engine in opened},
     )  # fmt: skip
 
 
-def _gesture_reader(engine: Engine, manifest: Manifest, taught: TaughtHead | Dormant | None) -> HandReader:
+class _Loader:
+    """Loads networks, and knows what it has loaded: `models` are names with a sha256 or an address."""
+
+    def __init__(
+        self,
+        settings: RecognitionSettings,
+        cache_dir: Path,
+        engines: Path | None,
+        waiting: Callable[[str, float], None],
+    ) -> None:
+        self._settings, self._cache_dir, self._engines = settings, cache_dir, engines
+        self._waiting = waiting
+        self._backend = "auto" if settings.backend in REMOTE_BACKENDS else settings.backend
+        self.opened: list[Engine] = []
+        self.remotes: list[RemoteEngine] = []
+        self.models: dict[str, str] = {}
+
+    def load(self, name: str) -> tuple[Engine, Manifest]:
+        """A network where the settings want it: here, or a line to where it runs."""
+        settings, manifest = self._settings, manifest_of(name, self._cache_dir, self._engines)
+        if runs_elsewhere(name, settings):
+            self.remotes.append(connect_engine(manifest, settings.triton))
+            self.models[name] = self.remotes[-1].address
+            self.opened.append(self.remotes[-1])
+            return self.opened[-1], manifest
+        located = find(name, self._cache_dir, self._engines)
+        self.models[name] = located.sha256
+        options = EngineOptions(self._cache_dir, settings.tensorrt, manifest, self._waiting)
+        self.opened.append(
+            load_engine(name, located.path, backend=self._backend, threads=settings.threads, options=options)
+        )
+        return self.opened[-1], manifest
+
+    def classifier(self) -> tuple[Engine, Manifest, SecondClassifier | None]:
+        """An ensemble on a CPU runs as its two parts: the second is left out where it decides nothing."""
+        name = self._settings.gestures
+        manifest = manifest_of(name, self._cache_dir, self._engines)
+        source = manifest.source
+        if not isinstance(source, EnsembleSource) or not self._in_parts(manifest, source):
+            return *self.load(name), None
+        self.models[name] = find(name, self._cache_dir, self._engines).sha256
+        first, _ = self.load(source.first)
+        second = SecondClassifier(*self.load(str(manifest.second)), source, RATES_OF[self._settings.profile])
+        return first, manifest, second
+
+    def close(self) -> None:
+        """All of them, the last first."""
+        for engine in reversed(self.opened):
+            engine.close()
+
+    def _in_parts(self, manifest: Manifest, source: EnsembleSource) -> bool:
+        """Whether both are here, on a CPU: a GPU or a server takes longer for a call than for a network."""
+        elsewhere = runs_elsewhere(manifest.name, self._settings)
+        if manifest.second is None or elsewhere or choose_backend(self._backend)[0] != "onnxruntime":
+            return False
+        try:
+            for name in (source.first, manifest.second):
+                find(name, self._cache_dir, self._engines)
+        except ModelError as exc:
+            log.warning("ensemble_runs_whole", costs="a third more of the CPU", reason=str(exc))
+            return False
+        return True
+
+
+def _gesture_reader(
+    engine: Engine,
+    manifest: Manifest,
+    taught: TaughtHead | Dormant | None,
+    second: SecondClassifier | None,
+) -> HandReader:
     if manifest.task != "gesture":
         raise ModelError(
             f'recognition.gestures is "{manifest.name}", an engine of task {manifest.task}; '
@@ -94,12 +149,12 @@ def _gesture_reader(engine: Engine, manifest: Manifest, taught: TaughtHead | Dor
         )
     if taught and manifest.output.embedding is None:
         taught = Dormant(taught.labels)
-    return HandReader(engine, manifest, taught)
+    return HandReader(engine, manifest, taught, second)
 
 
 def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
     for engine in engines:
-        if isinstance(engine, LooksItself):
+        if can_look_itself(engine):
             engine.new_frames()
 
 

@@ -69,6 +69,15 @@ class EnsembleSource(_Model):
     bias: dict[str, float] = {}  # label -> added to the logarithm of its mean: what both claim too often
 
 
+class ViewSource(_Model):
+    """A gesture engine that reads an upright crop, made to read the input of another one."""
+
+    kind: Literal["view"]
+    of: str  # whose input it takes
+    network: str
+    auto_exposure: bool = False  # the picture is brightened where it is dark
+
+
 class ImportSource(_Model):
     """A file that the user has to bring, because its owner does not let us ship it."""
 
@@ -86,7 +95,7 @@ class NgcSource(_Model):
 
 
 Source = Annotated[
-    FileSource | WheelSource | JoinSource | EnsembleSource | ImportSource | NgcSource,
+    FileSource | WheelSource | JoinSource | EnsembleSource | ViewSource | ImportSource | NgcSource,
     Field(discriminator="kind"),
 ]
 
@@ -149,6 +158,9 @@ class Manifest(_Model):
     labels: tuple[str, ...] = ()
     joints: tuple[str, ...] = ()
     source: Source
+    second: str | None = (
+        None  # of an ensemble: the engine that is its second by itself, to be left out at times
+    )
     input: Input
     crop: Crop = Crop()
     anchors: Anchors | None = None

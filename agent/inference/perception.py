@@ -11,6 +11,7 @@ from agent.config.settings import RecognitionSettings
 from agent.core.bearing import bearing_of, sure_hands
 from agent.core.geometry import box_of_landmarks
 from agent.core.types import Box, Frame, Image, SeenHand, Sight
+from agent.core.work_plan import ImageWord, Rates, WorkPlan
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
 from agent.inference.engine import RemoteEngine
@@ -29,12 +30,21 @@ FILLS = 1 / 3  # of the shorter side of a picture that was cut around a hand, at
 AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Eye:
-    """What is remembered of one camera."""
+    """What is remembered of one camera; `people` are those of the last poses."""
 
     bodies: BodyTracker | None
     hands: HandFinder
+    plan: WorkPlan
+    people: list[Person]
+
+    def see_people(self, frame: Frame, watch: Stopwatch) -> list[Person]:
+        """Everybody in a frame; as in the last poses, where the plan leaves them out in this one."""
+        if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
+            self.people = self.bodies.see(frame.image, frame.at, watch)
+            self.plan.saw_poses(frame.at, [(person.id, person.pose) for person in self.people])
+        return self.people
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +81,10 @@ class Perception:
         backends: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
         remotes: Sequence[RemoteEngine] = (),
+        rates: Rates | None = None,
     ) -> None:
         self.models = dict(models or {})  # name: sha256 of what is loaded, or the address where it runs
-        self._remotes = tuple(remotes)
+        self._remotes, self._rates = tuple(remotes), rates
         self._settings, self._pose, self._palms, self._reader = settings, pose, palms, reader
         self.backends = dict(backends or {})  # name: what runs it
         self._close, self._new_frames = close, new_frames
@@ -100,8 +111,7 @@ class Perception:
         looks = []
         for frame in frames:
             watch = Stopwatch()
-            bodies = self._eye_of(frame.camera).bodies
-            looks.append(Look(frame, bodies.see(frame.image, frame.at, watch) if bodies else [], watch))
+            looks.append(Look(frame, self._eye_of(frame.camera).see_people(frame, watch), watch))
         return looks
 
     def search(self, looks: Sequence[Look]) -> Search:
@@ -115,9 +125,10 @@ class Perception:
         together = Stopwatch()
         with together.stage("crop"):
             crops = [
-                self._reader.crop(look.frame.image, candidate.box)
+                self._reader.crop(look.frame.image, candidate.box, _word_of(candidate), look.frame.at)
                 for look, candidates in zip(looks, found, strict=True)
                 for candidate in candidates
+                if candidate.kept is None
             ]
         with together.stage("classifier"):
             return Search(looks, found, self._reader.start_crops(crops), together)
@@ -127,7 +138,9 @@ class Perception:
         with search.watch.stage("classifier"):
             readouts = iter(search.readouts())
         return [
-            self._sight(look, found, [next(readouts) for _ in found], {**look.watch.ms, **search.watch.ms})
+            self._sight(
+                look, found, [c.kept or next(readouts) for c in found], {**look.watch.ms, **search.watch.ms}
+            )
             for look, found in zip(search.looks, search.found, strict=True)
         ]
 
@@ -227,7 +240,15 @@ class Perception:
         if self._palms is not None and s.proposal != "arm":
             search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._reader.manifest.output.landmarks is not None
-        return _Eye(bodies, HandFinder(search, 2 * s.people, s.min_hand, has_landmarks=follows))
+        plan = WorkPlan(self.labels, self._rates)
+        finder = HandFinder(search, 2 * s.people, s.min_hand, plan, has_landmarks=follows)
+        return _Eye(bodies, finder, plan, [])
+
+
+def _word_of(candidate: Candidate) -> ImageWord | None:
+    """What the image classifier last said of a followed hand."""
+    track = candidate.followed
+    return track.readout.word if track and track.readout else None
 
 
 def _held(hands: Sequence[SeenHand], people: Sequence[Person], image: Image) -> list[SeenHand]:

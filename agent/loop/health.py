@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 
 from agent.core.latency import LatencyWindow
 from agent.core.types import Sight
+from agent.loop.load import Load
 
 EVERY_S = 60.0
 REFUSED_CHARS = 2000  # of what is wrong with the rules
@@ -27,12 +28,17 @@ class Health:
         self._refused: str | None = None  # why the rule files as they are now are not in force
         self._latency = LatencyWindow()
         self._stages: dict[str, LatencyWindow] = {}
+        self._load = Load(clock())
 
     def looked(self, sight: Sight) -> None:
         """What a frame showed is handed over now."""
         self._latency.add((self._clock() - sight.at) * 1000)
         for stage, ms in sight.stage_ms.items():
             self._stages.setdefault(stage, LatencyWindow()).add(ms)
+
+    def worked(self, took_s: float, cameras: Sequence[str]) -> None:
+        """A turn over the newest frames of these cameras is over."""
+        self._load.looked(self._clock(), took_s, cameras)
 
     def recognition(self, reason: str | None) -> bool:
         """Why nothing can be recognised, None while it can; True when that is news, to be told at once."""
@@ -66,5 +72,6 @@ class Health:
             "recognition": {"state": "online" if self.blind is None else "away", "reason": self.blind},
             "rules": {"count": rules, "refused": self._refused and self._refused[:REFUSED_CHARS]},
             "latency": self._latency.summary(),
+            "load": self._load.report(self._clock()),
             "stages": {name: window.summary() for name, window in self._stages.items()},
         }

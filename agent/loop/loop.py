@@ -128,7 +128,7 @@ class Loop:
     def turn(self, frames: Sequence[Frame]) -> None:
         """One step: look, decide, hand over, then what else is due."""
         self._hear_cameras()
-        awake = [frame for frame in frames if self._rest_of(frame.camera).wants(frame.at)]
+        awake = [frame for frame in frames if self._rest_of(frame.camera).wants(frame.at, frame.image)]
         if awake and self.enabled:
             self._look(awake)
         self._notice_silence()
@@ -160,6 +160,7 @@ class Loop:
             self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world, why=[]))
             self._health.looked(sight)
         took = self._clock() - began
+        self._health.worked(took, [f.camera for f in frames])
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
 

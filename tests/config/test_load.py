@@ -14,7 +14,14 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
 from agent.config.located import parse
 from agent.config.problems import ConfigProblems, Problem
-from agent.config.settings import AgentSettings, CameraSettings, HomeAssistantSettings, MqttSettings, Settings
+from agent.config.settings import (
+    AgentSettings,
+    CameraSettings,
+    HomeAssistantSettings,
+    MqttSettings,
+    RecognitionSettings,
+    Settings,
+)
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
@@ -386,3 +393,18 @@ def test_a_relative_file_is_beside_the_settings_however_it_is_named(tmp_path: Pa
     for prefix in ("", "file:", "./"):
         camera = settings(tmp_path, f'[camera.a]\nsource = "{prefix}clip.mp4"\n').camera["a"]
         assert camera.source.removeprefix("file:") == str(tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize(
+    ("written", "gestures"),
+    [
+        ({}, "gesturenet-ensemble"),
+        ({"profile": "light"}, "gesturenet-ensemble-lite"),
+        ({"profile": "accurate"}, "gesturenet-ensemble"),
+        ({"profile": "light", "gestures": "gesturenet"}, "gesturenet"),
+    ],
+)
+def test_a_profile_brings_its_classifier_unless_one_is_written(
+    written: dict[str, str], gestures: str
+) -> None:
+    assert RecognitionSettings.model_validate(written).gestures == gestures

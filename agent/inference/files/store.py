@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from agent.inference.manifest import (
     JoinSource,
     Manifest,
     NgcSource,
+    ViewSource,
     engine_names,
     load_manifest,
 )
@@ -115,10 +117,14 @@ def recipe_of(manifest: Manifest, engines: Path | None) -> str:
     if isinstance(source, JoinSource):
         parts += [manifest.input.model_dump(), manifest.output.model_dump()]
         parts.append(recipe_of(load_manifest(source.base, engines), engines))
+    names: list[str] = []
     if isinstance(source, EnsembleSource):
-        for member in (load_manifest(name, engines) for name in (source.first, source.second)):
-            parts += [member.input.model_dump(), member.crop.model_dump(), member.output.model_dump()]
-            parts.append(recipe_of(member, engines))
+        names = [source.first, source.second]
+    elif isinstance(source, ViewSource):
+        names = [source.of, source.network]
+    for member in (load_manifest(name, engines) for name in names):
+        parts += [member.input.model_dump(), member.crop.model_dump(), member.output.model_dump()]
+        parts.append(recipe_of(member, engines))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -161,4 +167,11 @@ def checked(path: Path, sha256: str, manifest: Manifest) -> Path:
 
 def sha256_of(path: Path) -> str:
     """Of a file, in hexadecimal."""
+    there = path.stat()
+    return _sum(path, there.st_mtime_ns, there.st_size, there.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _sum(path: Path, _mtime_ns: int, _size: int, _inode: int) -> str:
+    """Once for a file that stays as it is: a start asks several times."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

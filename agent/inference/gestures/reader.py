@@ -9,9 +9,11 @@ import numpy as np
 
 from agent.core.taught import Dormant, TaughtHead
 from agent.core.types import Box, Floats, Image
+from agent.core.work_plan import ImageWord
 from agent.errors import EngineError, ModelError
 from agent.inference.crops import cut, fill_batch, points_in_picture
 from agent.inference.engine import Engine
+from agent.inference.gestures.second import SecondClassifier
 from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
 
@@ -31,6 +33,7 @@ class Readout:
     presence: float | None = None
     right: float | None = None
     embedding: Floats | None = None
+    word: ImageWord | None = None  # what the image classifier said, where it is a network of its own
 
     @property
     def points(self) -> Floats | None:
@@ -42,24 +45,33 @@ class Readout:
 class Crop:
     """A hand as the network sees it: uint8 (height, width, 3) in the picture's colours, cut along `box`.
 
-    For an engine that cuts by itself `image` is the whole picture, and `whole` is true.
+    For an engine that cuts by itself `image` is the whole picture, and `whole` is true. `word` is what the
+    image classifier said of this hand before, `at` the time of the frame; None: a photograph, which has no
+    past.
     """
 
     image: Image
     box: Box  # the margin included
     whole: bool = False
+    word: ImageWord | None = None
+    at: float | None = None
 
 
 class HandReader:
     """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only).
 
-    `taught` adds the user's own gestures; the network must have an embedding.
+    `taught` adds the user's own gestures; the network must have an embedding. `second` is the image
+    classifier of an ensemble whose other half is `engine`.
     """
 
     def __init__(
-        self, engine: Engine, manifest: Manifest, taught: TaughtHead | Dormant | None = None
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        taught: TaughtHead | Dormant | None = None,
+        second: SecondClassifier | None = None,
     ) -> None:
-        self.manifest, self._engine, self._taught = manifest, engine, taught
+        self.manifest, self._engine, self._taught, self._second = manifest, engine, taught, second
         self._names = {key: name for key, name in manifest.output.model_dump().items() if name}
         _check(engine, manifest)
 
@@ -73,12 +85,12 @@ class HandReader:
         crop = self.manifest.crop
         return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
 
-    def crop(self, image: Image, hand: Box) -> Crop:
-        """A hand cut out of a picture, as the manifest wants it."""
+    def crop(self, image: Image, hand: Box, word: ImageWord | None = None, at: float | None = None) -> Crop:
+        """A hand cut out of a picture, as the manifest wants it. `word` and `at`: see `Crop`."""
         box = self.crop_box(hand)
         if looks_itself(self._engine):
-            return Crop(image, box, whole=True)
-        return Crop(cut(image, box, self.manifest.input.size), box)
+            return Crop(image, box, True, word, at)
+        return Crop(cut(image, box, self.manifest.input.size), box, False, word, at)
 
     def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
         """All hands of one picture (BGR) in one batch."""
@@ -113,21 +125,37 @@ class HandReader:
         more = self._angles(fill)
         if fill and all(crop.whole for crop in fill):
             results = look(self._engine, [(crop.image, crop.box) for crop in fill], spec, more)
-        else:
-            results = self._engine.run({spec.name: fill_batch([crop.image for crop in fill], spec), **more})
-        return self._readouts(crops, results, len(fill))
+            return self._readouts(crops, results, len(fill))
+        inputs = {spec.name: fill_batch([crop.image for crop in fill], spec), **more}
+        results = self._engine.run(inputs)
+        if self._second is None or not crops:
+            return self._readouts(crops, results, len(fill))
+        scores = self._names["scores"]
+        words, at = [crop.word for crop in fill], [crop.at for crop in fill]
+        results[scores], heard = self._second.judge(inputs, results[scores], words, at)
+        return self._readouts(crops, results, len(fill), heard)
 
-    def _readouts(self, crops: Sequence[Crop], results: dict[str, Floats], count: int) -> list[Readout]:
+    def _readouts(
+        self,
+        crops: Sequence[Crop],
+        results: dict[str, Floats],
+        count: int,
+        words: Sequence[ImageWord | None] = (),
+    ) -> list[Readout]:
         """Of a run over `count` crops, `crops` the first of them."""
         names = self._names
         if short := [n for n in names.values() if n not in results or len(results[n]) != count]:
             raise EngineError(f"{self.manifest.name}: {count} crops in, outputs {short} do not have as many")
         return [
-            self._readout(crop.box, {key: results[name][row] for key, name in names.items()})
+            self._readout(
+                crop.box,
+                {key: results[name][row] for key, name in names.items()},
+                words[row] if words else None,
+            )
             for row, crop in enumerate(crops)
         ]
 
-    def _readout(self, box: Box, row: dict[str, Floats]) -> Readout:
+    def _readout(self, box: Box, row: dict[str, Floats], word: ImageWord | None) -> Readout:
         landmarks = row.get("landmarks")
         if landmarks is not None:
             landmarks = points_in_picture(landmarks.reshape(21, 3), box, self.manifest.input.size)
@@ -143,6 +171,7 @@ class HandReader:
             presence=None if presence is None else float(presence.reshape(-1)[0]),
             right=None if right is None else float(right.reshape(-1)[0]),
             embedding=embedding,
+            word=word,
         )
 
 

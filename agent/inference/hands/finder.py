@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image, SeenHand
+from agent.core.work_plan import WorkPlan
 from agent.inference.bodies.person import Person
 from agent.inference.gestures.reader import Readout
 from agent.inference.hands.arms import ArmSearch
@@ -32,9 +33,15 @@ class HandFinder:
     """Proposes, settles, and remembers. `has_landmarks`: the classifier gives them."""
 
     def __init__(
-        self, search: HandSearch | ArmSearch, hands: int, min_hand: float, *, has_landmarks: bool
+        self,
+        search: HandSearch | ArmSearch,
+        hands: int,
+        min_hand: float,
+        plan: WorkPlan,
+        *,
+        has_landmarks: bool,
     ) -> None:
-        self._search, self._hands, self._min_hand = search, hands, min_hand
+        self._search, self._hands, self._min_hand, self._plan = search, hands, min_hand, plan
         self._has_landmarks = has_landmarks
         self._tracks: list[Track] = []
         self._lost: list[Track] = []
@@ -44,7 +51,7 @@ class HandFinder:
         """Where to read, followed hands first."""
         arms = arms_of(people, image)
         with watch.stage("palm"):
-            found = self._followed(arms)
+            found = self._followed(arms, at)
             if not self._has_landmarks:
                 found = self._search.again(image, at, arms, found)
             found += self._search.more(image, at, arms, found, body=bool(people))
@@ -79,24 +86,43 @@ class HandFinder:
             phantom = any(inside(box, other) for _, _, other in there)
             if twice or phantom or readout.scores is None or len(seen) == self._hands:
                 continue
-            right = _right(candidate, readout, at)
+            track = candidate.followed
+            if candidate.kept is not None and track:
+                right, memory = track.right, track.memory
+            else:
+                right = _right(candidate, readout, at)
+                memory = track.memory if track else None
+                was = track.box if track else None
+                memory = self._plan.remember(memory, box, was, readout.scores, at)
             person, hand = self._name(candidate, right)
-            self._tracks.append(Track(person, hand, box, at, right))
+            self._tracks.append(Track(person, hand, box, at, right, readout, memory))
             own = hand_box(candidate, readout)
             seen.append(SeenHand(person, hand, own, readout.scores, readout.points, readout.embedding))
         self._remember(at, before)
         return seen
 
-    def _followed(self, arms: Sequence[Arm]) -> list[Candidate]:
+    @property
+    def followed(self) -> frozenset[tuple[int, Hand]]:
+        """Person and side of the hands that are followed now."""
+        return frozenset((track.person, track.hand) for track in self._tracks)
+
+    def _followed(self, arms: Sequence[Arm], at: float) -> list[Candidate]:
         """Hands of the last frame, named by the body they belong to; not those on an arm that hangs."""
         found = []
         for track in self._tracks:
             arm = arm_of(track.box, arms)
             if arm is None:
-                found.append(Candidate(track.box, 1.0, track.person, None, track))
+                found.append(Candidate(track.box, 1.0, track.person, None, track, self._kept(track, at)))
             elif not arm.hangs:
-                found.append(Candidate(track.box, 1.0, arm.person, arm.hand, track))
+                kept = self._kept(track, at)
+                found.append(Candidate(track.box, 1.0, arm.person, arm.hand, track, kept))
         return found
+
+    def _kept(self, track: Track, at: float) -> Readout | None:
+        """The last reading, where the plan says that it stands."""
+        if track.memory is None or track.readout is None or not self._has_landmarks:
+            return None
+        return None if self._plan.hand(track.memory, at).do else track.readout
 
     def _name(self, candidate: Candidate, right: float) -> tuple[int, Hand]:
         """Person and side. With no body: as when last seen here, else a new person's."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from agent.core.geometry import arm_hangs, box_of_arm, share_in_frame
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image
+from agent.core.work_plan import HandMemory
 from agent.inference.bodies.person import Person
 from agent.inference.crops import letterbox, spread
+from agent.inference.gestures.reader import Readout
 from agent.inference.hands.palm import Palm
 
 NEAR = 0.75  # of the larger box's side: nearer to its wrist than this a hand is that arm's
@@ -24,13 +26,18 @@ SIDEWAYS = math.pi / 2
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A hand as it was last seen; `box` is where to look next, `right` the log-odds of a right hand."""
+    """A hand as it was last seen; `box` is where to look next, `right` the log-odds of a right hand.
+
+    `readout` is its last reading, `memory` what the plan of work remembers of it.
+    """
 
     person: int
     hand: Hand
     box: Box
     at: float
     right: float
+    readout: Readout | None = None
+    memory: HandMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Candidate:
     person: int | None = None
     arm: Hand | None = None
     followed: Track | None = None
+    kept: Readout | None = None  # the last reading of a followed hand, where it stands for this frame too
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from agent.inference.hands.places import Arm, Candidate, arm_of, known, nearest,
 
 Proposal = Literal["pose", "palm", "both", "arm"]
 
+CALM_S = 1.0  # between two searches in the picture at large while every arm that is seen hangs
 SEARCH_S = 0.2  # between two searches for the same unseen hand: a third of a core, not all of it
 ARM_REGION = 3.0  # side of the square that is searched / rough box of the arm: the detector likes some air
 SECOND_REGION = 2.2  # the second try, turned along the arm
@@ -37,7 +38,9 @@ class HandSearch:
         new = self.at_arms(image, at, arms, found)
         helped = self._proposal == "both" and body and (found or new)
         room = len(found) + len(new) < self._hands
-        if self._proposal != "pose" and room and not helped and at - self._looked_at >= SEARCH_S:
+        hang = len(arms) > 1 and all(arm.hangs for arm in arms)  # so no hand is held anywhere else
+        every_s = CALM_S if hang and not found else SEARCH_S
+        if self._proposal != "pose" and room and not helped and at - self._looked_at >= every_s:
             self._looked_at = at
             new += self._in(image, [letterbox(image)], arms, [*found, *new])
         return new

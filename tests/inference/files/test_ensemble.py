@@ -14,15 +14,17 @@ from agent.inference.engine import load_engine
 from agent.inference.files.wire import in_order
 from agent.inference.gestures.background import pictures
 from agent.inference.gestures.reader import HandReader, Readout
+from agent.inference.gestures.second import SecondClassifier
 from agent.inference.manifest import EnsembleSource, engines_folder, load_manifest
 
 ENSEMBLE, JOINTS, PIXELS = "gesturenet-ensemble", "gesturenet-landmark", "gesturenet"
+IMAGE = "gesturenet-image"
 HANDS = list(pictures())[::12]
 
 
 @pytest.fixture
 def engines(engines: Path) -> Path:
-    for name in (ENSEMBLE, JOINTS, PIXELS):
+    for name in (ENSEMBLE, JOINTS, PIXELS, IMAGE):
         shutil.copytree(engines_folder() / name, engines / name)
     return engines
 
@@ -65,6 +67,20 @@ def test_it_says_what_its_members_say_on_average(own_cache: Path, engines: Path)
         np.testing.assert_array_equal(one.landmarks, other.landmarks)
         np.testing.assert_array_equal(one.embedding, other.embedding)
         assert (one.presence, one.right) == (other.presence, other.right)
+
+
+def test_its_two_parts_one_by_one_say_what_it_says(own_cache: Path, engines: Path) -> None:
+    whole = readouts(ENSEMBLE, own_cache, engines)
+    manifest, parts = load_manifest(ENSEMBLE, engines), [JOINTS, IMAGE]
+    assert isinstance(manifest.source, EnsembleSource)
+    assert [manifest.source.first, manifest.second] == parts
+    first, second = (load_engine(name, models.locate(name, own_cache, engines)) for name in parts)
+    image = SecondClassifier(second, load_manifest(IMAGE, engines), manifest.source)
+    reader = HandReader(first, manifest, second=image)
+    apart = [reader.read(picture, [box])[0] for picture, box in HANDS]
+    np.testing.assert_allclose(scores(apart), scores(whole), atol=2e-4)
+    assert set(image.asked) == {"new"}  # photographs have no past: each is read by both
+    assert all(readout.word is not None for readout in apart)
 
 
 def test_a_bias_makes_a_label_dearer_and_leaves_the_others_their_odds(own_cache: Path, engines: Path) -> None:

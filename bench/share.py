@@ -1,0 +1,121 @@
+"""The daemon's share of one core, and its memory, from outside: at a camera's own pace, in several scenes.
+
+    python bench/share.py [--seconds 60] [--fps 15] [--scenes nobody grey down gesturing] [--cameras 1 2 4 8]
+
+"nobody" is the room of the demo's clip, "grey" an even picture, both with a camera's noise; "down" a person
+whose hands are down, "gesturing" the clip itself. With several cameras all show the clip. Pictures are 1280
+x 720, read from a video file, so decoding it is in the figures; the broker is inside. "looks" are frames a
+second that each camera got a look at, least and most; "latency" is from frame to decision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import paho.mqtt.client as paho
+import psutil
+from paho.mqtt.enums import CallbackAPIVersion
+from peers import scenes
+from rich.console import Console
+from rich.table import Table
+from running import agent_on
+
+from agent.core.types import Image
+
+SIZE = (1280, 720)
+SETTLE_S = 8.0  # until it rests where nobody is
+PORT = 1883  # of the broker inside
+STILLS = {"nobody": "nobody", "down": "hands down", "gesturing": "demo clip"}
+
+
+def written(pictures: Sequence[Image], path: Path, fps: float) -> Path:
+    """As a video file of that pace."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, SIZE)
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+def health(port: int) -> dict[str, Any]:
+    """`bridge/health`, asked for now."""
+    heard = threading.Event()
+    said: dict[str, Any] = {}
+
+    def on_message(_client: object, _user: object, message: paho.MQTTMessage) -> None:
+        said.update(json.loads(message.payload)["data"])
+        heard.set()
+
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = on_message
+    client.on_subscribe = lambda *_: client.publish("gesture/bench/bridge/request/health", "{}")
+    client.connect("127.0.0.1", port)
+    client.subscribe("gesture/bench/bridge/response/health")
+    client.loop_start()
+    heard.wait(30)
+    client.loop_stop()
+    client.disconnect()
+    return said
+
+
+def measure(
+    clip: Path, cameras: int, seconds: float, more: str
+) -> tuple[float, float, float, dict[str, Any]]:
+    """Share of one core, MB, seconds until ready, health; over `seconds` after it has settled."""
+    others = "".join(f'[camera.c{i}]\nsource = "{clip}"\nloop = true\n' for i in range(1, cameras))
+    with (
+        tempfile.TemporaryDirectory() as name,
+        agent_on(clip, Path(name), "embedded", others + more) as ready_s,
+    ):
+        agent = max(psutil.Process().children(), key=lambda child: child.create_time())
+        time.sleep(SETTLE_S)
+        before, began = agent.cpu_times(), time.monotonic()
+        time.sleep(seconds)
+        after, passed = agent.cpu_times(), time.monotonic() - began
+        share = (after.user + after.system - before.user - before.system) / passed
+        return share, agent.memory_info().rss / 1e6, ready_s, health(PORT)
+
+
+def main() -> None:
+    """Run it."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--seconds", type=float, default=60.0)
+    options.add_argument("--fps", type=float, default=15.0)
+    options.add_argument("--scenes", nargs="*", default=["grey", "nobody", "down", "gesturing"])
+    options.add_argument("--cameras", type=int, nargs="*", default=[])
+    options.add_argument("--profile", default="balanced")
+    given = options.parse_args()
+    made = scenes(SIZE, 150, None) | {"demo clip": scenes((640, 480), 1, None)["demo clip"]}
+    made["demo clip"] = [cv2.resize(picture, SIZE) for picture in made["demo clip"]]
+    made["grey"] = [picture // 8 + 112 for picture in made["nobody"]]
+    more = f'[recognition]\nprofile = "{given.profile}"\n' if given.profile != "balanced" else ""
+    table = Table(
+        "scene", "cameras", "of one core", "MB", "ready s", "busy", "looks", "latency ms", "others took"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [(scene, 1) for scene in given.scenes] + [("gesturing", count) for count in given.cameras]
+        for scene, count in runs:
+            clip = written(made[STILLS.get(scene, scene)], Path(folder) / "scene.mp4", given.fps)
+            psutil.cpu_percent()
+            share, mb, ready_s, said = measure(clip, count, given.seconds, more)
+            others = psutil.cpu_percent() / 100 - share / (os.cpu_count() or 1)
+            load = said.get("load", {"busy": "-", "looks": {}})
+            looks = load["looks"].values() or [0]
+            table.add_row(
+                scene, str(count), f"{share:.1%}", f"{mb:.0f}", f"{ready_s:.2f}", str(load["busy"]),
+                f"{min(looks)} to {max(looks)}", str(said.get("latency")), f"{max(others, 0):.0%}",
+            )  # fmt: skip
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()

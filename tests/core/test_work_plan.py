@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.core.types import LABELS, Box, Floats, Hand, Pose
+from agent.core.work_plan import EVERY_FRAME, HandMemory, ImagePlan, ImageWord, Rates, WorkPlan
+
+RATES = Rates()
+FPS = 30
+JOINTS = ("left_shoulder", "right_shoulder", "left_wrist", "right_wrist")
+BOTH: frozenset[tuple[int, Hand]] = frozenset({(0, "left"), (0, "right")})
+BOX = Box(100, 100, 80)
+
+
+def said(label: str, sure: float = 0.99) -> Floats:
+    scores = np.full(len(LABELS), (1 - sure) / (len(LABELS) - 1), np.float32)
+    scores[LABELS.index(label)] = sure
+    return scores
+
+
+def body(right_wrist: float = 200.0) -> Pose:
+    """Shoulders 100 px apart; the right wrist at that height."""
+    points = [(300, 100), (200, 100), (320, 300), (180, right_wrist)]
+    return Pose(np.array([(*point, 1) for point in points], np.float32), JOINTS, 1.0)
+
+
+def read(plan: WorkPlan, label: str, seconds: float, sure: float = 0.99, drift: float = 0.0) -> HandMemory:
+    """A hand that says the same for so long, read in every frame; `drift` in px a frame."""
+    memory, before = None, None
+    for frame in range(round(seconds * FPS) + 1):
+        box = Box(BOX.cx + drift * frame, BOX.cy, BOX.side)
+        memory = plan.remember(memory, box, before, said(label, sure), frame / FPS)
+        before = box
+    assert memory
+    return memory
+
+
+def looks(plan: WorkPlan, seconds: float, people: list[tuple[int, Pose]], followed: frozenset = BOTH) -> int:
+    count = 0
+    for frame in range(round(seconds * FPS)):
+        if plan.poses(frame / FPS, followed).do:
+            plan.saw_poses(frame / FPS, people)
+            count += 1
+    return count
+
+
+def test_bodies_that_keep_still_are_looked_at_six_times_a_second() -> None:
+    assert looks(WorkPlan(LABELS), 2, [(0, body())]) == pytest.approx(2 * 6, abs=1)
+
+
+def test_nobody_is_searched_for_eight_times_a_second() -> None:
+    assert looks(WorkPlan(LABELS), 2, []) == pytest.approx(2 * 8, abs=1)
+
+
+def test_an_arm_on_its_way_is_looked_at_in_every_frame_until_its_hand_is_followed() -> None:
+    plan = WorkPlan(LABELS)
+    plan.saw_poses(0.0, [(0, body(300))])
+    plan.saw_poses(0.2, [(0, body(280))])
+    assert plan.poses(0.2 + 1 / FPS, frozenset()).why == "moves"
+    assert plan.poses(0.2 + 1 / FPS, BOTH).why == "calm"
+    plan.saw_poses(0.4, [(0, body(279))])
+    assert not plan.poses(0.4 + 1 / FPS, frozenset()).do
+
+
+def test_a_clip_that_begins_anew_is_looked_at() -> None:
+    plan = WorkPlan(LABELS)
+    plan.saw_poses(10.0, [(0, body())])
+    assert plan.poses(0.0, BOTH).do
+
+
+@pytest.mark.parametrize(
+    ("label", "seconds", "sure", "drift", "why"),
+    [
+        ("random", 0.2, 0.99, 0, "calm"),  # it means nothing and keeps still
+        ("random", 0.2, 0.7, 0, "changes"),  # perhaps it begins to
+        ("stop", 0.2, 0.99, 0, "changes"),  # it forms: every frame
+        ("stop", 1.0, 0.99, 0, "calm"),  # it is shown for long
+        ("stop", 1.0, 0.5, 0, "changes"),  # shown for long, but not surely
+        ("stop", 1.0, 0.99, 4, "moves"),  # 1.5 sides of its box a second
+    ],
+)  # fmt: skip
+def test_a_hand_is_read_in_every_frame_unless_it_is_sure_and_still(
+    label: str, seconds: float, sure: float, drift: float, why: str
+) -> None:
+    plan = WorkPlan(LABELS)
+    memory = read(plan, label, seconds, sure, drift)
+    assert plan.hand(memory, memory.read_at + 1 / FPS).why == why
+
+
+def test_no_hand_goes_unread_for_longer_than_a_tenth_of_a_second() -> None:
+    plan = WorkPlan(LABELS)
+    memory = read(plan, "random", 3)
+    assert not plan.hand(memory, memory.read_at + 2 / FPS).do
+    assert plan.hand(memory, memory.read_at + 3 / FPS).do
+
+
+def test_a_hand_that_means_nothing_by_its_landmarks_is_not_shown_to_the_image_classifier() -> None:
+    plan = ImagePlan(LABELS)
+    assert plan.asks(None, said("random"), 0.0).why == "random"
+    assert plan.asks(None, said("random", 0.7), 0.0).do
+    assert plan.asks(None, said("stop"), 0.0).do
+
+
+def test_while_both_agree_for_long_the_image_classifier_is_asked_twice_a_second() -> None:
+    plan, word, asked = ImagePlan(LABELS), None, []
+    for frame in range(3 * FPS):
+        at = frame / FPS
+        if plan.asks(word, said("stop"), at).do:
+            asked.append(at)
+            word = plan.heard(word, said("stop"), said("stop"), at)
+    early = [at for at in asked if at < RATES.settled_s]
+    assert len(early) == round(RATES.settled_s * FPS)  # every frame, until any usual hold is over
+    assert np.diff(asked[len(early) + 1 :]) == pytest.approx(RATES.recheck_s, abs=1 / FPS)
+
+
+def test_another_word_of_the_landmarks_is_judged_by_the_image_classifier_at_once() -> None:
+    word = ImageWord(said("stop"), 5.0, LABELS.index("stop"), 0.0)
+    assert not ImagePlan(LABELS).asks(word, said("stop"), 5.1).do
+    assert ImagePlan(LABELS).asks(word, said("two"), 5.1).why == "changes"
+
+
+def test_with_every_frame_nothing_is_left_out() -> None:
+    plan = WorkPlan(LABELS, EVERY_FRAME)
+    assert looks(plan, 1, [(0, body())]) == FPS
+    memory = read(plan, "random", 3)
+    assert plan.hand(memory, memory.read_at + 1 / FPS).do
+    word = ImageWord(said("stop"), 5.0, LABELS.index("stop"), 0.0)
+    assert ImagePlan(LABELS, EVERY_FRAME).asks(word, said("stop"), 5.0).do
+    assert ImagePlan(LABELS, EVERY_FRAME).asks(None, said("random", 1.0), 5.0).do
