@@ -4,7 +4,7 @@ Networks cost nearly all of a frame, and most frames say what the one before sai
 why it changes nothing that matters:
 
     bodies           every `pose_s` while they are followed; at once when an arm that has no hand yet moves
-    nobody there     searched for every `search_s`
+    nobody there     searched for every `search_s`, every 2 `pose_s` while hands are followed without a body
     a followed hand  every `calm_s` while it keeps still and is sure; in between its last reading stands
     image classifier not while the landmark classifier says "no gesture"; while that has long said the same,
                      every `recheck_s`, and its last word stands in between
@@ -112,7 +112,8 @@ class WorkPlan:
         if not 0 <= passed < math.inf:
             return Decision(True, "new")
         if not self._people:
-            late = _due(passed, self.rates.search_s)
+            every_s = max(self.rates.search_s, 2 * self.rates.pose_s) if followed else self.rates.search_s
+            late = _due(passed, every_s)  # hands that are followed without a body are no news
             return Decision(late, "due" if late else "nobody")
         if self._moving - followed:
             return Decision(True, "moves")

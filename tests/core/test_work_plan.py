@@ -50,7 +50,11 @@ def test_bodies_that_keep_still_are_looked_at_six_times_a_second() -> None:
 
 
 def test_nobody_is_searched_for_eight_times_a_second() -> None:
-    assert looks(WorkPlan(LABELS), 2, []) == pytest.approx(2 * 8, abs=1)
+    assert looks(WorkPlan(LABELS), 2, [], frozenset()) == pytest.approx(2 * 8, abs=1)
+
+
+def test_the_body_of_a_hand_that_is_followed_is_searched_for_three_times_a_second() -> None:
+    assert looks(WorkPlan(LABELS), 2, [], BOTH) == pytest.approx(2 * 3, abs=1)
 
 
 def test_an_arm_on_its_way_is_looked_at_in_every_frame_until_its_hand_is_followed() -> None:
