@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from browser import Browser, Tab, chromium, program
 from film import CLIP, ROOT, Agent, Film, Start, drawn_film
-from proxy import reverse_proxy
+from ingress_proxy import reverse_proxy
 
 from agent.core.types import CameraState
 
