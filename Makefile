@@ -101,12 +101,12 @@ bench-peers: $(VENV)/.test ## CPU and wall ms a frame beside MediaPipe Hands and
 
 train: $(VENV)/.test $(CLIP)/.ready ## makes the weights of both classifiers again; DATA=FOLDER of photographs, hours on two cores
 	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0 npm)
-	@$(PIP) -e '.[train]' -r engines/idle/requirements.txt
-	@$(CLIP)/bin/python -m engines.idle.cast
+	@$(PIP) -e '.[train]' -r training/synthetic/scenes/requirements.txt
+	@$(CLIP)/bin/python -m training.synthetic.scenes.characters
 	@mkdir -p build/training/cast && cp -n .cache/idle/room-* build/training/cast/
-	@$(CLIP)/bin/python -m engines.idle.cast --out build/training/cast --seed 2 --rooms 0
+	@$(CLIP)/bin/python -m training.synthetic.scenes.characters --out build/training/cast --seed 2 --rooms 0
 	@$(AGENT) models fetch
-	@$(BIN)/python -m engines.training all $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m training.gestures all $(if $(DATA),--data $(DATA))
 
 chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
 	@$(BIN)/python tests/chaos/run.py --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(MAX_AGE),--max-age $(MAX_AGE))
@@ -173,18 +173,18 @@ test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/inference/trt --timeout 600
 
-$(CLIP)/.ready: engines/clip/requirements.txt
+$(CLIP)/.ready: training/synthetic/clip/requirements.txt
 	@echo "Installing what makes people and rooms (1 GB, Python 3.11)"; python3.11 -m venv $(CLIP) && \
 	  $(CLIP)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 idle: $(VENV)/.test $(CLIP)/.ready ## rendered people who mean nothing, and gestures on purpose, through the chain; IDLE=0:30 MEANT=0:10 scenes
 	$(call apt,libegl1 libgl1-mesa-dri libegl-mesa0)
-	@$(CLIP)/bin/python -m engines.idle.cast
-	@$(PIP) -r engines/idle/requirements.txt
+	@$(CLIP)/bin/python -m training.synthetic.scenes.characters
+	@$(PIP) -r training/synthetic/scenes/requirements.txt
 	@$(AGENT) models fetch
-	@$(BIN)/python -m engines.idle measure --kind idle --parts $(or $(IDLE),0:30)
-	@$(BIN)/python -m engines.idle measure --kind gestures --parts $(or $(MEANT),0:10)
-	@$(BIN)/python -m engines.idle report
+	@$(BIN)/python -m training.synthetic.scenes measure --kind idle --parts $(or $(IDLE),0:30)
+	@$(BIN)/python -m training.synthetic.scenes measure --kind gestures --parts $(or $(MEANT),0:10)
+	@$(BIN)/python -m training.synthetic.scenes report
 
 bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
 	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)

@@ -10,29 +10,30 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agent.capture.latest import Latest
-from agent.capture.watch import CameraWatch
+from agent.capture.mailbox import FrameMailbox
+from agent.capture.supervisor import CameraSupervisor
 from agent.config.folders import make_folders
-from agent.config.mind import build_interpreter, not_gestures
-from agent.config.rule_source import RuleSource
+from agent.config.rules.source import RuleSource
 from agent.config.settings import Settings
-from agent.core.rules import Book, World
+from agent.config.trace_settings import unknown_gestures
+from agent.core.rules import RuleContext, RuleSet
 from agent.core.rules.asked_values import AskedValues
 from agent.delivery.delivery import Delivery
-from agent.delivery.outbox.drain import OnPublished
+from agent.delivery.outbox.worker import OnPublished
 from agent.errors import NO_CAMERA, ConfigError
-from agent.inference.ahead import eyes_of
-from agent.inference.build import build_perception
+from agent.health import HealthReporter, gestures_of, info
+from agent.inference.build import build_recognizer
 from agent.inference.engine import choose_backend, unused_gpu
+from agent.inference.pipelined import with_overlap
 from agent.loop.loop import Loop
-from agent.loop.surroundings import Hooks
-from agent.page import build_page
-from agent.service.pause import Pause
+from agent.loop.ports import Hooks
+from agent.pipeline import build_pipeline
+from agent.service.paused_flag import PausedFlag
 from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
-from agent.service.trace import NoRing, build_ring
+from agent.service.trace_files import NullTraceWriter, build_trace_writer
 from agent.supervision import Threads
-from agent.vitals import Vitals, gestures_of, info
+from agent.web_ui import build_web_ui
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,17 +55,17 @@ class Agent:
             raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
-        self.cameras: dict[str, CameraWatch] = {}  # filled below: they report to the loop
-        self._vitals = Vitals(self.cameras)
+        self.cameras: dict[str, CameraSupervisor] = {}  # filled below: they report to the loop
+        self._health = HealthReporter(self.cameras)
         self.threads = Threads()
         self._main = self.threads.watch("loop")
         self._notifier = Notifier(environ)
         self._backend, self._backend_why = choose_backend(settings.recognition.backend)
-        self._perception = build_perception(
+        self._recognizer = build_recognizer(
             settings.recognition, folders.cache, taught=folders.state, waiting=self._notifier.preparing
         )
-        self._vitals.unused_gpu = unused_gpu(settings.recognition.backend, self._perception.backends)
-        labels = self._perception.labels
+        self._health.unused_gpu = unused_gpu(settings.recognition.backend, self._recognizer.backends)
+        labels = self._recognizer.labels
         self.delivery = Delivery(
             settings.agent.id,
             settings.mqtt,
@@ -77,52 +78,56 @@ class Agent:
         )
         self._status = StatusLine(self._notifier, lambda: self.delivery.trouble)
         self._rules = RuleSource(settings, labels)
-        self._mind = build_interpreter(settings, labels, self._rules.load())
-        for doubt in not_gestures(settings.debounce, labels):
+        self._pipeline = build_pipeline(settings, labels, self._rules.load())
+        for doubt in unknown_gestures(settings.debounce, labels):
             log.warning("setting_doubtful", problem=f"debounce.{doubt}")
-        self._trace = build_ring(settings, labels, folders.state) if settings.trace.enabled else NoRing()
-        self._pause = Pause(folders.state)
-        self.page = build_page(
+        self._trace = (
+            build_trace_writer(settings, labels, folders.state)
+            if settings.trace.enabled
+            else NullTraceWriter()
+        )
+        self._paused = PausedFlag(folders.state)
+        self.web_ui = build_web_ui(
             settings,
-            gestures_of(self._perception),
-            mind=self._mind,
-            vitals=lambda: self._vitals.for_page(self.loop, self.delivery),
-            progress=lambda: {**self.threads.progress(), "loop": self.loop.turns},
+            gestures_of(self._recognizer),
+            pipeline=self._pipeline,
+            health=lambda: self._health.for_page(self.loop, self.delivery),
+            progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
             threads=self.threads,
         )
-        self._frames = Latest()
+        self._frames = FrameMailbox()
         self.loop = Loop(
             frames=self._frames,
-            eyes=eyes_of(self._perception, overlap=settings.recognition.tensorrt.overlap),
-            mind=self._mind,
-            out=self.delivery,
-            rest=settings.rest,
+            recognizer=with_overlap(self._recognizer, overlap=settings.recognition.tensorrt.overlap),
+            pipeline=self._pipeline,
+            sink=self.delivery,
+            idle=settings.idle,
             max_age_s=settings.debounce.max_age,
             hooks=self._hooks(),
             clock=time.monotonic,
         )
         for name, camera in settings.camera.items():
-            self.cameras[name] = CameraWatch(name, camera, self._frames, self.loop.camera_changed)
+            self.cameras[name] = CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
         self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
 
     def _hooks(self) -> Hooks:
         """What the loop asks of the other parts, and what it tells them."""
         return Hooks(
-            load_book=self._rules.load,
+            load_rules=self._rules.load,
             rules_edited=lambda: self._rules.changed(time.monotonic()),
-            world=self._world,
-            health=self._vitals.health,
+            context=self._rule_context,
+            health=self._health.health,
             enabled_changed=self._enabled_changed,
-            camera_changed=self.page.camera_changed,
-            rules_changed=self._use,
-            rules_refused=self.page.refuse,
+            camera_changed=self.web_ui.camera_changed,
+            rules_changed=self._rules_changed,
+            rules_refused=self.web_ui.on_rules_refused,
             state_changed=self._status.tell,
             reloading=self._notifier.reloading,
             reloaded=self._notifier.ready,
-            turned=self._turned,
-            looked=self.page.looked,
-            understood=self.page.understood,
+            stepped=self._stepped,
+            detected=self.web_ui.on_detections,
+            processed=self.web_ui.on_result,
             record=self._trace.record,
         )
 
@@ -130,11 +135,11 @@ class Agent:
         """Start everything. Raises `CannotStart`."""
         self.threads.supervise(self.loop.stop)
         try:
-            self.delivery.begin(self.cameras, wakes=self._mind.rules.book.wake is not None)
+            self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
             self.delivery.start()
-            self.page.start()
-            self._use(self._mind.rules.book)
-            self.loop.watch(self.cameras, enabled=not self._pause.on)
+            self.web_ui.start()
+            self._rules_changed(self._pipeline.rules.rule_set)
+            self.loop.watch(self.cameras, enabled=not self._paused.on)
             for camera in self.cameras.values():
                 camera.start()
         except BaseException:
@@ -142,8 +147,8 @@ class Agent:
             raise
         self._notifier.ready()
         log.info("backend_chosen", backend=self._backend, why=self._backend_why)
-        if self._vitals.unused_gpu:
-            log.warning("gpu_unused", problem=self._vitals.unused_gpu)
+        if self._health.unused_gpu:
+            log.warning("gpu_unused", problem=self._health.unused_gpu)
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 
@@ -166,47 +171,47 @@ class Agent:
     def close(self) -> None:
         """Close what was built, in reverse."""
         self._notifier.stopping()
-        self.page.close()
+        self.web_ui.close()
         for camera in self.cameras.values():
             camera.close()
         self._frames.close()
         self.loop.finish()
         self._trace.close()
         self.delivery.close()
-        self._perception.close()
+        self._recognizer.close()
         self.threads.close()
         log.info("agent_stopped")
 
     # What one part says to several others.
 
-    def _turned(self) -> None:
+    def _stepped(self) -> None:
         self._main.moves()
-        self._status.turn()
-        self._watchdog.turn()
-        self.page.turned()
+        self._status.step()
+        self._watchdog.step()
+        self.web_ui.on_step()
 
     def _enabled_changed(self, on: bool) -> None:
-        self.page.switched(on)
-        self._pause.remember(on)
+        self.web_ui.on_enabled(on)
+        self._paused.remember(on)
 
-    def _use(self, book: Book) -> None:
+    def _rules_changed(self, rule_set: RuleSet) -> None:
         """Other rules ask for other topics, and are told of."""
-        made_of = info(self.settings, self._perception, book, self._backend, self._backend_why)
-        self.delivery.follow(book.topics, AskedValues(book).fault)
+        made_of = info(self.settings, self._recognizer, rule_set, self._backend, self._backend_why)
+        self.delivery.follow(rule_set.topics, AskedValues(rule_set).fault)
         self.delivery.info(made_of)
         self.delivery.describe(
             version=made_of["version"],
             cameras=made_of["cameras"],
             gestures=made_of["gestures"],
             rules=made_of["rules"],
-            wakes=book.wake is not None,
-            page=None if self.settings.web.loopback else self.page.url or None,
+            wakes=rule_set.wake is not None,
+            page=None if self.settings.web.loopback else self.web_ui.url or None,
         )
-        self.page.use(book)
+        self.web_ui.on_rules(rule_set)
 
-    def _world(self) -> World:
+    def _rule_context(self) -> RuleContext:
         """What rules may ask besides gestures."""
-        return World(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
+        return RuleContext(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
 
 
 def run_agent(

@@ -8,19 +8,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.capture.latest import Latest
-from agent.capture.watch import CameraWatch
-from agent.config.mind import build_interpreter, trace_header
+from agent.capture.mailbox import FrameMailbox
+from agent.capture.supervisor import CameraSupervisor
 from agent.config.settings import CameraSettings, Settings
-from agent.core.rules import Book, World
-from agent.core.trace import Header, Moment
+from agent.config.trace_settings import trace_header
+from agent.core.rules import RuleContext, RuleSet
+from agent.core.trace import TraceHeader, TraceRecord
 from agent.core.types import Action, GestureEvent
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.loop.loop import Loop
-from agent.loop.surroundings import Hooks
+from agent.loop.ports import Hooks
+from agent.pipeline import build_pipeline
 
 
-class Nobody:
+class NullSink:
     """The way out of a loop that nobody listens to."""
 
     def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> None:
@@ -63,25 +64,25 @@ class Recording:
         settings: Settings,
         cameras: Mapping[str, CameraSettings],
         cache_dir: Path,
-        record: Callable[[Moment], None],
+        record: Callable[[TraceRecord], None],
     ) -> None:
         """Raises `CannotStart`."""
-        self._perception = build_perception(settings.recognition, cache_dir)
-        self._frames = Latest()
+        self._recognizer = build_recognizer(settings.recognition, cache_dir)
+        self._frames = FrameMailbox()
         self._until: float | None = None
-        self.header: Header = trace_header(settings, self._perception.labels, time.monotonic())
+        self.header: TraceHeader = trace_header(settings, self._recognizer.labels, time.monotonic())
         self.loop = Loop(
             frames=self._frames,
-            eyes=self._perception,
-            mind=build_interpreter(settings, self._perception.labels, Book()),
-            out=Nobody(),
-            rest=settings.rest,
+            recognizer=self._recognizer,
+            pipeline=build_pipeline(settings, self._recognizer.labels, RuleSet()),
+            sink=NullSink(),
+            idle=settings.idle,
             max_age_s=settings.debounce.max_age,
-            hooks=Hooks(world=_world, turned=self._turned, record=record),
+            hooks=Hooks(context=_context, stepped=self._turned, record=record),
             clock=time.monotonic,
         )
         self._cameras = {
-            name: CameraWatch(name, camera, self._frames, self.loop.camera_changed)
+            name: CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
             for name, camera in cameras.items()
         }
 
@@ -98,13 +99,13 @@ class Recording:
                 camera.close()
             self._frames.close()
             self.loop.finish()
-            self._perception.close()
+            self._recognizer.close()
 
     def _turned(self) -> None:
         if self._until is not None and time.monotonic() >= self._until:
             self.loop.stop()
 
 
-def _world() -> World:
+def _context() -> RuleContext:
     """The time of day; of topics nobody knows anything."""
-    return World(time=dt.datetime.now().astimezone().time())
+    return RuleContext(time=dt.datetime.now().astimezone().time())

@@ -32,8 +32,8 @@ from running import CLIP, agent_on
 
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, MqttSettings, OutboxSettings
-from agent.core.interpreter import Interpreter
-from agent.core.types import LABELS, Box, GestureStarted, SeenHand, Sight
+from agent.core.gesture_pipeline import GesturePipeline
+from agent.core.types import LABELS, Box, Detections, GestureStarted, HandDetection
 from agent.delivery.delivery import Delivery
 
 PATIENCE_S = 60.0
@@ -132,14 +132,14 @@ def capture(clip: Path) -> Milliseconds:
 
 def core() -> Milliseconds:
     """From a sight with two hands to events and actions."""
-    mind = Interpreter(LABELS)
+    pipeline = GesturePipeline(LABELS)
     box, at = Box(320, 240, 90), iter(np.arange(0, 1000, 1 / 15))
     scores = np.full(6, 0.02, np.float32)
     scores[2] = 0.9
 
     def step() -> None:
-        hands = tuple(SeenHand(0, hand, box, scores) for hand in ("left", "right"))
-        mind.see(Sight("bench", float(next(at)), 640, 480, 1, hands))
+        hands = tuple(HandDetection(0, hand, box, scores) for hand in ("left", "right"))
+        pipeline.process(Detections("bench", float(next(at)), 640, 480, 1, hands))
 
     return timed(step, 2000)
 

@@ -24,16 +24,16 @@ from onnx import numpy_helper
 from rich.progress import track
 
 from agent.config.folders import cache_folder
-from agent.config.mind import build_interpreter
 from agent.config.settings import Settings
-from agent.core.rules import Book
+from agent.core.rules import RuleSet
 from agent.core.types import Frame, GestureStarted, Image
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.files.disk import receipt_of
 from agent.inference.files.exposure import PREFIX
 from agent.inference.files.store import cached
 from agent.inference.models import engines_of
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
+from agent.pipeline import build_pipeline
 
 GESTURES = ("fist", "stop", "thumbs_up", "ok")
 LIGHTS = (1.0, 0.3, 0.2, 0.12, 0.08)
@@ -65,23 +65,23 @@ def without_exposure(settings: Settings, cache: Path, folder: Path) -> Path:
     return folder
 
 
-def starts(eyes: Perception, settings: Settings, frames: Iterator[Image]) -> tuple[list[str], int]:
+def starts(recognizer: Recognizer, settings: Settings, frames: Iterator[Image]) -> tuple[list[str], int]:
     """The gestures that start, and in how many frames a hand was found."""
-    eyes.forget("desk")
-    mind, started, found = build_interpreter(settings, eyes.labels, Book()), [], 0
+    recognizer.forget("desk")
+    pipeline, started, found = build_pipeline(settings, recognizer.labels, RuleSet()), [], 0
     for number, image in enumerate(frames):
-        (sight,) = eyes.see([Frame("desk", number, number / FPS, image)])
-        found += bool(sight.hands)
-        started += [e.gesture for e in mind.see(sight).events if isinstance(e, GestureStarted)]
+        (detections,) = recognizer.recognize([Frame("desk", number, number / FPS, image)])
+        found += bool(detections.hands)
+        started += [e.gesture for e in pipeline.process(detections).events if isinstance(e, GestureStarted)]
     return started, found
 
 
-def cell(eyes: Perception, settings: Settings, clips: dict[str, list[Image]], light: float) -> str:
+def cell(recognizer: Recognizer, settings: Settings, clips: dict[str, list[Image]], light: float) -> str:
     """What comes of all clips in so much of the light."""
     right = found = other = 0
     for gesture, clip in clips.items():
         rng = np.random.default_rng(0)
-        started, seen = starts(eyes, settings, (darkened(image, light, rng) for image in clip))
+        started, seen = starts(recognizer, settings, (darkened(image, light, rng) for image in clip))
         right, other, found = right + (gesture in started), other + len(started), found + seen
     return f"{right} of {len(clips)}, {other - right} more, {found:3} of {sum(map(len, clips.values()))}"
 
@@ -99,13 +99,13 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         plain = without_exposure(settings, cache, Path(folder))
-        both = [build_perception(settings.recognition, place) for place in (plain, cache)]
+        both = [build_recognizer(settings.recognition, place) for place in (plain, cache)]
     print("light   without exposure: gestures, frames with a hand   with it")
     for light in track(LIGHTS, console=None, disable=not sys.stderr.isatty()):
-        cells = [cell(eyes, settings, clips, light) for eyes in both]
+        cells = [cell(recognizer, settings, clips, light) for recognizer in both]
         print(f"{light:5.0%}   {cells[0]:>50}   {cells[1]}", flush=True)
-    for eyes in both:
-        eyes.close()
+    for recognizer in both:
+        recognizer.close()
 
 
 if __name__ == "__main__":

@@ -36,16 +36,16 @@ from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings, TensorRtSettings
 from agent.core.types import Box, Floats, Frame, Image
 from agent.errors import GestureAgentError
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.crops import cut, fill_batch, letterbox
 from agent.inference.engine import EngineOptions, load_engine
 from agent.inference.manifest import Input, load_manifest
 from agent.inference.models import find
-from agent.inference.trt.choice import tensorrt_here
-from agent.inference.trt.cuts import Cutter
+from agent.inference.trt.availability import tensorrt_availability
 from agent.inference.trt.driver import LIBCUDA, find_gpu
 from agent.inference.trt.engine import TensorRtEngine
-from agent.inference.trt.rooms import default_room
+from agent.inference.trt.gpu_context import default_context
+from agent.inference.trt.gpu_cropper import GpuCropper
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "tests" / "data" / "demo.mp4"
@@ -94,7 +94,7 @@ class Report:
 
 def machine(cache: Path) -> tuple[Lines, Any]:
     """GPU, driver, libraries."""
-    gpu, room = find_gpu(), default_room(cache)
+    gpu, context = find_gpu(), default_context(cache)
     packages = {}
     for name in ("pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
         try:
@@ -107,7 +107,7 @@ def machine(cache: Path) -> tuple[Lines, Any]:
         "multiprocessors": gpu.multiprocessors,
         "power mode": gpu.power_mode or "none",
         "driver speaks CUDA": ".".join(map(str, gpu.cuda)),
-        "library": room.library.label,
+        "library": context.library.label,
         "python": platform.python_version(),
         "system": platform.platform(),
         **packages,
@@ -189,7 +189,7 @@ def real_feed(spec: Input, count: int) -> dict[str, Floats]:
 
 def kernels(cache: Path) -> tuple[Lines, Any]:
     """Cuts on the device against OpenCV, in grey levels of 255; and how long one takes."""
-    room = default_room(cache)
+    context = default_context(cache)
     rng = np.random.default_rng(0)
     scene = np.asarray(cv2.resize(frames_of(str(CLIP))[0].image, (1280, 720)), np.uint8)
     noise = rng.integers(0, 256, (720, 1280, 3), dtype=np.uint8)
@@ -198,7 +198,7 @@ def kernels(cache: Path) -> tuple[Lines, Any]:
     for title, image in (("scene", scene), ("noise", noise)):
         boxes = [letterbox(image)]
         boxes += [Box(*map(float, rng.uniform((0, 0, 20, -3), (1280, 720, 700, 3)))) for _ in range(7)]
-        found, ms = on_device(room, image, boxes, spec)
+        found, ms = on_device(context, image, boxes, spec)
         apart = np.abs(found - fill_batch([cut(image, box, spec.size) for box in boxes], spec))
         rows.append((title, len(boxes), float(apart.max()), float(apart.mean()), ms))
     lines = [
@@ -210,23 +210,23 @@ def kernels(cache: Path) -> tuple[Lines, Any]:
     return lines, rows
 
 
-def on_device(room: Any, image: Image, boxes: Sequence[Box], spec: Input) -> tuple[Floats, float]:
+def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> tuple[Floats, float]:
     """All cuts, and the milliseconds of one launch without the upload."""
-    with room.device.current():
+    with context.device.current():
         height, width = spec.size
         result = np.zeros((len(boxes), 3, height, width), np.float32)
-        target, stream = room.device.memory(result.nbytes), room.device.stream()
-        cutter = Cutter(room.device, len(boxes))
-        room.gallery.turn()
+        target, stream = context.device.memory(result.nbytes), context.device.stream()
+        cutter = GpuCropper(context.device, len(boxes))
+        context.uploads.new_frames()
         for attempt in range(21):
-            upload = room.gallery.show(image, stream)
+            upload = context.uploads.upload(image, stream)
             stream.synchronize()
             if attempt == 1:
                 began = time.perf_counter()
-            cutter.cut(upload, boxes, spec, target=target, first=0, stream=stream)
+            cutter.crop(upload, boxes, spec, target=target, first=0, stream=stream)
             stream.synchronize()
         ms = (time.perf_counter() - began) * 1000 / 20
-        room.device.download(result, target, stream)
+        context.device.download(result, target, stream)
         stream.synchronize()
         cutter.close()
         target.free()
@@ -283,7 +283,7 @@ def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
 
 def graphs(cache: Path) -> tuple[Lines, Any]:
     """What a captured CUDA graph would save a run: PyCUDA cannot make one, the driver is asked directly."""
-    room = default_room(cache)
+    context = default_context(cache)
     cuda = ctypes.CDLL(LIBCUDA)
     rows = []
     for name in ("gesturenet", "pose-landmark"):
@@ -291,7 +291,7 @@ def graphs(cache: Path) -> tuple[Lines, Any]:
         engine = TensorRtEngine(name, find(name, cache).path, options=options)
         session = engine._session  # noqa: SLF001 (what a run costs below the engine)
         assert session is not None  # noqa: S101
-        with room.device.current():
+        with context.device.current():
             plain = timed(lambda s=session: s.enqueue(1), session.wait)
             stream, graph, made = ctypes.c_void_p(session.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
             demand(cuda.cuStreamBeginCapture_v2(stream, ctypes.c_int(1)), "begin")
@@ -331,19 +331,19 @@ def demand(code: int, what: str) -> None:
 
 def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
     """Frames as fast as they go; free device memory every half minute."""
-    room = default_room(cache)
-    eyes = build_perception(gpu_settings("fp16"), cache)
+    context = default_context(cache)
+    recognizer = build_recognizer(gpu_settings("fp16"), cache)
     endless = cycled(resized((1280, 720)))
     seen: list[tuple[float, int, int]] = []
     began, frames, due = time.monotonic(), 0, 5.0  # the first seconds are for what is allocated once
     while (now := time.monotonic() - began) < minutes * 60:
-        eyes.see([next(endless)])
+        recognizer.recognize([next(endless)])
         frames += 1
         if now >= due:
             due += 30.0
-            with room.device.current():
-                seen.append((now, frames, room.device.free_bytes()))
-    eyes.close()
+            with context.device.current():
+                seen.append((now, frames, context.device.free_bytes()))
+    recognizer.close()
     if len(seen) < 2:
         return ["FAILED: too short to say anything; give --minutes 1 or more"], seen
     grown = seen[0][2] - seen[-1][2]
@@ -404,7 +404,7 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=2.0, help="of frames at the end")
     options.add_argument("--seconds", type=float, default=3.0, help="for each line of the tables")
     given = options.parse_args()
-    here = tensorrt_here()
+    here = tensorrt_availability()
     if not here.usable:
         print(f"No GPU to run on: {here.why}; {here.todo}", file=sys.stderr)
         return 3

@@ -25,8 +25,8 @@ from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
 from agent.core.intent import UPRIGHT, obstacle_of
 from agent.core.thresholds import thresholds_of
-from agent.core.types import Bearing, Frame, Image, SeenHand
-from agent.inference.build import build_perception
+from agent.core.types import Frame, HandDetection, HandPosture, Image
+from agent.inference.build import build_recognizer
 
 TILE = 96  # px of a crop on the sheet
 LIGHT, NOISE = 0.35, 6.0  # of a worn picture: share of the light, standard deviation of 255
@@ -48,7 +48,7 @@ def worn(image: Image) -> Image:
     return np.asarray(np.clip(cv2.resize(small, (width, height)) * LIGHT + noise, 0, 255), np.uint8)
 
 
-def tile(image: Image, hands: list[SeenHand], right: SeenHand | None) -> Image:
+def tile(image: Image, hands: list[HandDetection], right: HandDetection | None) -> Image:
     """The crop of the right hand with its landmarks; without one, the whole picture with what was found."""
     if right is None:
         small = image.copy()
@@ -67,12 +67,12 @@ def tile(image: Image, hands: list[SeenHand], right: SeenHand | None) -> Image:
     return np.asarray(crop, np.uint8)
 
 
-def how_held(hands: list[tuple[str, Bearing]]) -> str:
+def how_held(hands: list[tuple[str, HandPosture]]) -> str:
     """How high, how upright, and how many could not begin what they show; labels beside the hands."""
     limits = thresholds_of(DebounceSettings())
-    heights = [bearing.raised for _, bearing in hands if bearing.raised is not None]
-    leans = [bearing.lean for label, bearing in hands if bearing.lean is not None and label in UPRIGHT]
-    found = [obstacle_of(bearing, label, limits) for label, bearing in hands]
+    heights = [posture.raised for _, posture in hands if posture.raised is not None]
+    leans = [posture.lean for label, posture in hands if posture.lean is not None and label in UPRIGHT]
+    found = [obstacle_of(posture, label, limits) for label, posture in hands]
     obstacles = Counter(obstacle.reason for obstacle in found if obstacle)
     return (
         f"raised to {min(heights):.2f} or more (0 hips, 1 shoulders), "
@@ -99,7 +99,7 @@ def main() -> None:
     options.add_argument("--engines", type=Path)
     given = options.parse_args()
     settings = RecognitionSettings(proposal=given.proposal, gestures=given.gestures)
-    perception = build_perception(
+    recognizer = build_recognizer(
         settings, given.cache or cache_folder(AgentSettings(), os.environ), given.engines
     )
     tiles, held, found, several, start = [], [], 0, 0, time.perf_counter()
@@ -108,15 +108,15 @@ def main() -> None:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         image = worn(image) if given.worn else image
         if given.live:
-            perception.forget("bench")
-            hands = list(perception.see([Frame("bench", 0, 0.0, image)])[0].hands)
+            recognizer.forget("bench")
+            hands = list(recognizer.recognize([Frame("bench", 0, 0.0, image)])[0].hands)
         else:
-            hands = perception.see_still(image)
+            hands = recognizer.recognize_still(image)
         right = next((hand for hand in hands if hand.hand == "right"), None)
         found += right is not None
         several += len(hands) > 1
-        if right is not None and right.bearing.raised is not None:
-            held.append((label, right.bearing))
+        if right is not None and right.posture.raised is not None:
+            held.append((label, right.posture))
         if given.sheet and (right is None or not given.misses):
             tiles.append(tile(image, hands, right))
             if right is None:

@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from agent.core.bearing import bearing_of
 from agent.core.intent import Courses, intent_of, settled
+from agent.core.posture import posture_of
 from agent.core.thresholds import Thresholds
-from agent.core.types import LABELS, Box, Place, Pose, Reading
+from agent.core.types import LABELS, Box, HandObservation, Place, Pose
 
 RUNS = 5000
 JOINTS = (
@@ -45,10 +45,10 @@ def main() -> None:
     pose, hand = Pose(points.astype(np.float32), JOINTS, 1.0), Box(200, 150, 60)
     landmarks = rng.uniform(170, 230, (21, 2)).astype(np.float32)
     others = [landmarks + 150]
-    bearing = bearing_of(pose, hand, landmarks, others, (640, 480))
+    posture = posture_of(pose, hand, landmarks, others, (640, 480))
     scores = np.full(len(LABELS), 0.1, np.float32)
     scores[1] = 0.9
-    reading = Reading(0.0, "bench", 0, "right", scores, Place(0.3, 0.3, 0.12), 1, bearing)
+    reading = HandObservation(0.0, "bench", 0, "right", scores, Place(0.3, 0.3, 0.12), 1, posture)
     courses, limits = Courses(LABELS), Thresholds()
 
     def judge(run: int) -> None:
@@ -56,7 +56,7 @@ def main() -> None:
         intent_of(seen, "fist", limits)
         settled(seen, limits)
 
-    held = cost_ms(lambda _run: bearing_of(pose, hand, landmarks, others, (640, 480)))
+    held = cost_ms(lambda _run: posture_of(pose, hand, landmarks, others, (640, 480)))
     print(f"how a hand is held: {held:.3f} ms; how it moves and whether it is meant: {cost_ms(judge):.3f} ms")
 
 

@@ -35,13 +35,13 @@ from rich.table import Table
 
 from agent.capture.source import open_source
 from agent.config.folders import cache_folder
-from agent.config.mind import build_interpreter
 from agent.config.settings import AgentSettings, CameraSettings, RecognitionSettings, Settings
-from agent.core.rest import Rest
-from agent.core.rules import Book
+from agent.core.idle_throttle import IdleThrottle
+from agent.core.rules import RuleSet
 from agent.core.types import Frame, Image
 from agent.errors import EndOfSource
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
+from agent.pipeline import build_pipeline
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "tests/data/demo.mp4"
@@ -106,17 +106,17 @@ class AgentUnderTest:
 
     def __init__(self, recognition: RecognitionSettings, cache: Path) -> None:
         settings = Settings(recognition=recognition)
-        self._perception = build_perception(recognition, cache)
-        self._mind = build_interpreter(settings, self._perception.labels, Book())
-        self._rest = Rest(settings.rest.fps, settings.rest.after)
+        self._recognizer = build_recognizer(recognition, cache)
+        self._pipeline = build_pipeline(settings, self._recognizer.labels, RuleSet())
+        self._rest = IdleThrottle(settings.idle.fps, settings.idle.after)
         self._seq = 0
         self.hands = 0.0
 
     def begin(self) -> None:
         """Another scene: nothing of the one before is known."""
-        self._perception.forget("bench")
+        self._recognizer.forget("bench")
         settings = Settings()
-        self._rest = Rest(settings.rest.fps, settings.rest.after)
+        self._rest = IdleThrottle(settings.idle.fps, settings.idle.after)
 
     def block(self, pictures: Pictures) -> tuple[float, float]:
         """CPU and wall milliseconds a frame."""
@@ -124,19 +124,19 @@ class AgentUnderTest:
         for image in pictures:
             at = self._seq / FPS
             self._seq += 1
-            if not self._rest.wants(at, image):
+            if not self._rest.should_process(at, image):
                 continue
-            (sight,) = self._perception.see([Frame("bench", self._seq, at, image)])
-            self._rest.saw(at, bool(sight.people or sight.hands))
-            self._mind.see(sight)
-            hands += len(sight.hands)
+            (detections,) = self._recognizer.recognize([Frame("bench", self._seq, at, image)])
+            self._rest.note_detections(at, bool(detections.people or detections.hands))
+            self._pipeline.process(detections)
+            hands += len(detections.hands)
         count = len(pictures)
         self.hands = hands / count
         return (time.process_time() - cpu) * 1000 / count, (time.perf_counter() - wall) * 1000 / count
 
     def close(self) -> None:
         """Close the networks."""
-        self._perception.close()
+        self._recognizer.close()
 
 
 def clip() -> list[Frame]:

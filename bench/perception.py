@@ -26,11 +26,11 @@ from rich.table import Table
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, RecognitionSettings
 from agent.core.types import Floats, Frame, Image
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.engine import BACKENDS, load_engine
 from agent.inference.models import locate
 from agent.inference.onnxruntime_engine import OnnxRuntimeEngine
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 
 STAGES = ("detector", "landmark", "palm", "crop", "classifier")
 FPS = 15
@@ -53,14 +53,14 @@ class TimedEngine(OnnxRuntimeEngine):
         return results
 
 
-def both_hands(image: Image, perception: Perception) -> Image:
+def both_hands(image: Image, recognizer: Recognizer) -> Image:
     """A person with both hands up, made of one with the right hand up."""
     image = np.asarray(cv2.resize(image, (640, 480)), np.uint8)
-    (sight,) = perception.see([Frame("find", 0, 0.0, image)])
-    perception.forget("find")
-    if not sight.poses:
+    (detections,) = recognizer.recognize([Frame("find", 0, 0.0, image)])
+    recognizer.forget("find")
+    if not detections.poses:
         raise SystemExit("no person in this picture")
-    nose = sight.poses[0].joint("nose")
+    nose = detections.poses[0].joint("nose")
     middle = round(nose[0]) if nose else 320
     half = image[:, :middle]
     both = np.hstack([half, half[:, ::-1]])
@@ -103,21 +103,21 @@ def frames(image: Image, count: int) -> list[Frame]:
 
 
 def measure(
-    perception: Perception, clip: list[Frame], *, forget: bool
+    recognizer: Recognizer, clip: list[Frame], *, forget: bool
 ) -> tuple[dict[str, list[float]], float]:
     """Milliseconds of every frame by stage, and hands seen a frame."""
     spent: dict[str, list[float]] = {name: [] for name in (*STAGES, "all", "not a network")}
     hands = 0
     for frame in clip:
         if forget:
-            perception.forget(frame.camera)
+            recognizer.forget(frame.camera)
         TimedEngine.spent_ms = 0.0
         start = time.perf_counter()
-        (sight,) = perception.see([frame])
+        (detections,) = recognizer.recognize([frame])
         total = (time.perf_counter() - start) * 1000
-        hands += len(sight.hands)
+        hands += len(detections.hands)
         for name in STAGES:
-            spent[name].append(sight.stage_ms.get(name, 0.0))
+            spent[name].append(detections.stage_ms.get(name, 0.0))
         spent["all"].append(total)
         spent["not a network"].append(total - TimedEngine.spent_ms)
     return {name: ms[5:] for name, ms in spent.items()}, hands / len(clip)
@@ -168,18 +168,18 @@ def main() -> None:
     for threads in (1, 2):
         cv2.setNumThreads(threads)
         settings = RecognitionSettings(threads=threads, gestures=given.gestures, people=1)
-        perception = build_perception(settings, cache)
-        person = both_hands(np.asarray(read, np.uint8), perception)
+        recognizer = build_recognizer(settings, cache)
+        person = both_hands(np.asarray(read, np.uint8), recognizer)
         for size, (title, forget) in product((SMALL, LARGE), WAYS.items()):
             picture = filmed(person, size)
-            perception.forget("bench")
-            spent, hands = measure(perception, frames(picture, given.frames), forget=forget)
+            recognizer.forget("bench")
+            spent, hands = measure(recognizer, frames(picture, given.frames), forget=forget)
             cells = [
                 f"{np.percentile(ms, 50):.1f} / {np.percentile(ms, 95):.1f}"
                 for ms in (*spent.values(), decoding(picture))
             ]
             table.add_row(str(threads), f"{size[0]} x {size[1]}", title, f"{hands:.2f}", *cells)
-        perception.close()
+        recognizer.close()
     console.print(table)
 
 

@@ -21,14 +21,15 @@ import cv2
 import numpy as np
 
 from agent.config.folders import cache_folder
-from agent.config.mind import build_interpreter, trace_header
 from agent.config.settings import Settings
-from agent.core.rules import Book
-from agent.core.trace import Moment
-from agent.core.types import Frame, Sight
-from agent.inference.build import build_perception
-from agent.inference.perception import Perception
-from agent.service.trace import TraceFile
+from agent.config.trace_settings import trace_header
+from agent.core.rules import RuleSet
+from agent.core.trace import TraceRecord
+from agent.core.types import Detections, Frame
+from agent.inference.build import build_recognizer
+from agent.inference.recognizer import Recognizer
+from agent.pipeline import build_pipeline
+from agent.service.trace_files import TraceFile
 
 CAMERA = "stills"
 FPS = 15
@@ -44,7 +45,7 @@ def photographs(table: Path, root: Path, sources: list[str]) -> Iterator[Path]:
                 yield root / row["path"]
 
 
-def sights(eyes: Perception, paths: Iterator[Path]) -> Iterator[Sight]:
+def all_detections(recognizer: Recognizer, paths: Iterator[Path]) -> Iterator[Detections]:
     """Every photograph at `FPS`; what was seen at the last look stays for the rest of its second."""
     shown, pause = round(SHOWN_S * FPS), round(PAUSE_S * FPS)
     frame = 0
@@ -53,18 +54,18 @@ def sights(eyes: Perception, paths: Iterator[Path]) -> Iterator[Sight]:
         if image is None:
             continue
         picture = np.asarray(image, np.uint8)
-        sight = None
-        eyes.forget(CAMERA)
+        detections = None
+        recognizer.forget(CAMERA)
         for number in range(shown):
             at = frame / FPS
             if number < LOOKS:
-                (sight,) = eyes.see([Frame(CAMERA, frame, at, picture)])
-            if sight is not None:
-                yield dataclasses.replace(sight, at=at)
+                (detections,) = recognizer.recognize([Frame(CAMERA, frame, at, picture)])
+            if detections is not None:
+                yield dataclasses.replace(detections, at=at)
             frame += 1
         height, width = picture.shape[:2]
         for _ in range(pause):
-            yield Sight(CAMERA, frame / FPS, width, height, 0)
+            yield Detections(CAMERA, frame / FPS, width, height, 0)
             frame += 1
 
 
@@ -72,13 +73,17 @@ def main() -> None:
     """One trace."""
     table, root, out, *sources = sys.argv[1:]
     settings = Settings()
-    eyes = build_perception(settings.recognition, cache_folder(settings.agent, os.environ))
-    mind = build_interpreter(settings, eyes.labels, Book())
+    recognizer = build_recognizer(settings.recognition, cache_folder(settings.agent, os.environ))
+    pipeline = build_pipeline(settings, recognizer.labels, RuleSet())
     paths = list(photographs(Path(table), Path(root), sources))
-    with TraceFile(Path(out), trace_header(settings, eyes.labels)) as trace:
-        for sight in sights(eyes, iter(paths)):
-            trace.record(Moment("frame", sight.at, sight.camera, mind.see(sight).readings))
-    eyes.close()
+    with TraceFile(Path(out), trace_header(settings, recognizer.labels)) as trace:
+        for detections in all_detections(recognizer, iter(paths)):
+            trace.record(
+                TraceRecord(
+                    "frame", detections.at, detections.camera, pipeline.process(detections).observations
+                )
+            )
+    recognizer.close()
     print(f"{out}: {len(set(paths))} photographs, {len(set(paths)) * (SHOWN_S + PAUSE_S):.0f} s")
 
 

@@ -30,11 +30,11 @@ from rich.table import Table
 from agent.commands.collect import largest, spread
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
-from agent.core.taught import Hands, TaughtHead, train
+from agent.core.taught import HandSamples, TaughtHead, train
 from agent.core.types import BUILT_IN_GESTURES, NO_GESTURE
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.gestures.background import background, hands_of
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 
 TAUGHT = 25
 CONFIDENCE = DebounceSettings().confidence
@@ -58,11 +58,11 @@ class Seen:
 
     key: np.ndarray  # source/original_label
     label: np.ndarray
-    hands: Hands
+    hands: HandSamples
     missed: dict[str, int]  # photographs by key in which none was
 
 
-def look(data: Path, perception: Perception, every: int) -> Seen:
+def look(data: Path, recognizer: Recognizer, every: int) -> Seen:
     """Every n-th photograph of each kind; all of those that are taught."""
     with (data / "photos.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] != "exclude"]
@@ -76,7 +76,7 @@ def look(data: Path, perception: Perception, every: int) -> Seen:
             continue
         image = np.asarray(cv2.imread(str(data / row["path"])), np.uint8)
         box = tuple(float(n) for n in row["box_xyxy"].replace(",", " ").split())
-        seen = perception.hands_in(image, box) if box else perception.see_still(image)  # type: ignore[arg-type]
+        seen = recognizer.hands_in(image, box) if box else recognizer.recognize_still(image)  # type: ignore[arg-type]
         hand = largest(seen)
         if hand is None:
             missed[key] = missed.get(key, 0) + 1
@@ -87,7 +87,7 @@ def look(data: Path, perception: Perception, every: int) -> Seen:
     return Seen(np.array(keys), np.array(labels), hands_of(found), missed)
 
 
-def scores(head: TaughtHead, hands: Hands) -> np.ndarray:
+def scores(head: TaughtHead, hands: HandSamples) -> np.ndarray:
     """(N, labels)."""
     pairs = zip(hands.scores, hands.embeddings, strict=True)
     return np.array([head.scores(base, embedding) for base, embedding in pairs]).reshape(len(hands), -1)
@@ -107,12 +107,12 @@ def main() -> None:
     options.add_argument("--every", type=int, default=4, help="of the photographs that are not taught")
     given = options.parse_args()
     cache = cache_folder(AgentSettings(), os.environ)
-    perception = build_perception(RecognitionSettings(gestures=given.gestures), cache)
-    classifier = perception.models[given.gestures]
-    seen = look(given.data, perception, given.every)
-    others = background(perception, classifier, cache)
-    perception.close()
-    built_in = perception.labels
+    recognizer = build_recognizer(RecognitionSettings(gestures=given.gestures), cache)
+    classifier = recognizer.models[given.gestures]
+    seen = look(given.data, recognizer, given.every)
+    others = background(recognizer, classifier, cache)
+    recognizer.close()
+    built_in = recognizer.labels
     table = Table("taught", "test", "recall", f"at {CONFIDENCE}", "elsewhere", "six before", "after", "eaten",
                   "unknown", "ms", title="per cent of photographs with a hand")  # fmt: skip
     truth = np.array([built_in.index(label) for label in seen.label])

@@ -82,7 +82,7 @@ def test_what_cannot_start_says_so_by_its_exit_code_when_nobody_can_read_why(tmp
 DIES = """
 import sys
 from agent.cli import main
-from agent.delivery.outbox.drain import Drain
+from agent.delivery.outbox.worker import Drain
 
 def measure(self, *, quiet):
     raise RuntimeError("a fault of ours")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
 
 
-class Address:
+class SourceAddress:
     """The source of one camera. The password file is read anew each time, so that a changed one counts."""
 
     def __init__(self, settings: CameraSettings) -> None:

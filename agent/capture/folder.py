@@ -10,7 +10,7 @@ import structlog
 
 from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
-from agent.capture.source import IMAGE_SUFFIXES, Clock, Granted
+from agent.capture.source import IMAGE_SUFFIXES, Clock, NegotiatedFormat
 from agent.config.regular_file import visible_files
 from agent.config.sources import local_path, shown
 from agent.errors import EndOfSource, SourceLost, UnreadablePicture
@@ -52,7 +52,7 @@ class ImageFolder:
         self._next = 0
         self._damaged = 0  # images one after the other, up to now
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """As `FrameSource.open`; the size is that of the first good image."""
         self.skipped = self._damaged = 0
         self._next = 0
@@ -65,7 +65,7 @@ class ImageFolder:
             except (OSError, UnreadablePicture) as exc:
                 first = first or f"{shown(Path(path.name))} {_why(exc)}"
             else:
-                return Granted(image.shape[1], image.shape[0], self._fps)
+                return NegotiatedFormat(image.shape[1], image.shape[0], self._fps)
         raise SourceLost(
             f"{self._name}: none of its {len(self._paths)} images can be read as one (first: {first}); "
             "copy them again, or name another folder"

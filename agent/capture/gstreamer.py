@@ -17,10 +17,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from agent.capture import gst_launch
-from agent.capture.address import Address
-from agent.capture.child import Child
+from agent.capture.address import SourceAddress
 from agent.capture.framing import Framing
-from agent.capture.source import Clock, Granted
+from agent.capture.pipeline_process import PipelineProcess
+from agent.capture.source import Clock, NegotiatedFormat
 from agent.core.redaction import secrets_in
 from agent.errors import ConfigError, EndOfSource, SourceLost
 
@@ -40,13 +40,13 @@ class GstPipeline:
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         self.live = pace
-        self._address = Address(settings)
+        self._address = SourceAddress(settings)
         self._name = self._address.name
         self._settings = settings
         self._clock = clock
         self._framing = Framing(settings, camera)
         self._pipeline()  # raises `ConfigError` for one that makes no sense
-        self._child: Child | None = None
+        self._child: PipelineProcess | None = None
         self._frames = 0
 
     def _pipeline(self) -> list[str]:
@@ -57,31 +57,31 @@ class GstPipeline:
         except ValueError as exc:
             raise ConfigError(f"{self._name}: {exc}; every quote needs its partner") from exc
 
-    def _start(self) -> Child:
+    def _start(self) -> PipelineProcess:
         """Words that hold the login go to the child's stdin: arguments can be read by every user."""
         words = self._pipeline()
         sink = _sink(self._settings, live=self.live)
         filled = [self._address.filled(word) for word in words]
         if filled == words and not secrets_in(self._settings.source):
-            return Child([LAUNCH, "--quiet", *words, *sink])
+            return PipelineProcess([LAUNCH, "--quiet", *words, *sink])
         told = b"\0".join(os.fsencode(word) for word in [*filled, *sink])
-        return Child([sys.executable, "-I", gst_launch.__file__], told)
+        return PipelineProcess([sys.executable, "-I", gst_launch.__file__], told)
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """As `FrameSource.open`; a pipeline that is wrong shows at the first `read`."""
         self.close()
         if shutil.which(LAUNCH) is None:
             raise SourceLost(f"{self._name}: {LAUNCH} is not installed; apt install gstreamer1.0-tools")
         self._frames = 0
         self._child = self._start()
-        return Granted(self._settings.width, self._settings.height, self._settings.fps)
+        return NegotiatedFormat(self._settings.width, self._settings.height, self._settings.fps)
 
     def read(self) -> Frame:
         """As `FrameSource.read`; waits at most `stall` seconds, `START_S` for the first frame."""
         child = self._child
         if child is None:
             raise SourceLost(f"{self._name}: is not open")
-        patience_s = max(self._settings.stall, START_S if not self._frames else 0.0)
+        patience_s = max(self._settings.stall_timeout, START_S if not self._frames else 0.0)
         shape = (self._settings.height, self._settings.width, 3)
         image = child.read(shape, patience_s)
         if image is None:
@@ -90,7 +90,7 @@ class GstPipeline:
         self._frames += 1
         return self._framing.frame(image, at)
 
-    def _ended(self, child: Child, patience_s: float) -> SourceLost | EndOfSource:
+    def _ended(self, child: PipelineProcess, patience_s: float) -> SourceLost | EndOfSource:
         code = child.exit_code()
         if code == 0 and not self.live:
             return EndOfSource(f"{self._name}: played to its end ({self._frames} frames)")

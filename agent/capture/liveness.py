@@ -37,7 +37,7 @@ class Liveness:
         self._changed_at = began_at
 
     @property
-    def seeing(self) -> bool:
+    def is_live(self) -> bool:
         """It has shown something, and that was not just the frozen picture of before."""
         return self._came_at is not None and self.trusted
 
@@ -46,7 +46,7 @@ class Liveness:
         """Measured; 0 before the second frame."""
         return 1 / self._interval_s if self._interval_s else 0.0
 
-    def see(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         """Take the next frame."""
         if self.image is None or not same(self.image, frame.image):
             self._changed_at = frame.at

@@ -9,12 +9,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent.capture.address import Address, login_of
+from agent.capture.address import SourceAddress, login_of
 from agent.capture.framing import Framing
 from agent.capture.jpegs import JpegSplitter
 from agent.capture.opener import OpenStream
 from agent.capture.server import NO_ANSWER, check_reachable, verdict
-from agent.capture.source import Clock, Granted
+from agent.capture.source import Clock, NegotiatedFormat
 from agent.capture.stream import OPEN_TIMEOUT_S, FfmpegStream
 from agent.errors import UnreadablePicture
 from agent.picture_file import decode_picture
@@ -41,7 +41,7 @@ class HttpStream:
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
         self._settings = settings
-        self._address = Address(settings)
+        self._address = SourceAddress(settings)
         self._clock = clock
         self._framing = Framing(settings, camera)
         self._other = FfmpegStream(settings, camera, clock, pace=pace)
@@ -57,7 +57,7 @@ class HttpStream:
         """Pictures that could not be decoded."""
         return self._other.skipped if self._plays_other else self._damaged + self._splitter.cut_off
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """As `FrameSource.open`: tells apart no host, no server, a login, a page and silence."""
         self.close()
         self._damaged, self._splitter = 0, JpegSplitter()
@@ -69,8 +69,8 @@ class HttpStream:
             return self._other.open()
         self._answer = answer
         self._first, _ = self._picture(OPEN_TIMEOUT_S)
-        answer.wait_at_most(max(self._settings.stall, 0.1))
-        return Granted(self._first.shape[1], self._first.shape[0], 0.0)
+        answer.wait_at_most(max(self._settings.stall_timeout, 0.1))
+        return NegotiatedFormat(self._first.shape[1], self._first.shape[0], 0.0)
 
     def _ask(self, url: str, user: str | None, password: str | None) -> OpenStream | None:
         """The answer that holds pictures; None for what FFmpeg should try. Raises `SourceLost`."""
@@ -102,7 +102,7 @@ class HttpStream:
         if self._first is not None:
             image, self._first = self._first, None
             return self._framing.frame(image, self._clock())
-        return self._framing.frame(*self._picture(max(self._settings.stall, 0.1)))
+        return self._framing.frame(*self._picture(max(self._settings.stall_timeout, 0.1)))
 
     def _picture(self, patience_s: float) -> tuple[Image, float]:
         """The next good picture and when it came. Raises `SourceLost`."""
@@ -142,7 +142,7 @@ class HttpStream:
         if ended and kind.startswith("image/"):
             return "sends one picture and ends; look up the address of its stream in its manual"
         return (
-            f"the stream stopped (ended by the server, or silent for {self._settings.stall:g} s); "
+            f"the stream stopped (ended by the server, or silent for {self._settings.stall_timeout:g} s); "
             "check the camera's power and network"
         )
 

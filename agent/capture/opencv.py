@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import cv2
 
 from agent.capture.framing import Framing
-from agent.capture.source import Granted, public_name
+from agent.capture.source import NegotiatedFormat, public_name
 from agent.errors import SourceLost
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def prepare() -> None:
     cv2.utils.logging.setLogLevel(_FATAL_ONLY)
 
 
-def granted(capture: cv2.VideoCapture) -> Granted:
+def negotiated_format(capture: cv2.VideoCapture) -> NegotiatedFormat:
     """What an open capture says of itself; 0 for what it does not know."""
     width, height, fps = (
         max(float(capture.get(prop)), 0.0)
         for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
     )
-    return Granted(int(width), int(height), fps)
+    return NegotiatedFormat(int(width), int(height), fps)
 
 
 class LiveCapture:
@@ -94,10 +94,10 @@ class LiveSource:
         """What to say when no good picture comes any more."""
         raise NotImplementedError
 
-    def _opened(self, capture: cv2.VideoCapture) -> Granted:
+    def _opened(self, capture: cv2.VideoCapture) -> NegotiatedFormat:
         """Keep what a subclass has opened."""
         self._capture = LiveCapture(capture, self._clock)
-        return granted(capture)
+        return negotiated_format(capture)
 
     @property
     def skipped(self) -> int:

@@ -35,7 +35,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class NegotiatedFormat:
     """What a source gives, which may differ from what was asked: pixels, and frames a second (0: unknown)."""
 
     width: int
@@ -56,7 +56,7 @@ class FrameSource(Protocol):
     def skipped(self) -> int:
         """Damaged pictures that were left out since `open`."""
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """Start it. Raises `SourceLost` (text: what was seen, what to do)."""
 
     def read(self) -> Frame:

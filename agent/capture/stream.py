@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import av
 
-from agent.capture.address import Address
+from agent.capture.address import SourceAddress
 from agent.capture.decoding import Pictures, decoder_options, explained, frames_a_second
 from agent.capture.framing import Framing
 from agent.capture.server import NO_ANSWER, check_reachable, why_refused
-from agent.capture.source import Clock, Granted
+from agent.capture.source import Clock, NegotiatedFormat
 from agent.errors import UnreadablePicture
 
 if TYPE_CHECKING:
@@ -48,21 +48,21 @@ class FfmpegStream:
     ) -> None:
         self.skipped = 0
         self._settings = settings
-        self._address = Address(settings)
+        self._address = SourceAddress(settings)
         self._clock = clock
         self._framing = Framing(settings, camera)
         self._container: av.container.InputContainer | None = None
         self._to_picture: Pictures | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """As `FrameSource.open`: tells apart no host, no server, no such stream, a login and silence."""
         self.close()
         self.skipped = 0
         url = self._address.full()
         check_reachable(url, self._address.name)
         limit = decoder_options(self._settings.max_pixels)
-        timeouts = (OPEN_TIMEOUT_S, max(self._settings.stall, 0.1))
+        timeouts = (OPEN_TIMEOUT_S, max(self._settings.stall_timeout, 0.1))
         try:
             container = av.open(url, options={**OPTIONS, **limit}, timeout=timeouts)
         except (av.FFmpegError, ValueError) as exc:
@@ -77,7 +77,7 @@ class FfmpegStream:
         self._container = container
         self._to_picture = Pictures(stream, self._settings)
         self._frames = self._decoded(container, stream)
-        return Granted(stream.width, stream.height, frames_a_second(stream, 0.0))
+        return NegotiatedFormat(stream.width, stream.height, frames_a_second(stream, 0.0))
 
     def _decoded(
         self, container: av.container.InputContainer, stream: av.VideoStream
@@ -126,8 +126,8 @@ class FfmpegStream:
     def _stopped(self, error: Exception | None) -> str:
         said = "" if error is None or isinstance(error, av.error.ExitError) else f", {explained(error)}"
         return (
-            f"the stream stopped (ended by the server, or silent for {self._settings.stall:g} s{said}); "
-            "check the camera's power and network"
+            "the stream stopped (ended by the server, or silent for "
+            f"{self._settings.stall_timeout:g} s{said}); check the camera's power and network"
         )
 
     def close(self) -> None:

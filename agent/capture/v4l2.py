@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import structlog
 
-from agent.capture.opencv import V4L2, LiveSource, granted, prepare
-from agent.capture.source import Clock, Granted
+from agent.capture.opencv import V4L2, LiveSource, negotiated_format, prepare
+from agent.capture.source import Clock, NegotiatedFormat
 from agent.errors import SourceLost
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class V4l2Camera(LiveSource):
         self._camera = camera
         self._device = Path(settings.source.removeprefix("v4l2:"))
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """As `FrameSource.open`: tells apart a missing device, a missing right and a busy camera."""
         self.close()
         self._check_device()
@@ -53,24 +53,24 @@ class V4l2Camera(LiveSource):
 
     def _ask(self, capture: cv2.VideoCapture) -> None:
         wanted = (self._settings.width, self._settings.height)
-        large = self._granted(capture, wanted)
+        large = self._negotiated(capture, wanted)
         if not 0 < large.fps < FAST_ENOUGH * self._settings.fps or math.prod(wanted) <= math.prod(SMALL):
             return
-        small = self._granted(capture, SMALL)
+        small = self._negotiated(capture, SMALL)
         if small.fps <= large.fps:
-            self._granted(capture, wanted)
+            self._negotiated(capture, wanted)
             return
         fix = f"fps = {large.fps:g} keeps the larger pictures"
         log.warning(
             "camera_too_slow_at_size", camera=self._camera, gives=str(large), takes=str(small), fix=fix
         )
 
-    def _granted(self, capture: cv2.VideoCapture, size: tuple[int, int]) -> Granted:
+    def _negotiated(self, capture: cv2.VideoCapture, size: tuple[int, int]) -> NegotiatedFormat:
         capture.set(cv2.CAP_PROP_FOURCC, MJPG)  # first: it decides which sizes there are
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         capture.set(cv2.CAP_PROP_FPS, self._settings.fps)
-        return granted(capture)
+        return negotiated_format(capture)
 
     def _check_device(self) -> None:
         if not self._device.exists():

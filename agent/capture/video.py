@@ -11,7 +11,7 @@ import structlog
 from agent.capture.decoding import Pictures, decoder_options, frames_a_second
 from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
-from agent.capture.source import Clock, Granted
+from agent.capture.source import Clock, NegotiatedFormat
 from agent.capture.timeline import Timeline
 from agent.config.sources import local_path, shown
 from agent.errors import EndOfSource, SourceLost, UnreadablePicture
@@ -52,13 +52,13 @@ class VideoFile:
         self._round_s = 0.0  # where this round of a loop starts
         self._black = True  # all pictures of this round
 
-    def open(self) -> Granted:
+    def open(self) -> NegotiatedFormat:
         """As `FrameSource.open`."""
         self._round_s = 0.0
         self.skipped = 0
         self._pacing.restart()
         stream = self._open_file()
-        return Granted(stream.width, stream.height, self._fps)
+        return NegotiatedFormat(stream.width, stream.height, self._fps)
 
     def _open_file(self) -> av.VideoStream:
         self.close()

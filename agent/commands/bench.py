@@ -18,7 +18,7 @@ from agent.commands.output import echo_json, echo_table, quiet_logs, warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.commands.bench_measure import Row, Task
+    from agent.commands.bench_measure import BenchResult, Task
     from agent.config.settings import RecognitionSettings
 
 EPILOG = examples(
@@ -90,7 +90,7 @@ def bench(
     frames = frames_of(clip) if clip else []
     loops = _loops(recognitions) if frames else []
     each = duration(seconds)
-    rows: list[Row] = []
+    rows: list[BenchResult] = []
     with _progress((len(tasks) + len(loops)) * each) as (say, step):
         for task in tasks:
             say(f"{task.network}, {task.recognition.backend}, batch {task.batch}")
@@ -113,9 +113,9 @@ def _recognitions(
     recognition: RecognitionSettings, backends: list[Backend] | None, precisions: list[Precision] | None
 ) -> list[RecognitionSettings]:
     """One for every backend and precision that is measured."""
-    from agent.inference.trt.choice import tensorrt_here
+    from agent.inference.trt.availability import tensorrt_availability
 
-    here = tensorrt_here()
+    here = tensorrt_availability()
     wanted = [b.value for b in backends or ()] or ["onnxruntime", *(["tensorrt"] if here.usable else [])]
     if not backends and not here.usable:
         warn(f"TensorRT is left out: {here.why}")
@@ -157,7 +157,7 @@ def _loops(recognitions: list[RecognitionSettings]) -> list[Task]:
 
 
 def _clip(source: str | None) -> str | None:
-    from agent.demo import CLIP
+    from agent.demo_session import CLIP
 
     if source is None and not CLIP.is_file():
         warn("the whole loop is left out: the rendered clip is not here; name a clip with --source")
@@ -165,7 +165,7 @@ def _clip(source: str | None) -> str | None:
     return source or str(CLIP)
 
 
-def _show(rows: list[Row], devices: dict[str, str], threads: int) -> None:
+def _show(rows: list[BenchResult], devices: dict[str, str], threads: int) -> None:
     for backend, device in devices.items():
         more = f", {threads} threads a network" if backend == "onnxruntime" else ""
         typer.echo(f"{backend}: {device}{more}")

@@ -15,7 +15,7 @@ from agent.capture.source import open_source, public_name, settings_of
 from agent.config.settings import RecognitionSettings
 from agent.core.types import Floats, Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.engine import Engine, EngineOptions, load_engine
 from agent.inference.files.formats import number_format
 from agent.inference.files.store import find, manifest_of
@@ -30,7 +30,7 @@ Step = Callable[[float], None]  # seconds that have passed since the last call
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BenchResult:
     """One line of the table. `per_second` counts pictures, or frames for the whole loop."""
 
     what: str
@@ -63,7 +63,7 @@ def device_name(backend: str) -> str:
     return f"{models[0] if models else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
 
 
-def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> Row:
+def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> BenchResult:
     """Runs of random pictures, host memory to host memory. Raises `CannotStart`."""
     assert task.network  # noqa: S101 (a task of a network)
     manifest = manifest_of(task.network, cache_dir)
@@ -81,14 +81,16 @@ def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> 
     return _row(task, task.network, times, task.batch, cache_dir)
 
 
-def measure_loop(task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: float, step: Step) -> Row:
+def measure_loop(
+    task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: float, step: Step
+) -> BenchResult:
     """Frame in, gestures' probabilities out: poses, crops, classifier, decoding; no camera. `CannotStart`."""
-    eyes = build_perception(task.recognition, cache_dir)
+    recognizer = build_recognizer(task.recognition, cache_dir)
     try:
         endless = _again(frames)
-        times = _timed(lambda: eyes.see([next(endless)]), seconds, step)
+        times = _timed(lambda: recognizer.recognize([next(endless)]), seconds, step)
     finally:
-        eyes.close()
+        recognizer.close()
     height, width = frames[0].image.shape[:2]
     return _row(task, f"whole loop, {width} x {height}", times, 1, cache_dir)
 
@@ -149,11 +151,11 @@ def _timed(run: Callable[[], object], seconds: float, step: Step) -> list[float]
     return times
 
 
-def _row(task: Task, what: str, times: list[float], pictures: int, cache_dir: Path) -> Row:
+def _row(task: Task, what: str, times: list[float], pictures: int, cache_dir: Path) -> BenchResult:
     p50, p99 = (float(np.percentile(times, q)) for q in (50, 99))
     per_second = pictures * len(times) / (sum(times) / 1000)
     precision = _precision(task, cache_dir)
-    return Row(what, task.recognition.backend, precision, pictures, per_second, p50, p99, len(times))
+    return BenchResult(what, task.recognition.backend, precision, pictures, per_second, p50, p99, len(times))
 
 
 def _precision(task: Task, cache_dir: Path) -> str:

@@ -17,8 +17,8 @@ from agent.config.problems import ConfigProblems
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.check import Verdict
     from agent.config.load import Loaded
+    from agent.diagnostics import CheckResult
 
 CANNOT_START = 3
 
@@ -63,8 +63,8 @@ def _resolved(found: Loaded) -> Loaded:
     return replace(found, settings=settings)
 
 
-def _verdicts(found: Loaded) -> Iterator[Verdict]:
-    from agent.check import check as check_parts
+def _verdicts(found: Loaded) -> Iterator[CheckResult]:
+    from agent.diagnostics import run_checks as check_parts
 
     return check_parts(found.settings, os.environ)
 
@@ -72,9 +72,9 @@ def _verdicts(found: Loaded) -> Iterator[Verdict]:
 def _show(found: Loaded, only_changed: bool) -> None:
     """TOML that could be read back; what was set stands out and says where."""
     from agent.capture.source import public_name
-    from agent.config.show import Line, lines
+    from agent.config.toml_output import TomlLine, lines
 
-    head: Line | None = None
+    head: TomlLine | None = None
     typer.secho(f"# {found.file or 'no config.toml: the defaults hold'}", dim=is_fancy())
     for line in lines(found, public_name):
         if "[" in line.text[:2]:
@@ -95,14 +95,14 @@ def _show(found: Loaded, only_changed: bool) -> None:
 
 def _as_json(config: Path | None) -> None:
     from agent.capture.source import public_name
-    from agent.config.show import masked, origins
+    from agent.config.toml_output import masked, origins
 
     try:
         found = _resolved(loaded(config, need_files=True))
     except ConfigProblems as exc:
         echo_json({"ok": False, "problems": [asdict(problem) for problem in exc.problems]})
         raise typer.Exit(CANNOT_START) from exc
-    verdicts: list[Verdict] = list(_verdicts(found))
+    verdicts: list[CheckResult] = list(_verdicts(found))
     ok = all(verdict.state != "fail" for verdict in verdicts)
     echo_json(
         {

@@ -17,15 +17,15 @@ from agent.picture_file import read_picture
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
-    from agent.core.types import Frame, Image, SeenHand
-    from agent.inference.perception import Perception
+    from agent.core.types import Frame, HandDetection, Image
+    from agent.inference.recognizer import Recognizer
 
 COUNTDOWN_S = 3.0  # to get the hand up
 SPACING_S = 0.2  # between two examples of a camera: sooner they are the same picture
 PATIENCE_S = 30.0  # without a hand
 MOST = 30  # examples of one folder or clip, spread over all of it
 
-Show = Callable[["Image", "SeenHand | None", float, int], None]
+Show = Callable[["Image", "HandDetection | None", float, int], None]
 """Told of every frame: the picture (BGR), the hand in it, seconds until it begins, examples so far."""
 
 log = structlog.get_logger()
@@ -34,16 +34,16 @@ _Any = TypeVar("_Any")
 
 
 def of_camera(
-    perception: Perception, settings: CameraSettings, camera: str, wanted: int, show: Show
-) -> list[SeenHand]:
+    recognizer: Recognizer, settings: CameraSettings, camera: str, wanted: int, show: Show
+) -> list[HandDetection]:
     """So many hands, one every `SPACING_S`, after a countdown.
 
     Raises `LostForNow`: no camera, it ended, or nobody shows a hand.
     """
-    taken: list[SeenHand] = []
+    taken: list[HandDetection] = []
     start = last = None
     for frame in _frames(settings, camera, pace=True):
-        hand = largest(perception.see([frame])[0].hands)
+        hand = largest(recognizer.recognize([frame])[0].hands)
         start = frame.at if start is None else start
         last = start + COUNTDOWN_S - SPACING_S if last is None else last
         if hand and frame.at >= last + SPACING_S:
@@ -57,17 +57,17 @@ def of_camera(
     raise SourceLost(f"{camera}: it ended after {len(taken)} of {wanted} hands; for a clip use --source")
 
 
-def of_clip(perception: Perception, settings: CameraSettings, show: Show) -> list[SeenHand]:
+def of_clip(recognizer: Recognizer, settings: CameraSettings, show: Show) -> list[HandDetection]:
     """At most `MOST` hands, from all over the clip."""
-    taken: list[SeenHand] = []
+    taken: list[HandDetection] = []
     for frame in _frames(settings, "clip", pace=False):
-        hand = largest(perception.see([frame])[0].hands)
+        hand = largest(recognizer.recognize([frame])[0].hands)
         taken += [hand] if hand else []
         show(frame.image, hand, 0.0, len(taken))
     return spread(taken, MOST)
 
 
-def of_folder(perception: Perception, folder: Path, show: Show) -> list[SeenHand]:
+def of_folder(recognizer: Recognizer, folder: Path, show: Show) -> list[HandDetection]:
     """The largest hand of each picture, of at most `MOST` pictures. Raises `ConfigError`: no pictures."""
     try:
         files = visible_files(folder, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
@@ -75,7 +75,7 @@ def of_folder(perception: Perception, folder: Path, show: Show) -> list[SeenHand
         raise ConfigError(f"{folder}: {exc.strerror}; expected a folder of pictures") from exc
     if not files:
         raise ConfigError(f"{folder}: no picture in it ({' '.join(IMAGE_SUFFIXES)})")
-    taken: list[SeenHand] = []
+    taken: list[HandDetection] = []
     for path in spread(files, MOST):
         try:
             image = read_picture(path)
@@ -83,13 +83,13 @@ def of_folder(perception: Perception, folder: Path, show: Show) -> list[SeenHand
             why = exc.strerror if isinstance(exc, OSError) else str(exc)
             log.warning("image_skipped", image=shown(path), reason=why)
             continue
-        hand = largest(perception.see_still(image))
+        hand = largest(recognizer.recognize_still(image))
         taken += [hand] if hand else []
         show(image, hand, 0.0, len(taken))
     return taken
 
 
-def largest(hands: Sequence[SeenHand]) -> SeenHand | None:
+def largest(hands: Sequence[HandDetection]) -> HandDetection | None:
     """The hand that is shown: the nearest."""
     return max(hands, key=lambda hand: hand.box.side, default=None)
 

@@ -13,7 +13,7 @@ from agent.commands.output import quiet_logs
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
-    from agent.demo import Shown
+    from agent.demo_session import Shown
 
 EPILOG = examples(
     "gesture-agent demo",
@@ -37,7 +37,7 @@ def demo(
     The broker is inside, the rules are those of rules/home.toml. Nothing stays behind but the networks.
     """
     from agent.capture.source import public_name
-    from agent.demo import CLIP, first_camera, must_show, run_demo
+    from agent.demo_session import CLIP, first_camera, must_show, run_demo
 
     quiet_logs()
     settings = loaded(config).settings

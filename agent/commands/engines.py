@@ -14,9 +14,9 @@ from agent.commands import engines_export
 from agent.commands.engines_show import (
     Level,
     log_teller,
-    order_document,
     plan_document,
     progress_bar,
+    request_document,
     show_plans,
     told,
 )
@@ -26,7 +26,7 @@ from agent.config.folders import cache_folder
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings, TensorRtSettings
-    from agent.inference.trt.orders import Place
+    from agent.inference.trt.plan_requests import BuildTarget
 
 app = typer.Typer(no_args_is_help=True)
 app.command(epilog=engines_export.EPILOG)(engines_export.export)
@@ -37,7 +37,7 @@ Names = Annotated[
 ]
 
 
-class Precision(str, Enum):
+class PlanPrecision(str, Enum):
     """Number formats."""
 
     fp32 = "fp32"
@@ -46,7 +46,7 @@ class Precision(str, Enum):
 
 
 WantedPrecision = Annotated[
-    Precision | None, typer.Option(help="Number format.", show_default="recognition.tensorrt.precision")
+    PlanPrecision | None, typer.Option(help="Number format.", show_default="recognition.tensorrt.precision")
 ]
 WantedBatch = Annotated[
     str | None,
@@ -90,34 +90,34 @@ def build_engines(
     order is left alone; what is stale or damaged is built again.
     """
     from agent.errors import ModelError
-    from agent.inference.trt.orders import find_place, orders_of, state_of
-    from agent.inference.trt.workshop import build
+    from agent.inference.trt.plan_builder import build
+    from agent.inference.trt.plan_requests import find_build_target, plan_requests, state_of
 
     quiet_logs()
     settings = loaded(config).settings
-    place = find_place(cache_folder(settings.agent, os.environ))
+    place = find_build_target(cache_folder(settings.agent, os.environ))
     if place.note:
         typer.secho(f"note: {place.note}", fg="yellow", err=True, color=wants_colour())
     wanted = _overridden(settings.recognition.tensorrt, precision, batch, calibration)
     done = []
     failed: list[str] = []
-    for order in orders_of(_names(settings, names), place, wanted):
-        found = state_of(order)
+    for request in plan_requests(_names(settings, names), place, wanted):
+        found = state_of(request)
         if found.state == "ready" and not force:
-            done.append(told(order, "ready", as_json))
+            done.append(told(request, "ready", as_json))
             continue
         if found.state in {"stale", "corrupt"}:
-            typer.echo(f"{order.name}: {found.state}, {found.detail}", err=True)
+            typer.echo(f"{request.name}: {found.state}, {found.detail}", err=True)
         began = time.monotonic()
         try:
-            with progress_bar(order.name, quiet=as_json or log_level is not Level.none) as watch:
-                plan = build(order, watch, log_teller(log_level))
+            with progress_bar(request.name, quiet=as_json or log_level is not Level.none) as watch:
+                plan = build(request, watch, log_teller(log_level))
         except ModelError as exc:  # the others may still be built
             failed.append(str(exc))
-            done.append(told(order, "failed", as_json))
+            done.append(told(request, "failed", as_json))
             continue
         took = time.monotonic() - began
-        done.append(told(order, "built", as_json, took_s=round(took, 1), size_bytes=len(plan)))
+        done.append(told(request, "built", as_json, took_s=round(took, 1), size_bytes=len(plan)))
     if as_json:
         echo_json(done)
     if failed:
@@ -135,7 +135,7 @@ def list_engines(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show which backend runs the networks and why, the plans that are asked for, and all there are."""
     from agent.errors import ModelError
     from agent.inference.engine import choose_backend
-    from agent.inference.trt.orders import find_place, orders_of, state_of
+    from agent.inference.trt.plan_requests import find_build_target, plan_requests, state_of
     from agent.inference.trt.plans import FOLDER, kept_plans
 
     settings = loaded(config).settings
@@ -144,11 +144,11 @@ def list_engines(config: ConfigFile = None, as_json: AsJson = False) -> None:
     wanted: list[dict[str, Any]] = []
     trouble = ""
     try:
-        place = find_place(cache)
-        for order in orders_of(_names(settings, None), place, settings.recognition.tensorrt):
-            found = state_of(order)
+        place = find_build_target(cache)
+        for request in plan_requests(_names(settings, None), place, settings.recognition.tensorrt):
+            found = state_of(request)
             wanted.append(
-                order_document(order) | {"state": found.state, "detail": found.detail or str(found.path)}
+                request_document(request) | {"state": found.state, "detail": found.detail or str(found.path)}
             )
     except ModelError as exc:
         trouble = str(exc)
@@ -172,7 +172,7 @@ def clean_engines(
 ) -> None:
     """Remove plans that cannot be used here: damaged, of other versions, other GPUs, changed networks."""
     from agent.errors import ModelError
-    from agent.inference.trt.orders import find_place, useless
+    from agent.inference.trt.plan_requests import find_build_target, useless
     from agent.inference.trt.plans import FOLDER, kept_plans, remove_plan
 
     cache = cache_folder(loaded(config).settings.agent, os.environ)
@@ -180,7 +180,7 @@ def clean_engines(
         doomed = [(kept, "all are removed") for kept in kept_plans(cache / FOLDER)]
     else:
         try:
-            place: Place | None = find_place(cache)
+            place: BuildTarget | None = find_build_target(cache)
         except ModelError as exc:
             typer.secho(f"note: only damaged plans are looked for: {exc}", err=True, color=wants_colour())
             place = None
@@ -210,7 +210,7 @@ def _names(settings: Settings, names: list[str] | None) -> list[str]:
 
 
 def _overridden(
-    settings: TensorRtSettings, precision: Precision | None, batch: str | None, calibration: Path | None
+    settings: TensorRtSettings, precision: PlanPrecision | None, batch: str | None, calibration: Path | None
 ) -> TensorRtSettings:
     from pydantic import ValidationError
 

@@ -12,9 +12,9 @@ import typer
 from agent.commands.output import State, echo_table, is_fancy, sign
 
 if TYPE_CHECKING:
-    from agent.inference.trt.plans import Kept
+    from agent.inference.trt.plan_builder import PlanRequest
+    from agent.inference.trt.plans import StoredPlan
     from agent.inference.trt.progress import Progress
-    from agent.inference.trt.workshop import Order
 
 _STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "stale": "warn", "corrupt": "fail"}
 
@@ -29,7 +29,7 @@ class Level(str, Enum):
     verbose = "verbose"
 
 
-def plan_document(plan: Kept) -> dict[str, Any]:
+def plan_document(plan: StoredPlan) -> dict[str, Any]:
     """A plan that is there, for programs."""
     key = plan.key
     return {
@@ -45,7 +45,9 @@ def plan_document(plan: Kept) -> dict[str, Any]:
     }
 
 
-def show_plans(backend: str, trouble: str, wanted: Sequence[dict[str, Any]], kept: Sequence[Kept]) -> None:
+def show_plans(
+    backend: str, trouble: str, wanted: Sequence[dict[str, Any]], kept: Sequence[StoredPlan]
+) -> None:
     """For people: why plans are used or not, those that the settings ask for, those that are there."""
     typer.echo(f"backend: {backend}")
     if trouble:
@@ -61,7 +63,7 @@ def show_plans(backend: str, trouble: str, wanted: Sequence[dict[str, Any]], kep
         echo_table(("kept", "precision", "batch", "for", "MB", "built in"), [_line(plan) for plan in kept])
 
 
-def _line(plan: Kept) -> tuple[str, ...]:
+def _line(plan: StoredPlan) -> tuple[str, ...]:
     key = plan.key
     return (
         key.name if key else plan.path.name,
@@ -73,25 +75,29 @@ def _line(plan: Kept) -> tuple[str, ...]:
     )
 
 
-def order_document(order: Order) -> dict[str, Any]:
+def request_document(request: PlanRequest) -> dict[str, Any]:
     """What a plan is of, for programs."""
-    key = order.key
+    key = request.key
     return {
         "name": key.name, "precision": key.precision, "batch": key.batch, "gpu": key.gpu,
         "library": key.library,
     }  # fmt: skip
 
 
-def told(order: Order, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
+def told(request: PlanRequest, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
     """What was done, as a row; for people at once."""
     if not as_json:
         how = f" in {more['took_s']:.1f} s, {more['size_bytes'] / 1e6:.1f} MB" if more else ""
-        key, mark = order.key, sign("fail" if state == "failed" else "ok")
+        key, mark = request.key, sign("fail" if state == "failed" else "ok")
         typer.echo(
-            f"{mark} {order.name}: {state}{how} ({key.precision}, batch {_sizes(key.batch)}, "
+            f"{mark} {request.name}: {state}{how} ({key.precision}, batch {_sizes(key.batch)}, "
             f"{key.library}, {'for any GPU' if key.gpu == 'any' else key.gpu})"
         )
-    return order_document(order) | {"state": state, "file": str(order.folder / order.key.file_name), **more}
+    return request_document(request) | {
+        "state": state,
+        "file": str(request.folder / request.key.file_name),
+        **more,
+    }
 
 
 def _sizes(batch: tuple[int, int, int]) -> str:
@@ -100,7 +106,7 @@ def _sizes(batch: tuple[int, int, int]) -> str:
 
 def log_teller(level: Level) -> Callable[[str, str], None]:
     """Shows the lines of TensorRT's log that are wanted."""
-    from agent.inference.trt.log import LEVELS
+    from agent.inference.trt.trt_log import LEVELS
 
     shown = () if level is Level.none else LEVELS[: LEVELS.index(level.value) + 1]
 

@@ -120,14 +120,14 @@ def _videos(
     from agent.evaluation.video_result import as_json as jsoned
     from agent.evaluation.video_show import show
     from agent.evaluation.videos import read_videos
-    from agent.inference.build import build_perception
+    from agent.inference.build import build_recognizer
 
     quiet_logs()
-    eyes = build_perception(settings.recognition, make_ready(settings))
-    clips = read_videos(videos, root, eyes.labels)
+    recognizer = build_recognizer(settings.recognition, make_ready(settings))
+    clips = read_videos(videos, root, recognizer.labels)
     with _progress(len(clips)) as step:
-        judged = judge_videos(clips, eyes, settings, fps=fps, traces=traces, step=step)
-    eyes.close()
+        judged = judge_videos(clips, recognizer, settings, fps=fps, traces=traces, step=step)
+    recognizer.close()
     result = VideoResult(judged, settings.recognition.gestures, fps)
     if as_json:
         echo_json(jsoned(result))
@@ -147,21 +147,21 @@ def _photographs(
     from agent.evaluation.photographs import read_photographs
     from agent.evaluation.report import write_report
     from agent.evaluation.result import Evaluation
-    from agent.evaluation.show import as_json as jsoned
-    from agent.evaluation.show import show
-    from agent.inference.build import build_perception
+    from agent.evaluation.tables import as_json as jsoned
+    from agent.evaluation.tables import show
+    from agent.inference.build import build_recognizer
 
     quiet_logs()
     taught = state_folder(settings.agent, os.environ)
-    eyes = build_perception(settings.recognition, make_ready(settings), taught=taught)
-    photographs = read_photographs(manifest, root, eyes.labels)
+    recognizer = build_recognizer(settings.recognition, make_ready(settings), taught=taught)
+    photographs = read_photographs(manifest, root, recognizer.labels)
     with _progress(len(photographs)) as step:
-        verdicts = list(verdicts_of(photographs, eyes, stage.value, step))
-    eyes.close()
+        verdicts = list(verdicts_of(photographs, recognizer, stage.value, step))
+    recognizer.close()
     result = Evaluation(
         model=settings.recognition.gestures,
         stage=stage.value,
-        labels=eyes.labels,
+        labels=recognizer.labels,
         thresholds=thresholds_of(settings.debounce),
         verdicts=verdicts,
     )

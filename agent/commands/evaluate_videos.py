@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.capture.source import open_source
-from agent.config.mind import trace_header
 from agent.config.settings import CameraSettings, Settings
+from agent.config.trace_settings import trace_header
 from agent.core.thresholds import thresholds_of
 from agent.core.types import Frame
 from agent.errors import ConfigError, EndOfSource, SourceLost
@@ -19,17 +19,17 @@ from agent.evaluation.clip_judge import CAMERA, Judged, judge_clip
 from agent.evaluation.truth import COLUMNS
 from agent.evaluation.video_report import picture
 from agent.evaluation.videos import Clip
-from agent.service.trace import TraceFile
+from agent.service.trace_files import TraceFile
 
 if TYPE_CHECKING:
-    from agent.inference.perception import Perception
+    from agent.inference.recognizer import Recognizer
 
 EPSILON_S = 1e-6
 
 
 def judge_videos(
     clips: list[Clip],
-    eyes: Perception,
+    recognizer: Recognizer,
     settings: Settings,
     *,
     fps: float,
@@ -43,7 +43,7 @@ def judge_videos(
     if traces:
         traces.mkdir(parents=True, exist_ok=True)
         _write_truth(traces / "truth.csv", clips)
-    header = trace_header(settings, eyes.labels)
+    header = trace_header(settings, recognizer.labels)
     judged = []
     for number, clip in enumerate(clips):
         file: AbstractContextManager[TraceFile | None] = nullcontext()
@@ -54,7 +54,7 @@ def judge_videos(
                 judge_clip(
                     clip,
                     frames_of(clip.path, fps),
-                    eyes,
+                    recognizer,
                     thresholds=thresholds_of(settings.debounce),
                     smoothing_s=settings.debounce.smoothing,
                     draw=picture,

@@ -60,12 +60,12 @@ def explain(
     """
     from agent.commands.explain_when import find_moment
     from agent.config.folders import state_folder
-    from agent.config.mind import build_interpreter
-    from agent.config.rule_files import read_rules
-    from agent.core.rules import Book
+    from agent.config.rules.files import read_rules
+    from agent.core.rules import RuleSet
     from agent.core.thresholds import thresholds_of
-    from agent.core.trace_why import explain as sentences
-    from agent.service.trace import FOLDER, traces_of
+    from agent.core.trace_explain import explain as sentences
+    from agent.pipeline import build_pipeline
+    from agent.service.trace_files import FOLDER, traces_of
 
     quiet_logs()
     settings = loaded(config).settings
@@ -73,13 +73,13 @@ def explain(
     found = find_moment(traces_of(place), at)
     header = found.header
     path = rules or (settings.agent.rules if settings.agent.rules.exists() else None)
-    book = read_rules(path, header.labels, settings.debounce).book if path else Book()
+    rule_set = read_rules(path, header.labels, settings.debounce).rule_set if path else RuleSet()
     if header.thresholds != thresholds_of(settings.debounce):
         warn("this trace was recorded with other [debounce] settings; it is explained by those in force now")
-    mind = build_interpreter(settings, header.labels, book)
+    pipeline = build_pipeline(settings, header.labels, rule_set)
     around_s = around if around is not None else LAST_S if at is None else 1.0
     try:
-        said = sentences(header, found.moments(), mind, found.at_s, around_s, tell=found.tell)
+        said = sentences(header, found.moments(), pipeline, found.at_s, around_s, tell=found.tell)
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--at") from exc
     if as_json:

@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING
 import typer
 
 from agent.commands.options import duration
-from agent.core.trace_why import seconds
-from agent.replay import started_wall_s
+from agent.core.trace_explain import seconds
+from agent.playback import started_wall_s
 
 if TYPE_CHECKING:
-    from agent.core.trace import Header, Moment
-    from agent.service.trace import Trace
+    from agent.core.trace import TraceHeader, TraceRecord
+    from agent.service.trace_files import StoredTrace
 
 GOES_ON_S = 5.0  # a part of the ring that begins where the one before it ends belongs to the same run
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedTime:
     """A time of one run of the daemon, in the parts of its trace about it; `at_s` counts from the first."""
 
-    parts: tuple[Trace, ...]
+    parts: tuple[StoredTrace, ...]
     path: Path
     at_s: float
     by_clock: bool
 
     @property
-    def header(self) -> Header:
+    def header(self) -> TraceHeader:
         """Of the first part: times count from there."""
         return self.parts[0].header
 
-    def moments(self) -> Iterator[Moment]:
+    def moments(self) -> Iterator[TraceRecord]:
         """Of all parts, in order."""
         for part in self.parts:
-            yield from part.moments()
+            yield from part.records()
 
     def tell(self, at_s: float) -> str:
         """The time of day, where that was asked for or the daemon wrote it; else seconds."""
@@ -50,23 +50,25 @@ class Asked:
         return f"{datetime.fromtimestamp(began + at_s).astimezone():%H:%M:%S.%f}"[:-5]
 
 
-def find_moment(traces: Sequence[Trace], at: str | None) -> Asked:
+def find_moment(traces: Sequence[StoredTrace], at: str | None) -> RecordedTime:
     """The parts about a time: seconds of one trace, a time of day, or None for the end of the last one."""
     if at is None:
         parts = _run(traces, len(traces) - 1)
         last = parts[0].header.at
         for part in parts[-1:]:
-            last = max((moment.at for moment in part.moments()), default=part.header.at)
-        return Asked(parts, traces[-1].path, last - parts[0].header.at, started_wall_s(parts[0]) is not None)
+            last = max((moment.at for moment in part.records()), default=part.header.at)
+        return RecordedTime(
+            parts, traces[-1].path, last - parts[0].header.at, started_wall_s(parts[0]) is not None
+        )
     if clock := _CLOCK.fullmatch(at.strip()):
         hour, minute, second = (int(part or 0) for part in clock.groups())
         return _by_clock(traces, hour, minute, second)
     if len(traces) != 1:
         raise typer.BadParameter('name one trace, or a time of day as in "20:15"', param_hint="--at")
-    return Asked((traces[0],), traces[0].path, duration(at), by_clock=False)
+    return RecordedTime((traces[0],), traces[0].path, duration(at), by_clock=False)
 
 
-def _by_clock(traces: Sequence[Trace], hour: int, minute: int, second: int) -> Asked:
+def _by_clock(traces: Sequence[StoredTrace], hour: int, minute: int, second: int) -> RecordedTime:
     """Today's time of that name, or yesterday's where it is yet to come."""
     now = datetime.now().astimezone()
     wanted = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
@@ -86,17 +88,17 @@ def _by_clock(traces: Sequence[Trace], hour: int, minute: int, second: int) -> A
     parts = _run(traces, index)
     began = started_wall_s(parts[0])
     assert began is not None  # noqa: S101 (`begun` has it)
-    return Asked(parts, traces[index].path, wanted.timestamp() - began, by_clock=True)
+    return RecordedTime(parts, traces[index].path, wanted.timestamp() - began, by_clock=True)
 
 
-def _run(traces: Sequence[Trace], index: int) -> tuple[Trace, ...]:
+def _run(traces: Sequence[StoredTrace], index: int) -> tuple[StoredTrace, ...]:
     """A part with the one before and the one after it, where they are of the same run of the daemon."""
     first = index - 1 if index > 0 and _goes_on(traces[index - 1], traces[index]) else index
     last = index + 1 if index + 1 < len(traces) and _goes_on(traces[index], traces[index + 1]) else index
     return tuple(traces[first : last + 1])
 
 
-def _goes_on(a: Trace, b: Trace) -> bool:
+def _goes_on(a: StoredTrace, b: StoredTrace) -> bool:
     began, later = started_wall_s(a), started_wall_s(b)
     if began is None or later is None or a.header.settings != b.header.settings:
         return False

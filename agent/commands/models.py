@@ -146,7 +146,9 @@ def import_model(
     gestures = "gesturenet-nvidia" in [recognition].
     """
     nvidia.bring(
-        nvidia.Asked(file, name, key, python, normalisation, margin, labels), _cache(config), as_json=as_json
+        nvidia.ImportRequest(file, name, key, python, normalisation, margin, labels),
+        _cache(config),
+        as_json=as_json,
     )
 
 

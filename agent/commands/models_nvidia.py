@@ -30,7 +30,7 @@ Python: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ImportRequest:
     """The options of `models import`."""
 
     file: Path
@@ -42,10 +42,10 @@ class Asked:
     labels: str | None
 
 
-def bring(asked: Asked, cache: Path, *, as_json: bool) -> None:
+def bring(asked: ImportRequest, cache: Path, *, as_json: bool) -> None:
     """Import a file and say what was made of it. Raises `ModelError`."""
-    from agent.inference.nvidia.fitting import NORMALISATIONS, Choices
     from agent.inference.nvidia.importing import import_model, read_given
+    from agent.inference.nvidia.model_matching import NORMALISATIONS, Choices
 
     wanted = next((known for known in NORMALISATIONS if known == asked.normalisation), None)
     if asked.normalisation and wanted is None:
@@ -64,14 +64,14 @@ def fetch(
     """One of NVIDIA's from NGC; its path. Raises `ModelError`."""
     from agent.inference.files.store import own_folder
     from agent.inference.models import locate
-    from agent.inference.nvidia.ngc import Terms, fetch_from_ngc
+    from agent.inference.nvidia.ngc import NgcOptions, fetch_from_ngc
 
     if (own_folder(cache) / name / "manifest.toml").is_file():
         path = locate(name, cache)
         _say(quiet=quiet)(f"{name}: ready")
         return str(path)
     with _bytes(quiet=quiet) as progress:
-        made = fetch_from_ngc(name, cache, Terms(accepted, url, python), _say(quiet=quiet), progress)
+        made = fetch_from_ngc(name, cache, NgcOptions(accepted, url, python), _say(quiet=quiet), progress)
     if not quiet:
         _show(made, as_json=False)
     return str(made.path)

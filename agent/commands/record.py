@@ -16,8 +16,8 @@ from agent.errors import NO_CAMERA, ConfigError
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
-    from agent.core.trace import Moment
-    from agent.service.trace import RingThread, TraceFile
+    from agent.core.trace import TraceRecord
+    from agent.service.trace_files import RingThread, TraceFile
 
 EPILOG = examples(
     "gesture-agent record                                      all cameras, until Ctrl-C",
@@ -71,19 +71,19 @@ def record(
 
 
 def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float | None) -> None:
-    from agent.config.mind import trace_header
-    from agent.replay import Replay
-    from agent.service.trace import TraceFile
+    from agent.config.trace_settings import trace_header
+    from agent.playback import ClipReplay
+    from agent.service.trace_files import TraceFile
 
-    clip = Replay(settings, source, make_ready(settings), fps=fps, camera=camera)
+    clip = ClipReplay(settings, source, make_ready(settings), fps=fps, camera=camera)
     steps = clip.steps()
     first = next(steps)
     try:
-        with TraceFile(out, trace_header(settings, clip.labels, first.moment.at)) as trace:
-            trace.record(first.moment)
+        with TraceFile(out, trace_header(settings, clip.labels, first.record.at)) as trace:
+            trace.record(first.record)
             last = first
             for last in steps:
-                trace.record(last.moment)
+                trace.record(last.record)
     except OSError as exc:
         raise _cannot_write(out, exc) from exc
     typer.echo(f"{out}: {clip.frames} frames, {last.at_s:.1f} s, {trace.bytes:,} bytes")
@@ -104,7 +104,7 @@ def _of_cameras(
     from agent.delivery.clocks import rfc3339
     from agent.recording import Recording
     from agent.service.signals import signals
-    from agent.service.trace import FOLDER, TraceFile, build_ring
+    from agent.service.trace_files import FOLDER, TraceFile, build_trace_writer
 
     sink: TraceFile | RingThread
     recording = Recording(
@@ -113,7 +113,7 @@ def _of_cameras(
     counts: dict[str, int] = {}
     if out is None:
         state = make_folders(settings.agent, os.environ).state
-        sink, where = build_ring(settings, recording.header.labels, state), state / FOLDER
+        sink, where = build_trace_writer(settings, recording.header.labels, state), state / FOLDER
     else:
         from dataclasses import replace
 
@@ -133,7 +133,7 @@ def _of_cameras(
     typer.echo(f"{where}: {frames or 'no frame was seen; see gesture-agent check'}")
 
 
-def _count(moment: Moment, sink: TraceFile | RingThread, counts: dict[str, int]) -> None:
+def _count(moment: TraceRecord, sink: TraceFile | RingThread, counts: dict[str, int]) -> None:
     sink.record(moment)
     if moment.kind == "frame":
         counts[moment.camera] = counts.get(moment.camera, 0) + 1

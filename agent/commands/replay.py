@@ -17,9 +17,9 @@ from agent.config.folders import state_folder
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings
-    from agent.core.rules import Book
+    from agent.core.rules import RuleSet
     from agent.core.types import Action, GestureEvent
-    from agent.replay import Replayed, Step
+    from agent.playback import ReplaySource, ReplayStep
 
 EPILOG = examples(
     "gesture-agent replay clip.mp4",
@@ -54,17 +54,17 @@ def replay(
     Nothing is published. Times are those of the clip, not of this machine. A trace (made by `record`)
     goes through debounce and rules alone: the same trace gives the same output, to the last byte.
     """
-    from agent.replay import TraceReplay, published, started_wall_s
-    from agent.service.trace import is_trace, open_trace
+    from agent.playback import TraceReplay, published, started_wall_s
+    from agent.service.trace_files import is_trace, open_trace
 
     if as_json:
         quiet_logs()
     settings = loaded(config).settings
     began = time.time()
     trace = open_trace(Path(source)) if is_trace(source) else None
-    played: Replayed
+    played: ReplaySource
     if trace:
-        played = TraceReplay(settings, trace, _book(rules, trace.header.labels, settings))
+        played = TraceReplay(settings, trace, _rule_set(rules, trace.header.labels, settings))
         started = started_wall_s(trace)
     else:
         played, started = _clip(settings, source, rules, fps), began
@@ -80,22 +80,22 @@ def replay(
         typer.echo(f"{played.frames} frames{speed}")
 
 
-def _clip(settings: Settings, source: str, rules: Path | None, fps: float | None) -> Replayed:
-    from agent.check import labels_of
-    from agent.replay import Replay
+def _clip(settings: Settings, source: str, rules: Path | None, fps: float | None) -> ReplaySource:
+    from agent.diagnostics import labels_of
+    from agent.playback import ClipReplay
 
     cache, taught = make_ready(settings), state_folder(settings.agent, os.environ)
-    book = _book(rules, labels_of(settings.recognition, taught, cache), settings)
-    return Replay(settings, source, cache, book, fps=fps, taught=taught)
+    rule_set = _rule_set(rules, labels_of(settings.recognition, taught, cache), settings)
+    return ClipReplay(settings, source, cache, rule_set, fps=fps, taught=taught)
 
 
-def _book(rules: Path | None, labels: tuple[str, ...], settings: Settings) -> Book | None:
-    from agent.config.rule_files import read_rules
+def _rule_set(rules: Path | None, labels: tuple[str, ...], settings: Settings) -> RuleSet | None:
+    from agent.config.rules.files import read_rules
 
-    return None if rules is None else read_rules(rules, labels, settings.debounce).book
+    return None if rules is None else read_rules(rules, labels, settings.debounce).rule_set
 
 
-def _steps(clip: Replayed, *, quiet: bool) -> Iterator[Step]:
+def _steps(clip: ReplaySource, *, quiet: bool) -> Iterator[ReplayStep]:
     """With a moving line in a terminal: how far it is."""
     if quiet or not is_fancy():
         yield from clip.steps()
@@ -108,12 +108,12 @@ def _steps(clip: Replayed, *, quiet: bool) -> Iterator[Step]:
             yield step
 
 
-def _tell(step: Step) -> None:
+def _tell(step: ReplayStep) -> None:
     for event in step.events:
         if (line := _line(event)) is not None:
             typer.echo(f"{step.at_s:7.2f} s  {line}")
     for action in step.actions:
-        typer.echo(f"{step.at_s:7.2f} s  {_deed(action)}")
+        typer.echo(f"{step.at_s:7.2f} s  {_action_text(action)}")
 
 
 def _line(event: GestureEvent) -> str | None:
@@ -127,5 +127,5 @@ def _line(event: GestureEvent) -> str | None:
     return f"{event.gesture:<10} ended    after {event.held_s:.1f} s, {who}"
 
 
-def _deed(action: Action) -> str:
+def _action_text(action: Action) -> str:
     return f"  rule {action.rule}: {action.kind} {action.target} {action.payload}".rstrip()

@@ -15,8 +15,8 @@ from agent.config.folders import cache_folder, state_folder
 from agent.config.problems import ConfigProblems
 
 if TYPE_CHECKING:
-    from agent.config.rule_cases import CaseResult
-    from agent.config.rule_files import RuleBook
+    from agent.config.rules.cases import CaseResult
+    from agent.config.rules.files import LoadedRules
     from agent.config.settings import Settings
 
 CASE_FAILED, CANNOT_START = 1, 3
@@ -39,7 +39,7 @@ def check_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJs
             {
                 "ok": True,
                 "files": [str(file) for file in rules.files],
-                "rules": len(rules.book.rules),
+                "rules": len(rules.rule_set.rules),
                 "cases": len(rules.cases),
                 "warnings": [asdict(warning) for warning in rules.warnings],
             }
@@ -48,7 +48,7 @@ def check_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJs
     for warning in rules.warnings:
         warn(str(warning))
     typer.echo(
-        f"{sign('ok')} {len(rules.book.rules)} rules in {len(rules.files)} files, "
+        f"{sign('ok')} {len(rules.rule_set.rules)} rules in {len(rules.files)} files, "
         f"{len(rules.cases)} cases to test them with"
     )
 
@@ -59,7 +59,7 @@ def play_cases(path: RulesPath = None, config: ConfigFile = None, as_json: AsJso
 
     A case is a timeline, a letter for each tenth of a second, and what must fire in it.
     """
-    from agent.config.rule_cases import run_cases
+    from agent.config.rules.cases import run_cases
 
     settings, labels, rules = _read(path, config)
     results = run_cases(rules.cases, labels, settings.debounce)
@@ -80,17 +80,22 @@ def play_cases(path: RulesPath = None, config: ConfigFile = None, as_json: AsJso
 )
 def list_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show every rule in the order in which they are tried: when it fires and what it does."""
-    from agent.core.rules.words import doing, facts, when
+    from agent.core.rules.formatting import describe_actions, describe_conditions, rule_facts
 
     _, _, rules = _read(path, config)
     if as_json:
-        echo_json([{**facts(rule), **_place(rules, rule.id)} for rule in rules.book.rules])
-    elif not rules.book.rules:
+        echo_json([{**rule_facts(rule), **_place(rules, rule.id)} for rule in rules.rule_set.rules])
+    elif not rules.rule_set.rules:
         typer.echo("No rules.")
     else:
         rows = [
-            (rule.id, when(rule), doing(rule), "{file}:{line}".format(**_place(rules, rule.id)))
-            for rule in rules.book.rules
+            (
+                rule.id,
+                describe_conditions(rule),
+                describe_actions(rule),
+                "{file}:{line}".format(**_place(rules, rule.id)),
+            )
+            for rule in rules.rule_set.rules
         ]
         echo_table(("rule", "when", "does", "written in"), rows)
 
@@ -102,27 +107,28 @@ def try_rules(path: RulesPath = None, config: ConfigFile = None) -> None:
     t thumbs_up, f fist, s stop, o ok, 2 two, space no hand; Tab changes the hand, z the zone, q ends.
     A gesture stays until the next key.
     """
-    from agent.commands.rehearsal import Rehearsal
-    from agent.commands.try_screen import play
-    from agent.core.interpreter import Interpreter
+    from agent.commands.keyboard_simulator import KeyboardSimulator
+    from agent.commands.try_tui import play
+    from agent.core.gesture_pipeline import GesturePipeline
     from agent.core.thresholds import thresholds_of
 
     settings, labels, rules = _read(path, config)
-    interpreter = Interpreter(
+    interpreter = GesturePipeline(
         labels,
         smoothing_s=settings.debounce.smoothing,
         thresholds=thresholds_of(settings.debounce),
-        book=rules.book,
+        rule_set=rules.rule_set,
     )
     play(
-        Rehearsal(interpreter, labels, list(settings.camera)), settings.agent.rules if path is None else path
+        KeyboardSimulator(interpreter, labels, list(settings.camera)),
+        settings.agent.rules if path is None else path,
     )
 
 
-def _read(path: Path | None, config: Path | None) -> tuple[Settings, tuple[str, ...], RuleBook]:
+def _read(path: Path | None, config: Path | None) -> tuple[Settings, tuple[str, ...], LoadedRules]:
     """Settings, the classifier's labels, and the rules in `path` or where the settings say."""
-    from agent.check import labels_of
-    from agent.config.rule_files import read_rules
+    from agent.config.rules.files import read_rules
+    from agent.diagnostics import labels_of
 
     settings = loaded(config).settings
     state, cache = (folder(settings.agent, os.environ) for folder in (state_folder, cache_folder))
@@ -131,7 +137,7 @@ def _read(path: Path | None, config: Path | None) -> tuple[Settings, tuple[str, 
     return settings, labels, read_rules(source, labels, settings.debounce, settings.camera or None)
 
 
-def _place(rules: RuleBook, rule: str) -> dict[str, Any]:
+def _place(rules: LoadedRules, rule: str) -> dict[str, Any]:
     spot = rules.spots[rule]
     return {"file": spot.file, "line": spot.line}
 

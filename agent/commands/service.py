@@ -37,7 +37,7 @@ def install(
 
     What you changed in /etc/gesture-agent is kept.
     """
-    from agent.service.install import install as do_install
+    from agent.installation.install import install as do_install
 
     do_install(typer.echo, keys=keys, dry_run=dry_run)
 
@@ -48,7 +48,7 @@ def uninstall(
     dry_run: DryRun = False,
 ) -> None:
     """Stop the service and remove all of it: program, networks, messages that wait, settings."""
-    from agent.service.install import uninstall as do_uninstall
+    from agent.installation.install import uninstall as do_uninstall
 
     do_uninstall(typer.echo, keep_settings=keep_settings, dry_run=dry_run)
 
@@ -58,7 +58,7 @@ def uninstall(
 )
 def status(as_json: AsJson = False) -> None:
     """Show whether it runs, since when, and what it says. Exit code 1 where it does not run."""
-    from agent.service.state import read_state
+    from agent.installation.state import read_state
 
     state = read_state()
     if as_json:

@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.commands.output import warn
-from agent.service.places import Places
+from agent.installation.paths import InstallPaths
 
 if TYPE_CHECKING:
     from agent.config.load import Loaded
 
 
-def as_the_service(found: Loaded, environ: Mapping[str, str], places: Places | None = None) -> Loaded:
+def as_the_service(found: Loaded, environ: Mapping[str, str], places: InstallPaths | None = None) -> Loaded:
     """The settings with state and cache where the unit keeps them.
 
     Only where the settings are the installed service's own and neither they nor the environment (systemd's
     own variables in the service itself) name other folders. Warns where the caller may not look there.
     """
-    places = places or Places()
+    places = places or InstallPaths()
     if found.file is None or found.file.absolute() != places.settings / "config.toml":
         return found
     agent = found.settings.agent

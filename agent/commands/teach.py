@@ -20,9 +20,9 @@ from agent.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
-    from agent.core.taught import Hands
+    from agent.core.taught import HandSamples
     from agent.inference.gestures.taught import Taught
-    from agent.inference.perception import Perception
+    from agent.inference.recognizer import Recognizer
 
 EPILOG = examples(
     "gesture-agent teach rock --camera front            show it, move and turn the hand",
@@ -97,21 +97,21 @@ class _Given:
     def __init__(self, camera: str | None, folders: list[Path], source: str | None, count: int) -> None:
         self.camera, self.folders, self.source, self.count = camera, folders, source, count
 
-    def collect(self, perception: Perception, settings: Settings, gesture: str) -> Hands:
+    def collect(self, recognizer: Recognizer, settings: Settings, gesture: str) -> HandSamples:
         """Raises `ConfigError` when too few hands were found."""
         from agent.capture.source import settings_of
         from agent.commands.collect import of_camera, of_clip, of_folder
-        from agent.commands.teach_screen import screen
+        from agent.commands.teach_tui import screen
         from agent.inference.gestures.background import hands_of
 
         with screen(gesture, self.count if self.camera else None) as show:
             if self.camera:
                 chosen = _camera(settings, self.camera)
-                hands = of_camera(perception, chosen, self.camera, self.count, show)
+                hands = of_camera(recognizer, chosen, self.camera, self.count, show)
             elif self.source:
-                hands = of_clip(perception, settings_of(self.source), show)
+                hands = of_clip(recognizer, settings_of(self.source), show)
             else:
-                hands = [hand for one in self.folders for hand in of_folder(perception, one, show)]
+                hands = [hand for one in self.folders for hand in of_folder(recognizer, one, show)]
         if len(hands) < FEWEST:
             raise ConfigError(
                 f"{gesture}: {len(hands)} hands were found, at least {FEWEST} are needed; "
@@ -131,7 +131,7 @@ def _teach(
     settings: Settings, name: str, given: _Given, *, improve: bool, force: bool, as_json: bool
 ) -> None:
     from agent.core.taught import left_out
-    from agent.inference.build import build_perception
+    from agent.inference.build import build_recognizer
     from agent.inference.files.store import manifest_of
     from agent.inference.gestures.background import background
     from agent.inference.gestures.taught import load_taught, must_fit, save_taught
@@ -148,13 +148,13 @@ def _teach(
     kept = before if improve or before is None else before.without(name)
     if kept is not None:
         must_fit(kept, classifier, state)
-    perception = build_perception(settings.recognition, cache)
+    recognizer = build_recognizer(settings.recognition, cache)
     try:
-        new = given.collect(perception, settings, name)
+        new = given.collect(recognizer, settings, name)
         with _bar("how other hands look to the classifier") as step:
-            others = background(perception, classifier, cache, step)
+            others = background(recognizer, classifier, cache, step)
     finally:
-        perception.close()
+        recognizer.close()
     likeness = _likeness(new, manifest.labels, name)
     if likeness and not (force or improve):
         raise ConfigError(
@@ -190,7 +190,7 @@ def _check_name(name: str, built_in: tuple[str, ...], before: Taught | None, *, 
         raise ConfigError(f"{name} is neither built in nor taught yet; leave out --improve")
 
 
-def _mistaken(taught: Taught, others: Hands, name: str) -> int:
+def _mistaken(taught: Taught, others: HandSamples, name: str) -> int:
     """Rendered hands that are read as this gesture now and were not before."""
     wanted = taught.head.labels.index(name)
     return sum(
@@ -199,7 +199,7 @@ def _mistaken(taught: Taught, others: Hands, name: str) -> int:
     )
 
 
-def _likeness(new: Hands, built_in: tuple[str, ...], name: str) -> str | None:
+def _likeness(new: HandSamples, built_in: tuple[str, ...], name: str) -> str | None:
     """The built-in gesture that most of the new hands are read as, with how many; None where it is none."""
     read_as = [built_in[i] for i in new.scores.argmax(axis=1)]
     most = max(set(read_as), key=read_as.count)

@@ -19,8 +19,8 @@ from agent.errors import ConfigError
 if TYPE_CHECKING:
     from agent.commands.tune_plot import Plot
     from agent.core.thresholds import Thresholds
-    from agent.core.trace_tune import Outcome, Take
-    from agent.service.trace import Trace
+    from agent.core.trace_tune import LabelledTrace, TuningResult
+    from agent.service.trace_files import StoredTrace
 
 EPILOG = examples(
     "gesture-agent tune evening.jsonl        nobody meant a gesture: every start is one too many",
@@ -101,16 +101,16 @@ def tune(
 
     quiet_logs()
     debounce = loaded(config).settings.debounce
-    takes = _takes(traces, truth, debounce.smoothing)
-    gestures = _gestures(of, takes)
+    labelled_traces = _takes(traces, truth, debounce.smoothing)
+    gestures = _gestures(of, labelled_traces)
     confidences = _numbers(confidence, 0, 1, "a confidence is from 0 to 1")
     if advise:
-        _suggest(takes, thresholds_of(debounce), gestures, confidences, as_json=as_json)
+        _suggest(labelled_traces, thresholds_of(debounce), gestures, confidences, as_json=as_json)
         return
     if intent:
         from agent.commands.tune_intent import show_intent
 
-        show_intent(takes, thresholds_of(debounce), as_json=as_json)
+        show_intent(labelled_traces, thresholds_of(debounce), as_json=as_json)
         return
     tried = grid(
         thresholds_of(debounce),
@@ -122,26 +122,34 @@ def tune(
         of=of,
     )
     with _progress(len(tried)) as step:
-        outcomes = sweep(takes, tried, step)
+        outcomes = sweep(labelled_traces, tried, step)
     best = unbeaten(outcomes)
     if as_json:
         echo_json({"outcomes": [_facts(o, best, outcomes[0]) for o in outcomes]})
         return
     shown = outcomes if every else [outcomes[0], *(o for o in best if o is not outcomes[0])]
     echo_table(_TITLES, [_row(o, best, outcomes[0], of) for o in shown])
-    typer.echo(_sum_up(outcomes[0], len(takes)))
+    typer.echo(_sum_up(outcomes[0], len(labelled_traces)))
     _show(_plot(outcomes, best, of), out)
 
 
 def _suggest(
-    takes: list[Take], now: Thresholds, gestures: list[str], confidences: list[float], *, as_json: bool
+    labelled_traces: list[LabelledTrace],
+    now: Thresholds,
+    gestures: list[str],
+    confidences: list[float],
+    *,
+    as_json: bool,
 ) -> None:
     """The settings in force beside what is suggested, which is printed as it stands in `config.toml`."""
     from agent.core.trace_suggest import rounds, suggest
-    from agent.core.trace_tune import outcome
+    from agent.core.trace_tune import evaluate_thresholds
 
     with _progress(rounds(gestures, confidences)) as step:
-        first, found = outcome(takes, now), suggest(takes, now, gestures, confidences, step)
+        first, found = (
+            evaluate_thresholds(labelled_traces, now),
+            suggest(labelled_traces, now, gestures, confidences, step),
+        )
     if as_json:
         echo_json({"outcomes": [_facts(o, [found], first) for o in (first, found)]})
         return
@@ -158,7 +166,7 @@ def _suggest(
     )
 
 
-def _plot(outcomes: list[Outcome], best: list[Outcome], of: str | None) -> Plot:
+def _plot(outcomes: list[TuningResult], best: list[TuningResult], of: str | None) -> Plot:
     """Against misses; where there are none, against what else one pays with: delay, or hold."""
     from agent.commands.tune_plot import Plot, Point
 
@@ -210,12 +218,12 @@ _TITLES = (
 
 def _confidence(by: Thresholds, of: str | None) -> str:
     if of is not None:
-        return f"{by.asks(of):g}"
+        return f"{by.required_confidence(of):g}"
     asked = [by.confidence, *dict(by.confidence_of).values()]
     return f"{min(asked):g}-{max(asked):g}" if min(asked) < max(asked) else f"{by.confidence:g}"
 
 
-def _row(o: Outcome, best: list[Outcome], now: Outcome, of: str | None) -> list[str]:
+def _row(o: TuningResult, best: list[TuningResult], now: TuningResult, of: str | None) -> list[str]:
     by = o.thresholds
     return [
         "X" if o is now else "o" if o in best else ".",
@@ -233,7 +241,7 @@ def _row(o: Outcome, best: list[Outcome], now: Outcome, of: str | None) -> list[
     ]
 
 
-def _facts(o: Outcome, best: list[Outcome], now: Outcome) -> dict[str, Any]:
+def _facts(o: TuningResult, best: list[TuningResult], now: TuningResult) -> dict[str, Any]:
     facts = asdict(o)
     facts["thresholds"]["confidence_of"] = dict(o.thresholds.confidence_of)
     del facts["delays_s"]
@@ -247,7 +255,7 @@ def _facts(o: Outcome, best: list[Outcome], now: Outcome) -> dict[str, Any]:
     }
 
 
-def _sum_up(now: Outcome, traces: int) -> str:
+def _sum_up(now: TuningResult, traces: int) -> str:
     return (
         f"{traces} traces, {now.length_s:.0f} s, of which {now.idle_s:.0f} s without a gesture; "
         "X: the settings in force, o: no other one is better in all. wrong: starts while another gesture "
@@ -255,12 +263,12 @@ def _sum_up(now: Outcome, traces: int) -> str:
     )
 
 
-def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Take]:
-    from agent.core.trace_tune import take_of
+def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[LabelledTrace]:
+    from agent.core.trace_tune import label_trace
     from agent.evaluation.truth import read_truth
-    from agent.service.trace import open_trace
+    from agent.service.trace_files import open_trace
 
-    opened: list[Trace] = [open_trace(path) for path in paths]
+    opened: list[StoredTrace] = [open_trace(path) for path in paths]
     spans = read_truth(truth, opened[0].header.labels) if truth else {}
     for stem in spans:
         if stem is None and len(paths) > 1:
@@ -270,9 +278,9 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Ta
         if stem is not None and stem not in {path.stem for path in paths}:
             raise ConfigError(f"{truth}: speaks of the trace {stem!r}, which is not given")
     return [
-        take_of(
+        label_trace(
             trace.header,
-            trace.moments(),
+            trace.records(),
             smoothing_s,
             [*spans.get(None, ()), *spans.get(trace.path.stem, ())],
         )
@@ -280,9 +288,13 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[Ta
     ]
 
 
-def _gestures(name: str | None, takes: list[Take]) -> list[str]:
+def _gestures(name: str | None, labelled_traces: list[LabelledTrace]) -> list[str]:
     """Those that the traces know, or the one that is asked for."""
-    known = list(dict.fromkeys(label for take in takes for label in take.labels if label != NO_GESTURE))
+    known = list(
+        dict.fromkeys(
+            label for labelled in labelled_traces for label in labelled.labels if label != NO_GESTURE
+        )
+    )
     if name is not None and name not in known:
         raise typer.BadParameter(f"{name!r}; the traces know {', '.join(known)}", param_hint="--of")
     return known if name is None else [name]

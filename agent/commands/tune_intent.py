@@ -9,15 +9,15 @@ from typing import Any
 from agent.commands.output import echo_json, echo_table
 from agent.core.intent import STRICT, TURNED_OFF
 from agent.core.thresholds import Thresholds
-from agent.core.trace_tune import Outcome, Take, outcome
+from agent.core.trace_tune import LabelledTrace, TuningResult, evaluate_thresholds
 
 SETTINGS = {"onset_s": "onset", "doubtful_hold_s": "doubtful_hold"}  # where they are not called alike
 TITLES = ("setting", "now", "false", "missed", "off", "false", "missed", "strict", "false", "missed")
 
 
-def show_intent(takes: Sequence[Take], now: Thresholds, *, as_json: bool) -> None:
+def show_intent(takes: Sequence[LabelledTrace], now: Thresholds, *, as_json: bool) -> None:
     """A row for each threshold, all others as they are; false: starts that nobody meant."""
-    base = outcome(takes, now)
+    base = evaluate_thresholds(takes, now)
     rows: list[list[str]] = []
     facts: list[dict[str, Any]] = []
     for name, off in TURNED_OFF.items():
@@ -36,16 +36,16 @@ def show_intent(takes: Sequence[Take], now: Thresholds, *, as_json: bool) -> Non
     echo_table(TITLES, rows)
 
 
-def _with(takes: Sequence[Take], now: Thresholds, name: str, value: Any) -> Outcome:
-    return outcome(takes, replace(now, **{name: value}))
+def _with(takes: Sequence[LabelledTrace], now: Thresholds, name: str, value: Any) -> TuningResult:
+    return evaluate_thresholds(takes, replace(now, **{name: value}))
 
 
-def _cells(value: Any, tried: Outcome | None) -> list[str]:
+def _cells(value: Any, tried: TuningResult | None) -> list[str]:
     if tried is None:
         return ["", "", ""]
     shown = str(value).lower() if isinstance(value, bool) else f"{value:g}"
     return [shown, str(tried.unmeant), f"{tried.missed} of {tried.gestures}"]
 
 
-def _fact(value: Any, tried: Outcome | None) -> dict[str, Any] | None:
+def _fact(value: Any, tried: TuningResult | None) -> dict[str, Any] | None:
     return None if tried is None else {"value": value, "unmeant": tried.unmeant, "missed": tried.missed}

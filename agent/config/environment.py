@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from agent.config.located import Located, parse
 from agent.config.problems import ConfigProblems, Problem, did_you_mean
+from agent.config.renamed_keys import current_path
 from agent.config.settings import Secret, Settings
+from agent.config.toml_document import TomlDocument, parse
 
 PREFIX = "GESTURE_AGENT__"
 SEPARATOR = "__"
@@ -20,14 +21,14 @@ class _WrongNameError(Exception):
     """The variable leads to no setting; the text says why."""
 
 
-def overlay(located: Located, environ: Mapping[str, str]) -> tuple[Located, list[Problem]]:
+def overlay(located: TomlDocument, environ: Mapping[str, str]) -> tuple[TomlDocument, list[Problem]]:
     """The settings with all variables laid over them, and the variables that lead nowhere.
 
     Values are taken as the field's type; whether they hold is for the validation to say.
     """
     problems = []
     for name in sorted(environ):
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or (current_name(name) != name and current_name(name) in environ):
             continue
         try:
             path, kind = _find(name, located.data)
@@ -35,6 +36,20 @@ def overlay(located: Located, environ: Mapping[str, str]) -> tuple[Located, list
         except _WrongNameError as exc:
             problems.append(Problem(name, 0, 0, str(exc)))
     return located, problems
+
+
+def current_name(name: str) -> str:
+    """A variable's name with new names of settings for old."""
+    parts = name.removeprefix(PREFIX).split(SEPARATOR)
+    lower = [part.lower() for part in parts]
+    new = current_path(lower)
+    return name if new == tuple(lower) else PREFIX + SEPARATOR.join(new).upper()
+
+
+def old_names(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for every variable whose setting has a new name."""
+    given = [name for name in sorted(environ) if name.startswith(PREFIX)]
+    return [f"{name} is now called {current_name(name)}" for name in given if current_name(name) != name]
 
 
 def variables(kind: Any = Settings, prefix: str = PREFIX.removesuffix(SEPARATOR)) -> Iterator[str]:
@@ -53,7 +68,7 @@ def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
     """Path and type of the setting that a variable names. Raises `_WrongNameError`."""
     kind: Any = Settings
     path: list[str] = []
-    for part in name.removeprefix(PREFIX).lower().split(SEPARATOR):
+    for part in current_path(name.removeprefix(PREFIX).lower().split(SEPARATOR)):
         members = _members(kind)
         if get_origin(members[0]) is dict:
             part, kind = _entry(part, data.get(path[-1])), get_args(members[0])[1]  # noqa: PLW2901

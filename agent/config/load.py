@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from agent.config import environment
-from agent.config.located import KeyPath, Located, read
 from agent.config.permissions import open_to_all
 from agent.config.problems import ConfigProblems, Problem
+from agent.config.renamed_keys import RENAMED_SETTINGS, with_new_names
 from agent.config.settings import AS_WRITTEN, Secret, Settings
 from agent.config.sources import absolute_source
+from agent.config.toml_document import KeyPath, TomlDocument, read
 from agent.config.validation import problems_of
 from agent.core.redaction import PASSWORD, secrets_in
 
@@ -36,7 +37,7 @@ class Loaded:
 
     settings: Settings
     file: Path | None  # None: there is no file, the defaults hold
-    written: Located  # place of every setting that is not a default
+    written: TomlDocument  # place of every setting that is not a default
     warnings: tuple[str, ...] = ()
 
 
@@ -53,7 +54,9 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
     that is wrong.
     """
     file = find_file(path, environ)
-    written, problems = environment.overlay(read(file) if file else Located(BUILT_IN, {}), environ)
+    written = read(file) if file else TomlDocument(BUILT_IN, {})
+    written, old_names = with_new_names(written, RENAMED_SETTINGS)
+    written, problems = environment.overlay(written, environ)
     try:
         settings = Settings.model_validate(written.data, context={AS_WRITTEN: True})
     except ValidationError as exc:
@@ -61,11 +64,11 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
     paths = _Paths(file.parent.absolute() if file else Path.cwd(), written, environ)
     settings = paths.absolute(settings)
     problems += _logins(settings, written)
-    warnings: list[str] = []
+    warnings = [*map(str, old_names), *environment.old_names(environ)]
     if need_files:
         problems += _unreadable(settings, written)
         problems += _writable(file)
-        warnings = list(_open_to_all(settings))
+        warnings += _open_to_all(settings)
     if problems:
         raise ConfigProblems(problems)
     return Loaded(settings, file, written, tuple(warnings))
@@ -81,7 +84,7 @@ def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 class _Paths:
     """Relative paths of the file start at its folder, those of the environment at the current one."""
 
-    def __init__(self, folder: Path, written: Located, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, written: TomlDocument, environ: Mapping[str, str]) -> None:
         self._folder, self._written = folder, written
         credentials = environ.get("CREDENTIALS_DIRECTORY")
         self._credentials = Path(credentials) if credentials else None
@@ -117,7 +120,7 @@ class _Paths:
         return Path.cwd() if spot.file.startswith(environment.PREFIX) else self._folder
 
 
-def _logins(settings: Settings, written: Located) -> Iterator[Problem]:
+def _logins(settings: Settings, written: TomlDocument) -> Iterator[Problem]:
     """Sources that hold a password, which settings never do."""
     text = (
         'a source holds no password here; write user = "NAME" and password = { file = "PATH" }; where the '
@@ -150,7 +153,7 @@ def _writable(file: Path | None) -> Iterator[Problem]:
         yield from open_to_all(path, "settings say which rules run and who hears of it")
 
 
-def _unreadable(settings: Settings, written: Located) -> Iterator[Problem]:
+def _unreadable(settings: Settings, written: TomlDocument) -> Iterator[Problem]:
     for at, path, _ in _needed_files(settings):
         if reason := _why_unreadable(path):
             yield written.problem(at, f"{'.'.join(map(str, at))}: {path} cannot be read: {reason}")

@@ -133,7 +133,7 @@ class CameraSettings(Model):
     pixel_aspect: Annotated[float, Field(ge=1 / 8, le=8)] | None = None  # None: as the source says, else 1
     max_pixels: Annotated[int, Field(ge=4096, le=1_000_000_000)] = 35_000_000  # 7680 x 4320 and a little
     loop: bool = False  # files and folders: start again at the end
-    stall: Duration = 3.0  # no frame, or the same frame, for this long: the camera is lost
+    stall_timeout: Duration = 3.0  # no frame, or the same frame, for this long: the camera is lost
     user: str | None = None  # of a stream
     password: Secret | None = None
 
@@ -248,8 +248,8 @@ class RecognitionSettings(Model):
     gestures: str = CLASSIFIER_OF["balanced"]
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     people: Annotated[int, Field(ge=1, le=16)] = 2
-    look_around: Duration = 0.5
-    min_person: Share = 0.5
+    redetect_interval: Duration = 0.5
+    person_confidence: Share = 0.5
     min_hand: Share = 0.5
     triton: TritonSettings = TritonSettings()
     tensorrt: TensorRtSettings = TensorRtSettings()
@@ -264,7 +264,7 @@ class RecognitionSettings(Model):
         return {**written, "gestures": chosen} if chosen else written
 
 
-class RestSettings(Model):
+class IdleSettings(Model):
     """How the agent rests while nobody is in view."""
 
     fps: Annotated[float, Field(gt=0, le=240)] = 4.0
@@ -294,7 +294,7 @@ class DebounceSettings(Model):
     smoothing: Duration = 0.15
     confidence: Share = _USUAL.confidence
     confidence_of: dict[Id, Share] = USUAL_CONFIDENCE_OF  # by gesture
-    keep: Share = _USUAL.keep
+    keep_confidence: Share = _USUAL.keep
     hold: Duration = _USUAL.hold_s
     release: Duration = _USUAL.release_s
     cooldown: Duration = _USUAL.cooldown_s
@@ -323,12 +323,14 @@ class DebounceSettings(Model):
 
     @model_validator(mode="after")
     def _hysteresis_is_ordered(self) -> DebounceSettings:
-        if self.keep > self.confidence:
-            raise ValueError(f"keep ({self.keep}) must not be above confidence ({self.confidence})")
+        if self.keep_confidence > self.confidence:
+            raise ValueError(
+                f"keep_confidence ({self.keep_confidence}) must not be above confidence ({self.confidence})"
+            )
         for gesture, asked in self.confidence_of.items():
-            if self.keep > asked:
-                above = f"keep ({self.keep}) must not be above the confidence of {gesture} ({asked})"
-                raise ValueError(f"{above}; confidence_of sets that")
+            if self.keep_confidence > asked:
+                limit = f"the confidence of {gesture} ({asked}); confidence_of sets that"
+                raise ValueError(f"keep_confidence ({self.keep_confidence}) must not be above {limit}")
         return self
 
 
@@ -439,7 +441,7 @@ class Settings(Model):
     agent: AgentSettings = Field(default_factory=AgentSettings)
     camera: dict[Id, CameraSettings] = Field(default_factory=dict)
     recognition: RecognitionSettings = RecognitionSettings()
-    rest: RestSettings = RestSettings()
+    idle: IdleSettings = IdleSettings()
     debounce: DebounceSettings = DebounceSettings()
     mqtt: MqttSettings = MqttSettings()
     outbox: OutboxSettings = OutboxSettings()

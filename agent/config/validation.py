@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 
 from pydantic import BaseModel, ValidationError
 
-from agent.config.located import SECRET_WORDS, KeyPath, Located
 from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
 from agent.config.settings import AS_WRITTEN, FORMS
+from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
 from agent.core.numbers import number_or_none
 from agent.core.redaction import redacted
 
@@ -47,7 +47,7 @@ _LIMITS = {
 }
 
 
-def validate(model: type[M], located: Located) -> M:
+def validate(model: type[M], located: TomlDocument) -> M:
     """The data as a model. Raises `ConfigProblems` with everything that is wrong, all at once."""
     try:
         return model.model_validate(located.data, context={AS_WRITTEN: True})
@@ -55,7 +55,7 @@ def validate(model: type[M], located: Located) -> M:
         raise ConfigProblems(problems_of(exc, model, located)) from exc
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], located: Located) -> list[Problem]:
+def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDocument) -> list[Problem]:
     """Pydantic's errors as problems, in the order of the file.
 
     Several complaints about one value (the branches of a union) become one: "expected A or B".

@@ -35,8 +35,8 @@ from agent.core.types import (
     GestureHeld,
     GestureStarted,
     Hand,
+    HandObservation,
     Place,
-    Reading,
 )
 
 EPSILON_S = 1e-6  # 0.1 + 0.2 is not 0.3: durations are compared with this much mercy
@@ -44,7 +44,7 @@ IDLE_S = 10.0  # a hand that is idle for longer is dropped from memory
 
 
 @dataclass(frozen=True, slots=True)
-class Forming:
+class PendingGesture:
     """A gesture on its way; `progress` is 0..1 of the hold, for dwell rings."""
 
     camera: str
@@ -56,7 +56,7 @@ class Forming:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HandState:
     """How one hand stands: what is on, what is forming, what may not start again yet.
 
     Times are those of readings. `away_since`: since when the gesture that is on is not seen.
@@ -69,8 +69,8 @@ class Standing:
     on: str | None = None
     on_since: float = 0.0
     away_since: float | None = None
-    forming: str | None = None
-    forming_since: float = 0.0
+    pending: str | None = None
+    pending_since: float = 0.0
     cooling: tuple[tuple[str, float], ...] = ()  # gesture, seconds left
     hold_s: float = 0.0  # that the forming gesture must be held for
     obstacle: Obstacle | None = None  # what keeps a sure gesture from beginning, or from starting
@@ -101,7 +101,7 @@ class HandProgress:
 
 
 @dataclass(slots=True)
-class _Span:
+class _ActiveGesture:
     """One gesture of one hand, forming or on."""
 
     label: int  # index
@@ -115,11 +115,11 @@ class _Span:
 
 
 @dataclass(slots=True)
-class _HandState:
+class _DebounceState:
     camera: str
     at: float
-    on: _Span | None = None
-    forming: _Span | None = None
+    on: _ActiveGesture | None = None
+    pending: _ActiveGesture | None = None
     ended: dict[int, float] = field(default_factory=dict)  # label: when it last ended
     place: Place | None = None
     obstacle: Obstacle | None = None  # what keeps the best gesture of the newest reading from beginning
@@ -132,16 +132,16 @@ class Debouncer:
         self.thresholds = thresholds
         self._labels = tuple(labels)
         self._gestures = [i for i, label in enumerate(self._labels) if label != NO_GESTURE]
-        self._asked = [thresholds.asks(label) for label in self._labels]
-        self._hands: dict[tuple[str, int, str], _HandState] = {}
+        self._asked = [thresholds.required_confidence(label) for label in self._labels]
+        self._hands: dict[tuple[str, int, str], _DebounceState] = {}
 
-    def feed(self, reading: Reading) -> list[GestureEvent]:
+    def feed(self, observation: HandObservation) -> list[GestureEvent]:
         """Events of one hand, in order. A reading that is not newer than the last one is ignored."""
-        state = self._hands.get(reading.key) or self._new(reading)
-        if abs(reading.at - state.at) > GAP_S:
-            state.ended = {label: at for label, at in state.ended.items() if at <= reading.at}
-            return [*self._reset(state, reading.at), *self._step(state, reading)]
-        return list(self._step(state, reading)) if reading.at > state.at else []
+        state = self._hands.get(observation.key) or self._new(observation)
+        if abs(observation.at - state.at) > GAP_S:
+            state.ended = {label: at for label, at in state.ended.items() if at <= observation.at}
+            return [*self._reset(state, observation.at), *self._step(state, observation)]
+        return list(self._step(state, observation)) if observation.at > state.at else []
 
     def end(self, camera: str, at: float) -> list[GestureEvent]:
         """End all that is on in a camera's view, at once: it was paused or closed."""
@@ -150,99 +150,106 @@ class Debouncer:
             del self._hands[key]
         return [event for _, state in states for event in self._reset(state, at)]
 
-    def forming(self) -> list[Forming]:
+    def pending(self) -> list[PendingGesture]:
         """Every gesture that is forming, as of its hand's newest reading."""
         return [
-            Forming(s.camera, f.person, f.hand, self._labels[f.label], self._progress(s, f), s.place)
+            PendingGesture(s.camera, f.person, f.hand, self._labels[f.label], self._progress(s, f), s.place)
             for s in self._hands.values()
-            if (f := s.forming)
+            if (f := s.pending)
         ]
 
-    def standing(self, reading: Reading) -> Standing:
+    def hand_state(self, observation: HandObservation) -> HandState:
         """How a reading's hand stands after that reading was fed."""
-        state = self._hands.get(reading.key) or _HandState(reading.camera, reading.at)
-        on, forming = state.on, state.forming
+        state = self._hands.get(observation.key) or _DebounceState(observation.camera, observation.at)
+        on, forming = state.on, state.pending
         lefts = {label: self._cooldown_left(state, label) for label in state.ended}
-        return Standing(
-            reading.camera,
-            reading.person,
-            reading.hand,
+        return HandState(
+            observation.camera,
+            observation.person,
+            observation.hand,
             state.at,
             on=self._labels[on.label] if on else None,
             on_since=on.since if on else 0.0,
             away_since=on.away_since if on else None,
-            forming=self._labels[forming.label] if forming else None,
-            forming_since=forming.since if forming else 0.0,
+            pending=self._labels[forming.label] if forming else None,
+            pending_since=forming.since if forming else 0.0,
             cooling=tuple((self._labels[i], left) for i, left in lefts.items() if left > EPSILON_S),
             hold_s=forming.hold_s if forming else 0.0,
             obstacle=state.obstacle,
         )
 
-    def progress(self, reading: Reading) -> HandProgress:
+    def progress(self, observation: HandObservation) -> HandProgress:
         """How far a smoothed reading's hand is after that reading was fed."""
-        state = self._hands.get(reading.key)
-        span = (state.forming or state.on) if state else None
-        who = (reading.at, reading.camera, reading.person, reading.hand, reading.track, reading.place)
-        seen = reading.place is not None  # scores fade out over a few readings
+        state = self._hands.get(observation.key)
+        span = (state.pending or state.on) if state else None
+        who = (
+            observation.at,
+            observation.camera,
+            observation.person,
+            observation.hand,
+            observation.track,
+            observation.place,
+        )
+        seen = observation.place is not None  # scores fade out over a few readings
         if state is None or span is None:
             why = state.obstacle if state else None
             return HandProgress(*who, seen, "idle", held_back=why.words if why else "")
-        forming = span is state.forming
+        forming = span is state.pending
         return HandProgress(
             *who,
             seen,
             "forming" if forming else "on" if span.away_since is None else "releasing",
             self._labels[span.label],
-            score=float(reading.scores[span.label]) if reading.scores is not None else 0.0,
+            score=float(observation.scores[span.label]) if observation.scores is not None else 0.0,
             ring=self._progress(state, span) if forming else 1.0,
             held_s=state.at - span.since,
             on=self._labels[state.on.label] if state.on else None,
             held_back=state.obstacle.words if state.obstacle else "",
         )
 
-    def _new(self, reading: Reading) -> _HandState:
+    def _new(self, observation: HandObservation) -> _DebounceState:
         """A hand not heard of; those that are long idle are dropped from memory on the way."""
         self._hands = {
             key: state
             for key, state in self._hands.items()
-            if state.on or self._cooling(state, reading.at) or abs(reading.at - state.at) < IDLE_S
+            if state.on or self._cooling(state, observation.at) or abs(observation.at - state.at) < IDLE_S
         }
-        self._hands[reading.key] = state = _HandState(reading.camera, -math.inf)
+        self._hands[observation.key] = state = _DebounceState(observation.camera, -math.inf)
         return state
 
-    def _step(self, state: _HandState, reading: Reading) -> Iterator[GestureEvent]:
-        scores = [0.0] * len(self._labels) if reading.scores is None else reading.scores.tolist()
-        state.at = at = reading.at
-        state.place = reading.place or state.place
-        self._form(state, reading, scores)
+    def _step(self, state: _DebounceState, observation: HandObservation) -> Iterator[GestureEvent]:
+        scores = [0.0] * len(self._labels) if observation.scores is None else observation.scores.tolist()
+        state.at = at = observation.at
+        state.place = observation.place or state.place
+        self._form(state, observation, scores)
         if state.on:
             yield from self._carry_on(state, state.on, scores[state.on.label])
-        if (new := state.forming) and self._formed(state, new, reading):
+        if (new := state.pending) and self._formed(state, new, observation):
             if state.on:
                 yield self._end(state, state.on, at)
-            new.person, new.hand = reading.person, reading.hand
-            state.on, state.forming = new, None
+            new.person, new.hand = observation.person, observation.hand
+            state.on, state.pending = new, None
             yield self._event(GestureStarted, state, new, at - new.since)
 
-    def _form(self, state: _HandState, reading: Reading, scores: list[float]) -> None:
-        limits, forming = self.thresholds, state.forming
+    def _form(self, state: _DebounceState, observation: HandObservation, scores: list[float]) -> None:
+        limits, forming = self.thresholds, state.pending
         if forming and scores[forming.label] < limits.keep:
             forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
-        intent = None if best is None else self._intent(state, best, scores[best], reading)
+        intent = None if best is None else self._intent(state, best, scores[best], observation)
         state.obstacle = intent.obstacle if intent else None
         if best is not None and self._begins(intent, scores[best]):
             if state.on and best == state.on.label:
                 forming = None
             elif forming is None or best != forming.label:
-                forming = _Span(best, reading.at, reading.person, reading.hand)
+                forming = _ActiveGesture(best, observation.at, observation.person, observation.hand)
             if forming:
                 forming.hold_s = intent.hold_s
         if forming:
-            forming.score, forming.seen_at = scores[forming.label], reading.at
-        state.forming = forming
+            forming.score, forming.seen_at = scores[forming.label], observation.at
+        state.pending = forming
 
-    def _carry_on(self, state: _HandState, on: _Span, score: float) -> Iterator[GestureEvent]:
+    def _carry_on(self, state: _DebounceState, on: _ActiveGesture, score: float) -> Iterator[GestureEvent]:
         if score >= self.thresholds.keep:
             on.away_since, on.score, on.seen_at = None, score, state.at
             yield self._event(GestureHeld, state, on, state.at - on.since)
@@ -251,57 +258,64 @@ class Debouncer:
         if state.at - on.away_since >= self.thresholds.release_s - EPSILON_S:
             yield self._end(state, on, state.at)
 
-    def _formed(self, state: _HandState, new: _Span, reading: Reading) -> bool:
+    def _formed(self, state: _DebounceState, new: _ActiveGesture, observation: HandObservation) -> bool:
         """The hold is over, and the gesture is as sure, and as much meant, as when it began to form."""
-        intent = self._intent(state, new.label, new.score, reading)
+        intent = self._intent(state, new.label, new.score, observation)
         if not self._begins(intent, new.score):
             return False
         held = state.at - new.since >= new.hold_s - EPSILON_S
         if not held or self._cooldown_left(state, new.label) > EPSILON_S:
             return False
-        state.obstacle = settled(reading, self.thresholds)
+        state.obstacle = settled(observation, self.thresholds)
         return state.obstacle is None
 
-    def _intent(self, state: _HandState, label: int, score: float, reading: Reading) -> Intent | None:
+    def _intent(
+        self, state: _DebounceState, label: int, score: float, observation: HandObservation
+    ) -> Intent | None:
         """None where it makes no difference: the gesture is not sure enough."""
         if score < self._asked[label]:
             return None
-        forming = state.forming
-        if forming and forming.label == label and reading.onset_s is not None:
+        forming = state.pending
+        if forming and forming.label == label and observation.onset_s is not None:
             # What counts is how long it took until it began to form: holding it is no hesitation.
-            reading = replace(reading, onset_s=reading.onset_s - (reading.at - forming.since))
-        return intent_of(reading, self._labels[label], self.thresholds)
+            observation = replace(observation, onset_s=observation.onset_s - (observation.at - forming.since))
+        return intent_of(observation, self._labels[label], self.thresholds)
 
     @staticmethod
     def _begins(intent: Intent | None, score: float) -> TypeGuard[Intent]:
         return intent is not None and intent.meant and score >= intent.confidence
 
-    def _progress(self, state: _HandState, new: _Span) -> float:
+    def _progress(self, state: _DebounceState, new: _ActiveGesture) -> float:
         limits = self.thresholds
         held = (state.at - new.since) / new.hold_s if new.hold_s else 1.0
         cooled = 1 - self._cooldown_left(state, new.label) / limits.cooldown_s if limits.cooldown_s else 1.0
         return max(0.0, min(1.0, held, cooled))
 
-    def _cooldown_left(self, state: _HandState, label: int) -> float:
+    def _cooldown_left(self, state: _DebounceState, label: int) -> float:
         ended = state.ended.get(label)
         return 0.0 if ended is None else ended + self.thresholds.cooldown_s - state.at
 
-    def _cooling(self, state: _HandState, at: float) -> bool:
+    def _cooling(self, state: _DebounceState, at: float) -> bool:
         return any(0 <= at - ended < self.thresholds.cooldown_s for ended in state.ended.values())
 
-    def _reset(self, state: _HandState, at: float) -> Iterator[GestureEvent]:
-        state.forming = None
+    def _reset(self, state: _DebounceState, at: float) -> Iterator[GestureEvent]:
+        state.pending = None
         if state.on:
             yield self._end(state, state.on, at)
 
-    def _end(self, state: _HandState, on: _Span, at: float) -> GestureEvent:
+    def _end(self, state: _DebounceState, on: _ActiveGesture, at: float) -> GestureEvent:
         """`held_s` counts until the gesture was last seen: the release is not part of it."""
         state.on = None
         state.ended[on.label] = at
         return self._event(GestureEnded, state, on, on.seen_at - on.since, at)
 
     def _event(
-        self, kind: type[GestureEvent], state: _HandState, span: _Span, held_s: float, at: float | None = None
+        self,
+        kind: type[GestureEvent],
+        state: _DebounceState,
+        span: _ActiveGesture,
+        held_s: float,
+        at: float | None = None,
     ) -> GestureEvent:
         return kind(
             at=state.at if at is None else at,

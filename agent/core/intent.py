@@ -3,7 +3,7 @@
 A hand that lives looks like a gesture now and then: it holds a pencil, clasps the other one, carries a chin.
 A gesture that is meant has more than its shape. The person faces the camera and does not lie, the hand is
 raised, its forearm points up, it is upright, free of the face and of other hands, and it is still while it is
-held. Each of these is a number of a reading (`Bearing`, and `speed` from `Courses`) with a limit
+held. Each of these is a number of a reading (`HandPosture`, and `speed` from `Courses`) with a limit
 (`Thresholds`), and what is in the way is told in words. What is not known is not in the way.
 
 But where one of the numbers is near its limit, no body or no elbow is in view, or a gesture took shape slowly
@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
-from agent.core.types import NO_GESTURE, Bearing, Place, Reading
+from agent.core.types import NO_GESTURE, HandObservation, HandPosture, Place
 
 Reason: TypeAlias = Literal[
     "upright", "facing", "raised", "forearm", "lean", "at_face", "face_gap", "hand_gap", "still"
@@ -99,57 +99,59 @@ class Intent:
         return self.obstacle is None
 
 
-def intent_of(reading: Reading, gesture: str, limits: Thresholds) -> Intent:
+def intent_of(observation: HandObservation, gesture: str, limits: Thresholds) -> Intent:
     """What a reading says of the intent behind one gesture, its hand's speed left out: see `settled`."""
-    asked = limits.asks(gesture)
-    obstacle = obstacle_of(reading.bearing, gesture, limits)
-    if obstacle is None and (doubt := doubt_of(reading, gesture, limits)):
+    asked = limits.required_confidence(gesture)
+    obstacle = obstacle_of(observation.posture, gesture, limits)
+    if obstacle is None and (doubt := doubt_of(observation, gesture, limits)):
         more = max(asked, min(limits.doubtful_confidence, asked + MUCH_MORE))
         return Intent(None, more, max(limits.hold_s, limits.doubtful_hold_s), doubt)
     return Intent(obstacle, asked, limits.hold_s)
 
 
-def obstacle_of(bearing: Bearing, gesture: str, limits: Thresholds) -> Obstacle | None:
+def obstacle_of(posture: HandPosture, gesture: str, limits: Thresholds) -> Obstacle | None:
     """The first thing that keeps a hand that is held so from beginning a gesture; None: nothing known."""
-    if bearing.at_face and not limits.at_face:
+    if posture.at_face and not limits.at_face:
         return Obstacle("at_face", 1.0, 0.0)
-    for reason, seen, limit in _measured(bearing, gesture, limits):
+    for reason, seen, limit in _measured(posture, gesture, limits):
         if seen < limit if reason in AT_LEAST else seen > limit:
             return Obstacle(reason, seen, limit)
     return None
 
 
-def doubt_of(reading: Reading, gesture: str, limits: Thresholds) -> str:
+def doubt_of(observation: HandObservation, gesture: str, limits: Thresholds) -> str:
     """Why it is not clear that a hand is shown, in words; empty: it is."""
-    bearing = reading.bearing
-    if reading.onset_s is not None and reading.onset_s > limits.onset_s:
-        return f"it took shape slowly ({reading.onset_s:.1f} s, limit {limits.onset_s:g})"
-    if bearing.bodiless:
+    posture = observation.posture
+    if observation.onset_s is not None and observation.onset_s > limits.onset_s:
+        return f"it took shape slowly ({observation.onset_s:.1f} s, limit {limits.onset_s:g})"
+    if posture.bodiless:
         return "no body is in view"
-    for reason, seen, limit in _measured(bearing, gesture, limits):
+    for reason, seen, limit in _measured(posture, gesture, limits):
         if _is_near(reason, seen, limit):
             return f"nearly: {_WORDS[reason].format(seen=seen, limit=limit)}"
     looked_for = gesture in UPRIGHT and limits.forearm < ANY_WAY
-    return "the elbow is not in view" if looked_for and bearing.elbow_hidden else ""
+    return "the elbow is not in view" if looked_for and posture.elbow_hidden else ""
 
 
-def settled(reading: Reading, limits: Thresholds) -> Obstacle | None:
+def settled(observation: HandObservation, limits: Thresholds) -> Obstacle | None:
     """What the hand's speed has against a gesture that was held long enough; None: nothing known."""
-    if reading.speed is not None and reading.speed > limits.still:
-        return Obstacle("still", reading.speed, limits.still)
+    if observation.speed is not None and observation.speed > limits.still:
+        return Obstacle("still", observation.speed, limits.still)
     return None
 
 
-def _measured(bearing: Bearing, gesture: str, limits: Thresholds) -> Iterator[tuple[Reason, float, float]]:
+def _measured(
+    posture: HandPosture, gesture: str, limits: Thresholds
+) -> Iterator[tuple[Reason, float, float]]:
     """What is known: threshold, the number that was seen, its limit."""
     every: tuple[tuple[Reason, float | None, float, bool], ...] = (
-        ("upright", bearing.upright, limits.upright, True),
-        ("facing", bearing.facing, limits.facing, True),
-        ("raised", bearing.raised, limits.raised, True),
-        ("forearm", bearing.forearm, limits.forearm, gesture in UPRIGHT),
-        ("lean", bearing.lean, limits.lean, gesture in UPRIGHT),
-        ("face_gap", bearing.to_face, limits.face_gap, True),
-        ("hand_gap", bearing.to_hand, limits.hand_gap, True),
+        ("upright", posture.upright, limits.upright, True),
+        ("facing", posture.facing, limits.facing, True),
+        ("raised", posture.raised, limits.raised, True),
+        ("forearm", posture.forearm, limits.forearm, gesture in UPRIGHT),
+        ("lean", posture.lean, limits.lean, gesture in UPRIGHT),
+        ("face_gap", posture.to_face, limits.face_gap, True),
+        ("hand_gap", posture.to_hand, limits.hand_gap, True),
     )
     for reason, seen, limit, counts in every:
         if counts and seen is not None:
@@ -185,38 +187,38 @@ class Courses:
         self._gestures = [i for i, label in enumerate(labels) if label != NO_GESTURE]
         self._hands: dict[tuple[str, int, str], _Past] = {}
 
-    def feed(self, reading: Reading) -> Reading:
+    def feed(self, observation: HandObservation) -> HandObservation:
         """The same reading with `speed` and `onset_s`; None where they are not known."""
-        past = self._hands.get(reading.key) or self._new(reading)
-        if not 0 < reading.at - past.at <= GAP_S:
+        past = self._hands.get(observation.key) or self._new(observation)
+        if not 0 < observation.at - past.at <= GAP_S:
             past.places.clear()
             past.label = -1
-        past.at = reading.at
-        return replace(reading, speed=_speed(past, reading), onset_s=self._onset_s(past, reading))
+        past.at = observation.at
+        return replace(observation, speed=_speed(past, observation), onset_s=self._onset_s(past, observation))
 
-    def _onset_s(self, past: _Past, reading: Reading) -> float | None:
-        if reading.scores is None:
+    def _onset_s(self, past: _Past, observation: HandObservation) -> float | None:
+        if observation.scores is None:
             return None
-        best = max(self._gestures, key=reading.scores.__getitem__, default=-1)
-        if best < 0 or reading.scores[best] < SHAPED:
+        best = max(self._gestures, key=observation.scores.__getitem__, default=-1)
+        if best < 0 or observation.scores[best] < SHAPED:
             past.label = -1
             return None
         if best != past.label:
-            past.label, past.since = best, reading.at
-        return reading.at - past.since
+            past.label, past.since = best, observation.at
+        return observation.at - past.since
 
-    def _new(self, reading: Reading) -> _Past:
+    def _new(self, observation: HandObservation) -> _Past:
         """A hand not heard of; those unseen for long are dropped on the way."""
-        self._hands = {k: p for k, p in self._hands.items() if abs(reading.at - p.at) <= GAP_S}
-        return self._hands.setdefault(reading.key, _Past())
+        self._hands = {k: p for k, p in self._hands.items() if abs(observation.at - p.at) <= GAP_S}
+        return self._hands.setdefault(observation.key, _Past())
 
 
-def _speed(past: _Past, reading: Reading) -> float | None:
-    if reading.place is None:
+def _speed(past: _Past, observation: HandObservation) -> float | None:
+    if observation.place is None:
         return None
     places = past.places
-    places.append((reading.at, reading.place))
-    while len(places) > 2 and reading.at - places[1][0] >= SPEED_S:
+    places.append((observation.at, observation.place))
+    while len(places) > 2 and observation.at - places[1][0] >= SPEED_S:
         places.popleft()
     (then, a), (now, b) = places[0], places[-1]
     if now - then < SHORTEST_S:

@@ -30,7 +30,7 @@ _Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hands:
+class HandSamples:
     """What the classifier said of N hands: embeddings float32 (N, D), scores float32 (N, built-in labels)."""
 
     embeddings: Floats
@@ -39,15 +39,15 @@ class Hands:
     def __len__(self) -> int:
         return len(self.embeddings)
 
-    def joined(self, more: Hands) -> Hands:
+    def joined(self, more: HandSamples) -> HandSamples:
         """These, then more."""
-        return Hands(
+        return HandSamples(
             np.concatenate([self.embeddings, more.embeddings]), np.concatenate([self.scores, more.scores])
         )
 
-    def rows(self, which: npt.NDArray[np.bool_]) -> Hands:
+    def rows(self, which: npt.NDArray[np.bool_]) -> HandSamples:
         """Some of them."""
-        return Hands(self.embeddings[which], self.scores[which])
+        return HandSamples(self.embeddings[which], self.scores[which])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ class TaughtHead:
 
     def scores(self, base: Floats, embedding: Floats | None) -> Floats:
         """Probabilities of all labels, float32 (len(labels),), from those of the built-in ones."""
-        assert embedding is not None  # a classifier without one gets a `Dormant` head  # noqa: S101
+        assert embedding is not None  # a classifier without one gets a `StaleTaughtHead` head  # noqa: S101
         standard = _standard(embedding[None], self.mean, self.scale)
         sums = _sums(_base(base[None], self.labels), standard, self.weights, self.rows)
         return np.asarray(_softmax(sums)[0], np.float32)
@@ -75,7 +75,7 @@ class TaughtHead:
         return TaughtHead(labels, rows, self.mean, self.scale, self.weights[kept])
 
 
-class Dormant:
+class StaleTaughtHead:
     """Keeps the names of gestures that were taught for another classifier; their probability is 0."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
@@ -91,7 +91,9 @@ def with_taught(built_in: Sequence[str], taught: Sequence[str]) -> tuple[str, ..
     return tuple(dict.fromkeys([*built_in, *taught]))
 
 
-def train(built_in: Sequence[str], background: Hands, examples: Hands, names: Sequence[str]) -> TaughtHead:
+def train(
+    built_in: Sequence[str], background: HandSamples, examples: HandSamples, names: Sequence[str]
+) -> TaughtHead:
     """Fit; `names` has the gesture of every example, built-in ones are improved. Deterministic.
 
     `background` are hands of many shapes; what the classifier says of them is kept.
@@ -112,7 +114,7 @@ def train(built_in: Sequence[str], background: Hands, examples: Hands, names: Se
 
 
 def left_out(
-    built_in: Sequence[str], background: Hands, examples: Hands, names: Sequence[str], name: str
+    built_in: Sequence[str], background: HandSamples, examples: HandSamples, names: Sequence[str], name: str
 ) -> tuple[int, int]:
     """How many examples of one gesture are recognised by heads that were not shown them, and of how many.
 

@@ -33,11 +33,11 @@ class Thresholds:
     doubtful_hold_s: float = 0.4  # and for this, or the hold if longer
     confidence_of: tuple[tuple[str, float], ...] = ()  # gestures that ask for another one, in name order
 
-    def asks(self, gesture: str) -> float:
+    def required_confidence(self, gesture: str) -> float:
         """The confidence at which this gesture begins to form."""
         return dict(self.confidence_of).get(gesture, self.confidence)
 
-    def asking(self, gesture: str, confidence: float) -> Thresholds:
+    def with_confidence(self, gesture: str, confidence: float) -> Thresholds:
         """The same, but this gesture asks for this confidence."""
         of = {**dict(self.confidence_of), gesture: confidence}
         return replace(self, confidence_of=tuple(sorted(of.items())), keep=min(self.keep, confidence))
@@ -66,13 +66,13 @@ class Intentions(Protocol):
     def doubtful_hold(self) -> float: ...  # noqa: D102
 
 
-class Debounce(Protocol):
+class DebounceNumbers(Protocol):
     """The same numbers in the settings; durations in seconds."""
 
     @property
     def confidence(self) -> float: ...  # noqa: D102
     @property
-    def keep(self) -> float: ...  # noqa: D102
+    def keep_confidence(self) -> float: ...  # noqa: D102
     @property
     def hold(self) -> float: ...  # noqa: D102
     @property
@@ -91,12 +91,12 @@ class Debounce(Protocol):
     def confidence_of(self) -> Mapping[str, float]: ...  # noqa: D102
 
 
-def thresholds_of(settings: Debounce) -> Thresholds:
+def thresholds_of(settings: DebounceNumbers) -> Thresholds:
     """The settings' numbers."""
     intent = settings.intent
     return Thresholds(
         settings.confidence,
-        settings.keep,
+        settings.keep_confidence,
         settings.hold,
         settings.release,
         settings.cooldown,

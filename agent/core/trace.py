@@ -18,12 +18,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from agent.core.interpreter import Interpreter, Understood
+from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.numbers import read_float, read_int, read_json, write_json
-from agent.core.rules import Verdict, World
-from agent.core.rules.engine import QUIET
+from agent.core.rules import RuleContext, RuleVerdict
+from agent.core.rules.engine import EMPTY_CONTEXT
 from agent.core.thresholds import Thresholds
-from agent.core.types import HANDS, Bearing, Floats, Place, Reading
+from agent.core.types import HANDS, Floats, HandObservation, HandPosture, Place
 
 VERSION = 1
 MARK = "gesture_agent_trace"  # a key of the first line, and of no other
@@ -38,7 +38,7 @@ Kind: TypeAlias = Literal["frame", "silence", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class TraceHeader:
     """What holds for a whole trace. `started` is the wall-clock time of `at`, None for a clip."""
 
     at: float
@@ -50,44 +50,46 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class TraceRecord:
     """What reached the core at once: the readings of one camera, as the classifier gave them."""
 
     kind: Kind
     at: float
     camera: str
-    readings: tuple[Reading, ...] = ()
-    world: World = QUIET
+    observations: tuple[HandObservation, ...] = ()
+    context: RuleContext = EMPTY_CONTEXT
 
 
-def play(moment: Moment, mind: Interpreter, why: list[Verdict] | None = None) -> Understood:
+def replay_record(
+    record: TraceRecord, pipeline: GesturePipeline, why: list[RuleVerdict] | None = None
+) -> PipelineResult:
     """What the core makes of a moment, exactly as in the daemon."""
-    if moment.kind == "stop":
-        return mind.stop(moment.camera, moment.at, moment.world)
-    return mind.read(moment.readings, moment.world, why)
+    if record.kind == "stop":
+        return pipeline.stop(record.camera, record.at, record.context)
+    return pipeline.process_observations(record.observations, record.context, why)
 
 
-class Encoder:
+class TraceEncoder:
     """The lines of one trace, in order. A world that did not change is not written again."""
 
     def __init__(self) -> None:
-        self._world: Mapping[str, Any] = _world(QUIET)
+        self._world: Mapping[str, Any] = _context(EMPTY_CONTEXT)
 
-    def header(self, header: Header) -> str:
+    def header(self, header: TraceHeader) -> str:
         """The first line."""
         return _line({MARK: VERSION, **asdict(header), "at": round(header.at, AT_DIGITS)})
 
-    def lines(self, moment: Moment) -> Iterator[str]:
+    def lines(self, record: TraceRecord) -> Iterator[str]:
         """One line, two where the world has changed, none for a silence of no hands."""
-        if moment.kind == "silence" and not moment.readings:
+        if record.kind == "silence" and not record.observations:
             return
-        at, world = round(moment.at, AT_DIGITS), _world(moment.world)
-        if world != self._world:
-            self._world = world
-            yield _line({"is": "world", "at": at, **world})
-        line: dict[str, Any] = {"is": moment.kind, "at": at, "camera": moment.camera}
-        if moment.readings:
-            line["hands"] = [_hand(reading) for reading in moment.readings]
+        at, context = round(record.at, AT_DIGITS), _context(record.context)
+        if context != self._world:
+            self._world = context
+            yield _line({"is": "world", "at": at, **context})
+        line: dict[str, Any] = {"is": record.kind, "at": at, "camera": record.camera}
+        if record.observations:
+            line["hands"] = [_hand(observation) for observation in record.observations]
         yield _line(line)
 
 
@@ -96,13 +98,13 @@ def is_header(line: str) -> bool:
     return line.lstrip().startswith(f'{{"{MARK}":')
 
 
-def read_header(line: str) -> Header:
+def read_header(line: str) -> TraceHeader:
     """Raises `ValueError` that says what was seen."""
     data = _parsed(line)
     if data.get(MARK) != VERSION:
         raise ValueError(f"this is version {data.get(MARK)!r} of traces; this agent reads version {VERSION}")
     try:
-        return Header(
+        return TraceHeader(
             at=read_float(data["at"]),
             labels=tuple(map(str, data["labels"])),
             smoothing_s=read_float(data["smoothing_s"], 0.0),
@@ -125,33 +127,33 @@ def _thresholds(data: dict[str, Any]) -> Thresholds:
     return Thresholds(**numbers, confidence_of=of)
 
 
-class Decoder:
+class TraceDecoder:
     """Lines back to moments."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: TraceHeader) -> None:
         self._labels = len(header.labels)
-        self._world = QUIET
+        self._world = EMPTY_CONTEXT
 
-    def moments(self, line: str) -> Iterator[Moment]:
+    def records(self, line: str) -> Iterator[TraceRecord]:
         """None or one. Raises `ValueError` that says what was seen."""
         data = _parsed(line)
         try:
             if data["is"] == "world":
-                self._world = _world_of(data)
+                self._world = _context_of(data)
                 return
             if data["is"] not in get_args(Kind):
                 raise ValueError(f"a line of kind {data['is']!r}")
             at, camera = read_float(data["at"]), str(data["camera"])
-            readings = tuple(self._reading(at, camera, hand) for hand in data.get("hands", ()))
+            observations = tuple(self._reading(at, camera, hand) for hand in data.get("hands", ()))
         except (KeyError, TypeError, AttributeError) as exc:
             raise ValueError(f"the line lacks or garbles {exc}") from exc
-        yield Moment(data["is"], at, camera, readings, self._world)
+        yield TraceRecord(data["is"], at, camera, observations, self._world)
 
-    def _reading(self, at: float, camera: str, data: Mapping[str, Any]) -> Reading:
+    def _reading(self, at: float, camera: str, data: Mapping[str, Any]) -> HandObservation:
         if data["hand"] not in HANDS:
             raise ValueError(f"a hand {data['hand']!r}, expected left or right")
         place, track = data.get("place"), data.get("track")
-        return Reading(
+        return HandObservation(
             at,
             camera,
             read_int(data["person"], 0),
@@ -159,7 +161,7 @@ class Decoder:
             self._scores(data.get("scores")),
             None if place is None else Place(*map(read_float, place)),
             None if track is None else read_int(track),
-            _bearing_of(data),
+            _posture_of(data),
         )
 
     def _scores(self, scores: Any) -> Floats | None:
@@ -186,45 +188,45 @@ def _parsed(line: str) -> dict[str, Any]:
     return data
 
 
-def _hand(reading: Reading) -> dict[str, Any]:
+def _hand(observation: HandObservation) -> dict[str, Any]:
     """What is None is left out."""
-    data: dict[str, Any] = {"person": reading.person, "hand": reading.hand}
-    if reading.track is not None:
-        data["track"] = reading.track
-    if reading.scores is not None:
-        data["scores"] = _rounded(reading.scores.tolist())
-    if (place := reading.place) is not None:
+    data: dict[str, Any] = {"person": observation.person, "hand": observation.hand}
+    if observation.track is not None:
+        data["track"] = observation.track
+    if observation.scores is not None:
+        data["scores"] = _rounded(observation.scores.tolist())
+    if (place := observation.place) is not None:
         data["place"] = _rounded((place.x_share, place.y_share, place.height_share, place.aspect))
-    return data | _bearing(reading.bearing)
+    return data | _posture(observation.posture)
 
 
-def _bearing(bearing: Bearing) -> dict[str, Any]:
+def _posture(posture: HandPosture) -> dict[str, Any]:
     """What is not known is left out."""
     numbers = {
         name: round(value, digits)
         for name, digits in BEARING_DIGITS.items()
-        if (value := getattr(bearing, name)) is not None
+        if (value := getattr(posture, name)) is not None
     }
-    return numbers | {name: True for name in BEARING_FLAGS if getattr(bearing, name)}
+    return numbers | {name: True for name in BEARING_FLAGS if getattr(posture, name)}
 
 
-def _bearing_of(data: Mapping[str, Any]) -> Bearing:
+def _posture_of(data: Mapping[str, Any]) -> HandPosture:
     """Traces of before a number was kept do not know it."""
     known: dict[str, Any] = {
         name: read_float(data[name]) for name in BEARING_DIGITS if data.get(name) is not None
     }
-    return Bearing(**known, **{name: True for name in BEARING_FLAGS if data.get(name)})
+    return HandPosture(**known, **{name: True for name in BEARING_FLAGS if data.get(name)})
 
 
 def _rounded(numbers: Iterable[float]) -> list[float]:
     return [round(number, DIGITS) for number in numbers]
 
 
-def _world(world: World) -> dict[str, Any]:
-    return {"time": f"{world.time:%H:%M}" if world.time else None, "values": dict(world.values)}
+def _context(context: RuleContext) -> dict[str, Any]:
+    return {"time": f"{context.time:%H:%M}" if context.time else None, "values": dict(context.values)}
 
 
-def _world_of(data: Mapping[str, Any]) -> World:
+def _context_of(data: Mapping[str, Any]) -> RuleContext:
     time = data["time"]
     values = {str(topic): str(value) for topic, value in data["values"].items()}
-    return World(None if time is None else dt.time.fromisoformat(time), values)
+    return RuleContext(None if time is None else dt.time.fromisoformat(time), values)

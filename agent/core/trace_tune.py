@@ -11,17 +11,17 @@ from agent.core.debounce import Debouncer
 from agent.core.intent import Courses
 from agent.core.smoothing import Smoother
 from agent.core.thresholds import Thresholds
-from agent.core.trace import Header, Moment
-from agent.core.types import GestureStarted, Reading
+from agent.core.trace import TraceHeader, TraceRecord
+from agent.core.types import GestureStarted, HandObservation
 
 LATE_S = 0.5  # a start may come this long after its span: hold and smoothing take their time
 HOUR_S = 3600.0
 
-Steps: TypeAlias = Sequence[tuple[str, float, tuple[Reading, ...] | None]]
+Steps: TypeAlias = Sequence[tuple[str, float, tuple[HandObservation, ...] | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TruthSpan:
     """A gesture that was made on purpose, in seconds from the start of its trace."""
 
     gesture: str
@@ -30,14 +30,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class LabelledTrace:
     """One trace, smoothed once for all thresholds, and what was truly shown in it."""
 
     start: float
     length_s: float
     labels: tuple[str, ...]
     steps: Steps  # camera, time, readings; None: the camera was closed
-    truth: tuple[Span, ...]
+    truth: tuple[TruthSpan, ...]
 
     @property
     def idle_s(self) -> float:
@@ -50,7 +50,7 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TuningResult:
     """What one set of thresholds made of all traces."""
 
     thresholds: Thresholds
@@ -62,8 +62,8 @@ class Outcome:
     length_s: float = 0.0
     delays_s: tuple[float, ...] = ()  # from the begin of a gesture to its start
 
-    def __add__(self, other: Outcome) -> Outcome:
-        return Outcome(
+    def __add__(self, other: TuningResult) -> TuningResult:
+        return TuningResult(
             self.thresholds,
             self.gestures + other.gestures,
             self.missed + other.missed,
@@ -105,49 +105,51 @@ class Outcome:
         return self.false, self.thresholds.hold_s, self.thresholds.confidence
 
 
-def take_of(
-    header: Header, moments: Iterable[Moment], smoothing_s: float, truth: Iterable[Span] = ()
-) -> Take:
+def label_trace(
+    header: TraceHeader, records: Iterable[TraceRecord], smoothing_s: float, truth: Iterable[TruthSpan] = ()
+) -> LabelledTrace:
     """Smooth a trace."""
     smoother, courses = Smoother(smoothing_s, header.labels), Courses(header.labels)
-    steps: list[tuple[str, float, tuple[Reading, ...] | None]] = []
+    steps: list[tuple[str, float, tuple[HandObservation, ...] | None]] = []
     end = header.at
-    for moment in moments:
-        end = max(end, moment.at)
-        if moment.kind == "stop":
-            steps.append((moment.camera, moment.at, None))
-        elif moment.readings:
-            smoothed = tuple(courses.feed(smoother.feed(reading)) for reading in moment.readings)
-            steps.append((moment.camera, moment.at, smoothed))
-    return Take(header.at, end - header.at, header.labels, steps, tuple(truth))
+    for record in records:
+        end = max(end, record.at)
+        if record.kind == "stop":
+            steps.append((record.camera, record.at, None))
+        elif record.observations:
+            smoothed = tuple(courses.feed(smoother.feed(observation)) for observation in record.observations)
+            steps.append((record.camera, record.at, smoothed))
+    return LabelledTrace(header.at, end - header.at, header.labels, steps, tuple(truth))
 
 
-def outcome(takes: Iterable[Take], thresholds: Thresholds) -> Outcome:
+def evaluate_thresholds(labelled_traces: Iterable[LabelledTrace], thresholds: Thresholds) -> TuningResult:
     """Play all takes with these thresholds."""
-    total = Outcome(thresholds)
-    for take in takes:
-        total += _judge(take, thresholds, list(_starts(take, thresholds)))
+    total = TuningResult(thresholds)
+    for labelled in labelled_traces:
+        total += _judge(labelled, thresholds, list(_starts(labelled, thresholds)))
     return total
 
 
-def _starts(take: Take, thresholds: Thresholds) -> Iterator[tuple[float, str]]:
-    debouncer = Debouncer(thresholds, take.labels)
-    for camera, at, readings in take.steps:
-        if readings is None:
+def _starts(labelled: LabelledTrace, thresholds: Thresholds) -> Iterator[tuple[float, str]]:
+    debouncer = Debouncer(thresholds, labelled.labels)
+    for camera, at, observations in labelled.steps:
+        if observations is None:
             debouncer.end(camera, at)
             continue
-        for reading in readings:
-            for event in debouncer.feed(reading):
+        for observation in observations:
+            for event in debouncer.feed(observation):
                 if isinstance(event, GestureStarted):
-                    yield event.at - take.start, event.gesture
+                    yield event.at - labelled.start, event.gesture
 
 
-def _judge(take: Take, thresholds: Thresholds, starts: Iterable[tuple[float, str]]) -> Outcome:
+def _judge(
+    labelled: LabelledTrace, thresholds: Thresholds, starts: Iterable[tuple[float, str]]
+) -> TuningResult:
     """A gesture counts for one start; what is left over is wrong, or false where nothing was shown."""
-    delays: dict[Span, float] = {}
+    delays: dict[TruthSpan, float] = {}
     wrong = false = 0
     for at_s, gesture in starts:
-        shown = [span for span in take.truth if span.from_s <= at_s <= span.to_s + LATE_S]
+        shown = [span for span in labelled.truth if span.from_s <= at_s <= span.to_s + LATE_S]
         hit = next((span for span in shown if span.gesture == gesture and span not in delays), None)
         if hit:
             delays[hit] = at_s - hit.from_s
@@ -155,14 +157,14 @@ def _judge(take: Take, thresholds: Thresholds, starts: Iterable[tuple[float, str
             wrong += 1
         else:
             false += 1
-    return Outcome(
+    return TuningResult(
         thresholds,
-        gestures=len(take.truth),
-        missed=len(take.truth) - len(delays),
+        gestures=len(labelled.truth),
+        missed=len(labelled.truth) - len(delays),
         wrong=wrong,
         false=false,
-        idle_s=take.idle_s,
-        length_s=take.length_s,
+        idle_s=labelled.idle_s,
+        length_s=labelled.length_s,
         delays_s=tuple(delays.values()),
     )
 
@@ -183,7 +185,7 @@ def grid(
     `of` alone, and all else as in the base. `raised` and `lean` are those of the base where nothing else is
     to be tried.
     """
-    sure = [_alike(base, c) if of is None else base.asking(of, c) for c in confidences]
+    sure = [_alike(base, c) if of is None else base.with_confidence(of, c) for c in confidences]
     found = [
         replace(one, hold_s=h, release_s=r, raised=up, lean=way)
         for one, h, r, up, way in itertools.product(
@@ -199,17 +201,19 @@ def _alike(base: Thresholds, confidence: float) -> Thresholds:
 
 
 def sweep(
-    takes: Sequence[Take], settings: Iterable[Thresholds], step: Callable[[], None] = lambda: None
-) -> list[Outcome]:
+    labelled_traces: Sequence[LabelledTrace],
+    settings: Iterable[Thresholds],
+    step: Callable[[], None] = lambda: None,
+) -> list[TuningResult]:
     """The outcome of each, in order; `step` is called after each."""
     outcomes = []
     for thresholds in settings:
-        outcomes.append(outcome(takes, thresholds))
+        outcomes.append(evaluate_thresholds(labelled_traces, thresholds))
         step()
     return outcomes
 
 
-def unbeaten(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def unbeaten(outcomes: Sequence[TuningResult]) -> list[TuningResult]:
     """Those that no other one beats in all costs at once (the Pareto front).
 
     Of equal ones only the first is kept.

@@ -14,7 +14,7 @@ SIZE_WEIGHT = 0.5  # twice as large costs as much as a third of a side of distan
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class TrackedBox:
     """Where a thing was last seen."""
 
     id: int
@@ -22,7 +22,7 @@ class Track:
     at: float
 
 
-class Tracker:
+class BoxTracker:
     """Matches boxes to those of the frames before by distance over size, the nearest pair first.
 
     What was not seen for `forget_s` seconds is forgotten; its number is never used again.
@@ -30,7 +30,7 @@ class Tracker:
 
     def __init__(self, forget_s: float, reach: float = REACH) -> None:
         self._forget_s, self._reach = forget_s, reach
-        self._tracks: list[Track] = []
+        self._tracks: list[TrackedBox] = []
         self._next = 0
 
     def update(self, at: float, boxes: Sequence[Box]) -> list[int]:
@@ -40,7 +40,7 @@ class Tracker:
         known = {column: alive[row].id for row, column in pairs}
         ids = [known[i] if i in known else self.new_id() for i in range(len(boxes))]
         unseen = [track for track in alive if track.id not in known.values()]
-        self._tracks = unseen + [Track(i, box, at) for i, box in zip(ids, boxes, strict=True)]
+        self._tracks = unseen + [TrackedBox(i, box, at) for i, box in zip(ids, boxes, strict=True)]
         return ids
 
     def new_id(self) -> int:

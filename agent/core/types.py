@@ -111,7 +111,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearing:
+class HandPosture:
     """How a hand is held on its body; None where the body does not tell.
 
     `raised`: 0 at the hips, 1 at the shoulders. `lean`: degrees, 0 to 180, between where the hand points and
@@ -134,17 +134,17 @@ class Bearing:
     elbow_hidden: bool = False
 
 
-UNKNOWN = Bearing()
+UNKNOWN = HandPosture()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
+class HandObservation:
     """What the classifier says of one tracked hand at one moment.
 
     One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
     `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
     `track` is the same number as long as it is the same hand, also when its person or side is
-    mistaken for a moment; None: person and side are all that is known. `bearing` is how the hand was held
+    mistaken for a moment; None: person and side are all that is known. `posture` is how the hand was held
     when it was last seen, `speed` how fast it moves in its own widths a second, `onset_s` for how long it has
     looked like its gesture; None where that is not known.
     """
@@ -156,7 +156,7 @@ class Reading:
     scores: Floats | None
     place: Place | None = None
     track: int | None = None
-    bearing: Bearing = UNKNOWN
+    posture: HandPosture = UNKNOWN
     speed: float | None = None
     onset_s: float | None = None
 
@@ -201,7 +201,7 @@ GestureEvent: TypeAlias = GestureStarted | GestureHeld | GestureEnded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeenHand:
+class HandDetection:
     """A hand that was found and classified in one frame.
 
     `box` is the hand itself, without the classifier's margin. `landmarks` is float32 (21, 2) in
@@ -214,11 +214,11 @@ class SeenHand:
     scores: Floats
     landmarks: Floats | None = None
     embedding: Floats | None = None
-    bearing: Bearing = UNKNOWN
+    posture: HandPosture = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class Detections:
     """All that was recognised in one frame of one camera."""
 
     camera: str
@@ -226,7 +226,7 @@ class Sight:
     width: int
     height: int
     people: int
-    hands: tuple[SeenHand, ...] = ()
+    hands: tuple[HandDetection, ...] = ()
     poses: tuple[Pose, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
     frame: Frame | None = None  # the one that it was recognised in; None in a replay of numbers

@@ -17,18 +17,18 @@ from typing import Any, Literal
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
-from agent.delivery.broker.claim import Claims, client_id
-from agent.delivery.broker.mqtt import Mqtt
 from agent.delivery.clocks import Clocks, rfc3339
-from agent.delivery.deeds.deeds import Deeds
 from agent.delivery.former import former_cameras
 from agent.delivery.gestures import GestureNews
-from agent.delivery.homeassistant.entities import Described
-from agent.delivery.homeassistant.upkeep import HomeAssistant
+from agent.delivery.homeassistant.entities import DeviceInfo
+from agent.delivery.homeassistant.publisher import HomeAssistant
 from agent.delivery.incoming import Fault, Incoming, usable
+from agent.delivery.local_actions.local_actions import LocalActions
 from agent.delivery.message import JSON, Message, as_json, state
-from agent.delivery.outbox.drain import Drain, OnPublished
+from agent.delivery.mqtt.client import MqttClient
+from agent.delivery.mqtt.id_lease import LeaseHolder, client_id
 from agent.delivery.outbox.outbox import Outbox, Row
+from agent.delivery.outbox.worker import OnPublished, OutboxWorker
 from agent.delivery.requests import Request
 from agent.delivery.rule_news import RuleNews
 from agent.delivery.status import DeliveryStatus
@@ -70,10 +70,10 @@ class Delivery:
         self._clocks = clocks or Clocks()
         self._news = GestureNews()
         self._rule_news = RuleNews()
-        self._deeds = Deeds(actions, threads)
+        self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
-        self._drain = Drain(
+        self._outbox_worker = OutboxWorker(
             Outbox(folder, outbox, self._clocks),
             self._clocks,
             self,
@@ -82,20 +82,20 @@ class Delivery:
             threads=threads,
         )
         self._incoming = Incoming(self.topics, self._say)
-        self._claims = Claims(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
+        self._leases = LeaseHolder(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
         self._folder = folder
         self._cameras: tuple[str, ...] = ()
         self._last: dict[str, str] = {}  # the gesture that began last, by camera
-        self._mqtt = Mqtt(
+        self._mqtt = MqttClient(
             mqtt,
             client_id(agent_id, folder),
             birth=state(self.topics.bridge_state, {"state": "online"}),
             will=state(self.topics.bridge_state, {"state": "offline"}),
             subscriptions=(self.topics.bridge_state, *self._incoming.subscriptions),
-            report=self._drain.report,
+            report=self._outbox_worker.report,
             received=self._received,
-            claims=self._claims,
+            leases=self._leases,
             threads=threads,
             met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (it comes next)
         )
@@ -130,13 +130,13 @@ class Delivery:
         """
         if self._broker is not None:
             self._broker.start()
-        self._deeds.start()
-        self._drain.start()
+        self._local_actions.start()
+        self._outbox_worker.start()
         self._mqtt.start()
 
     def flush(self, limit_s: float) -> bool:
         """Wait until nothing waits for the broker any more, if it is there; False when time was up."""
-        return self._mqtt.connected and self._drain.flush(limit_s)
+        return self._mqtt.connected and self._outbox_worker.flush(limit_s)
 
     def close(self, limit_s: float = 3.0) -> None:
         """Let waiting rows out while there is time, say offline, stop; the rest stays on disk.
@@ -146,10 +146,10 @@ class Delivery:
         self._home.close()
         self._put_right("the agent has stopped", armed=False)
         if self._mqtt.connected:
-            self._drain.flush(limit_s)
-        self._drain.close()
+            self._outbox_worker.flush(limit_s)
+        self._outbox_worker.close()
         self._mqtt.close(limit_s + 1.0)
-        self._deeds.close()
+        self._local_actions.close()
         if self._broker is not None:
             self._broker.close()
 
@@ -184,11 +184,13 @@ class Delivery:
             latency_ms=age_s * 1000 if latency_ms is None else latency_ms,
         )
         topic = self.topics.event(event.camera)
-        self._drain.add(Row("publish", topic, as_json(payload), deadline, event_id, content_type=JSON))
+        self._outbox_worker.add(
+            Row("publish", topic, as_json(payload), deadline, event_id, content_type=JSON)
+        )
         if isinstance(event, GestureStarted):
             self._last[event.camera] = event.gesture
             action = self.topics.action(event.camera)
-            self._drain.add(Row("publish", action, event.gesture.encode(), deadline, event_id))
+            self._outbox_worker.add(Row("publish", action, event.gesture.encode(), deadline, event_id))
         changed = self._news.changed(event, happened)
         if changed is not None:
             now = topics.gesture_payload(*changed, self._last.get(event.camera))
@@ -203,13 +205,13 @@ class Delivery:
         self._tell_rule(action, ts, left_s)
         action = _stamped(action, ts)
         if action.kind in ("command", "key"):
-            self._deeds.do(action, left_s)
+            self._local_actions.do(action, left_s)
             return
         options = dict(action.options)
         content_type = next(
             (options.pop(name) for name in list(options) if name.lower() == "content-type"), ""
         )
-        self._drain.add(
+        self._outbox_worker.add(
             Row(
                 "webhook" if action.kind == "webhook" else "publish",
                 action.target,
@@ -257,7 +259,7 @@ class Delivery:
 
     def info(self, info: Mapping[str, Any]) -> None:
         """Tell what this agent is made of, and on which host."""
-        self._mqtt.keep(state(self.topics.bridge_info, {**info, "host": self._claims.mine.host}))
+        self._mqtt.keep(state(self.topics.bridge_info, {**info, "host": self._leases.mine.host}))
 
     def health(self, health: Mapping[str, Any]) -> None:
         """Tell how the agent fares; delivery adds its own part."""
@@ -286,7 +288,7 @@ class Delivery:
     ) -> None:
         """Tell Home Assistant what there is, as `[homeassistant]` says; again when it changes."""
         home = self._home_settings
-        about = Described(
+        about = DeviceInfo(
             self.topics,
             version,
             tuple(cameras),
@@ -341,15 +343,15 @@ class Delivery:
 
     def status(self) -> DeliveryStatus:
         """A snapshot; cheap."""
-        fill, counters = self._drain.fill, self._drain.counters
-        rival = self._claims.rival
+        fill, counters = self._outbox_worker.fill, self._outbox_worker.counters
+        conflict = self._leases.conflict
         return DeliveryStatus(
             connected=self._mqtt.connected,
             broker=self._url,
             mqtt_version=self._mqtt.version,
             trouble=self._mqtt.trouble,
             reconnects=self._mqtt.reconnects,
-            rival=rival.host if rival else None,
+            conflict=conflict.host if conflict else None,
             max_packet=self._mqtt.limits.packet_bytes,
             left_out=self._mqtt.left_out,
             left_out_count=self._mqtt.left_out_count,
@@ -360,12 +362,12 @@ class Delivery:
             dead=fill.dead,
             committed=counters["committed"],
             delivered=counters["delivered"],
-            expired=counters["expired"] + self._deeds.too_late,
+            expired=counters["expired"] + self._local_actions.too_late,
             unknown=counters["unknown"],
             refused=counters["refused"],
-            unheard=counters["unheard"],
-            dropped=counters["dropped"] + self._drain.lost,
-            outbox_trouble=self._drain.trouble,
+            no_subscriber=counters["unheard"],
+            dropped=counters["dropped"] + self._outbox_worker.lost,
+            outbox_trouble=self._outbox_worker.trouble,
         )
 
     # The link that the outbox thread publishes through.
@@ -387,7 +389,7 @@ def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettin
     """The broker inside, if it is wanted, and the settings that lead to it."""
     if settings.url != "embedded":
         return None, settings
-    from agent.delivery.broker.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
+    from agent.delivery.mqtt.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
 
     broker = EmbeddedBroker(threads=threads)
     here = {"url": broker.url, "version": "3.1.1", "user": None, "password": None}

@@ -22,7 +22,7 @@ REFUSALS, REFUSAL_EVERY_S = 50, 0.2  # answers to what is refused: at once, and 
 Fault: TypeAlias = Callable[[str, str], str]  # topic, payload
 
 
-class Answer(Protocol):
+class ResponsePublisher(Protocol):
     """How a response gets out."""
 
     def __call__(self, message: Message) -> str | None:
@@ -38,7 +38,7 @@ class Incoming:
     """`received` runs in the MQTT thread and only enqueues; the rest is called by the loop."""
 
     def __init__(
-        self, topics: Topics, answer: Answer, *, clock: Callable[[], float] = time.monotonic
+        self, topics: Topics, answer: ResponsePublisher, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._topics = topics
         self._answer = answer
@@ -138,9 +138,11 @@ class Incoming:
             return
         transaction: requests.Transaction = None
         try:
-            wish = requests.enabled(payload) if name == requests.ENABLE else requests.request(name, payload)
-            transaction = wish.transaction
-            self._requests.put(wish)
+            request = (
+                requests.enabled(payload) if name == requests.ENABLE else requests.request(name, payload)
+            )
+            transaction = request.transaction
+            self._requests.put(request)
         except RequestError as exc:
             self._refuse(Request(name, transaction=exc.transaction), topic, str(exc))
         except TooManyRequestsError:

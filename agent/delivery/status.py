@@ -16,7 +16,7 @@ class DeliveryStatus:
     mqtt_version: str
     trouble: str | None  # with the broker
     reconnects: int
-    rival: str | None  # host of another agent that wants our id
+    conflict: str | None  # host of another agent that wants our id
     max_packet: int | None  # bytes that the broker takes; None: it sets no limit
     left_out: Mapping[str, str]  # topics that are not published or not heard, and why: the first few
     left_out_count: int  # how many there are
@@ -30,7 +30,7 @@ class DeliveryStatus:
     expired: int  # never sent, or never done
     unknown: int  # sent, and nobody said by the deadline that it arrived
     refused: int
-    unheard: int
+    no_subscriber: int
     dropped: int
     outbox_trouble: str | None
 
@@ -43,7 +43,7 @@ class DeliveryStatus:
                 "expired": self.expired,
                 "unknown": self.unknown,
                 "refused": self.refused,
-                "unheard": self.unheard,
+                "unheard": self.no_subscriber,
                 "dropped": self.dropped,
                 "dead": self.dead,
                 "trouble": self.outbox_trouble,
@@ -51,7 +51,7 @@ class DeliveryStatus:
             "mqtt": {
                 "reconnects": self.reconnects,
                 "version": self.mqtt_version,
-                "rival": self.rival,
+                "rival": self.conflict,
                 "max_packet": self.max_packet,
                 "left_out": dict(self.left_out),
                 "left_out_count": self.left_out_count,

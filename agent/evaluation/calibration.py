@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.core.thresholds import Thresholds
 from agent.core.types import NO_GESTURE
-from agent.evaluation.judge import Verdict
+from agent.evaluation.judge import PhotographResult
 
 BINS = 10  # of equal width
 NEVER = 2.0  # no probability is as high
@@ -33,7 +33,7 @@ class Calibration:
     bins: tuple[Bin, ...]  # those that hold an answer, upwards
 
 
-def _bin(verdicts: Sequence[Verdict]) -> Bin:
+def _bin(verdicts: Sequence[PhotographResult]) -> Bin:
     return Bin(
         probability=sum(v.probability for v in verdicts) / len(verdicts),
         accuracy=sum(v.right for v in verdicts) / len(verdicts),
@@ -41,7 +41,9 @@ def _bin(verdicts: Sequence[Verdict]) -> Bin:
     )
 
 
-def calibrate(verdicts: Sequence[Verdict], labels: Sequence[str], thresholds: Thresholds) -> Calibration:
+def calibrate(
+    verdicts: Sequence[PhotographResult], labels: Sequence[str], thresholds: Thresholds
+) -> Calibration:
     """What readable verdicts say of their own probabilities.
 
     Pictures in which no hand was found have no probability: they are in no bin, and never pass.
@@ -53,7 +55,7 @@ def calibrate(verdicts: Sequence[Verdict], labels: Sequence[str], thresholds: Th
         _bin([v for v, place in zip(answers, places, strict=True) if place == number])
         for number in sorted(set(places))
     )
-    confidence = {label: thresholds.asks(label) for label in labels if label != NO_GESTURE}
+    confidence = {label: thresholds.required_confidence(label) for label in labels if label != NO_GESTURE}
     passing = [v for v in answers if v.probability >= confidence.get(v.predicted, NEVER)]
     gestures = sum(v.photograph.label != NO_GESTURE for v in verdicts)
     return Calibration(

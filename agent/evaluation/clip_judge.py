@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from agent.core.gesture_pipeline import GesturePipeline
 from agent.core.intent import TURNED_OFF, intent_of, settled
-from agent.core.interpreter import Interpreter
 from agent.core.thresholds import Thresholds
-from agent.core.trace import Moment
-from agent.core.trace_tune import LATE_S, Span, Take
-from agent.core.types import Frame, GestureStarted, Image, Reading
+from agent.core.trace import TraceRecord
+from agent.core.trace_tune import LATE_S, LabelledTrace, TruthSpan
+from agent.core.types import Frame, GestureStarted, HandObservation, Image
 from agent.evaluation.videos import Clip
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 
 CAMERA = "clip"  # that all frames are of
 Kind: TypeAlias = Literal["right", "doubled", "wrong", "false"]
@@ -32,7 +32,7 @@ class Start:
     at_s: float
     gesture: str
     score: float
-    reading: Reading
+    reading: HandObservation
     kind: Kind = "false"
     reason: str = ""
     words: str = ""
@@ -44,7 +44,7 @@ class Missed:
     """A gesture that was meant and did not start, and what kept it."""
 
     clip: Clip
-    span: Span
+    span: TruthSpan
     reason: str
     words: str
 
@@ -64,44 +64,44 @@ class Judged:
 def judge_clip(
     clip: Clip,
     frames: Iterable[Frame],
-    eyes: Perception,
+    recognizer: Recognizer,
     *,
     thresholds: Thresholds,
     smoothing_s: float,
     draw: Callable[[Image, Start], Image],
-    record: Callable[[Moment], None] = lambda _moment: None,
+    record: Callable[[TraceRecord], None] = lambda _moment: None,
 ) -> Judged:
     """Play a clip. `draw` makes the picture of a start from its frame; `record` hears every moment.
 
     A second mind that asks for no intent hears the same: what starts in it alone was held back.
     """
     asked, open_ = (
-        Interpreter(eyes.labels, smoothing_s=smoothing_s, thresholds=by)
+        GesturePipeline(recognizer.labels, smoothing_s=smoothing_s, thresholds=by)
         for by in (thresholds, replace(thresholds, **TURNED_OFF))
     )
     done, open_starts = Judged(clip), list[Start]()
     first: float | None = None
-    eyes.forget(CAMERA)
+    recognizer.forget(CAMERA)
     for frame in frames:
         first = frame.at if first is None else first
         at_s = frame.at - first
-        (sight,) = eyes.see([frame])
-        real, free = asked.see(sight), open_.see(sight)
-        record(Moment("frame", frame.at, frame.camera, real.readings))
+        (detections,) = recognizer.recognize([frame])
+        real, free = asked.process(detections), open_.process(detections)
+        record(TraceRecord("frame", frame.at, frame.camera, real.observations))
         for start in _starts(clip, at_s, real.events, real.smoothed):
             done.starts.append(replace(start, picture=draw(frame.image, start)))
         open_starts += _starts(clip, at_s, free.events, free.smoothed)
         done.length_s = at_s
-    eyes.forget(CAMERA)
+    recognizer.forget(CAMERA)
     hit = _tell_apart(done)
     done.held_back = [_why_held_back(s, thresholds) for s in open_starts if not _came(s, done.starts)]
     done.missed = [_why_missed(clip, s, done.held_back) for i, s in enumerate(clip.spans) if i not in hit]
-    done.idle_s = Take(0.0, done.length_s, eyes.labels, (), clip.spans).idle_s
+    done.idle_s = LabelledTrace(0.0, done.length_s, recognizer.labels, (), clip.spans).idle_s
     return done
 
 
 def _starts(
-    clip: Clip, at_s: float, events: Iterable[object], smoothed: Iterable[Reading]
+    clip: Clip, at_s: float, events: Iterable[object], smoothed: Iterable[HandObservation]
 ) -> Iterator[Start]:
     readings = list(smoothed)
     for event in events:
@@ -144,7 +144,7 @@ def _why_held_back(start: Start, thresholds: Thresholds) -> Start:
     return replace(start, reason="doubtful", words=intent.doubt or "intent did not last")
 
 
-def _why_missed(clip: Clip, span: Span, held_back: Iterable[Start]) -> Missed:
+def _why_missed(clip: Clip, span: TruthSpan, held_back: Iterable[Start]) -> Missed:
     for start in held_back:
         if start.gesture == span.gesture and span.from_s <= start.at_s <= span.to_s + LATE_S:
             return Missed(clip, span, start.reason, start.words)

@@ -12,11 +12,11 @@ import numpy as np
 
 from agent.config.sources import shown
 from agent.core.types import Image
-from agent.evaluation.judge import Verdict
+from agent.evaluation.judge import PhotographResult
 from agent.evaluation.metrics import Figures
-from agent.evaluation.pictures import confusion_svg, reliability_svg
+from agent.evaluation.plots import confusion_svg, reliability_svg
 from agent.evaluation.result import Evaluation
-from agent.evaluation.show import in_words
+from agent.evaluation.tables import in_words
 from agent.picture_file import read_picture
 
 THUMB_PX = 168
@@ -32,7 +32,7 @@ figure { margin: 0 } figure img { width: 100% } figcaption { font-size: .8rem }
 """
 
 
-def thumbnail(verdict: Verdict) -> bytes:
+def thumbnail(verdict: PhotographResult) -> bytes:
     """A JPEG of the photograph with the deciding box drawn."""
     image: Image = np.ascontiguousarray(read_picture(verdict.photograph.path))
     if verdict.box is not None:
@@ -43,7 +43,7 @@ def thumbnail(verdict: Verdict) -> bytes:
     return bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
 
 
-def _figure(verdict: Verdict) -> str:
+def _figure(verdict: PhotographResult) -> str:
     data = base64.b64encode(thumbnail(verdict)).decode()
     said = verdict.predicted if verdict.box is not None else "no hand found"
     caption = f"{verdict.photograph.label} taken for <b>{said}</b> {verdict.probability:.2f}"

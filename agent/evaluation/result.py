@@ -8,7 +8,7 @@ from functools import cached_property
 
 from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import Calibration, calibrate
-from agent.evaluation.judge import Stage, Verdict
+from agent.evaluation.judge import PhotographResult, Stage
 from agent.evaluation.metrics import Figures, figures
 
 
@@ -20,10 +20,10 @@ class Evaluation:
     stage: Stage
     labels: tuple[str, ...]
     thresholds: Thresholds  # of them, the confidence that a gesture has to reach
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[PhotographResult]
 
     @cached_property
-    def readable(self) -> list[Verdict]:
+    def readable(self) -> list[PhotographResult]:
         """Those of files that are pictures; only they are judged."""
         return [v for v in self.verdicts if v.readable]
 
@@ -49,10 +49,10 @@ class Evaluation:
         return calibrate(self.readable, self.labels, self.thresholds)
 
     @cached_property
-    def mistakes(self) -> list[Verdict]:
+    def mistakes(self) -> list[PhotographResult]:
         """The wrong ones, the surest first."""
         return sorted((v for v in self.readable if not v.right), key=lambda v: -v.probability)
 
-    def _of(self, verdicts: Sequence[Verdict]) -> Figures:
+    def _of(self, verdicts: Sequence[PhotographResult]) -> Figures:
         pairs = [(v.photograph.label, v.predicted) for v in verdicts]
         return figures(self.labels, pairs, found=sum(v.box is not None for v in verdicts))

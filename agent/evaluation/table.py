@@ -20,7 +20,7 @@ _TOLD = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's first line
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LabelledRow:
     """One row; `values` by the names of the columns in small letters, without blanks around them."""
 
     line: int  # where it begins, from 1
@@ -28,11 +28,11 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LabelTable:
     """Columns in their order, and the rows that hold anything."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[LabelledRow, ...]
 
 
 def read_text(path: Path) -> str:
@@ -59,7 +59,7 @@ def read_text(path: Path) -> str:
     raise ConfigError(f"{path}:{line}:{column}: byte {data[wrong]:#04x} is no text; save it as CSV in UTF-8")
 
 
-def read_table(path: Path, text: str | None = None) -> Table:
+def read_table(path: Path, text: str | None = None) -> LabelTable:
     """A CSV with a header; comma, semicolon, tab or bar between the fields. Raises `ConfigError`."""
     text = read_text(path) if text is None else text
     told = _TOLD.match(text)
@@ -79,8 +79,8 @@ def read_table(path: Path, text: str | None = None) -> Table:
         if any(field.strip() for field in fields):
             padded = [*fields, *[""] * (len(columns) - len(fields))]
             values = {name: field.strip() for name, field in zip(columns, padded, strict=False)}
-            found.append(Row(line, values))
-    return Table(columns, tuple(found))
+            found.append(LabelledRow(line, values))
+    return LabelTable(columns, tuple(found))
 
 
 def _rows(path: Path, text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:

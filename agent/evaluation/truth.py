@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.core.numbers import read_json
-from agent.core.trace_tune import Span
+from agent.core.trace_tune import TruthSpan
 from agent.errors import ConfigError
 from agent.evaluation.table import number, read_table, read_text
 
 COLUMNS = ("gesture", "from_s", "to_s")
 
 
-def read_truth(path: Path, labels: Collection[str]) -> dict[str | None, list[Span]]:
+def read_truth(path: Path, labels: Collection[str]) -> dict[str | None, list[TruthSpan]]:
     """Spans by the trace they belong to (stem of its name); under None: of every trace.
 
     JSON is {"gestures": [{"gesture", "from_s", "to_s"}]} or such a list; CSV has these columns. Both may
@@ -41,11 +41,11 @@ def _of_json(path: Path, text: str) -> list[Any]:
 
 def _spans(
     path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], labels: Collection[str]
-) -> dict[str | None, list[Span]]:
-    spans: dict[str | None, list[Span]] = {}
+) -> dict[str | None, list[TruthSpan]]:
+    spans: dict[str | None, list[TruthSpan]] = {}
     for where, row in rows:
         try:
-            span = Span(str(row["gesture"]), _seconds(row["from_s"]), _seconds(row["to_s"]))
+            span = TruthSpan(str(row["gesture"]), _seconds(row["from_s"]), _seconds(row["to_s"]))
             trace = row.get("trace") or None
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise ConfigError(

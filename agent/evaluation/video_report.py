@@ -94,11 +94,11 @@ def _figure(start: Start) -> str:
 
 def held(start: Start) -> str:
     """The numbers of intent, as far as they are known."""
-    bearing, speed = start.reading.bearing, start.reading.speed
+    posture, speed = start.reading.posture, start.reading.speed
     told = [
-        words.format(value) for name, words in HELD.items() if (value := getattr(bearing, name)) is not None
+        words.format(value) for name, words in HELD.items() if (value := getattr(posture, name)) is not None
     ]
-    told += ["no body in view"] if bearing.bodiless else []
+    told += ["no body in view"] if posture.bodiless else []
     return ", ".join([*told, *([] if speed is None else [f"{speed:.1f} widths/s"])])
 
 

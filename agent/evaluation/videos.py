@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.core.trace_tune import Span
+from agent.core.trace_tune import TruthSpan
 from agent.core.types import NO_GESTURE
 from agent.errors import ConfigError
 
@@ -26,7 +26,7 @@ class Clip:
 
     path: Path
     kind: str = ""
-    spans: tuple[Span, ...] = ()
+    spans: tuple[TruthSpan, ...] = ()
 
     @property
     def idle(self) -> bool:
@@ -70,7 +70,7 @@ def read_videos(manifest: Path, root: Path, labels: Sequence[str]) -> list[Clip]
     return list(clips.values())
 
 
-def _span(row: Mapping[str, str | None], gestures: Sequence[str]) -> Span | None:
+def _span(row: Mapping[str, str | None], gestures: Sequence[str]) -> TruthSpan | None:
     """What a row says is meant; None: nothing."""
     gesture = (row.get("gesture") or "").strip()
     if gesture in {"", IDLE, NO_GESTURE}:
@@ -79,7 +79,7 @@ def _span(row: Mapping[str, str | None], gestures: Sequence[str]) -> Span | None
         raise ValueError(f"gesture {gesture!r}; expected one of {', '.join(gestures)}, {IDLE}")
     start, end = ((row.get(name) or "").strip() for name in ("from_s", "to_s"))
     try:
-        span = Span(gesture, float(start or 0.0), float(end or WHOLE_S))
+        span = TruthSpan(gesture, float(start or 0.0), float(end or WHOLE_S))
     except ValueError as exc:
         raise ValueError(f"from_s {start!r}, to_s {end!r}: expected seconds, as in 1.5") from exc
     if not 0 <= span.from_s < span.to_s:

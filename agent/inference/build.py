@@ -8,12 +8,13 @@ from pathlib import Path
 import structlog
 
 from agent.config.settings import RecognitionSettings
-from agent.core.taught import Dormant, TaughtHead
+from agent.core.taught import StaleTaughtHead, TaughtHead
 from agent.core.work_plan import RATES_OF
 from agent.errors import ModelError
 from agent.inference.bodies.blazepose import PoseNet
 from agent.inference.bodies.bodyposenet import BodyPoseNet
 from agent.inference.bodies.person import BodyNet
+from agent.inference.cropping import can_look_itself
 from agent.inference.detector import Detector
 from agent.inference.engine import (
     REMOTE_BACKENDS,
@@ -26,26 +27,25 @@ from agent.inference.engine import (
     load_engine,
 )
 from agent.inference.files.store import manifest_of
-from agent.inference.gestures.reader import HandReader
+from agent.inference.gestures.classifier import HandClassifier
 from agent.inference.gestures.second import SecondClassifier
 from agent.inference.gestures.taught import head_for
 from agent.inference.hands.palm import PalmFinder
-from agent.inference.look import can_look_itself
 from agent.inference.manifest import EnsembleSource, Manifest
 from agent.inference.models import classifier_of, find, runs_elsewhere
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 
 log = structlog.get_logger(__name__)
 
 
-def build_perception(
+def build_recognizer(
     settings: RecognitionSettings,
     cache_dir: Path,
     engines: Path | None = None,
     *,
     taught: Path | None = None,
     waiting: Callable[[str, float], None] = lambda _line, _seconds: None,
-) -> Perception:
+) -> Recognizer:
     """All networks that the settings ask for, loaded. Raises `CannotStart` that says what to do.
 
     `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
@@ -57,15 +57,15 @@ def build_perception(
         own = None
         if taught:
             own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
-        reader = _gesture_reader(network, manifest, own, second)
+        classifier = _gesture_classifier(network, manifest, own, second)
         palms = PalmFinder(Detector(*loader.load("palm-detector"))) if settings.proposal != "arm" else None
         pose = _bodies(settings, loader.load) if settings.proposal != "palm" else None
     except BaseException:
         loader.close()
         raise
     opened = loader.opened
-    return Perception(
-        settings, pose, palms, reader, rates=RATES_OF[settings.profile],
+    return Recognizer(
+        settings, pose, palms, classifier, rates=RATES_OF[settings.profile],
         close=loader.close, models=loader.models, remotes=loader.remotes,
         new_frames=lambda: _tell_of_new_frames(opened),
         backends={engine.name: backend_of(engine) for engine in opened},
@@ -136,20 +136,20 @@ class _Loader:
         return True
 
 
-def _gesture_reader(
+def _gesture_classifier(
     engine: Engine,
     manifest: Manifest,
-    taught: TaughtHead | Dormant | None,
+    taught: TaughtHead | StaleTaughtHead | None,
     second: SecondClassifier | None,
-) -> HandReader:
+) -> HandClassifier:
     if manifest.task != "gesture":
         raise ModelError(
             f'recognition.gestures is "{manifest.name}", an engine of task {manifest.task}; '
             "choose one of task gesture (`gesture-agent models list`)"
         )
     if taught and manifest.output.embedding is None:
-        taught = Dormant(taught.labels)
-    return HandReader(engine, manifest, taught, second)
+        taught = StaleTaughtHead(taught.labels)
+    return HandClassifier(engine, manifest, taught, second)
 
 
 def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
@@ -161,5 +161,5 @@ def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
 def _bodies(settings: RecognitionSettings, load: Callable[[str], tuple[Engine, Manifest]]) -> BodyNet:
     """What `recognition.pose` names."""
     if settings.pose == "bodyposenet":
-        return BodyPoseNet(*load("bodyposenet"), settings.min_person)
-    return PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.min_person)
+        return BodyPoseNet(*load("bodyposenet"), settings.person_confidence)
+    return PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.person_confidence)

@@ -11,9 +11,9 @@ import numpy as np
 
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
+from agent.inference.cropping import run_on_crops
 from agent.inference.crops import points_in_picture
 from agent.inference.engine import Engine
-from agent.inference.look import look
 from agent.inference.manifest import Anchors, Manifest
 
 MIN_SCORE = 0.5  # MediaPipe, tensors_to_detections: min_score_thresh
@@ -53,7 +53,7 @@ class Detector:
         if not regions:
             return []
         spec = self._manifest.input
-        results = look(self._engine, [(image, region) for region in regions], spec)
+        results = run_on_crops(self._engine, [(image, region) for region in regions], spec)
         found = []
         for region, raw, logits in zip(regions, results[self._boxes], results[self._scores], strict=True):
             found.append([self._placed(d, region) for d in self._decoded(raw, logits[:, 0])])

@@ -15,7 +15,7 @@ from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
 from agent.inference.onnxruntime_trial import must_work
-from agent.inference.trt.choice import Choice, tensorrt_here
+from agent.inference.trt.availability import Availability, tensorrt_availability
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
 Piece: TypeAlias = tuple[Image, Box]  # a square of a picture (BGR)
@@ -72,7 +72,7 @@ class RemoteEngine(Engine, Protocol):
         """Of the network, as its server counts; None before it was ever there."""
 
 
-class Started(Protocol):
+class RunningInference(Protocol):
     """A run that goes on by itself."""
 
     def result(self) -> dict[str, Floats]:
@@ -80,11 +80,11 @@ class Started(Protocol):
 
 
 @runtime_checkable
-class LooksItself(Engine, Protocol):
+class DeviceCropEngine(Engine, Protocol):
     """An engine that cuts its input out of pictures by itself, where they lie: on the GPU."""
 
     @property
-    def cuts_itself(self) -> bool:
+    def crops_on_device(self) -> bool:
         """Whether it does so now."""
 
     def run_pieces(
@@ -98,7 +98,7 @@ class LooksItself(Engine, Protocol):
 
     def start_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
-    ) -> Started:
+    ) -> RunningInference:
         """Begin what `run_pieces` does, and come back at once."""
 
     def new_frames(self) -> None:
@@ -122,7 +122,9 @@ class EngineOptions:
     waiting: Callable[[str, float], None] = _nobody
 
 
-def choose_backend(backend: str, judge: Callable[[], Choice] = tensorrt_here) -> tuple[str, str]:
+def choose_backend(
+    backend: str, judge: Callable[[], Availability] = tensorrt_availability
+) -> tuple[str, str]:
     """The backend that `auto` or a name stands for, and why. Raises `ModelError` for an unknown name."""
     if backend == "auto":
         tensorrt = judge()
@@ -134,7 +136,7 @@ def choose_backend(backend: str, judge: Callable[[], Choice] = tensorrt_here) ->
 
 
 def unused_gpu(
-    backend: str, backends: Mapping[str, str], judge: Callable[[], Choice] = tensorrt_here
+    backend: str, backends: Mapping[str, str], judge: Callable[[], Availability] = tensorrt_availability
 ) -> str | None:
     """A sentence where `auto` leaves an NVIDIA GPU unused, with the step that mends it; None: all is well.
 
@@ -161,7 +163,7 @@ def load_engine(
     backend: str = "auto",
     threads: int = 2,
     options: EngineOptions | None = None,
-    judge: Callable[[], Choice] = tensorrt_here,
+    judge: Callable[[], Availability] = tensorrt_availability,
 ) -> Engine:
     """The network in `path`, ready to run. Raises `ModelError` when it cannot be loaded.
 

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from agent.config.located import read
 from agent.config.regular_file import is_visible
+from agent.config.toml_document import read
 from agent.errors import ConfigError, ModelError
 
 Task = Literal["gesture", "pose-detector", "pose-landmark", "pose-maps", "palm-detector", "hand-landmark"]

@@ -13,28 +13,28 @@ from typing import Any
 
 import structlog
 
-from agent.config.settings import RestSettings
-from agent.core.interpreter import Interpreter, Understood
+from agent.config.settings import IdleSettings
+from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
+from agent.core.idle_throttle import IdleThrottle
 from agent.core.occupancy import Occupancy
-from agent.core.rest import Rest
-from agent.core.rules import World
+from agent.core.rules import RuleContext
+from agent.core.rules.formatting import public_target
 from agent.core.rules.topics import shown_topic, topic_problem
-from agent.core.rules.words import public_target
-from agent.core.trace import Kind, Moment
+from agent.core.trace import Kind, TraceRecord
 from agent.core.types import (
     CameraState,
+    Detections,
     Frame,
     GestureEnded,
     GestureEvent,
     GestureHeld,
     GestureStarted,
-    Sight,
 )
 from agent.errors import EngineAway
-from agent.loop.health import Health
+from agent.loop.loop_health import LoopHealth
+from agent.loop.ports import Camera, EventSink, FrameRecognizer, Frames, Hooks
 from agent.loop.reloads import LIMIT_S, Reloads
 from agent.loop.requests import Answer, Requests
-from agent.loop.surroundings import Camera, Eyes, Frames, Hooks, Out
 
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
@@ -51,31 +51,31 @@ class Loop:
         self,
         *,
         frames: Frames,
-        eyes: Eyes,
-        mind: Interpreter,
-        out: Out,
-        rest: RestSettings,
+        recognizer: FrameRecognizer,
+        pipeline: GesturePipeline,
+        sink: EventSink,
+        idle: IdleSettings,
         max_age_s: float,
         hooks: Hooks,
         clock: Callable[[], float],
     ) -> None:
-        self.turns = 0  # progress, for the watchdog
+        self.steps = 0  # progress, for the watchdog
         self.enabled = True
         self.restart_wanted = False
-        self._frames, self._eyes, self._mind, self._out = frames, eyes, mind, out
-        self._rest_settings, self._max_age_s = rest, max_age_s
+        self._frames, self._recognizer, self._pipeline, self._sink = frames, recognizer, pipeline, sink
+        self._idle_settings, self._max_age_s = idle, max_age_s
         self._hooks, self._clock = hooks, clock
         self._cameras: dict[str, Camera] = {}
-        self._rests: dict[str, Rest] = {}
+        self._throttles: dict[str, IdleThrottle] = {}
         self._occupancies: dict[str, Occupancy] = {}
         self._last_frame_at: dict[str, float] = {}
-        self._states: dict[str, CameraState] = {}
+        self._last_states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
-        self._waking = mind.rules.book.wake is not None
-        self._news: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
-        self._requests = Requests(out, self._fulfil, clock)
-        self._health = Health(clock)
-        self._reloads = Reloads(hooks.load_book, hooks.rules_edited, clock)
+        self._waking = pipeline.rules.rule_set.wake is not None
+        self._camera_states: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
+        self._requests = Requests(sink, self._fulfil, clock)
+        self._health = LoopHealth(clock)
+        self._reloads = Reloads(hooks.load_rules, hooks.rules_edited, clock)
         self._reload_wanted = False
         self._stopping = False
 
@@ -83,7 +83,7 @@ class Loop:
 
     def camera_changed(self, state: CameraState) -> None:
         """A camera came, went or was switched off; told by its watching thread."""
-        self._news.put(state)
+        self._camera_states.put(state)
 
     def stop(self) -> None:
         """Leave `run` after the present turn."""
@@ -113,7 +113,7 @@ class Loop:
         try:
             while not self._stopping:
                 frames = self._frames.take(TICK_S)
-                self.turn(frames)
+                self.step(frames)
                 if not frames and finished():
                     return
         finally:
@@ -121,16 +121,18 @@ class Loop:
 
     def finish(self) -> None:
         """The cameras are closed: end what is still on, and tell it."""
-        self._hear_cameras()
+        self._take_camera_states()
         for camera in self._cameras:
             self._end(camera)
 
-    def turn(self, frames: Sequence[Frame]) -> None:
+    def step(self, frames: Sequence[Frame]) -> None:
         """One step: look, decide, hand over, then what else is due."""
-        self._hear_cameras()
-        awake = [frame for frame in frames if self._rest_of(frame.camera).wants(frame.at, frame.image)]
+        self._take_camera_states()
+        awake = [
+            frame for frame in frames if self._throttle_of(frame.camera).should_process(frame.at, frame.image)
+        ]
         if awake and self.enabled:
-            self._look(awake)
+            self._process(awake)
         self._notice_silence()
         self._requests.answer()
         if self._reload_wanted:
@@ -140,77 +142,87 @@ class Loop:
         self._take_rules()
         self._tell_armed()
         self._tell_health()
-        self.turns += 1
-        self._hooks.turned()
+        self.steps += 1
+        self._hooks.stepped()
 
-    def _rest_of(self, camera: str) -> Rest:
-        if camera not in self._rests:
-            self._rests[camera] = Rest(self._rest_settings.fps, self._rest_settings.after)
-        return self._rests[camera]
+    def _throttle_of(self, camera: str) -> IdleThrottle:
+        if camera not in self._throttles:
+            self._throttles[camera] = IdleThrottle(self._idle_settings.fps, self._idle_settings.after)
+        return self._throttles[camera]
 
-    def _look(self, frames: Sequence[Frame]) -> None:
+    def _process(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
-        for sight in self._see(frames):
-            if sight.frame is not None:
-                self._hooks.looked(sight.frame, sight)
-            self._rest_of(sight.camera).saw(sight.at, bool(sight.people or sight.hands))
-            self._tell_occupied(sight.camera, sight.at, bool(sight.people or sight.hands))
-            self._last_frame_at[sight.camera] = sight.at
-            world = self._hooks.world()
-            self._take_in("frame", sight.camera, sight.at, world, self._mind.see(sight, world, why=[]))
-            self._health.looked(sight)
+        for detections in self._recognize(frames):
+            if detections.frame is not None:
+                self._hooks.detected(detections.frame, detections)
+            self._throttle_of(detections.camera).note_detections(
+                detections.at, bool(detections.people or detections.hands)
+            )
+            self._tell_occupied(detections.camera, detections.at, bool(detections.people or detections.hands))
+            self._last_frame_at[detections.camera] = detections.at
+            context = self._hooks.context()
+            self._take_in(
+                "frame",
+                detections.camera,
+                detections.at,
+                context,
+                self._pipeline.process(detections, context, why=[]),
+            )
+            self._health.note_detections(detections)
         took = self._clock() - began
         self._health.worked(took, [f.camera for f in frames])
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
 
-    def _see(self, frames: Sequence[Frame]) -> list[Sight]:
+    def _recognize(self, frames: Sequence[Frame]) -> list[Detections]:
         """What the eyes see; nothing while a network that runs elsewhere is away: hands end in silence."""
         try:
-            sights = self._eyes.see(frames)
+            all_detections = self._recognizer.recognize(frames)
         except EngineAway as exc:
             self._recognition_changed(str(exc))
             for frame in frames:
-                self._eyes.forget(frame.camera)
+                self._recognizer.forget(frame.camera)
                 self._nobody_looks(frame.camera)
             return []
         self._recognition_changed(None)
-        return sights
+        return all_detections
 
     def _tell_occupied(self, camera: str, at: float, present: bool) -> None:
         changed = self._occupancies.setdefault(camera, Occupancy()).saw(at, present)
         if changed is not None:
-            self._out.occupied(camera, changed)
+            self._sink.occupied(camera, changed)
 
     def _nobody_looks(self, camera: str) -> None:
         if self._occupancies.setdefault(camera, Occupancy()).lost():
-            self._out.occupied(camera, None)
+            self._sink.occupied(camera, None)
 
     def _recognition_changed(self, reason: str | None) -> None:
         if self._health.recognition(reason):
             self._hooks.state_changed(self.summary())
 
     def _end(self, camera: str) -> None:
-        now, world = self._clock(), self._hooks.world()
-        self._take_in("stop", camera, now, world, self._mind.stop(camera, now, world))
+        now, context = self._clock(), self._hooks.context()
+        self._take_in("stop", camera, now, context, self._pipeline.stop(camera, now, context))
 
-    def _take_in(self, kind: Kind, camera: str, at: float, world: World, understood: Understood) -> None:
-        self._hooks.record(Moment(kind, at, camera, understood.readings, world))
-        self._hand_over(understood)
-        self._hooks.understood(camera, at, understood)
+    def _take_in(
+        self, kind: Kind, camera: str, at: float, context: RuleContext, result: PipelineResult
+    ) -> None:
+        self._hooks.record(TraceRecord(kind, at, camera, result.observations, context))
+        self._hand_over(result)
+        self._hooks.processed(camera, at, result)
 
-    def _hand_over(self, understood: Understood) -> None:
-        for event in understood.events:
-            zone = self._mind.rules.zone_of(event)
-            self._out.event(event, max_age_s=self._max_age_s, zone=zone)
+    def _hand_over(self, result: PipelineResult) -> None:
+        for event in result.events:
+            zone = self._pipeline.rules.zone_of(event)
+            self._sink.event(event, max_age_s=self._max_age_s, zone=zone)
             _log_event(event, zone)
-        for action in understood.actions:
+        for action in result.actions:
             if action.kind == "publish" and (problem := topic_problem(action.target)):
                 log.warning(
                     "action_refused", rule=action.rule, topic=shown_topic(action.target), reason=problem
                 )
                 continue  # a label or a long name filled in
-            self._out.perform(action)
+            self._sink.perform(action)
             target = public_target(action.kind, action.target)
             log.info("rule_fired", rule=action.rule, kind=action.kind, target=target)
 
@@ -218,18 +230,20 @@ class Loop:
         now = self._clock()
         for camera, at in self._last_frame_at.items():
             if now - at > SILENCE_S:
-                world = self._hooks.world()
-                self._take_in("silence", camera, now, world, self._mind.silence(camera, now, world))
+                context = self._hooks.context()
+                self._take_in(
+                    "silence", camera, now, context, self._pipeline.process_silence(camera, now, context)
+                )
 
-    def _hear_cameras(self) -> None:
-        for _ in range(self._news.qsize()):  # what comes meanwhile is for the next turn
-            state = self._news.get()
-            self._states[state.camera] = state
+    def _take_camera_states(self) -> None:
+        for _ in range(self._camera_states.qsize()):  # what comes meanwhile is for the next turn
+            state = self._camera_states.get()
+            self._last_states[state.camera] = state
             self._hooks.camera_changed(state)
-            self._out.camera_state(state.camera, state.state, state.reason or None)
+            self._sink.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)
-                self._eyes.forget(state.camera)
+                self._recognizer.forget(state.camera)
                 self._nobody_looks(state.camera)
                 self._last_frame_at.pop(state.camera, None)
             self._hooks.state_changed(self.summary())
@@ -242,7 +256,7 @@ class Loop:
         for camera in self._cameras.values():
             camera.enable(on)
         self._hooks.enabled_changed(on)
-        self._out.enabled(on)
+        self._sink.enabled(on)
         self._hooks.state_changed(self.summary())
         log.info("recognition_on" if on else "recognition_off")
 
@@ -252,7 +266,7 @@ class Loop:
             if loaded.book is None:
                 self._refuse_rules(loaded.error)
             else:
-                self._mind.reload(loaded.book)
+                self._pipeline.reload(loaded.book)
                 self._health.rules_judged(None)
                 self._hooks.rules_changed(loaded.book)
                 log.info("rules_loaded", rules=len(loaded.book.rules))
@@ -268,7 +282,7 @@ class Loop:
         self._hooks.rules_refused(problem)
 
     def _rules_now(self, error: str) -> Answer:
-        return {"rules": len(self._mind.rules.book.rules)}, error
+        return {"rules": len(self._pipeline.rules.rule_set.rules)}, error
 
     def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer | Future[Answer]:
         """Data and error of a response; of a reload when it is done."""
@@ -276,11 +290,11 @@ class Loop:
             if bool(data["on"]) != self.enabled:
                 self.set_enabled(bool(data["on"]))
             else:
-                self._out.enabled(self.enabled)
+                self._sink.enabled(self.enabled)
         elif name == "reload":
             return self._reloads.ask()
         elif name == "health":
-            return self._out.with_delivery(self.health()), ""
+            return self._sink.with_delivery(self.health()), ""
         elif name == "test_rule":
             return self._test_rule(str(data["rule"]))
         elif name == "restart":
@@ -290,12 +304,12 @@ class Loop:
 
     def _test_rule(self, rule: str) -> Answer:
         """Do a rule's actions now, as if its gesture had been seen."""
-        known = {r.id: r for r in self._mind.rules.book.rules}
+        known = {r.id: r for r in self._pipeline.rules.rule_set.rules}
         if rule not in known:
             return {}, f"no rule {rule!r}; there are {', '.join(known) or 'none'}"
         camera = next(iter(self._cameras), "test")
-        actions = self._mind.rules.rehearse(known[rule], camera, self._clock())
-        self._hand_over(Understood(actions=tuple(actions)))
+        actions = self._pipeline.rules.simulate(known[rule], camera, self._clock())
+        self._hand_over(PipelineResult(actions=tuple(actions)))
         return {"actions": [f"{a.kind} {public_target(a.kind, a.target)}" for a in actions]}, ""
 
     # How it fares.
@@ -305,33 +319,33 @@ class Loop:
         if not self.enabled:
             return "switched off, cameras are closed"
         blind = self._health.blind
-        online = sum(state.state == "online" for state in self._states.values())
+        online = sum(state.state == "online" for state in self._last_states.values())
         cameras = f"{online} of {len(self._cameras)} cameras online"
         return cameras if blind is None else f"{cameras}, but nothing is recognised: {blind}"
 
     def health(self) -> dict[str, Any]:
         """The loop's part of `bridge/health`, with that of its surroundings."""
-        return {**self._hooks.health(), **self._health.report(len(self._mind.rules.book.rules))}
+        return {**self._hooks.health(), **self._health.report(len(self._pipeline.rules.rule_set.rules))}
 
     def _tell_health(self) -> None:
         if self._health.due():
-            self._out.health(self.health())
+            self._sink.health(self.health())
 
     def _tell_armed(self) -> None:
-        if self._mind.rules.book.wake is None:
+        if self._pipeline.rules.rule_set.wake is None:
             if self._waking:  # a reload took the wake gesture away: always armed
                 for camera in self._cameras:
-                    self._out.armed(camera, True)
+                    self._sink.armed(camera, True)
             self._waking = False
             self._told_armed.clear()
             return
         self._waking = True
         now = self._clock()
-        for camera in self._states:
-            armed = self._mind.armed(camera, now)
+        for camera in self._last_states:
+            armed = self._pipeline.armed(camera, now)
             if self._told_armed.get(camera) != (armed is not None):
                 self._told_armed[camera] = armed is not None
-                self._out.armed(camera, armed is not None, armed.until - now if armed else None)
+                self._sink.armed(camera, armed is not None, armed.until - now if armed else None)
 
 
 def _log_event(event: GestureEvent, zone: str | None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.core.rules import Book
+from agent.core.rules import RuleSet
 from agent.errors import ConfigError
 from agent.loop.requests import Answer
 
@@ -27,11 +27,11 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class ReloadOutcome:
     """What came of one reading: a book, or what is wrong. It began after `ticket` requests."""
 
     ticket: int
-    book: Book | None
+    book: RuleSet | None
     error: str = ""
 
 
@@ -39,14 +39,14 @@ class Reloads:
     """Asked and emptied in the loop's thread; reads in its own."""
 
     def __init__(
-        self, load: Callable[[], Book], edited: Callable[[], bool] | None, clock: Callable[[], float]
+        self, load: Callable[[], RuleSet], edited: Callable[[], bool] | None, clock: Callable[[], float]
     ) -> None:
         """`load` raises `ConfigError`; `edited` says whether the files have changed since, None: never."""
         self._load, self._edited, self._clock = load, edited, clock
         self._tickets = 0
         self._waiting: list[tuple[int, float, Future[Answer]]] = []  # ticket, until when, whose answer
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # tickets; None: stop
-        self._done: queue.SimpleQueue[Loaded] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[ReloadOutcome] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -66,14 +66,14 @@ class Reloads:
         self._run()
         return answer
 
-    def ready(self) -> Loaded | None:
+    def ready(self) -> ReloadOutcome | None:
         """The newest reading that is done, once; None while there is none."""
         found = None
         while not self._done.empty():
             found = self._done.get()
         return found
 
-    def answer(self, loaded: Loaded, answer: Answer) -> None:
+    def answer(self, loaded: ReloadOutcome, answer: Answer) -> None:
         """Tell all who asked before this reading began."""
         due = [future for ticket, _, future in self._waiting if ticket <= loaded.ticket]
         self._waiting = [one for one in self._waiting if one[0] > loaded.ticket]
@@ -132,11 +132,11 @@ class Reloads:
             log.exception("rules_not_watched")
             return False
 
-    def _read(self, ticket: int) -> Loaded:
+    def _read(self, ticket: int) -> ReloadOutcome:
         try:
-            return Loaded(ticket, self._load())
+            return ReloadOutcome(ticket, self._load())
         except ConfigError as exc:
-            return Loaded(ticket, None, str(exc))
+            return ReloadOutcome(ticket, None, str(exc))
         except Exception as exc:  # also MemoryError: whatever it is, the old rules are there
             log.exception("rules_not_read")
-            return Loaded(ticket, None, f"the rules could not be read: {type(exc).__name__}: {exc}")
+            return ReloadOutcome(ticket, None, f"the rules could not be read: {type(exc).__name__}: {exc}")

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from agent.core.pace import Pace
-from agent.loop.surroundings import Out
+from agent.loop.ports import EventSink
 
-MAX_WISHES = 32  # of other threads, waiting to be answered
+MAX_CONTROL_REQUESTS = 32  # of other threads, waiting to be answered
 A_TURN = 8  # requests of the broker, and as many of other threads: recognition goes on between two turns
 SHARED = ("reload", "health")  # done once a turn for all who ask
 RELOADS, RELOAD_EVERY_S = 5, 1.0  # by other threads, at once, and seconds between two
@@ -22,7 +22,7 @@ Answer: TypeAlias = tuple[dict[str, Any], str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _ControlRequest:
     """What another thread of this process asks for, in the words of `bridge/request/<name>`."""
 
     name: str
@@ -35,21 +35,21 @@ class Requests:
 
     def __init__(
         self,
-        out: Out,
+        sink: EventSink,
         fulfil: Callable[[str, Mapping[str, Any]], Answer | Future[Answer]],
         clock: Callable[[], float],
     ) -> None:
         """`fulfil` is given the name and the data of a request; a future is answered when it is done."""
-        self._out, self._fulfil, self._clock = out, fulfil, clock
-        self._wishes: queue.Queue[_Wish] = queue.Queue(MAX_WISHES)
-        self._held: list[_Wish] = []  # taken, and not due yet
+        self._out, self._fulfil, self._clock = sink, fulfil, clock
+        self._control_requests: queue.Queue[_ControlRequest] = queue.Queue(MAX_CONTROL_REQUESTS)
+        self._held: list[_ControlRequest] = []  # taken, and not due yet
         self._reloads = Pace(RELOADS, RELOAD_EVERY_S)
 
     def ask(self, name: str, data: Mapping[str, Any]) -> Future[Answer]:
         """From any thread. Raises `queue.Full` when too many wait already."""
-        wish = _Wish(name, data)
-        self._wishes.put_nowait(wish)
-        return wish.answer
+        control_request = _ControlRequest(name, data)
+        self._control_requests.put_nowait(control_request)
+        return control_request.answer
 
     def answer(self) -> None:
         """A few of those that wait: a queue that is refilled all the time must not hold up the loop."""
@@ -60,12 +60,22 @@ class Requests:
                 break
             _when_done(self._do(request.name, request.data, done), partial(self._respond, request))
         wishes, self._held = self._held, []
-        wishes += [self._wishes.get() for _ in range(min(A_TURN - len(wishes), self._wishes.qsize()))]
-        for wish in wishes:
-            if wish.name == "reload" and "reload" not in done and not self._reloads.take(self._clock()):
-                self._held.append(wish)
-            elif wish.answer.set_running_or_notify_cancel():
-                _when_done(self._do(wish.name, wish.data, done), wish.answer.set_result)
+        wishes += [
+            self._control_requests.get()
+            for _ in range(min(A_TURN - len(wishes), self._control_requests.qsize()))
+        ]
+        for control_request in wishes:
+            if (
+                control_request.name == "reload"
+                and "reload" not in done
+                and not self._reloads.take(self._clock())
+            ):
+                self._held.append(control_request)
+            elif control_request.answer.set_running_or_notify_cancel():
+                _when_done(
+                    self._do(control_request.name, control_request.data, done),
+                    control_request.answer.set_result,
+                )
 
     def _do(
         self, name: str, data: Mapping[str, Any], done: dict[str, Answer | Future[Answer]]

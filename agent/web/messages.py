@@ -17,7 +17,7 @@ PROTOCOL = 1  # of the messages; another number means that a page of before will
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebMessage:
     """One text for many clients.
 
     Of those with the same `slot` only the newest matters: it takes the place of one that still waits.
@@ -34,9 +34,11 @@ def as_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
-def message(kind: str, fields: Mapping[str, Any], *, slot: str | None = None, page: bool = False) -> Message:
+def message(
+    kind: str, fields: Mapping[str, Any], *, slot: str | None = None, page: bool = False
+) -> WebMessage:
     """`{"type": kind, ...}`."""
-    return Message(as_text({"type": kind, **fields}), slot, page)
+    return WebMessage(as_text({"type": kind, **fields}), slot, page)
 
 
 def hand(told: HandProgress) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def hand(told: HandProgress) -> dict[str, Any]:
     }
 
 
-def gesture(event: GestureEvent, *, ts_ms: float, latency_ms: float) -> Message:
+def gesture(event: GestureEvent, *, ts_ms: float, latency_ms: float) -> WebMessage:
     """`fired` when it starts, `ended` when it is over."""
     kind = "fired" if isinstance(event, GestureStarted) else "ended"
     return message(

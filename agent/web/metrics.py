@@ -10,12 +10,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from agent.web.board import Board
-from agent.web.feed import Feed
-from agent.web.hub import Hub
+from agent.web.broadcaster import Broadcaster
+from agent.web.dashboard import DashboardState
 from agent.web.limits.connections import LIMITS
 from agent.web.limits.protocol import Door
 from agent.web.preview import Preview
+from agent.web.update_queue import UpdateQueue
 
 BUCKETS_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
 PREFIX = "gesture_agent"
@@ -24,7 +24,14 @@ PREFIX = "gesture_agent"
 class Metrics:
     """All figures of one agent."""
 
-    def __init__(self, board: Board, hub: Hub, feed: Feed, preview: Preview | None, door: Door) -> None:
+    def __init__(
+        self,
+        dashboard: DashboardState,
+        broadcaster: Broadcaster,
+        updates: UpdateQueue,
+        preview: Preview | None,
+        door: Door,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             f"{PREFIX}_step_seconds",
@@ -33,10 +40,10 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
-        for camera in board.about.cameras:
+        for camera in dashboard.about.cameras:
             self._latency.labels(camera)  # there with zeros from the start, as every counter
         ProcessCollector(registry=self._registry)
-        self._registry.register(_Figures(board, hub, feed, preview, door))
+        self._registry.register(_Figures(dashboard, broadcaster, updates, preview, door))
 
     def observe(self, camera: str, latency_s: float) -> None:
         """One frame was understood."""
@@ -51,21 +58,35 @@ class Metrics:
 class _Figures(Collector):
     """Read off when they are asked for."""
 
-    def __init__(self, board: Board, hub: Hub, feed: Feed, preview: Preview | None, door: Door) -> None:
-        self._board, self._hub, self._feed, self._preview = board, hub, feed, preview
+    def __init__(
+        self,
+        dashboard: DashboardState,
+        broadcaster: Broadcaster,
+        updates: UpdateQueue,
+        preview: Preview | None,
+        door: Door,
+    ) -> None:
+        self._dashboard, self._broadcaster, self._updates, self._preview = (
+            dashboard,
+            broadcaster,
+            updates,
+            preview,
+        )
         self._door = door
 
     def collect(self) -> Iterator[Metric]:
-        board, health = self._board, self._board.health
+        dashboard, health = self._dashboard, self._dashboard.health
         about = GaugeMetricFamily(f"{PREFIX}_info", "What runs.", labels=["agent", "version"])
-        about.add_metric([board.about.agent, board.about.version], 1)
+        about.add_metric([dashboard.about.agent, dashboard.about.version], 1)
         yield about
-        yield _counter("gestures", "Gestures that started.", ["camera", "gesture"], board.started_all())
-        fired = [((rule,), count) for rule, count in board.fired_all()]
+        yield _counter("gestures", "Gestures that started.", ["camera", "gesture"], dashboard.started_all())
+        fired = [((rule,), count) for rule, count in dashboard.fired_all()]
         yield _counter("rules_fired", "Rules that fired.", ["rule"], fired)
         if health:
             yield from _of_health(health)
-        clients = GaugeMetricFamily(f"{PREFIX}_web_clients", "Streams that are open.", value=len(self._hub))
+        clients = GaugeMetricFamily(
+            f"{PREFIX}_web_clients", "Streams that are open.", value=len(self._broadcaster)
+        )
         yield clients
         watching = 0 if self._preview is None else len(self._preview)
         yield _gauge("web_preview_watchers", "Viewers of pictures.", [], [((), watching)])
@@ -74,10 +95,10 @@ class _Figures(Collector):
         yield _gauge("web_connections", "Connections that are no streams.", ["kind"], held)
         refused = [((reason,), count) for reason, count in door.refusals.counts.items()]
         yield _counter("web_refused", "Requests and connections that were refused.", ["reason"], refused)
-        counters = self._hub.counters
+        counters = self._broadcaster.counters
         ends = [(("slow",), counters.dropped), (("full",), counters.refused)]
         yield _counter("web_clients_dropped", "Streams that were closed or refused.", ["reason"], ends)
-        lost = [((), self._feed.dropped)]
+        lost = [((), self._updates.dropped)]
         yield _counter("web_news_dropped", "News of the loop that the page never fetched.", [], lost)
 
 

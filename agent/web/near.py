@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.core.debounce import HandProgress
-from agent.core.interpreter import Interpreter, Understood
-from agent.core.rules import Verdict
-from agent.core.types import NO_GESTURE, Reading
+from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
+from agent.core.rules import RuleVerdict
+from agent.core.types import NO_GESTURE, HandObservation
 
 MAX_WHY = 4  # rules of which the log says why they did not fire
 
@@ -40,17 +40,19 @@ class Near:
     why: str
 
 
-def hands_of(mind: Interpreter, understood: Understood) -> tuple[tuple[HandProgress, ...], tuple[Near, ...]]:
+def hands_of(
+    pipeline: GesturePipeline, understood: PipelineResult
+) -> tuple[tuple[HandProgress, ...], tuple[Near, ...]]:
     """How far each hand is, `held_back` where it nearly begins a gesture; and those that nearly do."""
     hands, near = [], []
-    for told, reading in zip(mind.progress(understood.smoothed), understood.smoothed, strict=True):
-        found = _near(told, reading, mind)
+    for told, reading in zip(pipeline.progress(understood.smoothed), understood.smoothed, strict=True):
+        found = _near(told, reading, pipeline)
         hands.append(replace(told, held_back=found.why if found else told.held_back))
         near += [found] if found else []
     return tuple(hands), tuple(near)
 
 
-def why_not(verdicts: Sequence[Verdict]) -> list[str]:
+def why_not(verdicts: Sequence[RuleVerdict]) -> list[str]:
     """Why the rules for a gesture did not fire; empty where one did, or where none asks for it."""
     if any(verdict.fired for verdict in verdicts):
         return []
@@ -61,16 +63,16 @@ def why_not(verdicts: Sequence[Verdict]) -> list[str]:
     ]
 
 
-def _near(told: HandProgress, reading: Reading, mind: Interpreter) -> Near | None:
+def _near(told: HandProgress, reading: HandObservation, pipeline: GesturePipeline) -> Near | None:
     """What is missing, by the general thresholds; None: nothing, or there is no gesture to speak of."""
     if told.phase not in {"idle", "forming"} or not told.seen or reading.scores is None:
         return None
-    scores = dict(zip(mind.labels, reading.scores.tolist(), strict=True))
+    scores = dict(zip(pipeline.labels, reading.scores.tolist(), strict=True))
     best = max((label for label in scores if label != NO_GESTURE), key=scores.__getitem__, default="")
-    limits = next(iter(mind.standing(reading)))
+    limits = next(iter(pipeline.hand_states(reading)))
     if not best or scores[best] < limits.keep:
         return None
-    asked = limits.asks(best)
+    asked = limits.required_confidence(best)
     if told.held_back:
         return Near(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
     if scores[best] < asked:

@@ -12,26 +12,15 @@ from typing import Any
 import structlog
 
 from agent.config.settings import WebSettings
-from agent.core.interpreter import Interpreter, Understood
-from agent.core.rules import Book
-from agent.core.rules.words import public_doing, when
-from agent.core.types import CameraState, Frame, Sight
+from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
+from agent.core.rules import RuleSet
+from agent.core.rules.formatting import describe_conditions, describe_public_actions
+from agent.core.types import CameraState, Detections, Frame
 from agent.supervision import Threads
-from agent.web.board import About, Board
-from agent.web.feed import (
-    CameraChanged,
-    Feed,
-    RulesInForce,
-    RulesRefused,
-    RuleWords,
-    Switched,
-    Turn,
-    Vitals,
-)
-from agent.web.gate import Gate, read_token
-from agent.web.guard import Guard
+from agent.web.auth import TokenAuth, read_token
+from agent.web.broadcaster import SEND_S, Broadcaster
+from agent.web.dashboard import About, DashboardState
 from agent.web.headers import security_headers
-from agent.web.hub import SEND_S, Hub
 from agent.web.limits.attempts import Attempts
 from agent.web.limits.connections import Places
 from agent.web.limits.protocol import Door
@@ -39,12 +28,23 @@ from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.near import hands_of
 from agent.web.preview import Preview
-from agent.web.pulse import Pulse
+from agent.web.progress_monitor import ProgressMonitor
+from agent.web.routes import Ask, Routes
+from agent.web.security import SecurityMiddleware
 from agent.web.server import Server, bind
-from agent.web.site import Ask, Site
 from agent.web.streams import Streams
+from agent.web.update_queue import (
+    CameraChanged,
+    HealthUpdate,
+    RulesInForce,
+    RulesRefused,
+    RuleSummary,
+    StepUpdate,
+    Switched,
+    UpdateQueue,
+)
 
-VITALS_S = 1.0
+HEALTH_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +57,8 @@ class WebPage:
         settings: WebSettings,
         about: About,
         *,
-        mind: Interpreter,
-        vitals: Callable[[], Mapping[str, Any]],
+        pipeline: GesturePipeline,
+        health: Callable[[], Mapping[str, Any]],
         progress: Callable[[], Mapping[str, int]],
         ask: Ask,
         threads: Threads | None = None,
@@ -66,36 +66,36 @@ class WebPage:
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
     ) -> None:
-        """`vitals` is called in the loop's thread; `progress` and `ask` in the web thread.
+        """`health` is called in the loop's thread; `progress` and `ask` in the web thread.
 
         Raises `ConfigError` for a token that cannot be used.
         """
         self.url = ""
-        self._settings, self._mind, self._vitals, self._clock = settings, mind, vitals, clock
-        self._vitals_due, self._send_s = clock(), send_s
-        self._sights: dict[str, Sight] = {}
-        self.feed = Feed()
-        self.hub = Hub()
-        self._board = Board(about, clock, wall)
+        self._settings, self._pipeline, self._health, self._clock = settings, pipeline, health, clock
+        self._health_due, self._send_s = clock(), send_s
+        self._detections: dict[str, Detections] = {}
+        self.updates = UpdateQueue()
+        self.broadcaster = Broadcaster()
+        self._dashboard = DashboardState(about, clock, wall)
         self._preview = Preview(clock) if settings.preview else None
-        self._pulse = Pulse(progress, clock)
-        gate = Gate(read_token(settings), wall)
+        self._progress_monitor = ProgressMonitor(progress, clock)
+        auth = TokenAuth(read_token(settings), wall)
         attempts, refusals = Attempts(clock), Refusals(clock)
         door = Door(Places(), attempts, refusals, security_headers(settings.origins))
-        self._metrics = Metrics(self._board, self.hub, self.feed, self._preview, door)
-        streams = Streams(self.hub, self._board, self._preview, send_s)
-        site = Site(
-            board=self._board,
-            hub=self.hub,
+        self._metrics = Metrics(self._dashboard, self.broadcaster, self.updates, self._preview, door)
+        streams = Streams(self.broadcaster, self._dashboard, self._preview, send_s)
+        site = Routes(
+            dashboard=self._dashboard,
+            broadcaster=self.broadcaster,
             streams=streams,
             metrics=self._metrics,
-            pulse=self._pulse,
-            gate=gate,
+            progress_monitor=self._progress_monitor,
+            auth=auth,
             attempts=attempts,
             refusals=refusals,
             ask=ask,
         )
-        guard = Guard(site.app(), settings, gate, attempts, refusals)
+        guard = SecurityMiddleware(site.app(), settings, auth, attempts, refusals)
         self._server = Server(guard, door, self._fetch, threads)
 
     # Life.
@@ -123,89 +123,97 @@ class WebPage:
 
     # In the loop's thread.
 
-    def looked(self, frame: Frame, sight: Sight) -> None:
+    def on_detections(self, frame: Frame, detections: Detections) -> None:
         """A frame was looked at."""
-        self._sights[sight.camera] = sight
+        self._detections[detections.camera] = detections
         if self._preview is not None:
-            self._preview.looked(frame, sight)
+            self._preview.on_detections(frame, detections)
 
-    def understood(self, camera: str, at: float, understood: Understood) -> None:
+    def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
         """That is what came of it, or of its absence."""
-        sight = self._sights.pop(camera, None)
+        detections = self._detections.pop(camera, None)
         now = self._clock()
-        wakes = self._mind.rules.book.wake is not None
-        armed = self._mind.armed(camera, now) if wakes else None
-        hands, near = hands_of(self._mind, understood)
-        self.feed.put(
-            Turn(
+        wakes = self._pipeline.rules.rule_set.wake is not None
+        armed = self._pipeline.armed(camera, now) if wakes else None
+        hands, near = hands_of(self._pipeline, result)
+        self.updates.put(
+            StepUpdate(
                 camera,
                 at,
-                latency_s=None if sight is None else now - sight.at,
-                people=sight.people if sight else 0,
+                latency_s=None if detections is None else now - detections.at,
+                people=detections.people if detections else 0,
                 hands=hands,
                 near=near,
-                events=understood.events,
-                actions=understood.actions,
+                events=result.events,
+                actions=result.actions,
                 armed=armed is not None if wakes else None,
-                verdicts=understood.verdicts,
+                verdicts=result.verdicts,
                 armed_until=None if armed is None else armed.until,
             )
         )
 
-    def turned(self) -> None:
+    def on_step(self) -> None:
         """After every turn of the loop; tells once a second how the agent fares."""
-        if self._clock() >= self._vitals_due:
-            self._vitals_due = self._clock() + VITALS_S
-            self.feed.put(Vitals(self._vitals()))
+        if self._clock() >= self._health_due:
+            self._health_due = self._clock() + HEALTH_S
+            self.updates.put(HealthUpdate(self._health()))
 
-    def switched(self, on: bool) -> None:
+    def on_enabled(self, on: bool) -> None:
         """Pause, and no picture is left; or go on."""
         if self._preview is not None:
             self._preview.switched(on)
-        self.feed.put(Switched(on))
-        self._vitals_due = self._clock()
+        self.updates.put(Switched(on))
+        self._health_due = self._clock()
 
     def camera_changed(self, state: CameraState) -> None:
         """A camera came, went or was switched off."""
         if self._preview is not None:
             self._preview.camera_changed(state)
-        self.feed.put(CameraChanged(state))
+        self.updates.put(CameraChanged(state))
 
-    def use(self, book: Book) -> None:
+    def on_rules(self, rule_set: RuleSet) -> None:
         """Other rules are in force."""
-        thresholds = {by: number for number, by in enumerate(dict.fromkeys(r.thresholds for r in book.rules))}
+        thresholds = {
+            by: number for number, by in enumerate(dict.fromkeys(r.thresholds for r in rule_set.rules))
+        }
         words = (
-            RuleWords(rule.id, when(rule), public_doing(rule), rule.also, thresholds[rule.thresholds])
-            for rule in book.rules
+            RuleSummary(
+                rule.id,
+                describe_conditions(rule),
+                describe_public_actions(rule),
+                rule.continue_matching,
+                thresholds[rule.thresholds],
+            )
+            for rule in rule_set.rules
         )
-        self.feed.put(RulesInForce(tuple(words)))
+        self.updates.put(RulesInForce(tuple(words)))
 
-    def refuse(self, problem: str) -> None:
+    def on_rules_refused(self, problem: str) -> None:
         """Other rules were wrong."""
-        self.feed.put(RulesRefused(problem))
+        self.updates.put(RulesRefused(problem))
 
     # In the web thread.
 
     async def _fetch(self) -> None:
         """Takes what the loop left and tells everybody, for ever."""
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        loop, update = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(news.set)
+            loop.call_soon_threadsafe(update.set)
 
-        self.feed.attach(wake)
+        self.updates.attach(wake)
         while True:
-            for item in self.feed.take():
-                if isinstance(item, Turn) and item.latency_s is not None:
+            for item in self.updates.take():
+                if isinstance(item, StepUpdate) and item.latency_s is not None:
                     self._metrics.observe(item.camera, item.latency_s)
-                for message in self._board.take(item):
-                    self.hub.tell(message)
+                for message in self._dashboard.apply(item):
+                    self.broadcaster.broadcast(message)
             if self._preview is not None:
-                self._preview.turned()
-            self._pulse.look()
+                self._preview.on_step()
+            self._progress_monitor.check()
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(news.wait(), VITALS_S)
-            news.clear()
+                await asyncio.wait_for(update.wait(), HEALTH_S)
+            update.clear()
 
 
 def address(settings: WebSettings, listener: socket.socket) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from agent.core.types import CameraState, Frame, Image, Pose, SeenHand, Sight
+from agent.core.types import CameraState, Detections, Frame, HandDetection, Image, Pose
 from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
@@ -41,7 +41,7 @@ BONES = (
 class _Picture:
     number: int  # another one for every picture of the agent
     frame: Frame
-    sight: Sight
+    detections: Detections
     kept_at: float
 
 
@@ -56,21 +56,21 @@ class Watcher:
         self._preview, self._camera = preview, camera
         self._wanted = False
         self._shown: int | None = None  # number of the picture that the viewer has
-        self._news = asyncio.Event()
+        self._update = asyncio.Event()
 
     def want(self) -> None:
         """The viewer has drawn what it was sent."""
         self._wanted = True
-        self._news.set()
+        self._update.set()
 
     def wake(self) -> None:
         """There may be another picture, or none any more."""
-        self._news.set()
+        self._update.set()
 
     async def next(self) -> bytes:
         """The next message for the viewer; waits for one."""
         while True:
-            self._news.clear()
+            self._update.clear()
             picture = self._preview.newest(self._camera)
             if picture is None and self._shown is not None:
                 self._shown = None
@@ -81,7 +81,7 @@ class Watcher:
                     self._wanted, self._shown = False, picture.number
                     return message
             else:
-                await self._news.wait()
+                await self._update.wait()
 
 
 class Preview:
@@ -108,12 +108,12 @@ class Preview:
 
     # In the loop's thread.
 
-    def looked(self, frame: Frame, sight: Sight) -> None:
+    def on_detections(self, frame: Frame, detections: Detections) -> None:
         """Keep a picture, if somebody watches and may."""
         with self._lock:
             if self._watchers and not self._paused and frame.camera not in self._closed:
                 self._count += 1
-                self._newest[frame.camera] = _Picture(self._count, frame, sight, self._clock())
+                self._newest[frame.camera] = _Picture(self._count, frame, detections, self._clock())
 
     def switched(self, on: bool) -> None:
         """The cameras were switched on or off: off, no picture is left."""
@@ -150,7 +150,7 @@ class Preview:
                 self._drop(*self._newest)
                 self._packing.clear()
 
-    def turned(self) -> None:
+    def on_step(self) -> None:
         """There may be new pictures, or some may be gone. Called once a second at least."""
         for watcher in self._watchers:
             watcher.wake()
@@ -174,7 +174,7 @@ class Preview:
         camera = picture.frame.camera
         number, task = self._packing.get(camera, (-1, None))
         if task is None or number != picture.number:
-            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.frame, picture.sight))
+            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.frame, picture.detections))
             self._packing[camera] = picture.number, task
         message = await asyncio.shield(task)
         if self._packing.get(camera) == (picture.number, task):
@@ -193,46 +193,46 @@ def gone(camera: str) -> bytes:
     return struct.pack(">I", len(text)) + text
 
 
-def packed(frame: Frame, sight: Sight) -> bytes:
+def packed(frame: Frame, detections: Detections) -> bytes:
     """Length of the JSON (uint32, big end first), the JSON of what was found, the JPEG."""
     image: Image = frame.image
     if frame.width > MAX_WIDTH:
         size = (MAX_WIDTH, round(frame.height * MAX_WIDTH / frame.width))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    text = as_text(found_in(sight)).encode()
+    text = as_text(found_in(detections)).encode()
     return struct.pack(">I", len(text)) + text + jpeg.tobytes()
 
 
-def found_in(sight: Sight) -> dict[str, Any]:
+def found_in(detections: Detections) -> dict[str, Any]:
     """Skeletons as lines, hands as corners and landmarks; all in shares of the picture."""
     return {
-        "camera": sight.camera,
-        "width": sight.width,
-        "height": sight.height,
-        "bones": [line for pose in sight.poses for line in _bones(pose, sight)],
-        "hands": [_hand(hand, sight) for hand in sight.hands],
+        "camera": detections.camera,
+        "width": detections.width,
+        "height": detections.height,
+        "bones": [line for pose in detections.poses for line in _bones(pose, detections)],
+        "hands": [_hand(hand, detections) for hand in detections.hands],
     }
 
 
-def _bones(pose: Pose, sight: Sight) -> list[list[float]]:
+def _bones(pose: Pose, detections: Detections) -> list[list[float]]:
     lines = []
     for start, end in BONES:
         a, b = pose.joint(start), pose.joint(end)
         if a and b and min(a[2], b[2]) >= MIN_JOINT:
-            lines.append([*_share(a[0], a[1], sight), *_share(b[0], b[1], sight)])
+            lines.append([*_share(a[0], a[1], detections), *_share(b[0], b[1], detections)])
     return lines
 
 
-def _hand(hand: SeenHand, sight: Sight) -> dict[str, Any]:
+def _hand(hand: HandDetection, detections: Detections) -> dict[str, Any]:
     points = [] if hand.landmarks is None else hand.landmarks.tolist()
     return {
         "person": hand.person,
         "hand": hand.hand,
-        "corners": [_share(x, y, sight) for x, y in hand.box.corners().tolist()],
-        "landmarks": [_share(x, y, sight) for x, y in points],
+        "corners": [_share(x, y, detections) for x, y in hand.box.corners().tolist()],
+        "landmarks": [_share(x, y, detections) for x, y in points],
     }
 
 
-def _share(x: float, y: float, sight: Sight) -> list[float]:
-    return [round(x / sight.width, 4), round(y / sight.height, 4)]
+def _share(x: float, y: float, detections: Detections) -> list[float]:
+    return [round(x / detections.width, 4), round(y / detections.height, 4)]

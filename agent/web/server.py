@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from agent.config.settings import WebSettings
 from agent.errors import ConfigError
 from agent.supervision import Threads
-from agent.web.hub import SEND_S
+from agent.web.broadcaster import SEND_S
 from agent.web.limits.protocol import Door, protocols
 
 MAX_WORD_BYTES = 1024  # of what a client says on a WebSocket; it has nothing to say

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from agent.web.board import Board
-from agent.web.gate import PROTOCOL
-from agent.web.hub import SEND_S, Client, Hub, TooSlow
-from agent.web.messages import Message, message
+from agent.web.auth import PROTOCOL
+from agent.web.broadcaster import SEND_S, Broadcaster, Client, TooSlow
+from agent.web.dashboard import DashboardState
+from agent.web.messages import WebMessage, message
 from agent.web.preview import Preview, TooManyWatchers, Watcher
 
 TRY_LATER, POLICY = 1013, 1008  # close codes (IANA's registry of WebSocket close codes)
@@ -22,8 +22,19 @@ log = structlog.get_logger(__name__)
 class Streams:
     """Endpoints of `/ws/kiosk`, `/ws/page` and `/ws/preview/{camera}`."""
 
-    def __init__(self, hub: Hub, board: Board, preview: Preview | None, send_s: float = SEND_S) -> None:
-        self._hub, self._board, self._preview, self._send_s = hub, board, preview, send_s
+    def __init__(
+        self,
+        broadcaster: Broadcaster,
+        dashboard: DashboardState,
+        preview: Preview | None,
+        send_s: float = SEND_S,
+    ) -> None:
+        self._broadcaster, self._dashboard, self._preview, self._send_s = (
+            broadcaster,
+            dashboard,
+            preview,
+            send_s,
+        )
 
     async def kiosk(self, socket: WebSocket) -> None:
         """What a kiosk's page needs: docs/kiosk.md."""
@@ -36,20 +47,20 @@ class Streams:
     async def pictures(self, socket: WebSocket) -> None:
         """A picture for every message of the client, and a word when the picture is gone."""
         camera = socket.path_params["camera"]
-        if self._preview is None or camera not in self._board.about.cameras:
+        if self._preview is None or camera not in self._dashboard.about.cameras:
             await socket.close(POLICY)
             return
         try:
             watcher = self._preview.join(camera)
         except TooManyWatchers:
-            self._hub.counters.refused += 1
+            self._broadcaster.counters.refused += 1
             await socket.close(TRY_LATER)
             return
         try:
             await _accept(socket)
             await _first(self._show(socket, watcher), _until_gone(socket, watcher.want))
         except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
-            self._hub.counters.dropped += 1
+            self._broadcaster.counters.dropped += 1
         except WebSocketDisconnect:
             pass
         finally:
@@ -60,25 +71,25 @@ class Streams:
             await asyncio.wait_for(socket.send_bytes(await watcher.next()), self._send_s)
 
     async def _serve(self, socket: WebSocket, *, page: bool) -> None:
-        if self._hub.full:
-            self._hub.counters.refused += 1
+        if self._broadcaster.full:
+            self._broadcaster.counters.refused += 1
             await socket.close(TRY_LATER)
             return
         await _accept(socket)
         client = Client(page=page)
-        client.offer(self._board.hello())
+        client.offer(self._dashboard.hello())
         if page:
-            client.offer(_snapshot(self._board))
-        self._hub.join(client)
+            client.offer(_snapshot(self._dashboard))
+        self._broadcaster.join(client)
         try:
             await _first(client.pump(socket.send_text, self._send_s), _until_gone(socket))
         except TooSlow:
-            self._hub.counters.dropped += 1
+            self._broadcaster.counters.dropped += 1
             log.warning("web_client_dropped", client=_name(socket), reason="it does not read what it is sent")
         except WebSocketDisconnect:
             pass
         finally:
-            self._hub.leave(client)
+            self._broadcaster.leave(client)
 
 
 async def _accept(socket: WebSocket) -> None:
@@ -104,8 +115,8 @@ async def _first(*jobs: Awaitable[None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _snapshot(board: Board) -> Message:
-    return message("snapshot", board.snapshot(), page=True)
+def _snapshot(dashboard: DashboardState) -> WebMessage:
+    return message("snapshot", dashboard.snapshot(), page=True)
 
 
 def _name(socket: WebSocket) -> str:

@@ -35,7 +35,7 @@ loop = true
 [mqtt]
 url = "mqtt://127.0.0.1:{port}"
 keepalive = 5
-[rest]
+[idle]
 fps = {rest_fps}
 [log]
 format = "json"

@@ -9,8 +9,8 @@ import pytest
 from real_cameras import Ear, MjpegServer, RtspServer, has_rtsp_server
 
 from agent.capture.backoff import Backoff
-from agent.capture.latest import Latest
-from agent.capture.watch import CameraWatch
+from agent.capture.mailbox import FrameMailbox
+from agent.capture.supervisor import CameraSupervisor
 from agent.config.settings import CameraSettings
 
 
@@ -20,24 +20,24 @@ def ear() -> Ear:
 
 
 @pytest.fixture
-def latest() -> Iterator[Latest]:
-    mailbox = Latest()
+def mailbox() -> Iterator[FrameMailbox]:
+    mailbox = FrameMailbox()
     yield mailbox
     mailbox.close()
 
 
-Watching = Callable[..., CameraWatch]
+Watching = Callable[..., CameraSupervisor]
 
 
 @pytest.fixture
-def watching(ear: Ear, latest: Latest) -> Iterator[Watching]:
-    """Starts a watch of a source that tells `ear` and fills `latest`; retries soon."""
-    watches: list[CameraWatch] = []
+def watching(ear: Ear, mailbox: FrameMailbox) -> Iterator[Watching]:
+    """Starts a watch of a source that tells `ear` and fills `mailbox`; retries soon."""
+    watches: list[CameraSupervisor] = []
 
-    def begin(source: str, *, camera: str = "front", tell: Ear = ear, **settings: object) -> CameraWatch:
+    def begin(source: str, *, camera: str = "front", tell: Ear = ear, **settings: object) -> CameraSupervisor:
         options = {"width": 160, "height": 120, "stall": 1.0, **settings}
         chosen = CameraSettings.model_validate({"source": source, **options})
-        watch = CameraWatch(camera, chosen, latest, tell, backoff=Backoff(0.1, 0.5))
+        watch = CameraSupervisor(camera, chosen, mailbox, tell, backoff=Backoff(0.1, 0.5))
         watches.append(watch)
         watch.start()
         return watch

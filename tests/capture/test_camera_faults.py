@@ -24,18 +24,18 @@ from real_cameras import (
 )
 from structlog.testing import capture_logs
 
-from agent.capture.latest import Latest
+from agent.capture.mailbox import FrameMailbox
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, Secret
 from agent.core.types import Frame
 from agent.errors import SourceLost
 
 
-def frames_of(latest: Latest, camera: str, count: int) -> list[Frame]:
+def frames_of(mailbox: FrameMailbox, camera: str, count: int) -> list[Frame]:
     """The next `count` frames of a camera that are taken."""
     frames: list[Frame] = []
     while len(frames) < count:
-        news = latest.take(PATIENCE_S)
+        news = mailbox.take(PATIENCE_S)
         assert news, f"no frame of {camera} came"
         frames += [frame for frame in news if frame.camera == camera]
     return frames
@@ -145,17 +145,17 @@ def test_user_and_password_file_of_the_camera_open_it_too(
 
 
 def test_an_rtsp_server_that_is_killed_is_lost_and_is_back_when_it_is(
-    rtsp: RtspServer, watching, ear, latest
+    rtsp: RtspServer, watching, ear, mailbox
 ):
     watching(rtsp.url)
     ear.wait_for("online")
-    before = frames_of(latest, "front", 3)[-1]
+    before = frames_of(mailbox, "front", 3)[-1]
     rtsp.kill()
     ear.wait_for("offline", "the stream stopped")
     ear.wait_for("offline", "Connection refused")
     rtsp.start()
     ear.wait_for("online")
-    assert frames_of(latest, "front", 1)[0].seq > before.seq
+    assert frames_of(mailbox, "front", 1)[0].seq > before.seq
 
 
 def test_an_rtsp_server_that_freezes_is_noticed_and_is_back_when_it_runs_on(rtsp: RtspServer, watching, ear):
@@ -181,11 +181,13 @@ def test_a_server_that_accepts_and_sends_nothing_is_noticed(scheme: str, mute: s
     ear.wait_for("offline", "accepts the connection but sends no stream")
 
 
-def test_a_mute_server_disturbs_no_other_camera(mute: str, tmp_path, watching, ear: Ear, latest: Latest):
+def test_a_mute_server_disturbs_no_other_camera(
+    mute: str, tmp_path, watching, ear: Ear, mailbox: FrameMailbox
+):
     watching(f"rtsp://{mute}", camera="mute", tell=Ear())
     watching(str(write_video(tmp_path / "clip.avi", 20)), camera="file", loop=True)
     ear.wait_for("online")
-    assert len(frames_of(latest, "file", 30)) == 30
+    assert len(frames_of(mailbox, "file", 30)) == 30
 
 
 def test_a_stream_that_goes_silent_is_noticed_and_is_back_when_it_speaks(mjpeg: MjpegServer, watching, ear):
@@ -209,11 +211,11 @@ def test_a_stream_that_repeats_one_picture_is_noticed_and_is_back_when_it_moves(
     assert watch.counters.stalls == 1
 
 
-def test_garbage_between_good_pictures_is_left_out(mjpeg: MjpegServer, watching, ear, latest):
+def test_garbage_between_good_pictures_is_left_out(mjpeg: MjpegServer, watching, ear, mailbox):
     mjpeg.shows = lambda number: os.urandom(3000) if number % 4 == 3 else jpeg(number)
     watching(mjpeg.url)
     ear.wait_for("online")
-    assert all(frame.image.shape == (120, 160, 3) for frame in frames_of(latest, "front", 20))
+    assert all(frame.image.shape == (120, 160, 3) for frame in frames_of(mailbox, "front", 20))
     assert len(ear.heard) == 2
 
 
@@ -227,7 +229,7 @@ def test_a_stream_that_turns_to_garbage_is_lost(mjpeg: MjpegServer, watching, ea
 
 
 def test_a_slow_camera_is_no_lost_one_and_holds_up_no_other(
-    mjpeg: MjpegServer, tmp_path, watching, ear, latest
+    mjpeg: MjpegServer, tmp_path, watching, ear, mailbox
 ):
     def slow(number: int) -> bytes:
         time.sleep(0.5)  # a device of two pictures a second
@@ -237,8 +239,8 @@ def test_a_slow_camera_is_no_lost_one_and_holds_up_no_other(
     watching(mjpeg.url, camera="slow")
     ear.wait_for("online")
     watching(str(write_video(tmp_path / "clip.avi", 20)), camera="file", tell=Ear(), loop=True)
-    assert len(frames_of(latest, "slow", 4)) == 4
-    assert len(frames_of(latest, "file", 20)) == 20
+    assert len(frames_of(mailbox, "slow", 4)) == 4
+    assert len(frames_of(mailbox, "file", 20)) == 20
     assert [state.state for state in ear.heard] == ["offline", "online"]
 
 
@@ -262,7 +264,7 @@ def test_a_stream_that_changes_its_size_goes_on_in_the_new_one(mjpeg: MjpegServe
     assert image.shape == (240, 320, 3)
 
 
-def test_images_that_change_their_size_are_reported_and_passed_on(tmp_path, watching, ear, latest):
+def test_images_that_change_their_size_are_reported_and_passed_on(tmp_path, watching, ear, mailbox):
     write_images(tmp_path, 2)
     cv2.imwrite(str(tmp_path / "2.png"), picture(2, 64, 48))
     with capture_logs() as logs:
@@ -351,7 +353,7 @@ def test_a_folder_that_vanishes_is_lost_and_is_back_when_it_is(tmp_path, watchin
     ear.wait_for("online")
 
 
-def test_a_file_ends_in_the_daemon_with_its_reason(tmp_path, watching, ear, latest):
+def test_a_file_ends_in_the_daemon_with_its_reason(tmp_path, watching, ear, mailbox):
     watch = watching(str(write_images(tmp_path, 3)), fps=50)
     ear.wait_for("online")
     ear.wait_for("offline", "played to its end (3 images)")

@@ -12,7 +12,7 @@ def fed(*shown: tuple[float, np.ndarray], frozen: np.ndarray | None = None) -> L
     """Opened at 0 s, lost after 3 s."""
     liveness = Liveness(0.0, 3.0, frozen)
     for seq, (at, image) in enumerate(shown):
-        liveness.see(Frame("front", seq, at, image))
+        liveness.update(Frame("front", seq, at, image))
     return liveness
 
 
@@ -23,7 +23,7 @@ def test_a_picture_that_changes_is_fine():
 def test_the_same_picture_is_borne_for_a_while_and_then_is_frozen():
     liveness = fed((1, A), (2, A.copy()), (3, A.copy()), (4, A.copy()))
     assert liveness.fault(4.1, 3) is None
-    liveness.see(Frame("front", 4, 4.2, A.copy()))
+    liveness.update(Frame("front", 4, 4.2, A.copy()))
     assert liveness.fault(4.2, 3) == "frozen"
 
 
@@ -50,8 +50,8 @@ def test_opening_may_take_longer_than_a_stall():
 
 
 def test_a_camera_that_was_frozen_is_believed_when_its_picture_changes():
-    assert not fed((1, A), (2, A), frozen=A.copy()).seeing
-    assert fed((1, A), (2, A), (3, B), frozen=A.copy()).seeing
+    assert not fed((1, A), (2, A), frozen=A.copy()).is_live
+    assert fed((1, A), (2, A), (3, B), frozen=A.copy()).is_live
 
 
 def test_frames_a_second_are_those_that_came():

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from real_cameras import Ear, RtspServer, free_port
 from structlog.testing import capture_logs
 
-from agent.capture.address import Address
+from agent.capture.address import SourceAddress
 from agent.capture.backoff import Backoff
 from agent.capture.source import Clock, FrameSource, open_source
-from agent.capture.watch import CameraWatch
+from agent.capture.supervisor import CameraSupervisor
 from agent.config.settings import CameraSettings, Secret
 from agent.errors import ConfigError, SourceLost
 
@@ -53,7 +53,7 @@ def test_no_password_file_is_seen_in_an_error(tmp_path: Path, secret: str):
         with pytest.raises(SourceLost) as lost:
             open_source(camera, "front").open()
         assert "Zq" not in str(lost.value)
-        hidden = Address(camera).hide(f"cannot open {camera.address()} with {secret!r} of {secret}")
+        hidden = SourceAddress(camera).hide(f"cannot open {camera.address()} with {secret!r} of {secret}")
         assert "Zq" not in hidden
 
 
@@ -90,7 +90,7 @@ def test_a_pipeline_with_a_login_that_is_wrong_is_told_in_gstreamers_words(gstre
     assert SECRET not in str(lost.value)
 
 
-def test_a_fault_of_the_agent_is_told_without_the_password(tmp_path: Path, ear: Ear, latest):
+def test_a_fault_of_the_agent_is_told_without_the_password(tmp_path: Path, ear: Ear, mailbox):
     def broken(chosen: CameraSettings, _camera: str, _clock: Clock) -> FrameSource:
         if made:
             raise ValueError(f"a bug: {chosen.address()}")
@@ -103,7 +103,7 @@ def test_a_fault_of_the_agent_is_told_without_the_password(tmp_path: Path, ear: 
         source=f"rtsp://127.0.0.1:{free_port()}/1", user="ann", password=Secret(file=tmp_path / "secret")
     )
     with capture_logs() as logs:
-        watch = CameraWatch("front", camera, latest, ear, make=broken, backoff=Backoff(0.05, 0.1))
+        watch = CameraSupervisor("front", camera, mailbox, ear, make=broken, backoff=Backoff(0.05, 0.1))
         watch.start()
         ear.wait_for("offline", "a fault in the agent")
         watch.close()

@@ -6,7 +6,7 @@ import cv2
 import pytest
 from structlog.testing import capture_logs
 
-from agent.capture.source import Granted, open_source
+from agent.capture.source import NegotiatedFormat, open_source
 from agent.config.settings import CameraSettings
 
 MJPG = cv2.VideoWriter.fourcc(*"MJPG")
@@ -46,7 +46,7 @@ class Driver:
         self.state.clear()
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, formats: dict[int, Speeds], **asked: float) -> Granted:
+def opened(monkeypatch: pytest.MonkeyPatch, formats: dict[int, Speeds], **asked: float) -> NegotiatedFormat:
     """What a camera of these formats grants."""
     monkeypatch.setattr(cv2, "VideoCapture", Driver(formats))
     settings = CameraSettings.model_validate({"source": "v4l2:/dev/null", **asked})
@@ -58,31 +58,31 @@ def opened(monkeypatch: pytest.MonkeyPatch, formats: dict[int, Speeds], **asked:
 
 
 def test_a_usual_camera_gives_the_default_size_at_full_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert opened(monkeypatch, {YUYV: RAW, MJPG: ALL_FAST}) == Granted(1280, 720, 30)
+    assert opened(monkeypatch, {YUYV: RAW, MJPG: ALL_FAST}) == NegotiatedFormat(1280, 720, 30)
 
 
 def test_one_that_is_slow_at_that_size_is_asked_for_a_smaller_one_and_that_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with capture_logs() as logs:
-        assert opened(monkeypatch, {YUYV: RAW}) == Granted(640, 480, 30)
+        assert opened(monkeypatch, {YUYV: RAW}) == NegotiatedFormat(640, 480, 30)
     [told] = [entry for entry in logs if entry["event"] == "camera_too_slow_at_size"]
     assert (told["gives"], told["takes"]) == ("1280x720 at 10/s", "640x480 at 30/s")
     assert (told["camera"], told["fix"]) == ("front", "fps = 10 keeps the larger pictures")
 
 
 def test_whoever_wants_few_pictures_gets_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert opened(monkeypatch, {YUYV: RAW}, fps=10) == Granted(1280, 720, 10)
-    assert opened(monkeypatch, {YUYV: RAW}, width=1920, height=1080, fps=5) == Granted(1920, 1080, 5)
+    assert opened(monkeypatch, {YUYV: RAW}, fps=10) == NegotiatedFormat(1280, 720, 10)
+    assert opened(monkeypatch, {YUYV: RAW}, width=1920, height=1080, fps=5) == NegotiatedFormat(1920, 1080, 5)
 
 
 @pytest.mark.parametrize("fps", [0.0, 7.5])
 def test_one_that_is_no_faster_when_smaller_or_does_not_say_keeps_its_size(
     monkeypatch: pytest.MonkeyPatch, fps: float
 ) -> None:
-    assert opened(monkeypatch, {YUYV: dict.fromkeys(RAW, fps)}) == Granted(1280, 720, fps)
+    assert opened(monkeypatch, {YUYV: dict.fromkeys(RAW, fps)}) == NegotiatedFormat(1280, 720, fps)
 
 
 def test_the_smallest_are_not_asked_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = {(320, 240): 5.0, (640, 480): 30.0}
-    assert opened(monkeypatch, {YUYV: slow}, width=320, height=240) == Granted(320, 240, 5)
+    assert opened(monkeypatch, {YUYV: slow}, width=320, height=240) == NegotiatedFormat(320, 240, 5)

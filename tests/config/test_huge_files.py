@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.config.located import parse
 from agent.config.problems import MOST_SHOWN, ConfigProblems, Problem
-from agent.config.rule_files import MAX_RULES, read_rules
+from agent.config.rules.files import MAX_RULES, read_rules
 from agent.config.settings import DebounceSettings
+from agent.config.toml_document import parse
 from agent.core.types import LABELS
 
 RULE = """

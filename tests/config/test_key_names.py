@@ -6,12 +6,12 @@ import pytest
 
 from agent.config.key_names import KEY_NAMES
 from agent.config.problems import ConfigProblems
-from agent.config.rule_files import RuleBook, keys_at_rest, read_rules
+from agent.config.rules.files import LoadedRules, read_rules, unusable_key_rules
 from agent.config.settings import DebounceSettings
 from agent.core.types import LABELS
 
 
-def rules(folder: Path, key: str) -> RuleBook:
+def rules(folder: Path, key: str) -> LoadedRules:
     (folder / "a.toml").write_text(f'[[rule]]\nid = "louder"\nwhen = {{ gesture = "two" }}\nkey = {key}\n')
     return read_rules(folder, LABELS, DebounceSettings())
 
@@ -37,7 +37,7 @@ def test_a_key_that_no_keyboard_has_is_told_at_load(tmp_path: Path, key: str, sa
 
 def test_rules_that_press_keys_are_named_where_keys_are_off(tmp_path: Path):
     assert "louder would press keys, but actions.keys is false" in str(
-        keys_at_rest(rules(tmp_path, '"KEY_A"').book)
+        unusable_key_rules(rules(tmp_path, '"KEY_A"').rule_set)
     )
     (tmp_path / "a.toml").write_text("")
-    assert keys_at_rest(read_rules(tmp_path, LABELS, DebounceSettings()).book) is None
+    assert unusable_key_rules(read_rules(tmp_path, LABELS, DebounceSettings()).rule_set) is None

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from agent.config import environment
 from agent.config.folders import cache_folder, state_folder
 from agent.config.load import load, load_settings
-from agent.config.located import parse
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.settings import (
     AgentSettings,
@@ -22,6 +21,7 @@ from agent.config.settings import (
     RecognitionSettings,
     Settings,
 )
+from agent.config.toml_document import parse
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
@@ -80,7 +80,7 @@ def test_a_typo_is_pointed_at_and_the_right_word_is_offered(tmp_path: Path) -> N
 
 
 def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Path) -> None:
-    text = "[camera.front]\nrotate = 45\nfps = 0\n[debounce]\nkeep = 2\nhold = 300\n[logs]\n"
+    text = "[camera.front]\nrotate = 45\nfps = 0\n[debounce]\nkeep_confidence = 2\nhold = 300\n[logs]\n"
     environ = {"GESTURE_AGENT__LOG__LEVEL": "loud", "GESTURE_AGENT__MQTT__URI": "mqtt://broker"}
     assert problems(tmp_path, text, **environ) == [
         'GESTURE_AGENT__LOG__LEVEL: "loud" is not one of "debug", "info", "warning", "error"',
@@ -88,7 +88,7 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
         'config.toml:1:2: "source" is missing in [camera.front]',
         "config.toml:2:10: 45 is not one of 0, 90, 180, 270",
         "config.toml:3:7: 0 is not more than 0",
-        "config.toml:5:8: 2 is not at most 1",
+        "config.toml:5:19: 2 is not at most 1",
         'config.toml:6:8: 300 has no unit; write "300s" or "300ms"',
         'config.toml:7:2: unknown key "logs"; did you mean "log"?',
     ]
@@ -104,8 +104,11 @@ def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Pa
         ('[mqtt]\nbase = "/"\n', "part of a topic"),
         ('[mqtt]\nbase = "a\\u0001b"\n', "part of a topic"),
         ('[debounce]\nhold = "3 parsecs"\n', 'write a number and a unit, as in "300ms"'),
-        ("[debounce]\nkeep = 0.9\n", r"keep (0.9) must not be above confidence (0.85)"),
-        ("[debounce]\nkeep = 0.7\n", r"keep (0.7) must not be above the confidence of thumbs_up (0.65)"),
+        ("[debounce]\nkeep_confidence = 0.9\n", r"keep_confidence (0.9) must not be above confidence (0.85)"),
+        (
+            "[debounce]\nkeep_confidence = 0.7\n",
+            r"keep_confidence (0.7) must not be above the confidence of thumbs_up (0.65)",
+        ),
         ("[debounce.confidence_of]\nrandom = 0.7\n", "random stands for no gesture"),
         ("[debounce.confidence_of]\nfist = 7\n", "7 is not at most 1"),
     ],

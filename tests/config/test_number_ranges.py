@@ -8,8 +8,8 @@ import pytest
 from rule_texts import problems
 
 from agent.config.load import load_settings
-from agent.config.located import parse
 from agent.config.problems import ConfigProblems
+from agent.config.toml_document import parse
 
 DIAL = """
 [[rule]]

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from agent.config.load import load_settings
-from agent.config.located import parse
 from agent.config.settings import AS_WRITTEN, CameraSettings, Settings
+from agent.config.toml_document import parse
 
 REFERENCE = Path(__file__).parents[2] / "config.toml"
 TEXT = REFERENCE.read_text(encoding="utf-8")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from agent.config.rule_cases import run_cases
-from agent.config.rule_files import read_rules
-from agent.config.rule_schema import schema_text
+from agent.config.rules.cases import run_cases
+from agent.config.rules.files import read_rules
+from agent.config.rules.schema import schema_text
 from agent.config.settings import DebounceSettings
 from agent.core.types import LABELS
 
@@ -25,7 +25,7 @@ def test_the_shipped_rules_load_without_a_warning_and_pass_their_cases() -> None
 def test_the_schema_for_editors_is_up_to_date() -> None:
     seen = json.loads((SHIPPED / "rules.schema.json").read_text(encoding="utf-8"))
     assert seen == json.loads(schema_text()), (
-        "run: python -m agent.config.rule_schema > rules/rules.schema.json"
+        "run: python -m agent.config.rules.schema > rules/rules.schema.json"
     )
 
 

@@ -34,7 +34,7 @@ def test_so_are_topics_that_are_asked_and_followed(tmp_path: Path):
 
 def test_the_path_of_a_webhook_may_hold_any_letters_and_is_sent_percent_encoded(tmp_path: Path):
     text = 'webhook = { url = "http://münchen.example:8123/tür/{camera}?wer=%20jörg" }'
-    [do] = load(tmp_path, a=rule(text)).book.rules[0].do
+    [do] = load(tmp_path, a=rule(text)).rule_set.rules[0].do
     assert do.target == "http://xn--mnchen-3ya.example:8123/t%C3%BCr/{camera}?wer=%20j%C3%B6rg"
 
 
@@ -57,7 +57,7 @@ def test_a_webhook_that_could_never_be_sent_is_refused(tmp_path: Path, text: str
 def test_a_header_may_hold_any_letters(tmp_path: Path):
     [do] = (
         load(tmp_path, a=rule('webhook = { url = "http://h", headers = { Title = "Tür 🔔" } }'))
-        .book.rules[0]
+        .rule_set.rules[0]
         .do
     )
     assert ("Title", "Tür 🔔") in do.options

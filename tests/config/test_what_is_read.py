@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rule_texts import GOOD, load, problems
 
-from agent.config.located import parse, read
 from agent.config.problems import ConfigProblems
-from agent.config.rule_files import MAX_BYTES, read_rules
+from agent.config.rules.files import MAX_BYTES, read_rules
 from agent.config.settings import DebounceSettings
+from agent.config.toml_document import parse, read
 from agent.core.types import LABELS
 
 
@@ -77,11 +77,11 @@ def test_a_long_key_inside_a_table_is_found_and_a_text_with_as_many_dots_is_not(
 )
 def test_companions_of_a_file_are_no_rule_files(tmp_path: Path, name: str):
     (tmp_path / name).write_bytes(b"\0\5\x16\7")
-    assert [rule.id for rule in load(tmp_path, a=GOOD).book.rules] == ["a"]
+    assert [rule.id for rule in load(tmp_path, a=GOOD).rule_set.rules] == ["a"]
 
 
 def test_an_empty_folder_holds_no_rules_and_a_missing_one_is_refused(tmp_path: Path):
-    assert read_rules(tmp_path, LABELS, DebounceSettings()).book.rules == ()
+    assert read_rules(tmp_path, LABELS, DebounceSettings()).rule_set.rules == ()
     assert refusal(tmp_path / "gone") == "RULES: is not there; make the folder, or set agent.rules"
 
 
@@ -89,8 +89,8 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from agent.config.problems import ConfigProblems
-from agent.config.changes import Changes
-from agent.config.rule_files import read_rules
+from agent.config.file_watcher import Changes
+from agent.config.rules.files import read_rules
 from agent.config.settings import DebounceSettings
 from agent.core.types import LABELS
 "".encode("utf-8-sig")  # loaded while this program may still read its own files
@@ -147,7 +147,7 @@ def test_a_folder_that_is_sticky_protects_what_is_ours(tmp_path: Path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp").chmod(0o1777)
     (tmp_path / "tmp/rules").mkdir()
-    assert [rule.id for rule in load(tmp_path / "tmp/rules", a=GOOD).book.rules] == ["a"]
+    assert [rule.id for rule in load(tmp_path / "tmp/rules", a=GOOD).rule_set.rules] == ["a"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user, which root alone may")

@@ -5,20 +5,20 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timelines import brief, events, readings, scores, starts_and_ends
+from timelines import brief, events, observations, scores, starts_and_ends
 
 from agent.core.debounce import Debouncer
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
 from agent.core.types import (
     LABELS,
-    Bearing,
     GestureEnded,
     GestureEvent,
     GestureHeld,
     GestureStarted,
+    HandObservation,
+    HandPosture,
     Place,
-    Reading,
 )
 
 NEVER = 2.0  # no probability is as high
@@ -51,12 +51,14 @@ def test_a_gap_shorter_than_the_release_does_not_end_it() -> None:
 
 def held_at(*heights: float | None) -> list[tuple[float, str, str]]:
     """A stop in every frame, at these heights: 0 hips, 1 shoulders."""
-    return held("S" * len(heights), *map(Bearing, heights))
+    return held("S" * len(heights), *map(HandPosture, heights))
 
 
-def held(shown: str, *how: Bearing) -> list[tuple[float, str, str]]:
+def held(shown: str, *how: HandPosture) -> list[tuple[float, str, str]]:
     """What is shown in each frame, held so."""
-    return brief(events(dataclasses.replace(r, bearing=h) for r, h in zip(readings(shown), how, strict=True)))
+    return brief(
+        events(dataclasses.replace(r, posture=h) for r, h in zip(observations(shown), how, strict=True))
+    )
 
 
 def test_a_hand_that_is_held_low_starts_nothing() -> None:
@@ -79,7 +81,7 @@ def test_a_hand_whose_body_is_unknown_is_raised() -> None:
     assert held_at(*[None] * 4) == [(0.3, "started", "stop")]
 
 
-LYING, UPRIGHT = Bearing(raised=1.0, lean=80.0), Bearing(raised=1.0, lean=20.0)
+LYING, UPRIGHT = HandPosture(raised=1.0, lean=80.0), HandPosture(raised=1.0, lean=20.0)
 
 
 def test_a_hand_that_points_sideways_starts_nothing() -> None:
@@ -96,14 +98,16 @@ def test_a_gesture_that_is_on_goes_on_when_the_hand_tips_over() -> None:
 
 
 def test_a_closed_hand_at_the_face_starts_nothing_until_it_leaves_it() -> None:
-    chin = Bearing(raised=1.3, lean=10.0, at_face=True)
+    chin = HandPosture(raised=1.3, lean=10.0, at_face=True)
     assert held("F" * 20, *[chin] * 20) == []
     assert held("F" * 8, *[chin] * 4, *[UPRIGHT] * 4) == [(0.7, "started", "fist")]
 
 
 def test_how_a_hand_must_be_held_can_be_set() -> None:
     anyhow = Thresholds(raised=-1.0, lean=180.0, at_face=True)
-    worst = dataclasses.replace(readings("S")[0], bearing=Bearing(raised=-0.9, lean=179.0, at_face=True))
+    worst = dataclasses.replace(
+        observations("S")[0], posture=HandPosture(raised=-0.9, lean=179.0, at_face=True)
+    )
     shown = [dataclasses.replace(worst, at=n / 10) for n in range(4)]
     assert brief(events(shown, anyhow)) == [(0.3, "started", "stop")]
 
@@ -143,9 +147,10 @@ def test_the_cooldown_does_not_hold_back_another_gesture() -> None:
 
 
 def test_between_keep_and_confidence_nothing_starts_but_what_is_on_stays_on() -> None:
-    def at(score: float, start: int, count: int) -> list[Reading]:
+    def at(score: float, start: int, count: int) -> list[HandObservation]:
         return [
-            Reading(i / 10, "front", 0, "right", scores("stop", score)) for i in range(start, start + count)
+            HandObservation(i / 10, "front", 0, "right", scores("stop", score))
+            for i in range(start, start + count)
         ]
 
     assert brief(events(at(0.5, 0, 20))) == []
@@ -158,15 +163,17 @@ def test_between_keep_and_confidence_nothing_starts_but_what_is_on_stays_on() ->
 
 def test_a_dip_while_forming_delays_the_start_until_the_score_is_back() -> None:
     marks = [0.9, 0.9, 0.9, 0.6, 0.6, 0.9]
-    steps = [Reading(i / 10, "front", 0, "right", scores("stop", mark)) for i, mark in enumerate(marks)]
+    steps = [
+        HandObservation(i / 10, "front", 0, "right", scores("stop", mark)) for i, mark in enumerate(marks)
+    ]
     assert brief(events(steps)) == [(0.5, "started", "stop")]
 
 
 def test_events_say_how_long_how_sure_and_where() -> None:
     place = Place(0.1, 0.2, 0.3)
     steps = [
-        dataclasses.replace(reading, place=place if reading.scores is not None else None)
-        for reading in readings("SSSSSS.....")
+        dataclasses.replace(observation, place=place if observation.scores is not None else None)
+        for observation in observations("SSSSSS.....")
     ]
     started, held, *_, ended = events(steps)
     assert started == GestureStarted(
@@ -181,13 +188,13 @@ def test_events_say_how_long_how_sure_and_where() -> None:
 
 
 def test_nothing_is_held_while_the_hand_is_away() -> None:
-    assert [e.at for e in events(readings("SSSSS..S")) if isinstance(e, GestureHeld)] == pytest.approx(
+    assert [e.at for e in events(observations("SSSSS..S")) if isinstance(e, GestureHeld)] == pytest.approx(
         [0.4, 0.7]
     )
 
 
 def test_hands_are_told_apart() -> None:
-    both = [r for pair in zip(readings("SSSS"), readings("TTTT", "left"), strict=True) for r in pair]
+    both = [r for pair in zip(observations("SSSS"), observations("TTTT", "left"), strict=True) for r in pair]
     found = events(both)
     assert [(e.hand, e.gesture) for e in found] == [("right", "stop"), ("left", "thumbs_up")]
 
@@ -195,27 +202,29 @@ def test_hands_are_told_apart() -> None:
 def test_a_hand_that_is_renamed_for_a_moment_neither_ends_nor_starts_again() -> None:
     names = [(0, "right")] * 5 + [(3, "left")] * 6 + [(0, "right")] * 5
     steps = [
-        dataclasses.replace(reading, person=person, hand=hand, track=7)
-        for reading, (person, hand) in zip(readings("S" * 16), names, strict=True)
+        dataclasses.replace(observation, person=person, hand=hand, track=7)
+        for observation, (person, hand) in zip(observations("S" * 16), names, strict=True)
     ]
-    found = events([*steps, *[Reading(1.6 + i / 10, "front", 3, "left", None, track=7) for i in range(5)]])
+    found = events(
+        [*steps, *[HandObservation(1.6 + i / 10, "front", 3, "left", None, track=7) for i in range(5)]]
+    )
     assert brief(found) == [(0.3, "started", "stop"), (2.0, "ended", "stop")]
     assert {(e.person, e.hand) for e in found} == {(0, "right")}, "a gesture keeps the name it started with"
 
 
 def test_a_late_reading_is_ignored() -> None:
-    steps = readings("SSSSSSSS")
+    steps = observations("SSSSSSSS")
     assert brief(events([*steps[:3], steps[1], steps[0], *steps[3:]])) == [(0.3, "started", "stop")]
 
 
 def test_two_readings_around_a_long_gap_are_no_hold() -> None:
-    a, b = (Reading(at, "front", 0, "right", scores("stop")) for at in (0.0, GAP_S + 0.5))
+    a, b = (HandObservation(at, "front", 0, "right", scores("stop")) for at in (0.0, GAP_S + 0.5))
     assert events([a, b]) == []
 
 
 def test_a_gap_ends_what_was_on_although_it_is_still_there_afterwards() -> None:
-    later = [dataclasses.replace(r, at=r.at + 60) for r in readings("SSSSSS")]
-    assert brief(events([*readings("SSSS"), *later])) == [
+    later = [dataclasses.replace(r, at=r.at + 60) for r in observations("SSSSSS")]
+    assert brief(events([*observations("SSSS"), *later])) == [
         (0.3, "started", "stop"),
         (60.0, "ended", "stop"),
         (60.5, "started", "stop"),
@@ -223,8 +232,8 @@ def test_a_gap_ends_what_was_on_although_it_is_still_there_afterwards() -> None:
 
 
 def test_a_clock_that_jumps_back_ends_what_was_on_and_goes_on_from_there() -> None:
-    first = [dataclasses.replace(r, at=r.at + 60) for r in readings("SSSS")]
-    assert brief(events([*first, *readings("SSSSSS")])) == [
+    first = [dataclasses.replace(r, at=r.at + 60) for r in observations("SSSS")]
+    assert brief(events([*first, *observations("SSSSSS")])) == [
         (60.3, "started", "stop"),
         (0.0, "ended", "stop"),
         (0.5, "started", "stop"),
@@ -233,8 +242,8 @@ def test_a_clock_that_jumps_back_ends_what_was_on_and_goes_on_from_there() -> No
 
 def test_pausing_a_camera_ends_what_is_on_in_its_view_only() -> None:
     debouncer = Debouncer(Thresholds(), LABELS)
-    for reading in [*readings("SSSS"), *readings("TTTT", camera="door")]:
-        debouncer.feed(reading)
+    for observation in [*observations("SSSS"), *observations("TTTT", camera="door")]:
+        debouncer.feed(observation)
     assert brief(debouncer.end("front", 0.35)) == [(0.35, "ended", "stop")]
     assert brief(debouncer.end("front", 0.4)) == []
     assert brief(debouncer.end("door", 0.4)) == [(0.4, "ended", "thumbs_up")]
@@ -243,25 +252,25 @@ def test_pausing_a_camera_ends_what_is_on_in_its_view_only() -> None:
 def test_the_ring_of_a_forming_gesture_fills_to_one() -> None:
     debouncer = Debouncer(Thresholds(hold_s=0.4), LABELS)
     rings = []
-    for reading in readings(".SSSSS"):
-        debouncer.feed(reading)
-        rings.append([(ring.gesture, round(ring.progress, 3)) for ring in debouncer.forming()])
+    for observation in observations(".SSSSS"):
+        debouncer.feed(observation)
+        rings.append([(ring.gesture, round(ring.progress, 3)) for ring in debouncer.pending()])
     assert rings == [[], [("stop", 0)], [("stop", 0.25)], [("stop", 0.5)], [("stop", 0.75)], []]
 
 
 def test_the_ring_waits_for_the_cooldown() -> None:
     debouncer = Debouncer(Thresholds(cooldown_s=2.0), LABELS)
-    for reading in readings("SSSS.....SSSSSSSSSS"):
-        debouncer.feed(reading)
-    [ring] = debouncer.forming()
+    for observation in observations("SSSS.....SSSSSSSSSS"):
+        debouncer.feed(observation)
+    [ring] = debouncer.pending()
     assert ring.progress == pytest.approx(0.5), "one of two seconds of cooldown"
 
 
 def test_hands_that_are_long_idle_take_no_memory() -> None:
     debouncer = Debouncer(Thresholds(), LABELS)
     for track in range(50):
-        for reading in readings("SSSS.........."):
-            debouncer.feed(dataclasses.replace(reading, at=reading.at + 2 * track, track=track))
+        for observation in observations("SSSS.........."):
+            debouncer.feed(dataclasses.replace(observation, at=observation.at + 2 * track, track=track))
     assert len(debouncer._hands) < 10
 
 
@@ -269,7 +278,7 @@ def test_hands_that_are_long_idle_take_no_memory() -> None:
 
 
 @st.composite
-def _walks(draw: st.DrawFn) -> list[Reading]:
+def _walks(draw: st.DrawFn) -> list[HandObservation]:
     """Readings of two hands with any scores, frame rates, gaps and jumps of the clock."""
     steps = draw(
         st.lists(
@@ -285,7 +294,7 @@ def _walks(draw: st.DrawFn) -> list[Reading]:
     at, walk = 100.0, []
     for dt, hand, seen in steps:
         at += dt
-        walk.append(Reading(at, "front", 0, hand, None if seen is None else scores(*seen)))
+        walk.append(HandObservation(at, "front", 0, hand, None if seen is None else scores(*seen)))
     return walk
 
 
@@ -301,7 +310,7 @@ _THRESHOLDS = st.builds(
 
 @settings(max_examples=300)
 @given(_walks(), _THRESHOLDS)
-def test_starts_and_ends_of_a_hand_take_turns(walk: list[Reading], thresholds: Thresholds) -> None:
+def test_starts_and_ends_of_a_hand_take_turns(walk: list[HandObservation], thresholds: Thresholds) -> None:
     on: dict[str, GestureEvent] = {}
     for event in events(walk, thresholds):
         if isinstance(event, GestureStarted):
@@ -316,17 +325,19 @@ def test_starts_and_ends_of_a_hand_take_turns(walk: list[Reading], thresholds: T
 
 @settings(max_examples=300)
 @given(_walks(), _THRESHOLDS)
-def test_nothing_starts_without_hold_seconds_of_evidence(walk: list[Reading], thresholds: Thresholds) -> None:
+def test_nothing_starts_without_hold_seconds_of_evidence(
+    walk: list[HandObservation], thresholds: Thresholds
+) -> None:
     """Before a start, the hand's newer readings reach back `hold` without a score under `keep` or a gap."""
     debouncer = Debouncer(thresholds, LABELS)
-    heard: dict[str, list[Reading]] = {"left": [], "right": []}
-    for reading in walk:
-        past = heard[reading.hand]
-        if past and abs(reading.at - past[-1].at) > GAP_S:
+    heard: dict[str, list[HandObservation]] = {"left": [], "right": []}
+    for observation in walk:
+        past = heard[observation.hand]
+        if past and abs(observation.at - past[-1].at) > GAP_S:
             past.clear()
-        if not past or reading.at > past[-1].at:
-            past.append(reading)
-        for event in debouncer.feed(reading):
+        if not past or observation.at > past[-1].at:
+            past.append(observation)
+        for event in debouncer.feed(observation):
             if isinstance(event, GestureStarted):
                 label = LABELS.index(event.gesture)
                 evidence = [r for r in past if r.at >= event.at - event.held_s - 1e-9]
@@ -338,9 +349,9 @@ def test_nothing_starts_without_hold_seconds_of_evidence(walk: list[Reading], th
 
 @settings(max_examples=100)
 @given(_walks(), _THRESHOLDS)
-def test_silence_ends_everything(walk: list[Reading], thresholds: Thresholds) -> None:
+def test_silence_ends_everything(walk: list[HandObservation], thresholds: Thresholds) -> None:
     at = walk[-1].at if walk else 0.0
-    quiet = [Reading(at + i / 5, "front", 0, h, None) for i in range(60) for h in ("left", "right")]
+    quiet = [HandObservation(at + i / 5, "front", 0, h, None) for i in range(60) for h in ("left", "right")]
     found = events([*walk, *quiet], thresholds)
     starts = sum(isinstance(event, GestureStarted) for event in found)
     assert starts == sum(isinstance(event, GestureEnded) for event in found)
@@ -348,7 +359,7 @@ def test_silence_ends_everything(walk: list[Reading], thresholds: Thresholds) ->
 
 @settings(max_examples=50)
 @given(_walks(), _THRESHOLDS)
-def test_the_same_readings_give_the_same_events(walk: list[Reading], thresholds: Thresholds) -> None:
+def test_the_same_readings_give_the_same_events(walk: list[HandObservation], thresholds: Thresholds) -> None:
     assert events(walk, thresholds) == events(walk, thresholds)
 
 
@@ -356,9 +367,9 @@ def progress(timeline: str, thresholds: Thresholds | None = None) -> list[tuple[
     """(phase, gesture, ring) after every reading."""
     debouncer = Debouncer(thresholds or Thresholds(), LABELS)
     found = []
-    for reading in readings(timeline):
-        debouncer.feed(reading)
-        told = debouncer.progress(reading)
+    for observation in observations(timeline):
+        debouncer.feed(observation)
+        told = debouncer.progress(observation)
         found.append((told.phase, told.gesture, round(told.ring, 2)))
     return found
 
@@ -389,9 +400,9 @@ def test_a_gesture_that_is_on_and_not_seen_is_releasing_until_it_ends() -> None:
 
 def test_the_ring_is_that_of_the_gesture_that_forms_while_another_is_still_on() -> None:
     debouncer = Debouncer(Thresholds(), LABELS)
-    steps = readings("SSSSFF")
-    for reading in steps:
-        debouncer.feed(reading)
+    steps = observations("SSSSFF")
+    for observation in steps:
+        debouncer.feed(observation)
     told = debouncer.progress(steps[-1])
     assert (told.phase, told.gesture, told.on) == ("forming", "fist", "stop")
     assert told.held_s == pytest.approx(0.1)
@@ -401,8 +412,8 @@ def test_the_ring_is_that_of_the_gesture_that_forms_while_another_is_still_on() 
 def test_asking_how_far_a_hand_is_changes_nothing(timeline: str) -> None:
     asked = Debouncer(Thresholds(), LABELS)
     found = []
-    for reading in readings(timeline):
-        asked.progress(reading)
-        found += asked.feed(reading)
-        asked.progress(reading)
+    for observation in observations(timeline):
+        asked.progress(observation)
+        found += asked.feed(observation)
+        asked.progress(observation)
     assert brief(found) == starts_and_ends(timeline)

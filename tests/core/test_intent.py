@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from timelines import brief, events, readings, scores
+from timelines import brief, events, observations, scores
 
-from agent.core.bearing import bearing_of, sure_hands
 from agent.core.intent import Courses, doubt_of, intent_of, obstacle_of, settled
+from agent.core.posture import posture_of, sure_hands
 from agent.core.thresholds import Thresholds
-from agent.core.types import LABELS, Bearing, Box, Floats, Place, Pose, Reading
+from agent.core.types import LABELS, Box, Floats, HandObservation, HandPosture, Place, Pose
 
 FRAME = (640, 480)
 LIMITS = Thresholds()
@@ -48,17 +48,17 @@ def landmarks(at: tuple[float, float], side: float = 70.0, way: float = 0.0) -> 
 
 def held(
     body: Pose | None, at: tuple[float, float] = SHOWN, side: float = 70.0, others: tuple[Floats, ...] = ()
-) -> Bearing:
-    return bearing_of(body, Box(*at, side), landmarks(at, side), others, FRAME)
+) -> HandPosture:
+    return posture_of(body, Box(*at, side), landmarks(at, side), others, FRAME)
 
 
-def why_not(bearing: Bearing, gesture: str = "fist") -> str:
-    found = obstacle_of(bearing, gesture, LIMITS)
+def why_not(posture: HandPosture, gesture: str = "fist") -> str:
+    found = obstacle_of(posture, gesture, LIMITS)
     return found.words if found else ""
 
 
-def doubt(bearing: Bearing, gesture: str = "fist") -> str:
-    return doubt_of(replace(readings("F")[0], bearing=bearing), gesture, LIMITS)
+def doubt(posture: HandPosture, gesture: str = "fist") -> str:
+    return doubt_of(replace(observations("F")[0], posture=posture), gesture, LIMITS)
 
 
 def without(*names: str) -> Joints:
@@ -79,10 +79,13 @@ def turned(joints: Joints, degrees: float, about: tuple[float, float] = (320, 24
 
 
 def test_a_hand_that_is_shown_to_the_camera_is_meant_without_doubt() -> None:
-    bearing = held(pose(PERSON))
-    assert why_not(bearing) == ""
-    assert doubt(bearing) == ""
-    assert intent_of(Reading(0, "front", 0, "right", None, bearing=bearing), "fist", LIMITS).hold_s == 0.3
+    posture = held(pose(PERSON))
+    assert why_not(posture) == ""
+    assert doubt(posture) == ""
+    assert (
+        intent_of(HandObservation(0, "front", 0, "right", None, posture=posture), "fist", LIMITS).hold_s
+        == 0.3
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,23 +215,25 @@ def test_a_forearm_that_lies_is_no_raised_fist_but_may_carry_a_thumb() -> None:
 def test_a_body_that_is_no_larger_than_a_hand_is_that_hand() -> None:
     hand = Box(320, 240, 300)
     tiny = {name: (240 + x / 4, 180 + y / 4) for name, (x, y) in turned(PERSON, 90).items()}
-    bearing = bearing_of(pose(tiny), hand, landmarks((320, 240), 300.0), (), FRAME)
-    assert bearing.bodiless
-    assert why_not(bearing) == ""
+    posture = posture_of(pose(tiny), hand, landmarks((320, 240), 300.0), (), FRAME)
+    assert posture.bodiless
+    assert why_not(posture) == ""
 
 
 def test_a_hand_alone_in_the_picture_asks_for_more() -> None:
-    alone = [replace(r, bearing=held(None)) for r in readings("FFFFFFFF")]
+    alone = [replace(r, posture=held(None)) for r in observations("FFFFFFFF")]
     assert brief(events(alone)) == [(0.4, "started", "fist")]
     assert doubt(held(None)) == "no body is in view"
     unsure = [replace(r, scores=None if r.scores is None else r.scores * np.float32(0.75)) for r in alone]
     own = Thresholds(confidence=0.7)
     assert brief(events(unsure, own)) == []
-    assert brief(events([replace(r, bearing=Bearing()) for r in unsure], own)) == [(0.3, "started", "fist")]
+    assert brief(events([replace(r, posture=HandPosture()) for r in unsure], own)) == [
+        (0.3, "started", "fist")
+    ]
 
 
-def moving(widths_a_second: float, frames: int = 12) -> list[Reading]:
-    shown = readings("F" * frames)
+def moving(widths_a_second: float, frames: int = 12) -> list[HandObservation]:
+    shown = observations("F" * frames)
     courses = Courses(LABELS)
     return [
         courses.feed(replace(r, place=Place(0.1 + 0.2 * widths_a_second * r.at * 3 / 4, 0.5, 0.2)))
@@ -243,13 +248,13 @@ def test_a_hand_that_moves_starts_when_it_is_still() -> None:
     assert found is not None
     assert found.words == "the hand moves (2.0 of its widths a second, limit 1.5)"
     assert brief(events(moving(1.0))) == [(0.3, "started", "fist")]
-    stopping = [*moving(2.0, 8), *(replace(r, speed=0.1) for r in readings("F" * 12)[8:])]
+    stopping = [*moving(2.0, 8), *(replace(r, speed=0.1) for r in observations("F" * 12)[8:])]
     assert brief(events(stopping)) == [(0.8, "started", "fist")]
 
 
 def test_speed_is_not_known_at_first_nor_after_a_gap() -> None:
     courses = Courses(LABELS)
-    first, later = (replace(readings("F")[0], at=at) for at in (0.0, 5.0))
+    first, later = (replace(observations("F")[0], at=at) for at in (0.0, 5.0))
     assert courses.feed(first).speed is None
     assert courses.feed(later).speed is None
     unseen = replace(later, at=5.1, place=None)
@@ -259,9 +264,9 @@ def test_speed_is_not_known_at_first_nor_after_a_gap() -> None:
 def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
     """A hand that holds a thing looks like a fist for long, and now and then clearly so."""
 
-    def seen(likely: float, unclear: int) -> list[Reading]:
+    def seen(likely: float, unclear: int) -> list[HandObservation]:
         shares = [0.5] * unclear + [likely] * 10
-        shown = zip(readings("F" * len(shares)), shares, strict=True)
+        shown = zip(observations("F" * len(shares)), shares, strict=True)
         courses = Courses(LABELS)
         return [courses.feed(replace(r, scores=scores("fist", share))) for r, share in shown]
 
@@ -274,7 +279,7 @@ def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
 
 def test_a_long_hold_is_no_slow_shape() -> None:
     courses = Courses(LABELS)
-    shown = [courses.feed(replace(r, scores=scores("fist", 0.8))) for r in readings("F" * 40)]
+    shown = [courses.feed(replace(r, scores=scores("fist", 0.8))) for r in observations("F" * 40)]
     assert brief(events(shown, Thresholds(confidence=0.75, hold_s=3.0))) == [(3.0, "started", "fist")]
 
 
@@ -283,10 +288,10 @@ def test_every_limit_can_be_turned_off() -> None:
         raised=-1.0, lean=180.0, at_face=True, facing=180.0, forearm=180.0, upright=180.0, face_gap=0.0,
         hand_gap=0.0, still=100.0, onset_s=1e9, doubtful_confidence=0.0, doubtful_hold_s=0.0,
     )  # fmt: skip
-    worst = Bearing(
+    worst = HandPosture(
         -1.0, 180.0, at_face=True, facing=180.0, forearm=180.0, upright=180.0, to_face=0.0, to_hand=0.0
     )
-    reading = replace(readings("F")[0], bearing=worst)
-    intent = intent_of(reading, "fist", off)
+    observation = replace(observations("F")[0], posture=worst)
+    intent = intent_of(observation, "fist", off)
     assert (intent.meant, intent.doubt, intent.confidence, intent.hold_s) == (True, "", 0.85, 0.3)
-    assert settled(replace(reading, speed=40.0), off) is None
+    assert settled(replace(observation, speed=40.0), off) is None

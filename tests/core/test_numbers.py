@@ -6,7 +6,7 @@ import pytest
 
 from agent.core.duration import parse_duration
 from agent.core.numbers import number_or_none, read_float, read_int, read_json, write_json
-from agent.core.rules.book import ValueIs, value_at
+from agent.core.rules.rule_set import ValueIs, value_at
 
 
 @pytest.mark.parametrize(

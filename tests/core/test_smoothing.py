@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from timelines import scores
 
 from agent.core.smoothing import GAP_S, Smoother
-from agent.core.types import LABELS, Floats, Reading
+from agent.core.types import LABELS, Floats, HandObservation
 
 STOP, RANDOM = LABELS.index("stop"), LABELS.index("random")
 
 
 def smooth(steps: list[tuple[float, Floats | None]], tau_s: float = 0.15) -> list[Floats]:
     smoother = Smoother(tau_s, LABELS)
-    found = [smoother.feed(Reading(at, "front", 0, "right", seen)).scores for at, seen in steps]
+    found = [smoother.feed(HandObservation(at, "front", 0, "right", seen)).scores for at, seen in steps]
     assert all(one is not None for one in found)
     return [one for one in found if one is not None]
 
@@ -89,5 +89,5 @@ def test_no_time_constant_means_no_smoothing() -> None:
 def test_hands_are_smoothed_apart_and_forgotten_when_long_gone() -> None:
     smoother = Smoother(0.15, LABELS)
     for track in range(100):
-        smoother.feed(Reading(track * 1.0, "front", 0, "right", scores("stop"), track=track))
+        smoother.feed(HandObservation(track * 1.0, "front", 0, "right", scores("stop"), track=track))
     assert len(smoother._smooth) <= 11

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.core.taught import Dormant, Hands, TaughtHead, left_out, train, with_taught
+from agent.core.taught import HandSamples, StaleTaughtHead, TaughtHead, left_out, train, with_taught
 from agent.core.types import LABELS, NO_GESTURE
 
 DIMENSIONS = 12
@@ -14,16 +14,16 @@ RANDOM = LABELS.index(NO_GESTURE)
 ROCK, CALL, THREE, TURNED_FIST = 6, 7, 8, 9  # shapes that the classifier calls random
 
 
-def hands(shape: int, count: int, seed: int) -> Hands:
+def hands(shape: int, count: int, seed: int) -> HandSamples:
     """The classifier is 90 % sure of a gesture, and of `random` for every other shape."""
     rng = np.random.default_rng([seed, shape])
     embeddings = CENTRES[shape] + rng.normal(0, 0.5, (count, DIMENSIONS))
     scores = np.full((count, len(LABELS)), 0.02, np.float32)
     scores[:, min(shape, RANDOM)] = 0.9
-    return Hands(embeddings.astype(np.float32), scores)
+    return HandSamples(embeddings.astype(np.float32), scores)
 
 
-def all_of(*groups: Hands) -> Hands:
+def all_of(*groups: HandSamples) -> HandSamples:
     whole = groups[0]
     for group in groups[1:]:
         whole = whole.joined(group)
@@ -33,7 +33,7 @@ def all_of(*groups: Hands) -> Hands:
 BACKGROUND = all_of(*(hands(shape, 20, seed=1) for shape in (*range(len(LABELS)), *range(10, 40))))
 
 
-def said(head: TaughtHead, seen: Hands) -> list[str]:
+def said(head: TaughtHead, seen: HandSamples) -> list[str]:
     pairs = zip(seen.scores, seen.embeddings, strict=True)
     return [head.labels[int(head.scores(base, embedding).argmax())] for base, embedding in pairs]
 
@@ -81,9 +81,9 @@ def test_an_improved_gesture_is_known_as_this_person_makes_it_and_as_before() ->
 
 def test_what_is_shown_as_no_gesture_is_no_gesture() -> None:
     fist = LABELS.index("fist")
-    misread = Hands(hands(ROCK, 25, seed=2).embeddings, hands(fist, 25, seed=2).scores)
+    misread = HandSamples(hands(ROCK, 25, seed=2).embeddings, hands(fist, 25, seed=2).scores)
     head = train(LABELS, BACKGROUND, misread, [NO_GESTURE] * 25)
-    unseen = Hands(hands(ROCK, 50, seed=3).embeddings, hands(fist, 50, seed=3).scores)
+    unseen = HandSamples(hands(ROCK, 50, seed=3).embeddings, hands(fist, 50, seed=3).scores)
     assert said(head, unseen) == [NO_GESTURE] * 50
     assert said(head, hands(fist, 50, seed=3)) == ["fist"] * 50
 
@@ -116,5 +116,5 @@ def test_labels_are_named_once() -> None:
 
 def test_a_dormant_head_keeps_the_names_and_gives_them_nothing() -> None:
     base = hands(0, 1, seed=3).scores[0]
-    scores = Dormant((*LABELS, "rock")).scores(base, None)
+    scores = StaleTaughtHead((*LABELS, "rock")).scores(base, None)
     assert scores.tolist() == [*base.tolist(), 0.0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.core.debounce import Debouncer
 from agent.core.thresholds import Thresholds
-from agent.core.types import LABELS, GestureEvent, GestureHeld, Hand, Place, Reading
+from agent.core.types import LABELS, GestureEvent, GestureHeld, Hand, HandObservation, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +25,11 @@ def scores(label: str, score: float = 1.0) -> np.ndarray:
     return out
 
 
-def readings(timeline: str, hand: Hand = "right", *, camera: str = "front", person: int = 0) -> list[Reading]:
+def observations(
+    timeline: str, hand: Hand = "right", *, camera: str = "front", person: int = 0
+) -> list[HandObservation]:
     return [
-        Reading(
+        HandObservation(
             i * FRAME_S,
             camera,
             person,
@@ -39,9 +41,9 @@ def readings(timeline: str, hand: Hand = "right", *, camera: str = "front", pers
     ]
 
 
-def events(steps: Iterable[Reading], thresholds: Thresholds | None = None) -> list[GestureEvent]:
+def events(steps: Iterable[HandObservation], thresholds: Thresholds | None = None) -> list[GestureEvent]:
     debouncer = Debouncer(thresholds or Thresholds(), LABELS)
-    return [event for reading in steps for event in debouncer.feed(reading)]
+    return [event for observation in steps for event in debouncer.feed(observation)]
 
 
 def brief(found: Iterable[GestureEvent]) -> list[tuple[float, str, str]]:
@@ -54,4 +56,4 @@ def brief(found: Iterable[GestureEvent]) -> list[tuple[float, str, str]]:
 
 
 def starts_and_ends(timeline: str, thresholds: Thresholds | None = None) -> list[tuple[float, str, str]]:
-    return brief(events(readings(timeline), thresholds))
+    return brief(events(observations(timeline), thresholds))

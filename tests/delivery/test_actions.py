@@ -16,7 +16,7 @@ from brokers import Mosquitto, until
 
 from agent.config.settings import ActionsSettings
 from agent.core.types import Action
-from agent.delivery.deeds import command
+from agent.delivery.local_actions import command
 from agent.delivery.outbox.outbox import list_rows
 
 

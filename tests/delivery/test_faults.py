@@ -17,7 +17,7 @@ from happenings import started
 from agent.config.settings import OutboxSettings
 from agent.core.types import Action
 from agent.delivery.clocks import Clocks, rfc3339
-from agent.delivery.outbox.flights import PROOF_S
+from agent.delivery.outbox.mqtt_sender import PROOF_S
 from agent.delivery.outbox.outbox import Outbox, Row, list_rows
 from agent.supervision import Threads
 
@@ -147,7 +147,7 @@ def test_nobody_listening_is_counted(mosquitto: Mosquitto, deliver):
     delivery = deliver(mosquitto.url)
     delivery.event(started())
     until(lambda: delivery.status().delivered == 2, "delivery")
-    assert delivery.status().unheard == 2
+    assert delivery.status().no_subscriber == 2
 
 
 def test_what_an_acl_refuses_becomes_a_dead_letter_and_the_rest_goes_on(tmp_path: Path, deliver, listen):

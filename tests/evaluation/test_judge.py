@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.core.types import Box, Image, SeenHand
+from agent.core.types import Box, HandDetection, Image
 from agent.evaluation.judge import best_hand, judge
 from agent.evaluation.photographs import Photograph
 
@@ -21,8 +21,8 @@ CLIP = Path(__file__).parents[1] / "data" / "demo.mp4"
 HALFWAY = 0.5  # of the time in which a gesture is made
 
 
-def hand(*scores: float) -> SeenHand:
-    return SeenHand(0, "right", Box(60.0, 60.0, 40.0), np.array(scores, np.float32))
+def hand(*scores: float) -> HandDetection:
+    return HandDetection(0, "right", Box(60.0, 60.0, 40.0), np.array(scores, np.float32))
 
 
 class Sees:
@@ -30,15 +30,15 @@ class Sees:
 
     labels = LABELS
 
-    def __init__(self, still: list[SeenHand], boxed: list[SeenHand]) -> None:
+    def __init__(self, still: list[HandDetection], boxed: list[HandDetection]) -> None:
         self.still, self.boxed = still, boxed
         self.asked: list[object] = []
 
-    def see_still(self, image: Image) -> list[SeenHand]:
+    def recognize_still(self, image: Image) -> list[HandDetection]:
         self.asked.append(image.shape)
         return self.still
 
-    def hands_in(self, image: Image, box: object) -> list[SeenHand]:
+    def hands_in(self, image: Image, box: object) -> list[HandDetection]:
         self.asked.append((image.shape, box))
         return self.boxed
 
@@ -68,11 +68,11 @@ def test_no_hand_is_no_gesture(picture: Path):
 
 
 def test_crop_asks_for_the_given_box_and_pipeline_searches(picture: Path):
-    eyes = Sees(still=[hand(0.9, 0.1, 0.0)], boxed=[hand(0.1, 0.9, 0.0)])
+    recognizer = Sees(still=[hand(0.9, 0.1, 0.0)], boxed=[hand(0.1, 0.9, 0.0)])
     photograph = Photograph(picture, "two", (1, 2, 3, 4), "")
-    assert judge(photograph, eyes, "pipeline").predicted == "ok"
-    assert judge(photograph, eyes, "crop").predicted == "two"
-    assert eyes.asked == [(20, 20, 3), ((20, 20, 3), (1, 2, 3, 4))]
+    assert judge(photograph, recognizer, "pipeline").predicted == "ok"
+    assert judge(photograph, recognizer, "crop").predicted == "two"
+    assert recognizer.asked == [(20, 20, 3), ((20, 20, 3), (1, 2, 3, 4))]
 
 
 def test_a_file_that_is_no_picture_is_not_judged(tmp_path: Path):
@@ -115,7 +115,7 @@ def test_the_command_knows_the_gestures_of_the_demo_clip(frames: Path, cache_dir
         **{k: v for k, v in os.environ.items() if not k.startswith("GESTURE_AGENT")},
         "GESTURE_AGENT__AGENT__CACHE_DIR": str(cache_dir),
         "GESTURE_AGENT__DEBOUNCE__CONFIDENCE": "0.6",
-        "GESTURE_AGENT__DEBOUNCE__KEEP": "0.4",
+        "GESTURE_AGENT__DEBOUNCE__KEEP_CONFIDENCE": "0.4",
     }
     done = subprocess.run(
         [*command, "--json", "--report", str(tmp_path / "report")],

@@ -10,10 +10,10 @@ from verdicts import said, unreadable, unseen
 from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import calibrate
 from agent.evaluation.metrics import figures
-from agent.evaluation.pictures import confusion_svg, reliability_svg
+from agent.evaluation.plots import confusion_svg, reliability_svg
 from agent.evaluation.report import write_report
 from agent.evaluation.result import Evaluation
-from agent.evaluation.show import as_json, show
+from agent.evaluation.tables import as_json, show
 
 LABELS = ("ok", "two", "random")
 SVG = "{http://www.w3.org/2000/svg}"

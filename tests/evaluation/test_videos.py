@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from agent.commands.evaluate_videos import frames_of
-from agent.core.trace_tune import Span
-from agent.core.types import LABELS, Bearing, Place, Reading
+from agent.core.trace_tune import TruthSpan
+from agent.core.types import LABELS, HandObservation, HandPosture, Place
 from agent.errors import ConfigError
 from agent.evaluation.clip_judge import Judged, Missed, Start, _tell_apart
 from agent.evaluation.video_report import picture, write_video_report
@@ -40,8 +40,8 @@ def test_a_list_without_gestures_is_idle_whatever_else_it_says(tmp_path: Path) -
 def test_rows_of_one_path_are_one_clip(tmp_path: Path) -> None:
     text = "path,gesture,from_s,to_s\na.mp4,stop,1,2.5\na.mp4,ok,4,5\nb.mp4,fist,,\n"
     first, second = listed(tmp_path, text)
-    assert first.spans == (Span("stop", 1.0, 2.5), Span("ok", 4.0, 5.0))
-    assert second.spans == (Span("fist", 0.0, WHOLE_S),)
+    assert first.spans == (TruthSpan("stop", 1.0, 2.5), TruthSpan("ok", 4.0, 5.0))
+    assert second.spans == (TruthSpan("fist", 0.0, WHOLE_S),)
     assert not first.idle
 
 
@@ -64,12 +64,14 @@ def test_a_list_that_says_nothing_shows_its_form(tmp_path: Path, text: str) -> N
 
 
 def start(clip: Clip, at_s: float, gesture: str) -> Start:
-    reading = Reading(at_s, "clip", 0, "right", None, Place(0.5, 0.5, 0.2), bearing=Bearing(1.1, facing=12.0))
-    return Start(clip, at_s, gesture, 0.9, reading, picture=np.zeros((90, 160, 3), np.uint8))
+    observation = HandObservation(
+        at_s, "clip", 0, "right", None, Place(0.5, 0.5, 0.2), posture=HandPosture(1.1, facing=12.0)
+    )
+    return Start(clip, at_s, gesture, 0.9, observation, picture=np.zeros((90, 160, 3), np.uint8))
 
 
 def test_starts_are_right_doubled_wrong_or_false() -> None:
-    clip = Clip(Path("a.mp4"), "", (Span("stop", 1.0, 3.0), Span("ok", 5.0, 6.0)))
+    clip = Clip(Path("a.mp4"), "", (TruthSpan("stop", 1.0, 3.0), TruthSpan("ok", 5.0, 6.0)))
     shown = [(0.2, "fist"), (1.4, "stop"), (2.5, "stop"), (2.9, "fist"), (6.3, "ok"), (9.0, "ok")]
     done = Judged(clip, starts=[start(clip, at_s, gesture) for at_s, gesture in shown])
     assert _tell_apart(done) == {0, 1}
@@ -77,7 +79,7 @@ def test_starts_are_right_doubled_wrong_or_false() -> None:
 
 
 def test_the_figures_and_the_page_show_every_start_that_nobody_meant(tmp_path: Path) -> None:
-    idle, meant = Clip(Path("idle <1>.mp4"), "desk"), Clip(Path("b.mp4"), "", (Span("ok", 0.0, 2.0),))
+    idle, meant = Clip(Path("idle <1>.mp4"), "desk"), Clip(Path("b.mp4"), "", (TruthSpan("ok", 0.0, 2.0),))
     wrong = start(idle, 3.0, "fist")
     judged = [
         Judged(idle, 1800.0, 1800.0, [wrong]),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent.core.types import Box
-from agent.evaluation.judge import Verdict
+from agent.evaluation.judge import PhotographResult
 from agent.evaluation.photographs import Photograph
 
 NOWHERE = Path("nowhere.jpg")
@@ -11,16 +11,18 @@ NOWHERE = Path("nowhere.jpg")
 
 def said(
     label: str, predicted: str, probability: float, source: str = "lab", path: Path = NOWHERE
-) -> Verdict:
+) -> PhotographResult:
     """A photograph of `label` that was taken for `predicted`."""
-    return Verdict(Photograph(path, label, None, source), predicted, probability, Box(60.0, 60.0, 40.0))
+    return PhotographResult(
+        Photograph(path, label, None, source), predicted, probability, Box(60.0, 60.0, 40.0)
+    )
 
 
-def unseen(label: str) -> Verdict:
+def unseen(label: str) -> PhotographResult:
     """A photograph in which no hand was found."""
-    return Verdict(Photograph(NOWHERE, label, None, "lab"), "random", 0.0, None)
+    return PhotographResult(Photograph(NOWHERE, label, None, "lab"), "random", 0.0, None)
 
 
-def unreadable(label: str) -> Verdict:
+def unreadable(label: str) -> PhotographResult:
     """A file that is no picture."""
-    return Verdict(Photograph(NOWHERE, label, None, "lab"), "random", 0.0, None, readable=False)
+    return PhotographResult(Photograph(NOWHERE, label, None, "lab"), "random", 0.0, None, readable=False)

@@ -22,13 +22,13 @@ from agent.capture.source import open_source
 from agent.config.folders import make_folders
 from agent.config.load import load_settings
 from agent.config.settings import Settings
-from agent.core.types import Frame, Sight
+from agent.core.types import Detections, Frame
 from agent.errors import EndOfSource
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.service.logs import configure_logs
 from agent.service.signals import signals
 
-Sights = dict[bytes, Sight]
+Sights = dict[bytes, Detections]
 
 
 class RememberingEyes:
@@ -37,7 +37,7 @@ class RememberingEyes:
     def __init__(self, sights: Sights) -> None:
         self._sights = sights
 
-    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+    def see(self, frames: Sequence[Frame]) -> list[Detections]:
         return [replace(self._sights[_key(f)], at=f.at, camera=f.camera, stage_ms={}) for f in frames]
 
     def forget(self, camera: str) -> None:
@@ -51,7 +51,7 @@ def _key(frame: Frame) -> bytes:
 def look(settings: Settings) -> Sights:
     """What the networks say, picture by picture."""
     folders = make_folders(settings.agent, os.environ)
-    perception = build_perception(settings.recognition, folders.cache, taught=folders.state)
+    recognizer = build_recognizer(settings.recognition, folders.cache, taught=folders.state)
     name, camera = next(iter(settings.camera.items()))
     source = open_source(camera.model_copy(update={"loop": False}), name, pace=False)
     source.open()
@@ -59,19 +59,19 @@ def look(settings: Settings) -> Sights:
     try:
         while True:
             frame = source.read()
-            sights[_key(frame)] = perception.see([frame])[0]
+            sights[_key(frame)] = recognizer.recognize([frame])[0]
     except EndOfSource:
         return sights
     finally:
         source.close()
-        perception.close()
+        recognizer.close()
 
 
 def run(settings: Settings, sights: Sights) -> None:
     """As `agent.app.run_agent`."""
     configure_logs(settings.log)
     agent = Agent(settings)
-    agent.loop._eyes = RememberingEyes(sights)
+    agent.loop._recognizer = RememberingEyes(sights)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         agent.run()
 

@@ -12,9 +12,9 @@ from heads import random_head
 
 from agent.config.settings import RecognitionSettings
 from agent.inference import models
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.manifest import engines_folder
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 
 HEAD = random_head(("landmarks", "presence", "crop_angle"))
 
@@ -41,12 +41,12 @@ def joined_cache(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture
-def perception(engines: Path, own_cache: Path, joined_cache: Path) -> Iterator[Perception]:
+def perception(engines: Path, own_cache: Path, joined_cache: Path) -> Iterator[Recognizer]:
     """The real networks, and a classifier that finds hands but knows nothing of gestures."""
     _linked(joined_cache, own_cache, ("joined",))
-    eyes = build_perception(RecognitionSettings(gestures="joined"), own_cache, engines)
-    yield eyes
-    eyes.close()
+    recognizer = build_recognizer(RecognitionSettings(gestures="joined"), own_cache, engines)
+    yield recognizer
+    recognizer.close()
 
 
 def _manifests(engines: Path) -> Path:

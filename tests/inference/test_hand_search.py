@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agent.core.types import Box, Image
+from agent.inference.hands.candidates import Arm, Candidate
 from agent.inference.hands.palm import Palm
-from agent.inference.hands.places import Arm, Candidate
 from agent.inference.hands.search import SEARCH_S, HandSearch
 
 ROOM: Image = np.zeros((480, 640, 3), np.uint8)

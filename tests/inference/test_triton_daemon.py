@@ -9,9 +9,9 @@ import pytest
 from brokers import until
 from thin_daemon import thin_daemon
 
-from agent.check import check_models
 from agent.config.settings import RecognitionSettings, TritonSettings
 from agent.core.types import Floats
+from agent.diagnostics import check_models
 from agent.inference.engine import load_engine
 from agent.inference.models import fetch, files_of, locate
 

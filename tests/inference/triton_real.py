@@ -16,7 +16,7 @@ from triton_server import RealTriton
 from agent.config.settings import RecognitionSettings, TritonSettings
 from agent.core.types import Frame
 from agent.errors import EngineAway, ModelError
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.engine import RemoteEngine, connect_engine, load_engine
 from agent.inference.manifest import load_manifest
 from agent.inference.models import fetch, locate
@@ -89,10 +89,14 @@ def test_pictures_are_seen_as_here(triton: RealTriton, files: Path) -> None:
     video, seen = cv2.VideoCapture(str(CLIP)), []
     frames = [np.asarray(video.read()[1]) for _ in range(45)][::3]
     for settings in (RecognitionSettings(), there):
-        eyes = build_perception(settings, files)
-        sights = [eyes.see([Frame("front", n, n / 5, image)])[0] for n, image in enumerate(frames)]
-        eyes.close()
-        seen.append([(s.people, [(h.person, h.hand, h.scores.argmax()) for h in s.hands]) for s in sights])
+        recognizer = build_recognizer(settings, files)
+        all_detections = [
+            recognizer.recognize([Frame("front", n, n / 5, image)])[0] for n, image in enumerate(frames)
+        ]
+        recognizer.close()
+        seen.append(
+            [(s.people, [(h.person, h.hand, h.scores.argmax()) for h in s.hands]) for s in all_detections]
+        )
     assert seen[0] == seen[1]
     assert any(hands for _, hands in seen[0])
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.loop.requests import A_TURN, MAX_WISHES, RELOAD_EVERY_S, RELOADS, Answer, Requests
-from agent.recording import Nobody
+from agent.loop.requests import A_TURN, MAX_CONTROL_REQUESTS, RELOAD_EVERY_S, RELOADS, Answer, Requests
+from agent.recording import NullSink
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Asked:
     data: Mapping[str, Any]
 
 
-class Broker(Nobody):
+class Broker(NullSink):
     """Brings requests and takes the answers."""
 
     def __init__(self, *waiting: Asked) -> None:
@@ -63,7 +63,7 @@ def test_a_wish_that_was_taken_back_is_not_fulfilled():
     assert kept.done()
 
 
-class Endless(Nobody):
+class Endless(NullSink):
     """A broker whose queue is full again as soon as one is taken from it."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ def test_reloads_that_are_asked_for_together_are_one_and_those_that_follow_wait_
 
 def test_who_asks_for_too_much_at_once_is_told():
     requests = Requests(Broker(), echo, lambda: 0.0)
-    for number in range(MAX_WISHES):
+    for number in range(MAX_CONTROL_REQUESTS):
         requests.ask("health", {"n": number})
     with pytest.raises(queue.Full):
         requests.ask("health", {})

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.config.settings import RestSettings
-from agent.core.interpreter import Interpreter
-from agent.core.rules import World
-from agent.core.types import LABELS, Frame, Sight
+from agent.config.settings import IdleSettings
+from agent.core.gesture_pipeline import GesturePipeline
+from agent.core.rules import RuleContext
+from agent.core.types import LABELS, Detections, Frame
 from agent.loop.loop import Loop
-from agent.loop.surroundings import Hooks
-from agent.recording import Nobody
+from agent.loop.ports import Hooks
+from agent.recording import NullSink
 
 
 class OneFrameLate:
@@ -22,9 +22,9 @@ class OneFrameLate:
     def __init__(self) -> None:
         self._before: Sequence[Frame] = ()
 
-    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+    def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
         done, self._before = self._before, list(frames)
-        return [Sight(f.camera, f.at, f.width, f.height, 0, frame=f) for f in done]
+        return [Detections(f.camera, f.at, f.width, f.height, 0, frame=f) for f in done]
 
     def forget(self, camera: str) -> None:
         """Nothing is remembered but the frames."""
@@ -41,21 +41,21 @@ class Camera:
 
 
 def test_frames_of_two_cameras_that_come_in_turn_are_told_with_their_own_results() -> None:
-    told: list[tuple[Frame, Sight]] = []
+    told: list[tuple[Frame, Detections]] = []
     loop = Loop(
         frames=NoFrames(),
-        eyes=OneFrameLate(),
-        mind=Interpreter(LABELS),
-        out=Nobody(),
-        rest=RestSettings(),
+        recognizer=OneFrameLate(),
+        pipeline=GesturePipeline(LABELS),
+        sink=NullSink(),
+        rest=IdleSettings(),
         max_age_s=5.0,
-        hooks=Hooks(world=World, looked=lambda frame, sight: told.append((frame, sight))),
+        hooks=Hooks(context=RuleContext, detected=lambda frame, detections: told.append((frame, detections))),
         clock=time.monotonic,
     )
     loop.watch({"hall": Camera(), "door": Camera()}, enabled=True)
     image = np.zeros((48, 64, 3), np.uint8)
     frames = [Frame(camera, n, n / 10, image) for n in range(4) for camera in ("hall", "door")]
     for frame in frames:  # never both at once
-        loop.turn([frame])
+        loop.step([frame])
     assert [frame for frame, _ in told] == frames[:-1]
-    assert all((frame.camera, frame.at) == (sight.camera, sight.at) for frame, sight in told)
+    assert all((frame.camera, frame.at) == (detections.camera, detections.at) for frame, detections in told)

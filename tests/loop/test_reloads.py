@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.core.rules import Book
+from agent.core.rules import RuleSet
 from agent.errors import ConfigError
-from agent.loop.reloads import LIMIT_S, Loaded, Reloads
+from agent.loop.reloads import LIMIT_S, ReloadOutcome, Reloads
 
 
 class Clock:
@@ -27,12 +27,12 @@ class Shelf:
         self.trouble: Exception | None = None
         self.reads = 0
 
-    def load(self) -> Book:
+    def load(self) -> RuleSet:
         self.reads += 1
         assert self.open.wait(20)
         if self.trouble:
             raise self.trouble
-        return Book()
+        return RuleSet()
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def reloads(shelf: Shelf, clock: Clock) -> Iterator[Reloads]:
         made.close()
 
 
-def result(made: Reloads) -> Loaded:
+def result(made: Reloads) -> ReloadOutcome:
     pause = threading.Event()
     for _ in range(2000):
         if loaded := made.ready():
@@ -58,7 +58,7 @@ def test_who_asks_is_answered_when_the_rules_are_read():
     with reloads(Shelf(), Clock()) as made:
         answer = made.ask()
         loaded = result(made)
-        assert loaded.book == Book()
+        assert loaded.book == RuleSet()
         assert not answer.done()
         made.answer(loaded, ({"rules": 0}, ""))
         assert answer.result(0) == ({"rules": 0}, "")
@@ -107,4 +107,4 @@ def test_a_folder_that_hangs_keeps_nobody_waiting_and_counts_when_it_is_back():
         assert made.late() == [answer]
         assert made.late() == []
         shelf.open.set()
-        assert result(made).book == Book()
+        assert result(made).book == RuleSet()

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from agent.config.mind import build_interpreter
-from agent.config.settings import RestSettings, Settings
-from agent.core.rules import Book, World
-from agent.core.types import LABELS, CameraState, Frame, Sight
+from agent.config.settings import IdleSettings, Settings
+from agent.core.rules import RuleContext, RuleSet
+from agent.core.types import LABELS, CameraState, Detections, Frame
 from agent.loop.loop import Loop
-from agent.loop.surroundings import Hooks
-from agent.recording import Nobody
+from agent.loop.ports import Hooks
+from agent.pipeline import build_pipeline
+from agent.recording import NullSink
 
 
 class Eyes:
@@ -21,8 +21,10 @@ class Eyes:
 
     people = 0
 
-    def see(self, frames: Sequence[Frame]) -> list[Sight]:
-        return [Sight(frame.camera, frame.at, frame.width, frame.height, self.people) for frame in frames]
+    def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
+        return [
+            Detections(frame.camera, frame.at, frame.width, frame.height, self.people) for frame in frames
+        ]
 
     def forget(self, camera: str) -> None:
         pass
@@ -34,7 +36,7 @@ class NoFrames:
         return []
 
 
-class Out(Nobody):
+class Out(NullSink):
     """Hears of cameras and of who is in view; a camera changes again as soon as it is told of."""
 
     loop: Loop
@@ -54,40 +56,40 @@ class Out(Nobody):
 
 
 def made() -> tuple[Loop, Out, Eyes]:
-    out, eyes = Out(), Eyes()
+    sink, recognizer = Out(), Eyes()
     loop = Loop(
         frames=NoFrames(),
-        eyes=eyes,
-        mind=build_interpreter(Settings(), LABELS, Book()),
-        out=out,
-        rest=RestSettings(),
+        recognizer=recognizer,
+        pipeline=build_pipeline(Settings(), LABELS, RuleSet()),
+        sink=sink,
+        rest=IdleSettings(),
         max_age_s=5.0,
-        hooks=Hooks(world=World),
+        hooks=Hooks(context=RuleContext),
         clock=lambda: 0.0,
     )
-    out.loop = loop
-    return loop, out, eyes
+    sink.loop = loop
+    return loop, sink, recognizer
 
 
 def test_a_camera_that_changes_all_the_time_is_heard_once_a_turn():
-    loop, out, _ = made()
+    loop, sink, _ = made()
     loop.camera_changed(CameraState("front", "online"))
     for turn in range(1, 4):
-        loop.turn([])
-        assert len(out.cameras) == turn
+        loop.step([])
+        assert len(sink.cameras) == turn
 
 
 def test_a_person_in_view_is_told_and_nobody_knows_when_the_camera_is_gone():
-    loop, out, eyes = made()
+    loop, sink, recognizer = made()
     image = np.zeros((48, 64, 3), np.uint8)
-    eyes.people = 1
+    recognizer.people = 1
     for n in range(20):
-        loop.turn([Frame("front", n, n / 10, image)])
-    assert out.occupied_ == [True]
-    eyes.people = 0
+        loop.step([Frame("front", n, n / 10, image)])
+    assert sink.occupied_ == [True]
+    recognizer.people = 0
     for n in range(20, 150):
-        loop.turn([Frame("front", n, n / 10, image)])
-    assert out.occupied_ == [True, False]
+        loop.step([Frame("front", n, n / 10, image)])
+    assert sink.occupied_ == [True, False]
     loop.camera_changed(CameraState("front", "offline", "unplugged"))
-    loop.turn([])
-    assert out.occupied_ == [True, False, None]
+    loop.step([])
+    assert sink.occupied_ == [True, False, None]

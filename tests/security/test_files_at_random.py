@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.config.located import Located, read
 from agent.config.problems import ConfigProblems
+from agent.config.toml_document import TomlDocument, read
 from agent.errors import ModelError
 from agent.inference.manifest import engine_names, engines_folder, load_manifest
 from agent.inference.models import locate
@@ -48,7 +48,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return whole
 
 
-def parsed(data: bytes) -> Located | ConfigProblems:
+def parsed(data: bytes) -> TomlDocument | ConfigProblems:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "any.toml"
         path.write_bytes(data)
@@ -60,7 +60,7 @@ def parsed(data: bytes) -> Located | ConfigProblems:
 
 def check(data: bytes) -> None:
     found = parsed(data)
-    if isinstance(found, Located):
+    if isinstance(found, TomlDocument):
         rows = data.decode("utf-8-sig", "replace").split("\n")  # Python takes half a byte order mark for none
         for spot in [*found.keys.values(), *found.values.values()]:
             assert spot.file == "any.toml"

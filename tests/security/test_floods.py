@@ -11,7 +11,7 @@ import pytest
 from brokers import Mosquitto, Subscriber, until
 from daemons import CLIP, configured, daemon
 
-from agent.delivery.broker.claim import NEWS, Claim, Claims, Rival
+from agent.delivery.mqtt.id_lease import NEWS, IdConflict, IdLease, LeaseHolder
 
 EVENTS = 12  # more than the clip shows in one round
 FOLLOWED = """
@@ -77,12 +77,12 @@ def test_gestures_are_recognised_while_somebody_floods_the_agent(
 
 def test_a_flood_of_claims_is_answered_and_told_a_few_times():
     now, told = 0.0, []
-    claims = Claims("kitchen", "t", contested=lambda: told.append(1), clock=lambda: now)
+    claims = LeaseHolder("kitchen", "t", contested=lambda: told.append(1), clock=lambda: now)
     answers = 0
     for n in range(2800):
         now = n / 280
         answers += claims.may_answer()
-        claims.note(Claim(f"{n}", "host", 0.0))
+        claims.note(IdLease(f"{n}", "host", 0.0))
     assert answers <= 20 + 10 / 0.1
     assert len(told) <= NEWS + 1
-    assert claims.rival == Rival("host", "2799", now)
+    assert claims.conflict == IdConflict("host", "2799", now)

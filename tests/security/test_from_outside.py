@@ -155,7 +155,7 @@ def test_no_library_keeps_an_id_of_the_machine_or_notes_to_send_home(seen: Seen)
 
 def test_the_embedded_broker_listens_to_this_machine_alone():
     pytest.importorskip("amqtt", reason="the extra `embedded` is not installed")
-    from agent.delivery.broker.embedded import EmbeddedBroker  # noqa: PLC0415 (needs the extra)
+    from agent.delivery.mqtt.embedded import EmbeddedBroker  # noqa: PLC0415 (needs the extra)
 
     broker = EmbeddedBroker(21_000)
     broker.start()

@@ -88,7 +88,7 @@ def test_whatever_a_followed_topic_carries_a_condition_is_true_or_false(
     assert ValueIs("home/tv", path, **wanted).holds(payload.decode("utf-8", "replace")) in {True, False}
 
 
-ABOUT = discovery.Described(TOPICS, "1", ("front",), ("stop",))
+ABOUT = discovery.DeviceInfo(TOPICS, "1", ("front",), ("stop",))
 WANTED = {message.topic: message for message in discovery.configs("device", "homeassistant", ABOUT)}
 PARTS = st.dictionaries(TEXT, JSON | st.fixed_dictionaries({"platform": JSON}), max_size=3)
 

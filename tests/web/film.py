@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from agent.config.rule_files import read_rules
-from agent.config.settings import DebounceSettings, RecognitionSettings, RestSettings, WebSettings
-from agent.core.interpreter import Interpreter
-from agent.core.rules import Book, World
+from agent.config.rules.files import read_rules
+from agent.config.settings import DebounceSettings, IdleSettings, RecognitionSettings, WebSettings
+from agent.core.gesture_pipeline import GesturePipeline
+from agent.core.rules import RuleContext, RuleSet
 from agent.core.thresholds import thresholds_of
 from agent.core.types import (
     LABELS,
@@ -28,16 +28,16 @@ from agent.core.types import (
     Action,
     Box,
     CameraState,
+    Detections,
     Frame,
     GestureEvent,
+    HandDetection,
     Pose,
-    SeenHand,
-    Sight,
 )
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.loop.loop import Loop
-from agent.loop.surroundings import Hooks
-from agent.web.board import About
+from agent.loop.ports import Hooks
+from agent.web.dashboard import About
 from agent.web.page import WebPage
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Film:
     """The clip and what the networks see in it."""
 
     frames: list[Frame]
-    sights: list[Sight]
+    sights: list[Detections]
     labels: tuple[str, ...]
 
 
@@ -76,12 +76,12 @@ def look_at_clip(cache_dir: Path) -> Film:
     while (read := video.read())[0]:
         image = np.asarray(read[1], np.uint8)
         frames.append(Frame(CAMERA, len(frames), len(frames) / FPS, image))
-    perception = build_perception(RecognitionSettings(), cache_dir)
+    recognizer = build_recognizer(RecognitionSettings(), cache_dir)
     try:
-        sights = [perception.see([frame])[0] for frame in frames]
-        return Film(frames, sights, perception.labels)
+        all_detections = [recognizer.recognize([frame])[0] for frame in frames]
+        return Film(frames, all_detections, recognizer.labels)
     finally:
-        perception.close()
+        recognizer.close()
 
 
 def drawn_film(gesture: str = "stop", score: float = 0.95) -> Film:
@@ -91,11 +91,11 @@ def drawn_film(gesture: str = "stop", score: float = 0.95) -> Film:
     scores = np.full(len(LABELS), 0.01, np.float32)
     scores[LABELS.index(gesture)] = score
     points = np.full((21, 2), 20, np.float32)
-    hand = SeenHand(0, "right", Box(20, 20, 10), scores, points)
+    hand = HandDetection(0, "right", Box(20, 20, 10), scores, points)
     joints = np.array([(10, 10, 0.9), (30, 10, 0.9)], np.float32)
     pose = Pose(joints, ("left_shoulder", "right_shoulder"), 0.9)
-    there = Sight(CAMERA, 0.0, 64, 48, 1, (hand,), (pose,), {"classifier": 2.0})
-    gone = Sight(CAMERA, 0.0, 64, 48, 0, (), (), {"classifier": 0.0})
+    there = Detections(CAMERA, 0.0, 64, 48, 1, (hand,), (pose,), {"classifier": 2.0})
+    gone = Detections(CAMERA, 0.0, 64, 48, 0, (), (), {"classifier": 0.0})
     return Film(frames, [there if i < 18 else gone for i in range(30)], LABELS)
 
 
@@ -140,12 +140,12 @@ class Projector:
             self._begins, self._next = due + (self._gap_s if self.still is None else 1 / FPS), 0
         return [frame]
 
-    def see(self, frames: Sequence[Frame]) -> list[Sight]:
+    def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
         """What the networks saw; at the film's own speed it takes as long as they did, or half a frame."""
-        sight = self._film.sights[self._shown]
+        detections = self._film.sights[self._shown]
         if self._speed == 1:
-            self._closed.wait(min(sum(sight.stage_ms.values()) / 1000, 0.5 / FPS))
-        return [replace(sight, at=frame.at) for frame in frames]
+            self._closed.wait(min(sum(detections.stage_ms.values()) / 1000, 0.5 / FPS))
+        return [replace(detections, at=frame.at) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass
@@ -205,7 +205,9 @@ class Agent:
         self._labels = film.labels
         self._debounce = DebounceSettings(hold=hold_s)
         self._began = time.monotonic()
-        mind = Interpreter(film.labels, thresholds=thresholds_of(self._debounce), book=self._book())
+        pipeline = GesturePipeline(
+            film.labels, thresholds=thresholds_of(self._debounce), rule_set=self._book()
+        )
         self.page = WebPage(
             web,
             About(
@@ -216,30 +218,30 @@ class Agent:
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
             ),
-            mind=mind,
-            vitals=self._vitals,
-            progress=lambda: {"loop": self.loop.turns},
+            pipeline=pipeline,
+            health=self._vitals,
+            progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
             clock=self.reel.now,
             send_s=send_s,
         )
         self.loop = Loop(
             frames=self.reel,
-            eyes=self.reel,
-            mind=mind,
-            out=self.out,
-            rest=RestSettings(),
+            recognizer=self.reel,
+            pipeline=pipeline,
+            sink=self.out,
+            idle=IdleSettings(),
             max_age_s=5.0,
             hooks=Hooks(
-                world=World,
-                load_book=self._book,
-                enabled_changed=self.page.switched,
+                context=RuleContext,
+                load_rules=self._book,
+                enabled_changed=self.page.on_enabled,
                 camera_changed=self.page.camera_changed,
-                rules_changed=self.page.use,
-                rules_refused=self.page.refuse,
-                turned=self.page.turned,
-                looked=self.page.looked,
-                understood=self.page.understood,
+                rules_changed=self.page.on_rules,
+                rules_refused=self.page.on_rules_refused,
+                stepped=self.page.on_step,
+                detected=self.page.on_detections,
+                processed=self.page.on_result,
             ),
             clock=self.reel.now,
         )
@@ -249,8 +251,8 @@ class Agent:
     def _ask(self, name: str, data: Mapping[str, Any]) -> Future[tuple[dict[str, Any], str]]:
         return self.loop.ask(name, data)
 
-    def _book(self) -> Book:
-        return read_rules(self.rules, self._labels, self._debounce, None).book
+    def _book(self) -> RuleSet:
+        return read_rules(self.rules, self._labels, self._debounce, None).rule_set
 
     def _vitals(self) -> dict[str, Any]:
         outbox = {
@@ -285,7 +287,7 @@ class Agent:
     def __enter__(self) -> Self:
         self.page.start()
         self.loop.watch({CAMERA: self.reel}, enabled=True)
-        self.page.use(self._book())
+        self.page.on_rules(self._book())
         self._thread.start()
         return self
 

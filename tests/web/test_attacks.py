@@ -341,4 +341,4 @@ def test_a_hundred_viewers_of_pictures_cost_no_event(start: Start):
             for _ in range(3):
                 kiosk.until("fired")
                 kiosk.until("ended")
-    assert agent.page.feed.dropped == 0
+    assert agent.page.updates.dropped == 0

@@ -15,7 +15,7 @@ from visitors import ask, post, stream, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from agent.core.types import CameraState, Frame, Sight
+from agent.core.types import CameraState, Detections, Frame
 from agent.web.preview import MAX_WATCHERS, STALE_S, Preview, Watcher
 
 WAKE = """
@@ -128,8 +128,8 @@ class Room:
     def show(self, grey: int) -> None:
         image = np.full((48, 64, 3), grey, np.uint8)
         frame = Frame(CAMERA, 0, self.now, image)
-        self.preview.looked(frame, Sight(CAMERA, self.now, 64, 48, 0, (), (), {}))
-        self.preview.turned()
+        self.preview.on_detections(frame, Detections(CAMERA, self.now, 64, 48, 0, (), (), {}))
+        self.preview.on_step()
 
     def watcher(self) -> Watcher:
         watcher = self.preview.join(CAMERA)
@@ -160,7 +160,7 @@ def test_a_picture_that_nothing_follows_is_taken_away():
         room.show(60)
         told = [grey_of(await watcher.next())]
         room.now += STALE_S + 1
-        room.preview.turned()
+        room.preview.on_step()
         told.append(grey_of(await watcher.next()))
         return told
 

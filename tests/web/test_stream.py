@@ -16,8 +16,8 @@ from visitors import ask, stream, until, who_never_reads
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from agent.web.feed import RulesRefused
-from agent.web.hub import MAX_CLIENTS
+from agent.web.broadcaster import MAX_CLIENTS
+from agent.web.update_queue import RulesRefused
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -82,14 +82,14 @@ def test_ten_browsers_hear_the_same(start: Start):
 def test_who_never_reads_is_dropped_and_counted_and_nobody_waits_for_him(start: Start):
     agent = start(send_s=0.5)
     with stream(agent.page.url) as kiosk, who_never_reads(agent.page.url):
-        until(lambda: len(agent.page.hub) == 2, "both to be there")
+        until(lambda: len(agent.page.broadcaster) == 2, "both to be there")
         long = "x" * 20_000
-        while not agent.page.hub.counters.dropped:  # the page's log gets longer than any buffer
-            agent.page.feed.put(RulesRefused(long))
-            before = agent.loop.turns
-            until(lambda at=before: agent.loop.turns > at, "the loop to go on")
+        while not agent.page.broadcaster.counters.dropped:  # the page's log gets longer than any buffer
+            agent.page.updates.put(RulesRefused(long))
+            before = agent.loop.steps
+            until(lambda at=before: agent.loop.steps > at, "the loop to go on")
         kiosk.until("fired")
-        assert len(agent.page.hub) == 1
+        assert len(agent.page.broadcaster) == 1
         until(lambda: agent.page.connections == 1, "his connection to be cut")
         figures = ask(agent.page.url, "/metrics").body.decode()
     assert 'gesture_agent_web_clients_dropped_total{reason="slow"} 1.0' in figures
@@ -102,7 +102,7 @@ def test_too_many_at_once_are_turned_away(start: Start):
     try:
         with pytest.raises((InvalidStatus, ConnectionClosed)):
             connect(url).recv(timeout=60)
-        assert agent.page.hub.counters.refused == 1
+        assert agent.page.broadcaster.counters.refused == 1
     finally:
         for connection in held:
             connection.close()

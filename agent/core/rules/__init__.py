@@ -1,35 +1,35 @@
 """From gesture events to actions, by the user's rules. Pure."""
 
-from agent.core.rules.book import (
+from agent.core.rules.engine import RuleEngine
+from agent.core.rules.rule_set import (
     ANY,
+    ActionTemplate,
     Between,
-    Book,
+    Conditions,
     Dial,
-    Do,
     Rule,
+    RuleContext,
+    RuleSet,
     ValueIs,
-    Wake,
-    When,
-    World,
+    WakeGesture,
     Zone,
 )
-from agent.core.rules.engine import RuleEngine
-from agent.core.rules.verdict import Verdict
-from agent.core.rules.waking import Armed
+from agent.core.rules.verdict import RuleVerdict
+from agent.core.rules.wake import ArmedWindow
 
 __all__ = [
     "ANY",
-    "Armed",
+    "ActionTemplate",
+    "ArmedWindow",
     "Between",
-    "Book",
+    "Conditions",
     "Dial",
-    "Do",
     "Rule",
+    "RuleContext",
     "RuleEngine",
+    "RuleSet",
+    "RuleVerdict",
     "ValueIs",
-    "Verdict",
-    "Wake",
-    "When",
-    "World",
+    "WakeGesture",
     "Zone",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from agent.core.rules.book import Book, as_number, value_at
+from agent.core.rules.rule_set import RuleSet, as_number, value_at
 
 _Asked = tuple[str, tuple[str, ...], bool]  # rule, path into the JSON, whether it has to be a number
 
@@ -13,9 +13,9 @@ _Asked = tuple[str, tuple[str, ...], bool]  # rule, path into the JSON, whether 
 class AskedValues:
     """Made of a book once; then asked for every payload that comes in."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, rule_set: RuleSet) -> None:
         self._asked: dict[str, list[_Asked]] = {}
-        for topic, asked in _all(book):
+        for topic, asked in _all(rule_set):
             self._asked.setdefault(topic, []).append(asked)
 
     def fault(self, topic: str, payload: str) -> str:
@@ -30,8 +30,8 @@ class AskedValues:
         return ""
 
 
-def _all(book: Book) -> Iterator[tuple[str, _Asked]]:
-    for rule in book.rules:
+def _all(rule_set: RuleSet) -> Iterator[tuple[str, _Asked]]:
+    for rule in rule_set.rules:
         for test in rule.when.values:
             yield test.topic, (rule.id, test.path, test.above is not None or test.below is not None)
         if rule.dial and rule.dial.follow:

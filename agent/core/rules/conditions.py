@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.core.rules.book import ANY, When, World
+from agent.core.rules.rule_set import ANY, Conditions, RuleContext
 from agent.core.rules.verdict import Refusal
 from agent.core.types import Gesture
 
-_Condition = Callable[[When, Gesture, World], Refusal | None]
+_Condition = Callable[[Conditions, Gesture, RuleContext], Refusal | None]
 
 
-def refusal(when: When, event: Gesture, world: World) -> Refusal | None:
+def refusal(when: Conditions, event: Gesture, context: RuleContext) -> Refusal | None:
     """The first condition that does not hold, in the order in which people would ask."""
     for condition in (_gesture, _camera, _hand, _person, _zone, _min_hand, _between, _values):
-        if refused := condition(when, event, world):
+        if refused := condition(when, event, context):
             return refused
     return None
 
 
-def place_refusal(when: When, event: Gesture) -> Refusal | None:
+def place_refusal(when: Conditions, event: Gesture) -> Refusal | None:
     """The same for who and where alone: what a step of a sequence must fulfil."""
     for condition in (_camera, _hand, _person, _zone, _min_hand):
-        if refused := condition(when, event, World()):
+        if refused := condition(when, event, RuleContext()):
             return refused
     return None
 
 
-def _gesture(when: When, event: Gesture, _: World) -> Refusal | None:
+def _gesture(when: Conditions, event: Gesture, _: RuleContext) -> Refusal | None:
     wanted = when.gestures[-1:] if when.trigger == "sequence" else when.gestures
     if event.gesture in wanted or ANY in wanted:
         return None
     return Refusal("gesture", event.gesture, " or ".join(wanted))
 
 
-def _camera(when: When, event: Gesture, _: World) -> Refusal | None:
+def _camera(when: Conditions, event: Gesture, _: RuleContext) -> Refusal | None:
     wanted = when.camera or (when.zone.camera if when.zone else None)
     return None if wanted in {None, event.camera} else Refusal("camera", event.camera, str(wanted))
 
 
-def _hand(when: When, event: Gesture, _: World) -> Refusal | None:
+def _hand(when: Conditions, event: Gesture, _: RuleContext) -> Refusal | None:
     return None if when.hand in {None, event.hand} else Refusal("hand", event.hand, str(when.hand))
 
 
-def _person(when: When, event: Gesture, _: World) -> Refusal | None:
+def _person(when: Conditions, event: Gesture, _: RuleContext) -> Refusal | None:
     return (
         None
         if when.person in {None, event.person}
@@ -51,29 +51,29 @@ def _person(when: When, event: Gesture, _: World) -> Refusal | None:
     )
 
 
-def _zone(when: When, event: Gesture, _: World) -> Refusal | None:
+def _zone(when: Conditions, event: Gesture, _: RuleContext) -> Refusal | None:
     if when.zone is None or when.zone.contains(event.place):
         return None
     at = f"({event.place.x_share:.2f}, {event.place.y_share:.2f})" if event.place else "an unknown place"
     return Refusal("zone", at, f"zone {when.zone.name} {list(when.zone.box)}")
 
 
-def _min_hand(when: When, event: Gesture, _: World) -> Refusal | None:
+def _min_hand(when: Conditions, event: Gesture, _: RuleContext) -> Refusal | None:
     wanted = max(when.min_hand, when.zone.min_hand if when.zone else 0.0)
     seen = event.place.height_share if event.place else 0.0
     return None if seen >= wanted else Refusal("min_hand", f"{seen:.3f}", f"at least {wanted:g}")
 
 
-def _between(when: When, _: Gesture, world: World) -> Refusal | None:
-    if when.between is None or (world.time and when.between.contains(world.time)):
+def _between(when: Conditions, _: Gesture, context: RuleContext) -> Refusal | None:
+    if when.between is None or (context.time and when.between.contains(context.time)):
         return None
-    seen = f"{world.time:%H:%M}" if world.time else "an unknown time"
+    seen = f"{context.time:%H:%M}" if context.time else "an unknown time"
     return Refusal("between", seen, f"{when.between.start:%H:%M} to {when.between.end:%H:%M}")
 
 
-def _values(when: When, _: Gesture, world: World) -> Refusal | None:
+def _values(when: Conditions, _: Gesture, context: RuleContext) -> Refusal | None:
     for test in when.values:
-        payload = world.values.get(test.topic)
+        payload = context.values.get(test.topic)
         if not test.holds(payload):
             seen = f"{test.topic} never heard" if payload is None else f"{test.topic} = {payload[:60]}"
             return Refusal("if", seen, test.wanted)

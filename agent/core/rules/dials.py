@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from agent.core.debounce import EPSILON_S
-from agent.core.rules.book import Dial, World, as_number, value_at
+from agent.core.rules.rule_set import Dial, RuleContext, as_number, value_at
 from agent.core.types import Place
 
 TAKE_BACK_S = 0.3  # before a hand is seen to drop or let go it was on its way already
@@ -15,7 +15,7 @@ DROP_S = 0.06  # over at least this time: two places in a row jitter
 
 
 @dataclass(slots=True)
-class _Grab:
+class _GrabbedDial:
     place: Place
     value: float
 
@@ -42,18 +42,18 @@ class DialState:
         self._left_at: float | None = None  # the value when it was let go
         self._sent: float | None = None
         self._sent_at = float("-inf")
-        self._grab: _Grab | None = None
+        self._grab: _GrabbedDial | None = None
         self._frozen = False
         self._stood: deque[_Stand] = deque()  # of the last moments, while it is held
 
-    def grab(self, place: Place, world: World) -> None:
+    def grab(self, place: Place, context: RuleContext) -> None:
         """A hand takes hold of it; the value does not jump."""
         heard = None
         if self._dial.follow:
             topic, path = self._dial.follow
-            heard = as_number(value_at(world.values.get(topic), path))
+            heard = as_number(value_at(context.values.get(topic), path))
         value = next(v for v in (heard, self._left_at, self._dial.start) if v is not None)
-        self._grab = _Grab(place, self._clamp(value))
+        self._grab = _GrabbedDial(place, self._clamp(value))
         self._frozen = False
         self._stood.clear()
         self._sent = self._round(value)
@@ -69,14 +69,14 @@ class DialState:
         if not sure or drops:
             return self._freeze(at, place)
         if self._frozen:
-            self._grab, self._frozen = _Grab(place, self._grab.value), False
+            self._grab, self._frozen = _GrabbedDial(place, self._grab.value), False
         value = self._value(self._grab, place)
         self._remember(at, place, value)
         self._left_at = value
         due = at - self._sent_at >= self._dial.every_s - EPSILON_S
         return self._send(at, value) if due else None
 
-    def let_go(self, at: float) -> float | None:
+    def release(self, at: float) -> float | None:
         """The last value, if the rate limit had kept it back or the hand took it along."""
         grab, self._grab = self._grab, None
         if grab is None or not self._stood:  # it never moved
@@ -90,7 +90,7 @@ class DialState:
         assert self._grab is not None  # noqa: S101 (`turn` looked)
         if not self._frozen:
             value = self._before(at - TAKE_BACK_S, self._grab.value)
-            self._grab, self._frozen, self._left_at = _Grab(place, value), True, value
+            self._grab, self._frozen, self._left_at = _GrabbedDial(place, value), True, value
             self._stood.clear()
         self._remember(at, place, self._grab.value)
         return self._send(at, self._grab.value)
@@ -119,7 +119,7 @@ class DialState:
         self._sent, self._sent_at = rounded, at
         return rounded
 
-    def _value(self, grab: _Grab, place: Place) -> float:
+    def _value(self, grab: _GrabbedDial, place: Place) -> float:
         height = max(grab.place.height_share, 1e-3)
         if self._vertical:
             moved = (grab.place.y_share - place.y_share) / height

@@ -11,49 +11,53 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from agent.core.debounce import EPSILON_S
-from agent.core.rules.acting import actions
-from agent.core.rules.book import ANY, Book, Rule, World
+from agent.core.rules.actions import actions
 from agent.core.rules.conditions import refusal
 from agent.core.rules.dials import DialState
-from agent.core.rules.moves import Track
+from agent.core.rules.moves import HandPath
+from agent.core.rules.rule_set import ANY, Rule, RuleContext, RuleSet
 from agent.core.rules.sequences import Sequences
-from agent.core.rules.verdict import Refusal, Verdict
-from agent.core.rules.waking import Armed, Waking
+from agent.core.rules.verdict import Refusal, RuleVerdict
+from agent.core.rules.wake import ArmedWindow, WakeState
 from agent.core.thresholds import Thresholds
 from agent.core.types import Action, GestureEnded, GestureEvent, GestureHeld, GestureStarted
 
 HandKey: TypeAlias = tuple[str, int, str]  # camera, person, hand
-Heard: TypeAlias = Mapping[Thresholds, Sequence[GestureEvent]]
-Found: TypeAlias = Mapping[Thresholds, GestureEvent]
+EventsByThresholds: TypeAlias = Mapping[Thresholds, Sequence[GestureEvent]]
+EventByThresholds: TypeAlias = Mapping[Thresholds, GestureEvent]
 Index: TypeAlias = Mapping[str, Sequence[Rule]]
-Why: TypeAlias = list[Verdict]
+RuleVerdicts: TypeAlias = list[RuleVerdict]
 
-QUIET = World()
+EMPTY_CONTEXT = RuleContext()
 _FIRINGS = 1000  # last firings remembered; the oldest go first
 
 
 class RuleEngine:
     """Holds what rules remember between events. Time comes from the events alone."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
-        self._rank = {rule.id: rank for rank, rule in enumerate(book.rules)}
-        self._starts = _by_gesture(rule for rule in book.rules if rule.when.trigger != "move")
-        self._moves = _by_gesture(rule for rule in book.rules if rule.when.trigger == "move")
-        self._waking = Waking(book.wake)
-        self._sequences = Sequences(book.rules)
+    def __init__(self, rule_set: RuleSet) -> None:
+        self.rule_set = rule_set
+        self._rank = {rule.id: rank for rank, rule in enumerate(rule_set.rules)}
+        self._starts = _by_gesture(rule for rule in rule_set.rules if rule.when.trigger != "move")
+        self._moves = _by_gesture(rule for rule in rule_set.rules if rule.when.trigger == "move")
+        self._wake = WakeState(rule_set.wake)
+        self._sequences = Sequences(rule_set.rules)
         self._on: dict[Thresholds, dict[HandKey, str]] = {}  # gestures that are on
         self._fired_at: dict[tuple[str, str, int], float] = {}  # (rule, camera, person): last firing
         self._repeats: dict[tuple[str, HandKey], float] = {}  # when the next one is due
-        self._tracks: dict[tuple[Thresholds, HandKey], Track] = {}
+        self._paths: dict[tuple[Thresholds, HandKey], HandPath] = {}
         self._dials: dict[str, DialState] = {}
         self._grabs: dict[str, HandKey] = {}  # which hand holds a dial
 
-    def feed(self, event: GestureEvent, world: World = QUIET, why: Why | None = None) -> list[Action]:
+    def feed(
+        self, event: GestureEvent, context: RuleContext = EMPTY_CONTEXT, why: RuleVerdicts | None = None
+    ) -> list[Action]:
         """Actions for one event, as if every rule used the same thresholds."""
-        return self.hear(dict.fromkeys(self.book.profiles, (event,)), world, why)
+        return self.process(dict.fromkeys(self.rule_set.profiles, (event,)), context, why)
 
-    def hear(self, heard: Heard, world: World = QUIET, why: Why | None = None) -> list[Action]:
+    def process(
+        self, heard: EventsByThresholds, context: RuleContext = EMPTY_CONTEXT, why: RuleVerdicts | None = None
+    ) -> list[Action]:
         """Actions for one hand's events at one moment, by the thresholds that gave them.
 
         With `why`, every rule's verdict on every start (and on moves that were made) is added to it.
@@ -66,12 +70,12 @@ class RuleEngine:
         ):
             found = {by: event for by, events in heard.items() for event in events if isinstance(event, kind)}
             if found:
-                done += tell(found, world, why)
+                done += tell(found, context, why)
         return done
 
-    def armed(self, camera: str, at: float) -> Armed | None:
+    def armed(self, camera: str, at: float) -> ArmedWindow | None:
         """Whether a camera's wake gesture counts now; None also where the rules have no wake gesture."""
-        return self._waking.armed(camera, at)
+        return self._wake.armed(camera, at)
 
     def last_fired(self) -> dict[str, float]:
         """When each rule fired last."""
@@ -80,7 +84,7 @@ class RuleEngine:
             found[rule] = max(at, found.get(rule, at))
         return found
 
-    def rehearse(self, rule: Rule, camera: str, at: float) -> list[Action]:
+    def simulate(self, rule: Rule, camera: str, at: float) -> list[Action]:
         """What a rule would do, as if its gesture had just been held; nothing is remembered of it."""
         gesture = next((g for g in reversed(rule.when.gestures) if g != ANY), "stop")
         hand = rule.when.hand or "right"
@@ -91,31 +95,33 @@ class RuleEngine:
 
     def zone_of(self, event: GestureEvent) -> str | None:
         """The first zone of the files that the hand is in."""
-        for zone in self.book.zones:
+        for zone in self.rule_set.zones:
             if zone.camera in {None, event.camera} and zone.contains(event.place):
                 return zone.name
         return None
 
-    def adopt(self, other: RuleEngine) -> None:
+    def restore_state(self, other: RuleEngine) -> None:
         """Take over cooldowns, wake state and what is on from the rules that ran before a reload."""
         self._fired_at = {key: at for key, at in other._fired_at.items() if key[0] in self._rank}
-        self._on = {by: dict(other._on[by]) for by in self.book.profiles if by in other._on}
-        self._waking.adopt(other._waking)
+        self._on = {by: dict(other._on[by]) for by in self.rule_set.profiles if by in other._on}
+        self._wake.restore_state(other._wake)
 
     # the three kinds of event
 
-    def _ended(self, found: Found, _: World, __: Why | None) -> Iterator[Action]:
+    def _ended(self, found: EventByThresholds, _: RuleContext, __: RuleVerdicts | None) -> Iterator[Action]:
         for thresholds, event in found.items():
             key = _key(event)
             self._on.get(thresholds, {}).pop(key, None)
-            self._tracks.pop((thresholds, key), None)
+            self._paths.pop((thresholds, key), None)
             for rule in self._grabbed(thresholds, key):
                 del self._grabs[rule.id]
-                yield from self._dialled(rule, event, self._dials[rule.id].let_go(event.at))
+                yield from self._dialled(rule, event, self._dials[rule.id].release(event.at))
             for rule in self._repeating(thresholds, key):
                 del self._repeats[rule.id, key]
 
-    def _held(self, found: Found, world: World, why: Why | None) -> Iterator[Action]:
+    def _held(
+        self, found: EventByThresholds, context: RuleContext, why: RuleVerdicts | None
+    ) -> Iterator[Action]:
         for thresholds, event in found.items():
             key = _key(event)
             for rule in self._repeating(thresholds, key):
@@ -125,33 +131,42 @@ class RuleEngine:
                     yield from self._act(rule, event)
             for rule in self._grabbed(thresholds, key):
                 if event.place:
-                    sure = event.score >= thresholds.asks(event.gesture)
+                    sure = event.score >= thresholds.required_confidence(event.gesture)
                     value = self._dials[rule.id].turn(event.at, event.place, sure=sure)
                     yield from self._dialled(rule, event, value)
         if self._moves:
-            yield from self._moved(found, world, why)
+            yield from self._moved(found, context, why)
 
-    def _started(self, found: Found, world: World, why: Why | None) -> Iterator[Action]:
+    def _started(
+        self, found: EventByThresholds, context: RuleContext, why: RuleVerdicts | None
+    ) -> Iterator[Action]:
         for thresholds, event in found.items():
             self._on.setdefault(thresholds, {})[_key(event)] = event.gesture
             self._sequences.note(thresholds, event)
-        self._waking.hear(found)
-        yield from self._first_match(self._starts, found, world, why)
+        self._wake.process(found)
+        yield from self._first_match(self._starts, found, context, why)
 
-    def _moved(self, found: Found, world: World, why: Why | None) -> Iterator[Action]:
+    def _moved(
+        self, found: EventByThresholds, context: RuleContext, why: RuleVerdicts | None
+    ) -> Iterator[Action]:
         made: dict[str, dict[Thresholds, GestureEvent]] = {}
         for thresholds, event in found.items():
             if event.place and any(rule.thresholds == thresholds for rule in _named(self._moves, [event])):
                 key = thresholds, _key(event)
-                for move in self._tracks.setdefault(key, Track()).add(event.at, event.place):
+                for move in self._paths.setdefault(key, HandPath()).add(event.at, event.place):
                     made.setdefault(move, {})[thresholds] = event
         for name, events in made.items():
-            yield from self._first_match(self._moves, events, world, why, name)
+            yield from self._first_match(self._moves, events, context, why, name)
 
     # matching
 
     def _first_match(
-        self, index: Index, found: Found, world: World, why: Why | None, move: str = ""
+        self,
+        index: Index,
+        found: EventByThresholds,
+        context: RuleContext,
+        why: RuleVerdicts | None,
+        move: str = "",
     ) -> Iterator[Action]:
         """Fire the first rule that matches, and every `also`."""
         winner: Rule | None = None
@@ -160,21 +175,21 @@ class RuleEngine:
             event = found.get(rule.thresholds)
             if event is None:
                 continue
-            refused = self._refusal(rule, event, world, move)
-            if refused is None and not rule.also:
+            refused = self._refusal(rule, event, context, move)
+            if refused is None and not rule.continue_matching:
                 if winner:
                     refused = Refusal("first_match", f"{winner.id} matched", "no rule before it that matches")
                 else:
                     winner = rule
             refused = refused or self._cooling(rule, event)
             if why is not None:
-                why.append(Verdict.of(rule.id, event, refused))
+                why.append(RuleVerdict.of(rule.id, event, refused))
             if refused is None:
-                yield from self._fire(rule, event, world, move)
+                yield from self._fire(rule, event, context, move)
 
-    def _refusal(self, rule: Rule, event: GestureEvent, world: World, move: str) -> Refusal | None:
+    def _refusal(self, rule: Rule, event: GestureEvent, context: RuleContext, move: str) -> Refusal | None:
         when = rule.when
-        refused = refusal(when, event, world) or (self._waking.refusal(event) if when.armed else None)
+        refused = refusal(when, event, context) or (self._wake.refusal(event) if when.armed else None)
         if refused:
             return refused
         if when.trigger == "both":
@@ -201,12 +216,12 @@ class RuleEngine:
 
     # acting
 
-    def _fire(self, rule: Rule, event: GestureEvent, world: World, move: str) -> Iterator[Action]:
+    def _fire(self, rule: Rule, event: GestureEvent, context: RuleContext, move: str) -> Iterator[Action]:
         self._note_firing(rule, event)
         if rule.dial:
             if event.place:
                 state = self._dials.setdefault(rule.id, DialState(rule.dial, rule.when.move == "vertical"))
-                state.grab(event.place, world)
+                state.grab(event.place, context)
                 self._grabs[rule.id] = _key(event)
             return
         if rule.repeat_s is not None:
@@ -221,7 +236,7 @@ class RuleEngine:
             del self._fired_at[next(iter(self._fired_at))]
         self._sequences.clear(rule, event)
         if rule.when.armed:
-            self._waking.renew(event)
+            self._wake.renew(event)
 
     def _dialled(self, rule: Rule, event: GestureEvent, value: float | None) -> Iterator[Action]:
         if value is not None:
@@ -236,11 +251,11 @@ class RuleEngine:
         yield from actions(rule, event, zone=zone, move=move, value=value)
 
     def _repeating(self, thresholds: Thresholds, key: HandKey) -> list[Rule]:
-        rules = [self.book.rules[self._rank[name]] for name, hand in self._repeats if hand == key]
+        rules = [self.rule_set.rules[self._rank[name]] for name, hand in self._repeats if hand == key]
         return [rule for rule in rules if rule.thresholds == thresholds]
 
     def _grabbed(self, thresholds: Thresholds, key: HandKey) -> list[Rule]:
-        rules = [self.book.rules[self._rank[name]] for name, hand in self._grabs.items() if hand == key]
+        rules = [self.rule_set.rules[self._rank[name]] for name, hand in self._grabs.items() if hand == key]
         return [rule for rule in rules if rule.thresholds == thresholds]
 
 

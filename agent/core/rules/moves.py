@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from agent.core.rules.book import Move
+from agent.core.rules.rule_set import Move
 from agent.core.types import Place
 
 SWIPE_S = 0.6  # a swipe is made within this time
@@ -22,7 +22,7 @@ WAVE = 0.7  # hand heights of one stroke of a wave
 WAVE_STROKES = 3  # there, back, and there again
 
 
-class Track:
+class HandPath:
     """Where one hand has been lately."""
 
     def __init__(self) -> None:

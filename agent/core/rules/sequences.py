@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from agent.core.debounce import EPSILON_S
-from agent.core.rules.book import Rule
 from agent.core.rules.conditions import place_refusal
+from agent.core.rules.rule_set import Rule
 from agent.core.rules.verdict import Refusal
 from agent.core.thresholds import Thresholds
 from agent.core.types import Gesture

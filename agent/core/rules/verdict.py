@@ -36,7 +36,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleVerdict:
     """What one rule made of one event."""
 
     rule: str
@@ -46,11 +46,11 @@ class Verdict:
     wanted: str = ""
 
     @staticmethod
-    def of(rule: str, event: GestureEvent, refused: Refusal | None) -> Verdict:
+    def of(rule: str, event: GestureEvent, refused: Refusal | None) -> RuleVerdict:
         """Fired, unless something refused."""
         if refused is None:
-            return Verdict(rule, event, "fired")
-        return Verdict(rule, event, refused.reason, refused.seen, refused.wanted)
+            return RuleVerdict(rule, event, "fired")
+        return RuleVerdict(rule, event, refused.reason, refused.seen, refused.wanted)
 
     @property
     def fired(self) -> bool:

@@ -12,9 +12,9 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from agent.config.settings import MqttSettings
-from agent.delivery.broker import reasons
-from agent.delivery.broker.address import address, password, tls_context
-from agent.delivery.broker.gate import our_limits
+from agent.delivery.mqtt import broker_errors
+from agent.delivery.mqtt.address import address, password, tls_context
+from agent.delivery.mqtt.gate import our_limits
 from agent.errors import BrokerLost
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class FleetReader:
         client = self._client
         if client is None or client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._client = None
-            raise BrokerLost(reasons.hung_up(self._broker, "", connected=True, alive=True))
+            raise BrokerLost(broker_errors.hung_up(self._broker, "", connected=True, online=True))
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         """Only what the user asked for; returns when the broker has it. Raises `BrokerLost`."""
@@ -91,7 +91,7 @@ class FleetReader:
                 raise BrokerLost(f"{self._broker} does not acknowledge what is published")
 
     def _refused_version(self) -> bool:
-        return self._refused is None or self._refused[0] == reasons.UNSUPPORTED_VERSION
+        return self._refused is None or self._refused[0] == broker_errors.UNSUPPORTED_VERSION
 
     def _connect(self, *, v5: bool) -> None:
         self._refused, self._granted = None, set()
@@ -102,20 +102,20 @@ class FleetReader:
             client.connect(self._broker.host, self._broker.port, self._settings.keepalive, properties=limits)
         except OSError as exc:
             self._refused = (0, "")
-            raise BrokerLost(reasons.unreachable(self._broker, exc)) from exc
+            raise BrokerLost(broker_errors.unreachable(self._broker, exc)) from exc
         ends = time.monotonic() + CONNECT_S
         while len(self._granted) < len(self._topics):
             lost = client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS
             self._raise_if_refused(version)
             if lost:
-                raise BrokerLost(reasons.hung_up(self._broker, version, connected=False, alive=False))
+                raise BrokerLost(broker_errors.hung_up(self._broker, version, connected=False, online=False))
             if time.monotonic() > ends:
                 raise BrokerLost(f"{self._broker} accepts connections but does not answer")
 
     def _raise_if_refused(self, version: str) -> None:
         if self._refused is not None:
             code, name = self._refused
-            raise BrokerLost(reasons.refused(self._broker, code, name, version, self._settings.user))
+            raise BrokerLost(broker_errors.refused(self._broker, code, name, version, self._settings.user))
 
     def _build(self, *, v5: bool) -> paho.Client:
         client = paho.Client(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from agent.core.numbers import read_json
-from agent.delivery.homeassistant.entities import Component, Described, bridge, components, node_of
+from agent.delivery.homeassistant.entities import Component, DeviceInfo, bridge, components, node_of
 from agent.delivery.message import JSON, Message, as_json
 
 Mode = Literal["device", "component", "off"]
@@ -20,7 +20,7 @@ MAKER = "gesture-agent"
 SUPPORT = "https://github.com/gesture-agent/gesture-agent"
 
 
-def configs(mode: Mode, prefix: str, about: Described) -> list[Message]:
+def configs(mode: Mode, prefix: str, about: DeviceInfo) -> list[Message]:
     """The retained messages of that form; none when it is off."""
     parts = components(about)
     if mode == "off":
@@ -40,17 +40,17 @@ def filters(prefix: str, agent: str) -> tuple[str, str]:
     return f"{prefix}/device/{node}/config", f"{prefix}/+/{node}/+/config"
 
 
-def device_topic(prefix: str, about: Described) -> str:
+def device_topic(prefix: str, about: DeviceInfo) -> str:
     """Where the whole device is told."""
     return f"{prefix}/device/{about.node}/config"
 
 
-def component_topic(prefix: str, about: Described, platform: str = "+", key: str = "+") -> str:
+def component_topic(prefix: str, about: DeviceInfo, platform: str = "+", key: str = "+") -> str:
     """Where one component is told; by default a filter for all of ours."""
     return f"{prefix}/{platform}/{about.node}/{key}/config"
 
 
-def is_ours(topic: str, prefix: str, about: Described) -> bool:
+def is_ours(topic: str, prefix: str, about: DeviceInfo) -> bool:
     """True for a config topic of this agent in either form."""
     if not (topic.startswith(f"{prefix}/") and topic.endswith("/config")):
         return False
@@ -108,7 +108,7 @@ def _told(configs: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
     return found
 
 
-def _head(about: Described) -> Component:
+def _head(about: DeviceInfo) -> Component:
     device: Component = {
         "identifiers": [about.node],
         "name": about.called,
@@ -123,7 +123,7 @@ def _head(about: Described) -> Component:
     return {"device": device, "origin": origin}
 
 
-def _alone(part: Component, about: Described) -> Component:
+def _alone(part: Component, about: DeviceInfo) -> Component:
     """A component that carries its device and availability itself; triggers have no availability."""
     config = {key: value for key, value in part.items() if key != "platform"}
     if part["platform"] != "device_automation":

@@ -30,7 +30,7 @@ _ONLINE_OR_NOT = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DeviceInfo:
     """What there is to tell of."""
 
     topics: Topics
@@ -63,7 +63,7 @@ def node_of(agent: str) -> str:
     return f"gesture_{agent}"
 
 
-def components(about: Described) -> dict[str, Component]:
+def components(about: DeviceInfo) -> dict[str, Component]:
     """All entities and triggers, by key. A key holds only what a topic may: a-z 0-9 _ -."""
     parts = {"enabled": _enabled(about), "outbox": _outbox(about), "latency": _latency(about)}
     parts |= {"reload": _reload(about), "restart": _restart(about)}
@@ -82,12 +82,12 @@ def components(about: Described) -> dict[str, Component]:
     return parts
 
 
-def bridge(about: Described) -> dict[str, str]:
+def bridge(about: DeviceInfo) -> dict[str, str]:
     """Availability: whether the agent is there."""
     return {"topic": about.topics.bridge_state, "value_template": _STATE}
 
 
-def _event(about: Described, camera: str) -> Component:
+def _event(about: DeviceInfo, camera: str) -> Component:
     return {
         "platform": "event",
         **_named(about, "event", about.of("Gesture", camera), camera, "gesture"),
@@ -100,7 +100,7 @@ def _event(about: Described, camera: str) -> Component:
     }
 
 
-def _now(about: Described, camera: str) -> Component:
+def _now(about: DeviceInfo, camera: str) -> Component:
     topic = about.topics.gesture(camera)
     return {
         "platform": "sensor",
@@ -116,7 +116,7 @@ def _now(about: Described, camera: str) -> Component:
     }
 
 
-def _while_it_looks(about: Described, camera: str) -> Component:
+def _while_it_looks(about: DeviceInfo, camera: str) -> Component:
     return {
         "availability": [
             bridge(about),
@@ -126,7 +126,7 @@ def _while_it_looks(about: Described, camera: str) -> Component:
     }
 
 
-def _occupancy(about: Described, camera: str) -> Component:
+def _occupancy(about: DeviceInfo, camera: str) -> Component:
     return {
         "platform": "binary_sensor",
         **_named(about, "binary_sensor", about.of("Person in view", camera), camera, "occupancy"),
@@ -138,7 +138,7 @@ def _occupancy(about: Described, camera: str) -> Component:
     }
 
 
-def _rule(about: Described) -> Component:
+def _rule(about: DeviceInfo) -> Component:
     return {
         "platform": "event",
         **_named(about, "event", "Rule fired", "rule"),
@@ -150,7 +150,7 @@ def _rule(about: Described) -> Component:
     }
 
 
-def _reload(about: Described) -> Component:
+def _reload(about: DeviceInfo) -> Component:
     return {
         **_button(about, "Reload rules", "reload"),
         "icon": "mdi:reload",
@@ -158,7 +158,7 @@ def _reload(about: Described) -> Component:
     }
 
 
-def _restart(about: Described) -> Component:
+def _restart(about: DeviceInfo) -> Component:
     return {
         **_button(about, "Restart", "restart"),
         "device_class": "restart",
@@ -166,7 +166,7 @@ def _restart(about: Described) -> Component:
     }
 
 
-def _button(about: Described, name: str, request: str) -> Component:
+def _button(about: DeviceInfo, name: str, request: str) -> Component:
     return {
         "platform": "button",
         **_named(about, "button", name, request),
@@ -176,7 +176,7 @@ def _button(about: Described, name: str, request: str) -> Component:
     }
 
 
-def _connectivity(about: Described, camera: str) -> Component:
+def _connectivity(about: DeviceInfo, camera: str) -> Component:
     topic = about.topics.camera_state(camera)
     return {
         "platform": "binary_sensor",
@@ -192,7 +192,7 @@ def _connectivity(about: Described, camera: str) -> Component:
     }
 
 
-def _armed(about: Described, camera: str) -> Component:
+def _armed(about: DeviceInfo, camera: str) -> Component:
     return {
         "platform": "binary_sensor",
         **_named(about, "binary_sensor", about.of("Awake", camera), camera, "armed"),
@@ -204,7 +204,7 @@ def _armed(about: Described, camera: str) -> Component:
     }
 
 
-def _enabled(about: Described) -> Component:
+def _enabled(about: DeviceInfo) -> Component:
     return {
         "platform": "switch",
         **_named(about, "switch", "Recognition", "enabled"),
@@ -217,7 +217,7 @@ def _enabled(about: Described) -> Component:
     }
 
 
-def _outbox(about: Described) -> Component:
+def _outbox(about: DeviceInfo) -> Component:
     return {
         **_diagnostic(about, "Undelivered events", "outbox"),
         "icon": "mdi:tray-full",
@@ -225,7 +225,7 @@ def _outbox(about: Described) -> Component:
     }
 
 
-def _latency(about: Described) -> Component:
+def _latency(about: DeviceInfo) -> Component:
     return {
         **_diagnostic(about, "Latency", "latency"),
         "device_class": "duration",
@@ -235,7 +235,7 @@ def _latency(about: Described) -> Component:
     }
 
 
-def _fps(about: Described, camera: str) -> Component:
+def _fps(about: DeviceInfo, camera: str) -> Component:
     return {
         **_diagnostic(about, about.of("Frame rate", camera), camera, "fps"),
         "icon": "mdi:filmstrip",
@@ -245,7 +245,7 @@ def _fps(about: Described, camera: str) -> Component:
     }
 
 
-def _diagnostic(about: Described, name: str, *key: str) -> Component:
+def _diagnostic(about: DeviceInfo, name: str, *key: str) -> Component:
     """A figure out of `bridge/health`."""
     return {
         "platform": "sensor",
@@ -258,7 +258,7 @@ def _diagnostic(about: Described, name: str, *key: str) -> Component:
     }
 
 
-def _trigger(about: Described, camera: str, gesture: str) -> Component:
+def _trigger(about: DeviceInfo, camera: str, gesture: str) -> Component:
     return {
         "platform": "device_automation",
         "automation_type": "trigger",
@@ -270,7 +270,7 @@ def _trigger(about: Described, camera: str, gesture: str) -> Component:
     }
 
 
-def _named(about: Described, domain: str, name: str, *key: str) -> Component:
+def _named(about: DeviceInfo, domain: str, name: str, *key: str) -> Component:
     return {
         "unique_id": ".".join((about.node, *key)),
         "default_entity_id": f"{domain}.{_slug(about.called) or about.node}_{_slug(name)}",

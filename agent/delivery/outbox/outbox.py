@@ -23,13 +23,13 @@ import structlog
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks, Deadline
-from agent.delivery.outbox.box_file import FILE
+from agent.delivery.outbox.database import FILE
 from agent.delivery.outbox.row import COLUMNS, DB_ERRORS, Kind, Row
 from agent.delivery.outbox.store import SENDING, Store
 from agent.delivery.outbox.visits import list_rows, purge
 from agent.errors import CannotStart
 
-__all__ = ["FILE", "Fill", "Outbox", "Row", "list_rows", "purge"]
+__all__ = ["FILE", "Outbox", "OutboxStats", "Row", "list_rows", "purge"]
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ _EXPIRED = " UNION ALL ".join(  # three ranges of the index, because most rows b
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class OutboxStats:
     """How full the box is: waiting rows, their bytes, age of the oldest in seconds, dead letters."""
 
     depth: int = 0
@@ -133,19 +133,19 @@ class Outbox:
         query = f"SELECT {COLUMNS} FROM rows WHERE id = ? AND dead IS NULL"  # noqa: S608
         return next(iter(self._store.read(query, (row_id,))), None)
 
-    def settle(self, delivered: Sequence[int], unheard: int = 0) -> None:
-        """These have arrived, `unheard` of them with nobody to hear."""
+    def mark_delivered(self, delivered: Sequence[int], no_subscriber: int = 0) -> None:
+        """These have arrived, `no_subscriber` of them with nobody to hear."""
         if delivered:
-            self._store.count(delivered=len(delivered), unheard=unheard)
+            self._store.count(delivered=len(delivered), unheard=no_subscriber)
             self._store.remove(delivered)
 
-    def bury(self, row: Row, reason: str) -> None:
+    def dead_letter(self, row: Row, reason: str) -> None:
         """Keep a row as a dead letter: never sent again, there to be looked at."""
-        self._store.bury(row, reason)
+        self._store.dead_letter(row, reason)
 
-    def mend(self) -> None:
+    def retry_storage(self) -> None:
         """Notice what has become of the file, and while the disk refuses try again. Call it now and then."""
-        self._store.mend()
+        self._store.retry_storage()
 
     def expire(self, spare: Iterable[int] = (), sent: Container[int] = ()) -> list[Row]:
         """Remove and return the rows whose deadline has passed, except those in `spare`.
@@ -167,7 +167,7 @@ class Outbox:
             self._store.remove([row.id for row in late])
         return late
 
-    def shrink(self) -> int:
+    def enforce_limits(self) -> int:
         """Drop the oldest rows, dead letters first, until the limits hold; how many were dropped."""
         if self._most_rows <= self._settings.rows and self._most_bytes <= self._settings.queue_bytes:
             return 0
@@ -190,9 +190,9 @@ class Outbox:
         self._full = dropped > 0
         return dropped
 
-    def fill(self) -> Fill:
+    def stats(self) -> OutboxStats:
         """Counted afresh, because the command line may purge at any time."""
-        aside = self._store.aside.rows.values()
+        overflow = self._store.aside.rows.values()
         query = (
             "SELECT count(*) FILTER (WHERE dead IS NULL), "
             "coalesce(sum(length(payload) + length(target)) FILTER (WHERE dead IS NULL), 0), "
@@ -200,10 +200,13 @@ class Outbox:
         )
         depth, size, dead = next(iter(self._store.fetch(query)), (0, 0, 0))
         oldest = next(iter(self._store.fetch("SELECT min(id) FROM rows WHERE dead IS NULL")), (None,))[0]
-        row = self.get(oldest) if oldest is not None else next(iter(aside), None)
+        row = self.get(oldest) if oldest is not None else next(iter(overflow), None)
         age = self._age_s(row.deadline) if row is not None else 0.0
-        return Fill(
-            depth - len(self._store.aside.gone) + len(aside), size + sum(r.size for r in aside), age, dead
+        return OutboxStats(
+            depth - len(self._store.aside.gone) + len(overflow),
+            size + sum(r.size for r in overflow),
+            age,
+            dead,
         )
 
     def _may_be_sent(self, row_id: int) -> bool:

@@ -8,17 +8,17 @@ from agent.delivery.outbox.outbox import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """Delivered (perhaps with nobody there to hear it), or refused for good and why."""
 
     row: Row
     delivered: bool
     reason: str = ""
-    unheard: bool = False
+    no_subscriber: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class RetryBackoff:
     """Doubles from `first_s` to `last_s`."""
 
     first_s: float

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agent.core.rules.words import public_target
+from agent.core.rules.formatting import public_target
 from agent.delivery.clocks import Deadline
 
 CONTENT = (

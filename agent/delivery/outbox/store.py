@@ -17,10 +17,10 @@ from typing import Any
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.outbox.box_file import (
+from agent.delivery.outbox.database import (
     ADD_UP,
     COUNTERS,
-    Place,
+    FileIdentity,
     is_damage,
     lock,
     open_or_replace,
@@ -48,7 +48,7 @@ SENDING = "sending"  # stored beside the counters: rows may have been sent since
 
 
 @dataclass
-class Aside:
+class MemoryOverflow:
     """What the disk would not take, kept in memory until it does."""
 
     rows: dict[int, Row] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Store:
     """Rows and counters on disk, or aside. For the thread that opened it."""
 
     def __init__(self, path: Path, clocks: Clocks) -> None:
-        self.aside = Aside()
+        self.aside = MemoryOverflow()
         self.remembered = Remembered()
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.trouble: str | None = None  # why rows wait in memory
@@ -91,7 +91,7 @@ class Store:
         self.sent_before = False  # a process before us may have sent rows that are here
         self.sending = False  # we may have
         self.db: sqlite3.Connection | None = None
-        self.place: Place | None = None
+        self.place: FileIdentity | None = None
         self.looked = self.scrubbed = 0.0
         self._path, self._clocks = path, clocks
         self._lock: int | None = None
@@ -127,7 +127,7 @@ class Store:
             change, why = "DELETE FROM counters WHERE name = ?", "close"
         return self.write(why, lambda db: db.execute(change, (name,)))
 
-    def bury(self, row: Row, reason: str) -> None:
+    def dead_letter(self, row: Row, reason: str) -> None:
         """Keep a row as a dead letter: never sent again, there to be looked at."""
         self.count(refused=1)
         self.aside.rows.pop(row.id, None)
@@ -151,7 +151,7 @@ class Store:
             self.counters[name] += n
             self._unsaved[name] = self._unsaved.get(name, 0) + n
 
-    def mend(self) -> None:
+    def retry_storage(self) -> None:
         """Notice what has become of the file, and while the disk refuses try again. Call it now and then."""
         now = time.monotonic()
         if self.db is not None and self.place is not None and now - self.looked >= LOOK_EVERY_S:
@@ -179,24 +179,26 @@ class Store:
         """One transaction with the change, the counters and what is still aside; False if it failed."""
         if self.db is None:
             return False
-        aside = self.aside
+        overflow = self.aside
         try:
             with self.db as db:
                 db.execute("BEGIN IMMEDIATE")
                 change(db)
-                db.executemany(_REPLACE, map(to_columns, aside.rows.values()))
-                db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in aside.gone])
+                db.executemany(_REPLACE, map(to_columns, overflow.rows.values()))
+                db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in overflow.gone])
                 db.executemany(ADD_UP, list(self._unsaved.items()))
         except DB_ERRORS as exc:
             self._fail(what, exc)
             return False
         self._unsaved.clear()
         if self.trouble is not None:
-            log.info("outbox_back", rows=len(aside.rows), after_s=round(time.monotonic() - aside.since, 1))
+            log.info(
+                "outbox_back", rows=len(overflow.rows), after_s=round(time.monotonic() - overflow.since, 1)
+            )
             self.trouble = None
-        self.remembered.add(aside.rows.values())
-        aside.rows.clear()
-        aside.gone.clear()
+        self.remembered.add(overflow.rows.values())
+        overflow.rows.clear()
+        overflow.gone.clear()
         return True
 
     def fetch(self, query: str, values: Any = ()) -> list[Any]:
@@ -219,7 +221,7 @@ class Store:
                 rows.append(from_columns(found))
             except RowError as exc:
                 log.error("outbox_row_unreadable", id=found[0], reason=str(exc), now="a dead letter")
-                self.bury(dead_letter(found, str(exc)), "")
+                self.dead_letter(dead_letter(found, str(exc)), "")
         return rows
 
     def _fail(self, what: str, exc: Exception) -> None:
@@ -236,7 +238,7 @@ class Store:
     def _renew(self, reason: str) -> None:
         """The file is not ours any more: begin another with all rows that can be read or are remembered.
 
-        They go into it with the next transaction, or with `mend`.
+        They go into it with the next transaction, or with `retry_storage`.
         """
         if self.db is None:
             return
@@ -252,7 +254,7 @@ class Store:
         with contextlib.suppress(OSError, *DB_ERRORS):
             self._make_folder()
             self.db = replace_file(self._path, self._clocks.wall_s(), reason, found)
-            self.place = Place(self._path)
+            self.place = FileIdentity(self._path)
 
     def _make_folder(self) -> None:
         """And the lock, which goes with it when somebody removes it. Raises `CannotStart`."""
@@ -267,7 +269,7 @@ class Store:
     def _begin(self) -> None:
         """Open the file and take over its counters."""
         self.db, found = open_or_replace(self._path, self._clocks.wall_s())
-        self.place = Place(self._path)
+        self.place = FileIdentity(self._path)
         stored = counters_of(self.db)
         highest = self.db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
         self.sent_before = self.sent_before or stored.get(SENDING, 0) > 0

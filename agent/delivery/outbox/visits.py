@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.delivery.outbox.box_file import FILE
+from agent.delivery.outbox.database import FILE
 from agent.delivery.outbox.row import COLUMNS, DB_ERRORS, Row, RowError, as_text, dead_letter, from_columns
 from agent.errors import CannotStart
 

@@ -16,7 +16,7 @@ URL_SAFE = "/%:=&?~#+!$,;'@()*[]"  # left as it is written, what is percent-enco
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookResponse:
     """`delivered`, or the reason why not; `again` says whether another try makes sense.
 
     `perhaps`: all of the request was sent and no answer came, so that the server may have acted on it.
@@ -37,7 +37,7 @@ def post(
     headers: Mapping[str, str],
     timeout_s: float,
     expires_at: str = "",
-) -> Answer:
+) -> WebhookResponse:
     """POST `body`; 2xx is delivered, 408, 429, 5xx and network trouble may be tried again.
 
     `timeout_s` is for all of it, from looking the name up (which only ends by itself) to the answer's
@@ -60,17 +60,17 @@ def post(
         line = connect(_host(target), target.port or _port(target), timeout_s, _tls(target))
         response = _exchange(line, target, body, sent)
     except ValueError as exc:
-        return Answer(False, False, str(exc))
+        return WebhookResponse(False, False, str(exc))
     except (OSError, HTTPException) as exc:
         perhaps = line is not None and line.sent_all
-        return Answer(False, True, str(exc) or type(exc).__name__, perhaps)
+        return WebhookResponse(False, True, str(exc) or type(exc).__name__, perhaps)
     finally:
         if line is not None:
             line.cut()
     if 200 <= response.status < 300:
-        return Answer(True, False, str(response.status))
+        return WebhookResponse(True, False, str(response.status))
     again = response.status in (408, 429) or response.status >= 500
-    return Answer(False, again, f"HTTP {response.status} {response.reason}")
+    return WebhookResponse(False, again, f"HTTP {response.status} {response.reason}")
 
 
 def _exchange(line: Line, target: SplitResult, body: bytes, headers: Mapping[str, bytes]) -> HTTPResponse:

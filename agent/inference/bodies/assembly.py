@@ -51,7 +51,7 @@ def assemble(
     scale = np.array([size[1] / cells[1], size[0] / cells[0]], np.float32)
     points = np.stack([peaks.x, peaks.y], axis=1) * scale
     limbs = _limbs(peaks.joint, points, fields, size, by)
-    crowd = _Crowd(peaks)
+    crowd = _PersonAssembler(peaks)
     for limb in zip(*(a.tolist() for a in (limbs.start, limbs.end, limbs.kind, limbs.score)), strict=True):
         crowd.add(*limb)
     people = []
@@ -98,7 +98,7 @@ def _limbs(joint: Ints, points: Floats, fields: Floats, size: tuple[int, int], b
     return _Limbs(start[kept], end[kept], kind[kept], np.asarray(score[kept], np.float32))
 
 
-class _Crowd:
+class _PersonAssembler:
     """People being put together. A person has one joint of a kind, a joint one limb of a kind."""
 
     def __init__(self, peaks: Peaks) -> None:

@@ -12,15 +12,15 @@ import math
 import numpy as np
 
 from agent.core.geometry import turn_up
-from agent.core.tracking import Tracker
+from agent.core.tracking import BoxTracker
 from agent.core.types import Box, Floats, Image, Pose
-from agent.inference.bodies.doubles import distinct, one_each
+from agent.inference.bodies.deduplication import distinct, one_each
 from agent.inference.bodies.person import Person
-from agent.inference.bodies.views import views_of
+from agent.inference.bodies.tiling import tiles_of
+from agent.inference.cropping import run_on_crops
 from agent.inference.crops import points_in_picture
 from agent.inference.detector import Detection, Detector
 from agent.inference.engine import Engine
-from agent.inference.look import look
 from agent.inference.manifest import Manifest
 from agent.inference.stopwatch import Stopwatch
 
@@ -63,7 +63,7 @@ class PoseNet:
             return []
         spec, out = self._manifest.input, self._manifest.output
         assert out.landmarks and out.presence  # the manifest's own check  # noqa: S101, PT018
-        results = look(self._engine, [(image, region) for region in regions], spec)
+        results = run_on_crops(self._engine, [(image, region) for region in regions], spec)
         rows = zip(regions, results[out.landmarks], results[out.presence], strict=True)
         return [self._person(raw, float(score.reshape(-1)[0]), region) for region, raw, score in rows]
 
@@ -85,15 +85,15 @@ class PoseTracker:
         self._net, self._people, self._look_around_s = net, people, look_around_s
         self._regions: list[Box] = []
         self._looks, self._looked_at = 0, -math.inf
-        self.tracker = Tracker(FORGET_S)
+        self.tracker = BoxTracker(FORGET_S)
 
-    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
         """Everybody in the picture, at most `people`."""
         regions = self._regions
         if not regions or (len(regions) < self._people and at - self._looked_at >= self._look_around_s):
             self._looked_at = at
             with watch.stage("detector"):
-                regions = distinct([*regions, *self._net.detect(image, self._views(image))])
+                regions = distinct([*regions, *self._net.detect(image, self._tiles(image))])
         with watch.stage("landmark"):
             seen = self._net.read(image, regions[: self._people + MORE])
         alone = one_each([found for found in seen if found])[: self._people]
@@ -101,9 +101,9 @@ class PoseTracker:
         ids = self.tracker.update(at, self._regions)
         return [Person(i, pose, region) for i, (pose, region) in zip(ids, alone, strict=True)]
 
-    def _views(self, image: Image) -> list[Box]:
+    def _tiles(self, image: Image) -> list[Box]:
         """At first everywhere; then in turn, and while nobody is there always in the whole picture too."""
-        whole, *parts = views_of(image)
+        whole, *parts = tiles_of(image)
         self._looks += 1
         if self._looks == 1:
             return [whole, *parts]

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 
 from agent.core.geometry import box_around
-from agent.core.tracking import Tracker
+from agent.core.tracking import BoxTracker
 from agent.core.types import Box, Floats, Image, Pose
 from agent.errors import EngineError, ModelError
 from agent.inference.bodies.assembly import Decoding, decode
 from agent.inference.bodies.person import Person
 from agent.inference.bodies.skeleton import FIELDS, HEATMAPS, JOINTS, Skeleton
+from agent.inference.cropping import run_on_crops, supports_device_crop
 from agent.inference.engine import Engine, Shape
-from agent.inference.look import look, looks_itself
 from agent.inference.manifest import Manifest
 from agent.inference.stopwatch import Stopwatch
 
@@ -70,9 +70,9 @@ class BodyPoseNet:
     def _run(self, image: Image) -> tuple[dict[str, Floats], Floats, Floats]:
         """What the network says, and scale and shift as of `letterboxed`."""
         spec = self._manifest.input
-        if looks_itself(self._engine):
+        if supports_device_crop(self._engine):
             box, scale, shift = framed(image, self._size)
-            return look(self._engine, [(image, box)], self._sized, fill=PAD), scale, shift
+            return run_on_crops(self._engine, [(image, box)], self._sized, fill=PAD), scale, shift
         picture, scale, shift = letterboxed(image, self._size)
         feed = np.zeros((self._batch, *picture.shape), np.float32)
         if spec.color == "RGB":
@@ -86,9 +86,9 @@ class BodyPoseTracker:
 
     def __init__(self, net: BodyPoseNet, people: int) -> None:
         self._net, self._people = net, people
-        self.tracker = Tracker(FORGET_S)
+        self.tracker = BoxTracker(FORGET_S)
 
-    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
         """The nearest `people` persons."""
         poses = self._net.find(image, watch)
         seen = sorted(((pose, region_of(pose)) for pose in poses), key=lambda s: -s[1].side)[: self._people]

@@ -21,7 +21,7 @@ class Person:
 class BodyTracker(Protocol):
     """The people of one camera, from frame to frame."""
 
-    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
         """Everybody in the picture (BGR), within the limit that the tracker was made for."""
 
 

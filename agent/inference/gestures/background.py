@@ -16,16 +16,16 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from agent.core.taught import Hands
-from agent.core.types import Box, Image, SeenHand
+from agent.core.taught import HandSamples
+from agent.core.types import Box, HandDetection, Image
 from agent.errors import ModelError
-from agent.inference.gestures.reader import Readout
+from agent.inference.gestures.classifier import Readout
 from agent.inference.manifest import engines_folder
 
 FOLDER = "rendered-hands"
 
 
-class Reader(Protocol):
+class BoxClassifier(Protocol):
     """What reads hands whose places are known; `Perception` does."""
 
     def read(self, image: Image, hands: list[Box]) -> list[Readout]:
@@ -49,18 +49,21 @@ def pictures(engines: Path | None = None) -> Iterator[tuple[Image, Box]]:
 
 
 def background(
-    reader: Reader, classifier_sha256: str, cache_dir: Path, progress: Callable[[], None] = lambda: None
-) -> Hands:
+    classifier: BoxClassifier,
+    classifier_sha256: str,
+    cache_dir: Path,
+    progress: Callable[[], None] = lambda: None,
+) -> HandSamples:
     """What the classifier says of the rendered hands; from the cache if it was asked before."""
     kept = cache_dir / f"background-{classifier_sha256[:16]}.npz"
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Hands(arrays["embeddings"], arrays["scores"])
+            return HandSamples(arrays["embeddings"], arrays["scores"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # not asked yet, or damaged: ask
     readouts = []
     for image, box in pictures():
-        readouts += reader.read(image, [box])
+        readouts += classifier.read(image, [box])
         progress()
     found = hands_of(readouts)
     cache_dir.mkdir(parents=True, exist_ok=True)
@@ -69,12 +72,12 @@ def background(
     return found
 
 
-def hands_of(readouts: Sequence[Readout | SeenHand]) -> Hands:
+def hands_of(readouts: Sequence[Readout | HandDetection]) -> HandSamples:
     """Those that have an embedding and scores."""
     pairs = [(r.embedding, r.scores) for r in readouts if r.embedding is not None and r.scores is not None]
     if not pairs:
         raise ModelError("the classifier gives no embedding, so it cannot learn gestures; choose another one")
-    return Hands(
+    return HandSamples(
         np.stack([embedding.reshape(-1) for embedding, _ in pairs]).astype(np.float32),
         np.stack([scores for _, scores in pairs]).astype(np.float32),
     )

@@ -23,7 +23,7 @@ import numpy as np
 import structlog
 
 from agent.config.regular_file import read_bytes
-from agent.core.taught import Dormant, Hands, TaughtHead, train, with_taught
+from agent.core.taught import HandSamples, StaleTaughtHead, TaughtHead, train, with_taught
 from agent.errors import ConfigError, ModelError
 
 FILE = "taught.npz"
@@ -43,7 +43,7 @@ class Taught:
     classifier: str  # sha256
     built_in: tuple[str, ...]
     names: tuple[str, ...]  # one an example
-    examples: Hands
+    examples: HandSamples
     head: TaughtHead
 
     @property
@@ -62,7 +62,11 @@ class Taught:
 
 
 def teach(
-    classifier: str, built_in: Sequence[str], background: Hands, examples: Hands, names: Sequence[str]
+    classifier: str,
+    built_in: Sequence[str],
+    background: HandSamples,
+    examples: HandSamples,
+    names: Sequence[str],
 ) -> Taught:
     """Fit a head to the examples."""
     head = train(built_in, background, examples, names)
@@ -113,7 +117,9 @@ def taught_labels(state_dir: Path, built_in: tuple[str, ...]) -> tuple[str, ...]
     return with_taught(built_in, taught.names) if taught else built_in
 
 
-def head_for(state_dir: Path, classifier: str, built_in: tuple[str, ...]) -> TaughtHead | Dormant | None:
+def head_for(
+    state_dir: Path, classifier: str, built_in: tuple[str, ...]
+) -> TaughtHead | StaleTaughtHead | None:
     """What to put on the classifier of that sha256; None: nothing was taught. Tells the log of a misfit."""
     taught = load_taught(state_dir)
     if taught is None:
@@ -122,7 +128,7 @@ def head_for(state_dir: Path, classifier: str, built_in: tuple[str, ...]) -> Tau
         return taught.head
     gestures = sorted(set(taught.names))
     log.warning("taught_for_another_classifier", gestures=gestures, file=str(state_dir / FILE), todo=AGAIN)
-    return Dormant(with_taught(built_in, taught.names))
+    return StaleTaughtHead(with_taught(built_in, taught.names))
 
 
 def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
@@ -178,7 +184,7 @@ def _unpacked(arrays: dict[str, Any]) -> Taught:
         str(arrays["classifier"]),
         tuple(map(str, arrays["built_in"])),
         tuple(map(str, arrays["names"])),
-        Hands(arrays["embeddings"], arrays["scores"]),
+        HandSamples(arrays["embeddings"], arrays["scores"]),
         head,
     )
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from agent.core.types import Box, Hand, Image
-from agent.inference.hands.places import Arm, Candidate, apart, arm_of
+from agent.inference.hands.candidates import Arm, Candidate, apart, arm_of
 
 STEADY_S = 0.08  # time constant of the average
 JUMP = 0.4  # sides of the box: a hand that moved as far is where it is now
@@ -75,7 +75,7 @@ class ArmSearch:
         """None: a hand hangs on an arm."""
         return []
 
-    def hurry(self, person: int, hand: Hand) -> None:
+    def search_now(self, person: int, hand: Hand) -> None:
         """Nothing to do: arms are looked at in every frame."""
 
 

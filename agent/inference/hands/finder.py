@@ -1,7 +1,7 @@
 """The hands of one camera, from frame to frame.
 
 A hand that was seen is followed by its landmarks, which is exact and costs nothing more. A hand that was not
-is searched for, now and then. The classifier has the last word: `propose` gives places, `settle` takes what
+is searched for, now and then. The classifier has the last word: `propose` gives places, `confirm` takes what
 was read there.
 """
 
@@ -12,12 +12,21 @@ from collections.abc import Iterator, Sequence
 
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.tracking import distance
-from agent.core.types import HANDS, Box, Hand, Image, SeenHand
+from agent.core.types import HANDS, Box, Hand, HandDetection, Image
 from agent.core.work_plan import WorkPlan
 from agent.inference.bodies.person import Person
-from agent.inference.gestures.reader import Readout
+from agent.inference.gestures.classifier import Readout
 from agent.inference.hands.arms import ArmSearch
-from agent.inference.hands.places import NEAR, SAME_HAND, Arm, Candidate, Track, arm_of, arms_of, inside
+from agent.inference.hands.candidates import (
+    NEAR,
+    SAME_HAND,
+    Arm,
+    Candidate,
+    TrackedHand,
+    arm_of,
+    arms_of,
+    inside,
+)
 from agent.inference.hands.search import TRIES, HandSearch
 from agent.inference.stopwatch import Stopwatch
 
@@ -43,8 +52,8 @@ class HandFinder:
     ) -> None:
         self._search, self._hands, self._min_hand, self._plan = search, hands, min_hand, plan
         self._has_landmarks = has_landmarks
-        self._tracks: list[Track] = []
-        self._lost: list[Track] = []
+        self._tracks: list[TrackedHand] = []
+        self._lost: list[TrackedHand] = []
         self._bodiless = 0
 
     def propose(self, image: Image, at: float, people: Sequence[Person], watch: Stopwatch) -> list[Candidate]:
@@ -69,12 +78,12 @@ class HandFinder:
         yield found + self._search.at_large(image, arms, found)
         yield self._search.everywhere(image, arms)
 
-    def settle(
+    def confirm(
         self, at: float, candidates: Sequence[Candidate], readouts: Sequence[Readout]
-    ) -> list[SeenHand]:
+    ) -> list[HandDetection]:
         """The hands that are really there, one each; remembers them for the next frame."""
         before, self._tracks = self._tracks, []
-        seen: list[SeenHand] = []
+        seen: list[HandDetection] = []
         there = [
             (candidate, readout, _next_box(candidate, readout))
             for candidate, readout in zip(candidates, readouts, strict=True)
@@ -95,9 +104,9 @@ class HandFinder:
                 was = track.box if track else None
                 memory = self._plan.remember(memory, box, was, readout.scores, at)
             person, hand = self._name(candidate, right)
-            self._tracks.append(Track(person, hand, box, at, right, readout, memory))
+            self._tracks.append(TrackedHand(person, hand, box, at, right, readout, memory))
             own = hand_box(candidate, readout)
-            seen.append(SeenHand(person, hand, own, readout.scores, readout.points, readout.embedding))
+            seen.append(HandDetection(person, hand, own, readout.scores, readout.points, readout.embedding))
         self._remember(at, before)
         return seen
 
@@ -118,7 +127,7 @@ class HandFinder:
                 found.append(Candidate(track.box, 1.0, arm.person, arm.hand, track, kept))
         return found
 
-    def _kept(self, track: Track, at: float) -> Readout | None:
+    def _kept(self, track: TrackedHand, at: float) -> Readout | None:
         """The last reading, where the plan says that it stands."""
         if track.memory is None or track.readout is None or not self._has_landmarks:
             return None
@@ -138,12 +147,12 @@ class HandFinder:
         self._bodiless += 1
         return -self._bodiless, hand
 
-    def _remember(self, at: float, before: Sequence[Track]) -> None:
+    def _remember(self, at: float, before: Sequence[TrackedHand]) -> None:
         now = {(t.person, t.hand) for t in self._tracks}
         for track in before:
             if (track.person, track.hand) not in now:
                 self._lost.append(track)
-                self._search.hurry(track.person, track.hand)
+                self._search.search_now(track.person, track.hand)
         self._lost = [t for t in self._lost if at - t.at < FORGET_S and (t.person, t.hand) not in now]
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from agent.core.types import Box, Hand, Image
 from agent.inference.crops import letterbox
+from agent.inference.hands.candidates import Arm, Candidate, arm_of, known, nearest, parts_of, wholes_of
 from agent.inference.hands.palm import PalmFinder
-from agent.inference.hands.places import Arm, Candidate, arm_of, known, nearest, parts_of, wholes_of
 
 Proposal = Literal["pose", "palm", "both", "arm"]
 
@@ -92,7 +92,7 @@ class HandSearch:
         """From afar, sideways, and in parts of the picture for small hands; not on arms that hang."""
         return [] if self._proposal == "pose" else self._in(image, parts_of(image), arms, [])
 
-    def hurry(self, person: int, hand: Hand) -> None:
+    def search_now(self, person: int, hand: Hand) -> None:
         """A hand was lost this moment: do not wait to search for it."""
         self._tries.pop((person, hand), None)
         self._looked_at = -math.inf

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from agent import __version__
 from agent.errors import ModelError
 from agent.inference.files.disk import disk_is_full
-from agent.inference.nvidia.line_words import BrokenError, refused, unreachable
+from agent.inference.nvidia.http_errors import BrokenError, refused, unreachable
 
 TIMEOUT_S = 30.0  # without a single byte
 PIECE_BYTES = 1 << 18
@@ -48,7 +48,7 @@ def download(
     """The file at `url`, whole, as `target`. Raises `ModelError` that says what to do."""
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ModelError(f"{url}: is no http or https address")
-    part = _Part(target)
+    part = _PartialFile(target)
     waiting = waiting or Waiting()
     failures = 0
     while True:
@@ -65,7 +65,7 @@ def download(
             return part.done()
 
 
-class _Part:
+class _PartialFile:
     """What has come so far. Its note says of which file: address and the server's own mark of it."""
 
     def __init__(self, target: Path) -> None:
@@ -116,7 +116,7 @@ class _Part:
             raise ModelError(f"{self.path}: cannot be written ({exc.strerror}); set agent.cache_dir") from exc
 
 
-def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> None:
+def _continue(url: str, part: _PartialFile, progress: Progress, timeout_s: float) -> None:
     """From where it was left to the end. Raises `BrokenError`, `ModelError`."""
     mark = part.mark(url)
     headers = {"User-Agent": f"gesture-agent/{__version__}", "Accept-Encoding": "identity"}
@@ -136,7 +136,7 @@ def _continue(url: str, part: _Part, progress: Progress, timeout_s: float) -> No
         raise unreachable(url, exc) from exc
 
 
-def _receive(url: str, answer: http.client.HTTPResponse, part: _Part, progress: Progress) -> None:
+def _receive(url: str, answer: http.client.HTTPResponse, part: _PartialFile, progress: Progress) -> None:
     headers = dict(answer.headers.items())
     if answer.status != HTTPStatus.PARTIAL_CONTENT or _start(headers) != part.size:
         part.begin(url, _mark(headers))

@@ -20,8 +20,8 @@ from agent.inference.files.disk import scratch_folder, write_whole
 from agent.inference.files.store import own_folder
 from agent.inference.manifest import Manifest, engine_names, load_manifest
 from agent.inference.nvidia.etlt import decode
-from agent.inference.nvidia.fitting import Choices, fit, renamed
 from agent.inference.nvidia.manifest_text import Origin, as_toml
+from agent.inference.nvidia.model_matching import Choices, match_model, renamed
 from agent.inference.nvidia.onnx_file import read_network
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
@@ -88,7 +88,7 @@ def import_model(
     elif suffix in OTHER_KINDS:
         raise ModelError(f"{given.file}: is {OTHER_KINDS[suffix]}")
     network = read_network(content, given.file, key)
-    manifest, notes = fit(network, _templates(engines), choices, given.file)
+    manifest, notes = match_model(network, _templates(engines), choices, given.file)
     if choices.name:
         manifest = renamed(manifest, _own_name(choices.name, manifest, engines))
     sha256 = hashlib.sha256(content).hexdigest()

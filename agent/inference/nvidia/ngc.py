@@ -10,12 +10,12 @@ from agent.errors import ModelError
 from agent.inference.manifest import NgcSource, load_manifest
 from agent.inference.nvidia.download import Progress, Waiting, download
 from agent.inference.nvidia.etlt import has_decoder, how_to_decode
-from agent.inference.nvidia.fitting import Choices
 from agent.inference.nvidia.importing import Given, Imported, import_model
+from agent.inference.nvidia.model_matching import Choices
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class NgcOptions:
     """What the user said: whether the licence is accepted, and what else is not as shipped."""
 
     accepted: bool
@@ -26,7 +26,7 @@ class Terms:
 def fetch_from_ngc(
     name: str,
     cache_dir: Path,
-    terms: Terms,
+    terms: NgcOptions,
     say: Callable[[str], None] = lambda _line: None,
     progress: Progress = lambda _done, _all: None,
     *,

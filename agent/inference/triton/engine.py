@@ -18,8 +18,8 @@ from agent.core.types import Floats
 from agent.errors import EngineAway, EngineError, ModelError
 from agent.inference.engine import Shape, check_inputs
 from agent.inference.manifest import Manifest
-from agent.inference.triton.line import Line
-from agent.inference.triton.terms import Served, misfits, served, terms_of
+from agent.inference.triton.kserve_client import KServeClient
+from agent.inference.triton.model_contract import RemoteModel, contract_errors, contract_of, remote_model
 
 CHECK_S = 5.0  # between two looks at a server that is well
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # between two tries to reach one that is away
@@ -32,18 +32,18 @@ class TritonEngine:
         """Raises `ModelError` when the server is there with another network, or certificates are wrong."""
         self.name = manifest.name
         self.address = settings.url
-        self._terms = terms_of(manifest)
-        self.inputs: Mapping[str, Shape] = self._terms.inputs
-        self.outputs: Mapping[str, Shape] = self._terms.outputs
-        self._line = Line(manifest.name, settings)
-        self._watching = Line(manifest.name, settings)
-        self._served: Served | None = None
+        self._contract = contract_of(manifest)
+        self.inputs: Mapping[str, Shape] = self._contract.inputs
+        self.outputs: Mapping[str, Shape] = self._contract.outputs
+        self._client = KServeClient(manifest.name, settings)
+        self._watching = KServeClient(manifest.name, settings)
+        self._served: RemoteModel | None = None
         self._away: str | None = "not asked yet"
         self._check_s, self._retry_s = check_s, FIRST_RETRY_S
         self._closed = False
         self._wake = threading.Event()
         try:
-            self._served = self._meet(self._line)
+            self._served = self._check_contract(self._client)
             self._away = None
         except EngineAway as exc:
             self._away = str(exc)
@@ -80,7 +80,7 @@ class TritonEngine:
         """See `Engine.close`."""
         self._closed = True
         self._wake.set()
-        self._line.close()
+        self._client.close()
 
     def _run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
         """In as many requests as the server wants. Raises `EngineAway`, `EngineError`."""
@@ -101,9 +101,9 @@ class TritonEngine:
 
     def _request(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
         count = len(next(iter(inputs.values())))
-        results = self._line.infer(inputs, list(self.outputs))
+        results = self._client.infer(inputs, list(self.outputs))
         for name, array in results.items():
-            want = self._terms.outputs[name]
+            want = self._contract.outputs[name]
             fits = len(array) == count and (not want or array.shape[1:] == want[1:])
             if not fits or not np.isfinite(array).all():
                 what = f"{array.shape}" if not fits else "not finite"
@@ -112,14 +112,14 @@ class TritonEngine:
                 )
         return results
 
-    def _meet(self, line: Line) -> Served:
+    def _check_contract(self, line: KServeClient) -> RemoteModel:
         """Whether the server has our network. Raises `EngineAway`, and `ModelError` when it is another."""
         if not line.is_ready():
             raise EngineAway(f"{self.name} at {self.address}: the server is not ready to run it")
         metadata, config = line.metadata(), line.config()
         try:
-            wrong = list(misfits(self._terms, metadata))
-            found = served(metadata, config)
+            wrong = list(contract_errors(self._contract, metadata))
+            found = remote_model(metadata, config)
         except (KeyError, TypeError, ValueError) as exc:
             raise EngineAway(
                 f"{self.name} at {self.address}: what it says of the network is no metadata ({exc})"
@@ -146,7 +146,7 @@ class TritonEngine:
         if was_away:
             self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
         try:
-            self._served = self._meet(self._watching)
+            self._served = self._check_contract(self._watching)
         except (EngineAway, ModelError) as exc:
             self._away = str(exc)
         else:

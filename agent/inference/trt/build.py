@@ -12,9 +12,9 @@ from agent.errors import ModelError
 from agent.inference.engine import Shape
 from agent.inference.files.disk import write_whole
 from agent.inference.trt.library import Library, created
-from agent.inference.trt.log import Journal, Tell
 from agent.inference.trt.plans import Batch
 from agent.inference.trt.progress import Phases, Progress, monitor
+from agent.inference.trt.trt_log import Tell, TrtLogger
 
 TICK_S = 0.5  # between two looks at a build
 
@@ -69,11 +69,11 @@ def build_plan(
 
 
 def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: Tell) -> bytes:
-    journal = Journal(library, tell)
-    builder = created(lambda: library.trt.Builder(journal.logger))
+    trt_log = TrtLogger(library, tell)
+    builder = created(lambda: library.trt.Builder(trt_log.logger))
     if builder is None:
-        raise ModelError(f"{recipe.name}: {library.label} cannot start ({journal.last()})")
-    network = _parsed(library, builder, journal, onnx, recipe.name)
+        raise ModelError(f"{recipe.name}: {library.label} cannot start ({trt_log.last()})")
+    network = _parsed(library, builder, trt_log, onnx, recipe.name)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(library.trt.MemoryPoolType.WORKSPACE, recipe.workspace_bytes)
     _set_precision(library, config, recipe)
@@ -88,7 +88,7 @@ def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: 
         config.progress_monitor = watcher
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise _failure(library, journal, recipe)
+        raise _failure(library, trt_log, recipe)
     _keep_timing_cache(config, recipe)
     return bytes(plan)
 
@@ -109,17 +109,17 @@ def _keep_timing_cache(config: Any, recipe: Recipe) -> None:
         write_whole(recipe.timing, bytes(cache.serialize()))
 
 
-def _parsed(library: Library, builder: Any, journal: Journal, onnx: bytes, name: str) -> Any:
+def _parsed(library: Library, builder: Any, trt_log: TrtLogger, onnx: bytes, name: str) -> Any:
     flags = library.trt.NetworkDefinitionCreationFlag
     explicit = 1 << int(flags.EXPLICIT_BATCH) if hasattr(flags, "EXPLICIT_BATCH") else 0  # 8.6 wants it said
     network = builder.create_network(explicit)
-    parser = created(lambda: library.trt.OnnxParser(network, journal.logger))
+    parser = created(lambda: library.trt.OnnxParser(network, trt_log.logger))
     if parser is None:
-        raise ModelError(f"{name}: the ONNX parser of {library.label} cannot start ({journal.last()})")
+        raise ModelError(f"{name}: the ONNX parser of {library.label} cannot start ({trt_log.last()})")
     if not parser.parse(onnx):
         errors = [_parser_error(parser.get_error(number)) for number in range(parser.num_errors)]
         raise ModelError(
-            f"{name}: {library.label} cannot take this network: {'; '.join(errors) or journal.last()}; "
+            f"{name}: {library.label} cannot take this network: {'; '.join(errors) or trt_log.last()}; "
             'set recognition.backend to "onnxruntime", or export it with operators that TensorRT knows'
         )
     return network
@@ -176,9 +176,9 @@ def _closed(recipe: Recipe, name: str, shape: tuple[int, ...]) -> tuple[int, ...
     return shape
 
 
-def _failure(library: Library, journal: Journal, recipe: Recipe) -> ModelError:
-    said = f"{recipe.name}: {library.label} could not build the plan ({journal.last()})"
-    if journal.out_of_memory:
+def _failure(library: Library, trt_log: TrtLogger, recipe: Recipe) -> ModelError:
+    said = f"{recipe.name}: {library.label} could not build the plan ({trt_log.last()})"
+    if trt_log.out_of_memory:
         return ModelError(
             f"{said}: not enough memory on the GPU; close what else uses it, lower "
             "recognition.tensorrt.workspace_bytes, or ask for smaller batches in recognition.tensorrt.batch"

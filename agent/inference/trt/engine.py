@@ -15,34 +15,39 @@ from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, Piece, Shape, check_inputs
 from agent.inference.manifest import Input
-from agent.inference.trt.cuts import Cutter
 from agent.inference.trt.device import Device
-from agent.inference.trt.rooms import Room, default_room
+from agent.inference.trt.gpu_context import GpuContext, default_context
+from agent.inference.trt.gpu_cropper import GpuCropper
+from agent.inference.trt.plan_builder import load_session
 from agent.inference.trt.session import Session
-from agent.inference.trt.workshop import load_session
 
 
 class TensorRtEngine:
     """See `Engine` and `LooksItself`."""
 
     def __init__(
-        self, name: str, path: Path, *, options: EngineOptions | None = None, room: Room | None = None
+        self,
+        name: str,
+        path: Path,
+        *,
+        options: EngineOptions | None = None,
+        context: GpuContext | None = None,
     ) -> None:
         """Builds the plan where it is missing. Raises `ModelError`.
 
-        `room` is what engines of one GPU share; None: that of this process.
+        `context` is what engines of one GPU share; None: that of this process.
         """
         self.name = name
         options = options or EngineOptions()
-        self._room = room or default_room(options.cache_dir)
+        self._room = context or default_context(options.cache_dir)
         self._device: Device = self._room.device
-        self._cutter: Cutter | None = None
+        self._cutter: GpuCropper | None = None
         self._waiting: Pending | None = None
         with self._device.current():
             self._session: Session | None = load_session(self._room, name, path, options)
             try:
                 if options.settings.frames == "gpu":
-                    self._cutter = Cutter(self._device, self._session.max_batch)
+                    self._cutter = GpuCropper(self._device, self._session.max_batch)
             except BaseException:
                 self._session.close()
                 raise
@@ -50,7 +55,7 @@ class TensorRtEngine:
         self.outputs: dict[str, Shape] = {t.name: t.shape for t in self._session.outputs.values()}
 
     @property
-    def cuts_itself(self) -> bool:
+    def crops_on_device(self) -> bool:
         """Whether `run_pieces` may be used."""
         return self._cutter is not None
 
@@ -97,17 +102,17 @@ class TensorRtEngine:
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> Pending:
         """As `start`, the pictures cut on the device."""
-        session, gallery = self._ready(), self._room.gallery
+        session, uploads = self._ready(), self._room.uploads
         if self._cutter is None:
             raise EngineError(f"{self.name}: cuts on the CPU (recognition.tensorrt.frames)")
         self._check_pieces(session, spec, more)
         with self._device.current():
             for first, last in _runs(pieces):
                 image = pieces[first][0]
-                upload = gallery.show(image, session.stream)
+                upload = uploads.upload(image, session.stream)
                 boxes = [box for _, box in pieces[first:last]]
                 target = session.inputs[spec.name].device
-                self._cutter.cut(
+                self._cutter.crop(
                     upload, boxes, spec, target=target, first=first, stream=session.stream, fill=fill
                 )
             for name, array in more.items():
@@ -118,7 +123,7 @@ class TensorRtEngine:
 
     def new_frames(self) -> None:
         """See `LooksItself.new_frames`."""
-        self._room.gallery.turn()
+        self._room.uploads.new_frames()
 
     def close(self) -> None:
         """See `Engine.close`."""

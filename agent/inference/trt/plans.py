@@ -60,7 +60,7 @@ class PlanKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredPlan:
     """A plan on disk. `key` is None where its receipt cannot be read."""
 
     path: Path
@@ -71,7 +71,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PlanLookup:
     """What is on disk for a key; `detail` says what is wrong with it."""
 
     state: State
@@ -79,17 +79,17 @@ class Found:
     detail: str = ""
 
 
-def look_up(folder: Path, key: PlanKey) -> Found:
+def look_up(folder: Path, key: PlanKey) -> PlanLookup:
     """Whether there is a plan for a key, and if not, what there is instead. Reads receipts only."""
     path = folder / key.file_name
     if path.is_file():
-        return Found("ready", path)
+        return PlanLookup("ready", path)
     others = [kept for kept in kept_plans(folder) if kept.key and _alike(kept.key, key)]
     if not others:
-        return Found("missing", path, "not built yet")
+        return PlanLookup("missing", path, "not built yet")
     newest = max(others, key=lambda kept: kept.built_at)
     assert newest.key  # noqa: S101 (see above)
-    return Found("stale", path, "; ".join(key.differences(newest.key)))
+    return PlanLookup("stale", path, "; ".join(key.differences(newest.key)))
 
 
 def read_plan(folder: Path, key: PlanKey) -> bytes:
@@ -138,12 +138,12 @@ def remove_plan(path: Path) -> None:
         path.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def kept_plans(folder: Path) -> Iterator[Kept]:
+def kept_plans(folder: Path) -> Iterator[StoredPlan]:
     """Every plan in the folder, in name order."""
     for path in sorted(folder.glob("*.plan")):
         receipt = receipt_of(path)
         took, built = (_number(receipt.get(name)) for name in ("took_s", "built_at"))
-        yield Kept(path, _key(receipt), path.stat().st_size, took, built)
+        yield StoredPlan(path, _key(receipt), path.stat().st_size, took, built)
 
 
 def last_build_s(folder: Path, key: PlanKey) -> float | None:

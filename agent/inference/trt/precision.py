@@ -23,7 +23,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from agent.core.types import Floats
 from agent.errors import ModelError
-from agent.inference.files.wire import in_order
+from agent.inference.files.compose import in_order
 
 Feed = dict[str, Floats]
 

@@ -14,7 +14,7 @@ from agent.errors import EngineError, ModelError
 from agent.inference.engine import Shape
 from agent.inference.trt.device import Array, Device, Memory
 from agent.inference.trt.library import Library, created
-from agent.inference.trt.log import Journal
+from agent.inference.trt.trt_log import TrtLogger
 
 FLOAT_BYTES = 4
 
@@ -49,7 +49,7 @@ class Session:
         `compiled` is what `runtime_cache` gave before, where the library compiles at run time.
         """
         self.name, self.device = name, device
-        self._journal = Journal(library)
+        self._journal = TrtLogger(library)
         self._runtime: Any = created(lambda: library.trt.Runtime(self._journal.logger))
         if self._runtime is None:
             raise ModelError(

@@ -17,7 +17,7 @@ STRANGERS_OF_ONE = 16  # connections of one address that have not shown the toke
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class OpenConnection:
     """One connection."""
 
     visitor: str
@@ -31,7 +31,7 @@ class Places:
     """All connections, oldest first."""
 
     def __init__(self) -> None:
-        self._places: dict[Place, None] = {}  # a set that keeps the order
+        self._places: dict[OpenConnection, None] = {}  # a set that keeps the order
 
     def __len__(self) -> int:
         return len(self._places)
@@ -40,9 +40,9 @@ class Places:
         """How many there are of a kind."""
         return sum(place.kind == kind for place in self._places)
 
-    def take(self, visitor: str, close: Callable[[], None]) -> Place | None:
+    def take(self, visitor: str, close: Callable[[], None]) -> OpenConnection | None:
         """A place for a new connection, None where there is none. `close` must not call back."""
-        place = Place(visitor, close, lambda kind: self._move(place, kind))
+        place = OpenConnection(visitor, close, lambda kind: self._move(place, kind))
         of_one = [p for p in self._places if p.kind == "stranger" and p.visitor == visitor]
         if len(of_one) >= STRANGERS_OF_ONE and not self._give_up(of_one):
             return None
@@ -51,11 +51,11 @@ class Places:
         self._places[place] = None
         return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: OpenConnection) -> None:
         """It is closed, or became a stream."""
         self._places.pop(place, None)
 
-    def _move(self, place: Place, kind: Kind) -> bool:
+    def _move(self, place: OpenConnection, kind: Kind) -> bool:
         if place.kind == kind or place not in self._places:
             return True
         if not self._room_for(kind):
@@ -67,7 +67,7 @@ class Places:
         own = [place for place in self._places if place.kind == kind]
         return len(own) < LIMITS[kind] or self._give_up(own)
 
-    def _give_up(self, places: list[Place]) -> bool:
+    def _give_up(self, places: list[OpenConnection]) -> bool:
         """Close the oldest that is idle; False where none is."""
         idle = next((place for place in places if not place.busy), None)
         if idle is None:

@@ -16,11 +16,11 @@ from websockets.server import ServerProtocol
 
 from agent.web.limits.addresses import is_loopback, visitor_of
 from agent.web.limits.attempts import Attempts
-from agent.web.limits.connections import Place, Places
+from agent.web.limits.connections import OpenConnection, Places
 from agent.web.limits.refusals import Refusals
 
 REQUEST_LINE_S = 5.0  # from the first byte to the last of a request's headers, and to the first byte too
-PLACE = "gesture_agent.place"  # where a scope has its `Place`
+PLACE = "gesture_agent.place"  # where a scope has its `OpenConnection`
 BAD_REQUEST = b"this is no HTTP request"
 
 
@@ -39,7 +39,7 @@ class _Http(H11Protocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._place: Place | None = None
+        self._place: OpenConnection | None = None
         self._due: asyncio.TimerHandle | None = None
         self._begun = False  # something has come
         self.app = self._placed(self.app)

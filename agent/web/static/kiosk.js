@@ -6,7 +6,7 @@
 import { GestureClient } from "./gesture-client.js";
 import { el, say } from "./dom.js";
 import { words } from "./icons.js";
-import { PLANETS } from "./planets.js";
+import { PLANETS } from "./demo_content.js";
 import { Ring } from "./ring.js";
 
 const ACTIONS = {

@@ -2,7 +2,7 @@
 
 import { CameraCard } from "./camera-card.js";
 import { drawChart } from "./chart.js";
-import { drawDelivery, drawPercentiles, drawStages } from "./figures.js";
+import { drawDelivery, drawPercentiles, drawStages } from "./stats.js";
 import { GestureClient } from "./gesture-client.js";
 import { words } from "./icons.js";
 import { EventLog } from "./log.js";

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from agent.core.rules import Book, Rule, ValueIs, When
+from agent.core.rules import Conditions, Rule, RuleSet, ValueIs
 from agent.core.rules.asked_values import AskedValues
 from agent.core.thresholds import Thresholds
 
 
 def asked(test: ValueIs) -> AskedValues:
-    return AskedValues(Book((Rule("lamp", When("gesture", ("stop",), values=(test,)), (), Thresholds()),)))
+    return AskedValues(
+        RuleSet((Rule("lamp", Conditions("gesture", ("stop",), values=(test,)), (), Thresholds()),))
+    )
 
 
 @pytest.mark.parametrize(

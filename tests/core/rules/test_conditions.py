@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from rule_play import Play, rule
+from rule_scenario import Play, rule
 
-from agent.core.rules import Between, Book, Dial, ValueIs, World
+from agent.core.rules import Between, Dial, RuleContext, RuleSet, ValueIs
 
 
 @pytest.mark.parametrize(
@@ -16,16 +16,16 @@ from agent.core.rules import Between, Book, Dial, ValueIs, World
 )
 def test_a_time_of_day_may_run_through_midnight(clock: str, fires: bool) -> None:
     night = Between(dt.time(22), dt.time(6))
-    world = World(dt.time.fromisoformat(clock))
-    assert bool(Play(rule("a", "ok", between=night)).show("OOOO", world=world)) == fires
+    context = RuleContext(dt.time.fromisoformat(clock))
+    assert bool(Play(rule("a", "ok", between=night)).show("OOOO", context=context)) == fires
 
 
 def test_a_time_of_day_within_one_day_and_an_unknown_one() -> None:
     day = rule("a", "ok", between=Between(dt.time(6), dt.time(22)))
-    assert Play(day).show("OOOO", world=World(dt.time(12)))
-    assert not Play(day).show("OOOO", world=World(dt.time(23)))
+    assert Play(day).show("OOOO", context=RuleContext(dt.time(12)))
+    assert not Play(day).show("OOOO", context=RuleContext(dt.time(23)))
     play = Play(day)
-    assert not play.show("OOOO", world=World())
+    assert not play.show("OOOO", context=RuleContext())
     assert (play.why[-1].reason, play.why[-1].seen) == ("between", "an unknown time")
 
 
@@ -59,16 +59,16 @@ def test_a_value_of_a_topic(test: ValueIs, payload: str | None, holds: bool) -> 
 
 def test_a_value_is_asked_when_the_gesture_starts() -> None:
     play = Play(rule("a", "ok", values=(ValueIs("tv", is_="on"),)))
-    assert play.show("OOOO......", world=World(values={"tv": "off"})) == []
+    assert play.show("OOOO......", context=RuleContext(values={"tv": "off"})) == []
     assert (play.why[-1].reason, play.why[-1].seen, play.why[-1].wanted) == ("if", "tv = off", "tv is on")
-    assert play.show("OOOO......", world=World(values={"tv": "on"})) == [(1.3, "a")]
+    assert play.show("OOOO......", context=RuleContext(values={"tv": "on"})) == [(1.3, "a")]
     assert play.show("OOOO......") == []
     assert play.why[-1].seen == "tv never heard"
 
 
 def test_the_book_lists_the_topics_that_must_be_heard() -> None:
     dial = Dial(0, 255, 1, 128, follow=("lamp", ("brightness",)))
-    book = Book(
+    rule_set = RuleSet(
         (rule("a", "ok", values=(ValueIs("tv", is_="on"),)), rule("b", "ok", trigger="dial", dial=dial))
     )
-    assert book.topics == {"tv", "lamp"}
+    assert rule_set.topics == {"tv", "lamp"}

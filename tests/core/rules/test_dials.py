@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from rule_play import Play, rule
+from rule_scenario import Play, rule
 
-from agent.core.rules import Dial, Do, Rule, World
+from agent.core.rules import ActionTemplate, Dial, Rule, RuleContext
 from agent.core.rules.dials import DialState
 from agent.core.types import Place
 
 
 def dialled(
-    play: Play, path: dict[float, tuple[float, float]], world: World | None = None
+    play: Play, path: dict[float, tuple[float, float]], context: RuleContext | None = None
 ) -> list[tuple[float, str]]:
     frames = round(max(path) * 10) + 5  # the hand rests where it came to
-    done = play.actions("F" * frames + "......", path=path, world=world)
+    done = play.actions("F" * frames + "......", path=path, context=context)
     return [(round(a.at, 3), a.payload) for a in done]
 
 
 def dim(**more: Any) -> Rule:
     dial = Dial(0, 100, 1, more.pop("start", 50), **more)
     return rule(
-        "dim", "fist", trigger="dial", move="vertical", dial=dial, do=Do("publish", "lamp", "{value}")
+        "dim",
+        "fist",
+        trigger="dial",
+        move="vertical",
+        dial=dial,
+        do=ActionTemplate("publish", "lamp", "{value}"),
     )
 
 
@@ -57,7 +62,9 @@ def test_a_dial_goes_on_from_where_it_was_left_or_from_what_its_topic_says() -> 
     assert dialled(play, {0.0: (0.5, 0.5), 0.5: (0.5, 0.4)})[-1][1] == "75"
     play = Play(dim(follow=("lamp", ("level",))))
     assert (
-        dialled(play, {0.0: (0.5, 0.5), 0.5: (0.5, 0.4)}, World(values={"lamp": '{"level": 10}'}))[-1][1]
+        dialled(play, {0.0: (0.5, 0.5), 0.5: (0.5, 0.4)}, RuleContext(values={"lamp": '{"level": 10}'}))[-1][
+            1
+        ]
         == "22"
     )
 
@@ -65,7 +72,12 @@ def test_a_dial_goes_on_from_where_it_was_left_or_from_what_its_topic_says() -> 
 def test_a_dial_to_the_side_grows_to_the_persons_right_and_may_run_backwards() -> None:
     dial = Dial(1.0, 0.0, 0.01, 0.5)
     side = rule(
-        "a", "fist", trigger="dial", move="horizontal", dial=dial, do=Do("publish", "t", {"v": "{value}"})
+        "a",
+        "fist",
+        trigger="dial",
+        move="horizontal",
+        dial=dial,
+        do=ActionTemplate("publish", "t", {"v": "{value}"}),
     )
     assert dialled(Play(side), {0.0: (0.5, 0.5), 0.5: (0.44, 0.5)}) == [(0.5, '{"v":0.4}')]
 
@@ -80,7 +92,7 @@ def held(
 
 def grabbed() -> DialState:
     state = DialState(Dial(0, 100, 1, 50), vertical=True)
-    state.grab(Place(0.5, 0.4, 0.2), World())
+    state.grab(Place(0.5, 0.4, 0.2), RuleContext())
     return state
 
 
@@ -91,14 +103,14 @@ def test_a_hand_that_goes_down_leaves_the_lamp_as_it_was() -> None:
     sent = held(state, *falling, at=0.5)
     assert sent[-1] == 62
     assert min(sent) > 45  # what little came through before it was noticed is taken back
-    assert state.let_go(1.5) is None  # nothing more to say
+    assert state.release(1.5) is None  # nothing more to say
 
 
 def test_a_hand_that_vanishes_on_its_way_takes_nothing_along() -> None:
     state = grabbed()
     held(state, 0.3, 0.3, 0.3, 0.3, 0.3)
     assert held(state, 0.36, 0.42, at=0.5) == [55, 48]  # lowered, and no longer seen
-    assert state.let_go(1.2) == 62
+    assert state.release(1.2) == 62
 
 
 def test_a_gesture_that_is_no_longer_sure_freezes_the_dial_and_grabs_it_anew_without_a_jump() -> None:
@@ -113,5 +125,5 @@ def test_who_dims_slowly_to_the_end_gets_there() -> None:
     state = grabbed()
     held(state, *(0.4 + i / 50 for i in range(25)))
     assert held(state, 0.9, 0.9, 0.9, 0.9, at=2.5) == []
-    assert state.let_go(3.2) is None
+    assert state.release(3.2) is None
     assert state.turn(3.3, Place(0.5, 0.5, 0.2)) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rule_play import SLOW, Play, rule
+from rule_scenario import SLOW, Play, rule
 
 from agent.core.rules import ANY, Rule
 from agent.core.thresholds import Thresholds

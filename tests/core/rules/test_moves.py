@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from rule_play import NORMAL, Play, rule
+from rule_scenario import NORMAL, Play, rule
 
-from agent.core.rules import Book, RuleEngine
+from agent.core.rules import RuleEngine, RuleSet
 from agent.core.types import GestureEnded, GestureHeld, Place
 
 
@@ -62,11 +62,11 @@ def test_a_move_without_the_gesture_is_nothing() -> None:
 
 
 def test_where_a_hand_was_is_forgotten_with_the_gesture_that_another_ends_at_once() -> None:
-    engine = RuleEngine(Book(MOVES))
+    engine = RuleEngine(RuleSet(MOVES))
     near, far = Place(0.2, 0.5, 0.2), Place(0.8, 0.5, 0.2)
     held = GestureHeld(1.0, "front", 0, "right", "stop", 0.9, 0.5, near)
     ended = GestureEnded(1.0, "front", 0, "right", "stop", 0.9, 0.5, near)
-    assert engine.hear({NORMAL: (held, ended)}) == []
+    assert engine.process({NORMAL: (held, ended)}) == []
     assert engine.feed(GestureHeld(1.4, "front", 0, "right", "stop", 0.9, 0.3, far)) == []
 
 

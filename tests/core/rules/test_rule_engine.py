@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rule_play import SLOW, WAKE, Play, rule, sequence
+from rule_scenario import SLOW, WAKE, Play, rule, sequence
 from timelines import LETTERS
 
-from agent.core.rules import Book, Dial, Do, RuleEngine
+from agent.core.rules import ActionTemplate, Dial, RuleEngine, RuleSet
 from agent.core.types import LABELS, GestureHeld, GestureStarted
 
 
@@ -17,31 +17,31 @@ def test_a_rehearsal_does_what_the_rule_would_do_and_remembers_nothing() -> None
         trigger="dial",
         move="vertical",
         dial=Dial(0, 100, 1, 50),
-        do=Do("publish", "t", "{value}"),
+        do=ActionTemplate("publish", "t", "{value}"),
     )
-    engine = RuleEngine(Book((rule("a", "stop", cooldown_s=60), dial)))
-    assert [a.payload for a in engine.rehearse(engine.book.rules[0], "front", 1.0)] == ["a"]
-    assert [a.payload for a in engine.rehearse(engine.book.rules[1], "front", 1.0)] == ["50"]
+    engine = RuleEngine(RuleSet((rule("a", "stop", cooldown_s=60), dial)))
+    assert [a.payload for a in engine.simulate(engine.rule_set.rules[0], "front", 1.0)] == ["a"]
+    assert [a.payload for a in engine.simulate(engine.rule_set.rules[1], "front", 1.0)] == ["50"]
     assert engine.last_fired() == {}
 
 
 def test_a_reload_keeps_cooldowns_wake_state_and_what_is_on() -> None:
-    book = Book((rule("a", "stop", cooldown_s=5), rule("lamp", "fist", armed=True)), wake=WAKE)
-    play = Play(*book.rules, wake=WAKE)
+    rule_set = RuleSet((rule("a", "stop", cooldown_s=5), rule("lamp", "fist", armed=True)), wake=WAKE)
+    play = Play(*rule_set.rules, wake=WAKE)
     assert play.show("SSSSSSSSS") == [(0.3, "a")]
-    play.mind.reload(Book((*book.rules, rule("new", "stop")), wake=WAKE))
+    play.pipeline.reload(RuleSet((*rule_set.rules, rule("new", "stop")), wake=WAKE))
     assert play.show("SSSS") == [], "the palm is still up: no start"
     assert play.show(".....FFFF") == [(2.1, "lamp")]
     assert play.show(".....SSSS") == [], "still cooling"
-    assert play.mind.rules.last_fired() == {"a": pytest.approx(0.3), "lamp": pytest.approx(2.1)}
+    assert play.pipeline.rules.last_fired() == {"a": pytest.approx(0.3), "lamp": pytest.approx(2.1)}
 
 
 def test_a_reload_that_drops_a_rule_forgets_it() -> None:
     play = Play(rule("a", "two", repeat_s=0.2))
     play.show("22222")
-    play.mind.reload(Book())
+    play.pipeline.reload(RuleSet())
     assert play.show("22222") == []
-    assert play.mind.rules.last_fired() == {}
+    assert play.pipeline.rules.last_fired() == {}
 
 
 def test_a_verdict_says_what_was_seen_and_what_was_wanted() -> None:
@@ -54,7 +54,7 @@ def test_a_verdict_says_what_was_seen_and_what_was_wanted() -> None:
 
 
 def test_single_events_can_be_fed() -> None:
-    engine = RuleEngine(Book((rule("a", "stop", repeat_s=0.1), rule("b", "stop", thresholds=SLOW))))
+    engine = RuleEngine(RuleSet((rule("a", "stop", repeat_s=0.1), rule("b", "stop", thresholds=SLOW))))
     started = GestureStarted(1.0, "front", 0, "right", "stop", 0.9, 0.3)
     held = GestureHeld(1.1, "front", 0, "right", "stop", 0.9, 0.4)
     assert [a.rule for a in engine.feed(started)] == ["a"]
@@ -62,7 +62,7 @@ def test_single_events_can_be_fed() -> None:
 
 
 def test_memory_stays_bounded_over_many_people() -> None:
-    engine = RuleEngine(Book((sequence("fist", "stop"), rule("a", "stop", cooldown_s=1, per_person=True))))
+    engine = RuleEngine(RuleSet((sequence("fist", "stop"), rule("a", "stop", cooldown_s=1, per_person=True))))
     for person in range(5000):
         engine.feed(GestureStarted(person, "front", person, "right", "stop", 0.9, 0.3))
     assert len(engine._fired_at) < 1100

@@ -9,10 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timelines import scores
 
-from agent.core.interpreter import Interpreter
-from agent.core.rules import ANY, Book, Dial, Do, Rule, ValueIs, Verdict, Wake, When, World, Zone
+from agent.core.gesture_pipeline import GesturePipeline
+from agent.core.rules import (
+    ANY,
+    ActionTemplate,
+    Conditions,
+    Dial,
+    Rule,
+    RuleContext,
+    RuleSet,
+    RuleVerdict,
+    ValueIs,
+    WakeGesture,
+    Zone,
+)
 from agent.core.thresholds import Thresholds
-from agent.core.types import LABELS, Action, Box, GestureEvent, SeenHand, Sight
+from agent.core.types import LABELS, Action, Box, Detections, GestureEvent, HandDetection
 
 GESTURES = ["stop", "fist", ANY]
 ZONE = Zone("left", (0.0, 0.0, 0.5, 1.0), min_hand=0.1)
@@ -44,12 +56,12 @@ def _rules(draw: st.DrawFn) -> Rule:
         gestures = (draw(st.sampled_from(GESTURES)),)
     return Rule(
         id="",
-        when=When(trigger, gestures, within_s=3.0, **conditions),
-        do=(Do("publish", "t/{gesture}", {"value": "{value}", "at": "{held_ms}"}),),
+        when=Conditions(trigger, gestures, within_s=3.0, **conditions),
+        do=(ActionTemplate("publish", "t/{gesture}", {"value": "{value}", "at": "{held_ms}"}),),
         thresholds=draw(THRESHOLDS),
         cooldown_s=draw(st.sampled_from([0.0, 1.0])),
         repeat_s=draw(st.sampled_from([None, 0.2])) if trigger in {"gesture", "both"} else None,
-        also=draw(st.booleans()),
+        continue_matching=draw(st.booleans()),
         dial=Dial(0, 100, 1, 50) if trigger == "dial" else None,
     )
 
@@ -79,23 +91,23 @@ FRAMES = st.lists(
 
 
 def play(
-    rules: list[Rule], frames: list[Any], why: list[Verdict] | None = None
-) -> tuple[Interpreter, list[Action]]:
-    book = Book(tuple(rules), (ZONE,), Wake("stop", 3.0, Thresholds()))
-    mind, at, done = Interpreter(LABELS, book=book), 500.0, []
-    world = World(dt.time(12), {"t": "on"})
+    rules: list[Rule], frames: list[Any], why: list[RuleVerdict] | None = None
+) -> tuple[GesturePipeline, list[Action]]:
+    rule_set = RuleSet(tuple(rules), (ZONE,), WakeGesture("stop", 3.0, Thresholds()))
+    pipeline, at, done = GesturePipeline(LABELS, rule_set=rule_set), 500.0, []
+    context = RuleContext(dt.time(12), {"t": "on"})
     for gap, hands, times in frames:
         for _ in range(times):
             at += gap if gap > 0 else 0.1
             seen = tuple(
-                SeenHand(person, side, Box(x, 240, size), scores(label))
+                HandDetection(person, side, Box(x, 240, size), scores(label))
                 for label, person, side, x, size in hands
             )
-            done += mind.see(Sight("cam", at, 640, 480, len(seen), seen), world, why).actions
+            done += pipeline.process(Detections("cam", at, 640, 480, len(seen), seen), context, why).actions
         at += min(gap, 0)
     for i in range(80):
-        done += mind.see(Sight("cam", at + i / 10, 640, 480, 0), world, why).actions
-    return mind, done
+        done += pipeline.process(Detections("cam", at + i / 10, 640, 480, 0), context, why).actions
+    return pipeline, done
 
 
 @settings(max_examples=60)
@@ -105,7 +117,7 @@ def test_whatever_happens_all_hands_are_let_go_in_the_end(rules: list[Rule], fra
     assert not any(engine._on.values())
     assert not engine._repeats
     assert not engine._grabs
-    assert not engine._tracks
+    assert not engine._paths
 
 
 @settings(max_examples=40)
@@ -113,7 +125,7 @@ def test_whatever_happens_all_hands_are_let_go_in_the_end(rules: list[Rule], fra
 def test_asking_why_changes_nothing_and_every_first_firing_has_its_verdict(
     rules: list[Rule], frames: list[Any]
 ) -> None:
-    why: list[Verdict] = []
+    why: list[RuleVerdict] = []
     asked = play(rules, frames, why)[1]
     assert asked == play(rules, frames)[1]
     assert {action.rule for action in asked} <= {verdict.rule for verdict in why if verdict.fired}
@@ -122,8 +134,8 @@ def test_asking_why_changes_nothing_and_every_first_firing_has_its_verdict(
 @settings(max_examples=40)
 @given(RULES, FRAMES)
 def test_one_event_fires_one_rule_at_most_besides_also(rules: list[Rule], frames: list[Any]) -> None:
-    alone = {rule.id for rule in rules if not rule.also}
-    why: list[Verdict] = []
+    alone = {rule.id for rule in rules if not rule.continue_matching}
+    why: list[RuleVerdict] = []
     play(rules, frames, why)
     fired: list[tuple[GestureEvent, str]] = [(v.event, v.rule) for v in why if v.fired and v.rule in alone]
     for (event, first), (other, second) in itertools.pairwise(fired):

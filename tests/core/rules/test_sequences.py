@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rule_play import Play, rule, sequence
-from timelines import readings
+from rule_scenario import Play, rule, sequence
+from timelines import observations
 
-from agent.core.rules import World
+from agent.core.rules import RuleContext
 
 
 def test_a_sequence_fires_at_its_last_step() -> None:
@@ -52,7 +52,9 @@ def test_both_hands_of_one_person() -> None:
 
 def test_both_hands_of_two_people_are_not_both() -> None:
     play = Play(rule("both", "thumbs_up", trigger="both"))
-    steps = zip(readings("TTTTTT", "left", person=1), readings("TTTTTT", "right", person=0), strict=True)
+    steps = zip(
+        observations("TTTTTT", "left", person=1), observations("TTTTTT", "right", person=0), strict=True
+    )
     for pair in steps:
-        assert play.mind.read(pair, World(), play.why).actions == ()
+        assert play.pipeline.process_observations(pair, RuleContext(), play.why).actions == ()
     assert (play.why[-1].reason, play.why[-1].seen) == ("both", "left hand: nothing")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from rule_play import NORMAL, SAY, SOFA, Play, rule
+from rule_scenario import NORMAL, SAY, SOFA, Play, rule
 
-from agent.core.rules import Do, Rule
+from agent.core.rules import ActionTemplate, Rule
 from agent.core.types import GestureStarted, Place
 
 
 def test_actions_are_filled_in_and_know_their_cause() -> None:
-    do = Do(
+    do = ActionTemplate(
         "publish",
         "home/{camera}/{gesture}",
         "{hand} {person} {zone} {confidence} {held_ms} {rule} {ts}",
@@ -26,7 +26,7 @@ def test_actions_are_filled_in_and_know_their_cause() -> None:
 
 
 def test_json_payloads_keep_numbers_as_numbers() -> None:
-    do = Do(
+    do = ActionTemplate(
         "publish", "t", {"held": "{held_ms}", "text": "for {held_ms} ms", "list": ["{hand}", 1, None, True]}
     )
     [action] = Play(rule("a", "stop", do=do)).actions("SSSS")
@@ -34,13 +34,13 @@ def test_json_payloads_keep_numbers_as_numbers() -> None:
 
 
 def test_json_written_as_text_needs_no_escapes_and_double_braces_do() -> None:
-    do = Do("publish", "t", '{"a": {"b": 1}, "c": "{{hand}}", "d": "{hand}"}')
+    do = ActionTemplate("publish", "t", '{"a": {"b": 1}, "c": "{{hand}}", "d": "{hand}"}')
     [action] = Play(rule("a", "stop", do=do)).actions("SSSS")
     assert action.payload == '{"a": {"b": 1}, "c": "{hand}", "d": "right"}'
 
 
 def test_options_are_templates_too_and_all_actions_come_in_order() -> None:
-    a = rule("a", "stop", do=Do("command", "notify", options=(("arg", "{gesture} seen"),)))
+    a = rule("a", "stop", do=ActionTemplate("command", "notify", options=(("arg", "{gesture} seen"),)))
     both = Rule("b", a.when, (*a.do, SAY), NORMAL)
     first, second = Play(both).actions("SSSS")
     assert (first.kind, first.target, first.options) == ("command", "notify", (("arg", "stop seen"),))

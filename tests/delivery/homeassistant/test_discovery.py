@@ -12,14 +12,14 @@ from happenings import started
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES, Action
 from agent.delivery.homeassistant import discovery
-from agent.delivery.homeassistant.entities import Described, components
-from agent.delivery.homeassistant.upkeep import REPEATS
+from agent.delivery.homeassistant.entities import DeviceInfo, components
+from agent.delivery.homeassistant.publisher import REPEATS
 from agent.delivery.requests import Request
 from agent.delivery.topics import Topics
 
 BLUEPRINTS = Path(__file__).parents[3] / "docs/home-assistant/blueprints"
 
-ABOUT = Described(
+ABOUT = DeviceInfo(
     Topics("gesture", "kitchen"),
     "1.0.0",
     ("front", "back"),
@@ -80,15 +80,15 @@ def test_one_camera_away_does_not_make_the_others_unavailable():
 def test_no_name_of_a_person_is_mistaken_for_a_part_of_ours():
     topics, gestures = Topics("gesture", "kitchen"), ("now", "gesture", "camera", "back_now", "trigger")
     cameras = ("front", "front-now", "front_back", "enabled", "front-now-trigger")
-    parts = components(Described(topics, "1", cameras, gestures, wakes=True))
+    parts = components(DeviceInfo(topics, "1", cameras, gestures, wakes=True))
     assert len(parts) == 5 + len(cameras) * (6 + len(gestures))
     ids = {part["unique_id"] for part in parts.values() if "unique_id" in part}
-    other = components(Described(Topics("gesture", "kitchen_front"), "1", ("now", "back"), ()))
+    other = components(DeviceInfo(Topics("gesture", "kitchen_front"), "1", ("now", "back"), ()))
     assert not ids & {part["unique_id"] for part in other.values()}
 
 
 def test_entity_ids_are_those_that_home_assistant_makes_of_the_names():
-    def ids(about: Described) -> set[str]:
+    def ids(about: DeviceInfo) -> set[str]:
         return {part["default_entity_id"] for part in components(about).values() if "name" in part}
 
     assert "event.kitchen_gesture_front" in ids(ABOUT)
@@ -206,7 +206,7 @@ def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver,
         for m in discovery.configs(
             after,
             "homeassistant",
-            Described(Topics("gesture", "kitchen"), "1", ("front",), BUILT_IN_GESTURES),
+            DeviceInfo(Topics("gesture", "kitchen"), "1", ("front",), BUILT_IN_GESTURES),
         )
     }
     late = listen(mosquitto.port, "homeassistant/#")

@@ -25,7 +25,7 @@ def full_box(folder: Path) -> bytes:
     box = Outbox(folder, OutboxSettings(), clocks)
     box.open()
     rows = box.add([_row(clocks, number) for number in range(ROWS)])
-    box.bury(rows[-1], "not allowed")
+    box.dead_letter(rows[-1], "not allowed")
     box.close()
     return (folder / FILE).read_bytes()
 
@@ -52,12 +52,12 @@ def drained(folder: Path) -> tuple[list[Row], Outbox]:
             after = rows[-1].id
             if kind == "publish":
                 sent += rows
-                box.settle([row.id for row in rows])
+                box.mark_delivered([row.id for row in rows])
     clocks.both(100)
     for _ in range(3):
         box.expire()
-        box.mend()
-        box.shrink()
+        box.retry_storage()
+        box.enforce_limits()
     return sent, box
 
 
@@ -75,13 +75,13 @@ def test_whatever_bit_flips_nothing_is_stuck_and_nothing_false_is_sent(tmp_path:
         with structlog.testing.capture_logs():
             sent, box = drained(folder)
         where = f"bit {bit} of byte {at} (seed {seed})"
-        fill = box.fill()
+        fill = box.stats()
         assert fill.depth == 0, f"{where}: stuck"
         assert box.trouble is None, f"{where}: {box.trouble}"
         assert all(right[row.target] == row.payload for row in sent), f"{where}: sent what was not written"
         assert len({row.target for row in sent}) == len(sent), f"{where}: sent twice"
         box.add([_row(Hands(), 1)])
-        assert box.fill().depth == 1, f"{where}: takes nothing more"
+        assert box.stats().depth == 1, f"{where}: takes nothing more"
         box.close()
         list_rows(folder)
 
@@ -108,10 +108,10 @@ def test_a_row_that_cannot_be_read_is_a_dead_letter_and_those_behind_it_go_on(tm
         db.execute(f"UPDATE rows SET {column} = {value} WHERE id = ?", (rows[0].id,))  # noqa: S608
     with structlog.testing.capture_logs() as logs:
         box._store.scrubbed = -1000.0
-        box.mend()
+        box.retry_storage()
         sent = box.next("publish", 0, 10)
     assert [row.target for row in sent] == ["home/lamp/2", "home/lamp/3"]
     assert [entry["id"] for entry in logs if entry["event"] == "outbox_row_unreadable"] == [rows[0].id]
-    assert (box.fill().dead, box.counters["refused"]) == (1, 1)
+    assert (box.stats().dead, box.counters["refused"]) == (1, 1)
     assert (list_rows(tmp_path)[0].dead or "").startswith("cannot be read: ")
     box.close()

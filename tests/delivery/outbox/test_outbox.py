@@ -55,15 +55,15 @@ def test_rows_come_back_in_order_after_a_restart(opened, clocks):
     assert texts(box.next("publish", 0, 2)) == ["a", "b"]
     again = box.next("publish", 0, 10)
     assert again[0] == Row("publish", "a/b", b"a", again[0].deadline, "id-a", id=again[0].id)
-    box.settle([again[0].id])
+    box.mark_delivered([again[0].id])
     assert texts(opened().next("publish", 0, 10)) == ["b", "c"]
 
 
 def test_counters_survive_with_the_rows(opened, clocks):
     box = opened()
     a, b, _ = box.add([row(clocks, t) for t in "abc"])
-    box.settle([a.id], unheard=1)
-    box.bury(b, "not allowed")
+    box.mark_delivered([a.id], no_subscriber=1)
+    box.dead_letter(b, "not allowed")
     clocks.both(6)
     box.expire()
     assert opened().counters == {
@@ -116,9 +116,9 @@ def test_after_a_reboot_into_the_past_nobody_knows_the_age_so_it_is_too_late(ope
 def test_beyond_the_limit_of_rows_the_oldest_go_dead_letters_first(opened, clocks):
     box = opened(rows=10)
     rows = box.add([row(clocks, f"{n}") for n in range(10)])
-    box.bury(rows[7], "refused")
+    box.dead_letter(rows[7], "refused")
     box.add([row(clocks, "10"), row(clocks, "11")])
-    assert box.shrink() == 2
+    assert box.enforce_limits() == 2
     assert texts(box.next("publish", 0, 20)) == ["1", "2", "3", "4", "5", "6", "8", "9", "10", "11"]
     assert box.counters["dropped"] == 2
 
@@ -126,10 +126,10 @@ def test_beyond_the_limit_of_rows_the_oldest_go_dead_letters_first(opened, clock
 def test_beyond_the_limit_of_bytes_the_oldest_go(opened, clocks):
     box = opened(queue_bytes=10_000)
     box.add([row(clocks, f"{n}" * 997) for n in range(1, 10)])
-    assert box.shrink() == 0
+    assert box.enforce_limits() == 0
     box.add([row(clocks, "X" * 4000)])
-    box.shrink()
-    fill = box.fill()
+    box.enforce_limits()
+    fill = box.stats()
     assert fill.queue_bytes <= 10_000
     assert texts(box.next("publish", 0, 20))[-1][0] == "X"
 
@@ -139,7 +139,7 @@ def test_a_full_box_is_said_once(opened, clocks):
     with structlog.testing.capture_logs() as logs:
         for n in range(15):
             box.add([row(clocks, f"{n}")])
-            box.shrink()
+            box.enforce_limits()
     assert [entry["event"] for entry in logs] == ["outbox_full"]
 
 
@@ -148,10 +148,10 @@ def test_fill_tells_depth_age_and_dead_letters(opened, clocks):
     a, _ = box.add([row(clocks, "a"), row(clocks, "bb")])
     clocks.both(3)
     box.add([row(clocks, "c", kind="webhook")])
-    fill = box.fill()
+    fill = box.stats()
     assert (fill.depth, fill.oldest_s, fill.dead, fill.queue_bytes) == (3, 3.0, 0, 4 + 9)
-    box.bury(a, "refused")
-    assert (box.fill().depth, box.fill().dead) == (2, 1)
+    box.dead_letter(a, "refused")
+    assert (box.stats().depth, box.stats().dead) == (2, 1)
 
 
 def test_what_waits_can_be_listed_and_purged_while_an_agent_runs(opened, clocks, tmp_path):
@@ -159,7 +159,7 @@ def test_what_waits_can_be_listed_and_purged_while_an_agent_runs(opened, clocks,
     assert purge(tmp_path) == 0
     box = opened()
     a, *_ = box.add([row(clocks, t) for t in "abc"])
-    box.bury(a, "not allowed")
+    box.dead_letter(a, "not allowed")
     assert [(r.payload, r.dead) for r in list_rows(tmp_path)] == [
         (b"a", "not allowed"),
         (b"b", None),
@@ -167,7 +167,7 @@ def test_what_waits_can_be_listed_and_purged_while_an_agent_runs(opened, clocks,
     ]
     assert purge(tmp_path, dead_only=True) == 1
     assert purge(tmp_path) == 2
-    assert box.fill().depth == 0
+    assert box.stats().depth == 0
 
 
 @pytest.mark.parametrize("damage", ["text", "header", "middle", "zeros"])
@@ -243,12 +243,12 @@ def test_a_file_that_somebody_takes_away_is_noticed_and_its_rows_are_committed_a
     box.add([row(clocks, f"{n}" * 3000, left_s=60) for n in range(5)])
     box._store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     gone, *_ = box.add([row(clocks, "gone", left_s=60)])
-    box.settle([gone.id])
+    box.mark_delivered([gone.id])
     box._store.place.changed()  # the look that it takes now and then
     harm(tmp_path / FILE)
     box._store.looked = 0.0
     with structlog.testing.capture_logs() as logs:
-        box.mend()
+        box.retry_storage()
     assert "outbox_corrupt" in [entry["event"] for entry in logs]
     assert box.trouble is None
     assert (box.counters["committed"], box.counters["delivered"]) == (6, 1)
@@ -266,7 +266,7 @@ def test_rows_that_a_user_purged_do_not_come_back_with_a_removed_file(opened, cl
     assert purge(tmp_path) == 3
     (tmp_path / FILE).unlink()
     box._store.looked = 0.0
-    box.mend()
+    box.retry_storage()
     assert box.next("publish", 0, 100) == []
 
 
@@ -365,13 +365,13 @@ def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, c
         while box.trouble is None:  # the side file may have room for a few
             box.add([row(clocks, "f" * 4000, left_s=60)])
         box.add([row(clocks, "c", left_s=60)])
-        box.settle([a.id])
+        box.mark_delivered([a.id])
         waiting = box.next("publish", 0, 10_000)
         assert texts(waiting)[0] == "b"
         assert texts(waiting)[-1] == "c"
-        assert box.fill().depth == len(waiting)
+        assert box.stats().depth == len(waiting)
         ballast.unlink()
-        box.mend()
+        box.retry_storage()
     assert [entry["event"] for entry in logs] == ["outbox_failed", "outbox_back"]
     assert box.trouble is None
     box.close()

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from agent.delivery.outbox import webhook
-from agent.delivery.outbox.webhook import Answer, post
+from agent.delivery.outbox.webhook import WebhookResponse, post
 
 
-def send(url: str, timeout_s: float = 10.0, **headers: str) -> Answer:
+def send(url: str, timeout_s: float = 10.0, **headers: str) -> WebhookResponse:
     return post(url, b"x", content_type="", event_id="id", headers=headers, timeout_s=timeout_s)
 
 

@@ -10,16 +10,16 @@ from rendered import JOINTS, person, without
 
 from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_arm
-from agent.core.types import Box, Floats, Frame, Image, Pose, SeenHand
+from agent.core.types import Box, Floats, Frame, HandDetection, Image, Pose
 from agent.inference.bodies.bodyposenet import region_of
 from agent.inference.bodies.person import Person
 from agent.inference.detector import Detector
 from agent.inference.fake_engine import FakeEngine
-from agent.inference.gestures.reader import HandReader
+from agent.inference.gestures.classifier import HandClassifier
 from agent.inference.hands.arms import STEADY_S, steadied
 from agent.inference.hands.palm import PalmFinder
 from agent.inference.manifest import Manifest, load_manifest
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 from agent.inference.stopwatch import Stopwatch
 
 WIDTH, HEIGHT = 1280, 720
@@ -40,7 +40,7 @@ class Bodies:
     def tracker(self, people: int, look_around_s: float) -> Bodies:  # noqa: ARG002
         return self
 
-    def see(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:  # noqa: ARG002
+    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:  # noqa: ARG002
         poses = [pose_of(joints) for joints in self.people]
         return [Person(i, pose, region_of(pose)) for i, pose in enumerate(poses)]
 
@@ -58,7 +58,7 @@ class Looker:
         self.engine = FakeEngine(
             "gesturenet-nvidia", {"input_1": ("N", 3, 160, 160)}, {"activation_18": ("N", 6)}, self._answer
         )
-        self.reader = HandReader(self.engine, manifest)
+        self.reader = HandClassifier(self.engine, manifest)
 
     def _answer(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
         self.shown += list(inputs["input_1"])
@@ -76,7 +76,7 @@ def bodies() -> Bodies:
 
 
 @pytest.fixture
-def eyes(bodies: Bodies, looker: Looker) -> Perception:
+def recognizer(bodies: Bodies, looker: Looker) -> Recognizer:
     """Palms are never asked for: the detector would fail."""
     manifest = load_manifest("palm-detector")
     engine = FakeEngine(
@@ -85,23 +85,23 @@ def eyes(bodies: Bodies, looker: Looker) -> Perception:
     )  # fmt: skip
     engine.broken = "was asked, with proposal = arm"
     settings = RecognitionSettings(gestures="gesturenet-nvidia", pose="bodyposenet", proposal="arm")
-    return Perception(settings, bodies, PalmFinder(Detector(engine, manifest)), looker.reader)
+    return Recognizer(settings, bodies, PalmFinder(Detector(engine, manifest)), looker.reader)
 
 
-def seen(eyes: Perception, number: int = 0, image: Image | None = None) -> Sequence[SeenHand]:
+def seen(recognizer: Recognizer, number: int = 0, image: Image | None = None) -> Sequence[HandDetection]:
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8) if image is None else image
-    (sight,) = eyes.see([Frame("front", number, number / 15, picture)])
-    return sight.hands
+    (detections,) = recognizer.recognize([Frame("front", number, number / 15, picture)])
+    return detections.hands
 
 
-def by_side(hands: Sequence[SeenHand]) -> dict[str, Box]:
+def by_side(hands: Sequence[HandDetection]) -> dict[str, Box]:
     return {hand.hand: hand.box for hand in hands}
 
 
-def test_both_raised_hands_are_read_where_the_arms_end(eyes: Perception, bodies: Bodies) -> None:
+def test_both_raised_hands_are_read_where_the_arms_end(recognizer: Recognizer, bodies: Bodies) -> None:
     somebody = person(640, 250, 500, **RAISED)
     bodies.people = [somebody]
-    boxes = by_side(seen(eyes))
+    boxes = by_side(seen(recognizer))
     assert set(boxes) == {"left", "right"}
     for side, box in boxes.items():
         wrist = somebody[JOINTS.index(f"{side}_wrist")]
@@ -143,36 +143,36 @@ def test_the_network_sees_rgb_normalised_as_its_manifest_says(
 
 @pytest.mark.parametrize("missing", [("right_wrist",), ("right_elbow",), ("right_wrist", "right_elbow")])
 def test_a_right_hand_that_is_not_valid_does_not_cost_the_left_one(
-    eyes: Perception, bodies: Bodies, missing: tuple[str, ...]
+    recognizer: Recognizer, bodies: Bodies, missing: tuple[str, ...]
 ) -> None:
     """In the sample the first invalid hand ends the round for its person."""
     bodies.people = [without(person(640, 250, 500, **RAISED), *missing)]
-    assert set(by_side(seen(eyes))) == {"left"}
+    assert set(by_side(seen(recognizer))) == {"left"}
 
 
-def test_a_person_without_hands_does_not_cost_the_next_ones(eyes: Perception, bodies: Bodies) -> None:
+def test_a_person_without_hands_does_not_cost_the_next_ones(recognizer: Recognizer, bodies: Bodies) -> None:
     armless = without(person(300, 250, 400, **RAISED), "right_wrist", "left_wrist")
     bodies.people = [armless, person(900, 250, 400, **RAISED)]
-    assert {(hand.person, hand.hand) for hand in seen(eyes)} == {(1, "left"), (1, "right")}
+    assert {(hand.person, hand.hand) for hand in seen(recognizer)} == {(1, "left"), (1, "right")}
 
 
 @pytest.mark.parametrize(("y", "number"), [(60, 2), (700, 2), (-200, 0), (900, 0)])
 def test_limits_are_those_of_the_frame_and_not_of_the_padded_input(
-    eyes: Perception, bodies: Bodies, y: float, number: int
+    recognizer: Recognizer, bodies: Bodies, y: float, number: int
 ) -> None:
     """A hand in the lowest rows of a wide frame lies beyond them while the padding is still on."""
     shift = y - (250 + 500 * 0.02)
     bodies.people = [person(640, 250, 500, **RAISED) + np.array([0, shift], np.float32)]
-    assert len(seen(eyes)) == number
+    assert len(seen(recognizer)) == number
 
 
 def test_a_hand_at_the_border_is_cut_there_and_not_moved_inside(
-    eyes: Perception, bodies: Bodies, looker: Looker
+    recognizer: Recognizer, bodies: Bodies, looker: Looker
 ) -> None:
     """What lies beyond the frame is black; the sample moves and squeezes such boxes."""
     bodies.people = [without(person(640, 250, 500, **RAISED) + np.array([-480, 0], np.float32), "left_wrist")]
     white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    (hand,) = seen(eyes, image=white)
+    (hand,) = seen(recognizer, image=white)
     box = box_of_arm(pose_of(bodies.people[0]), "right")
     assert box is not None
     crop = looker.reader.crop_box(box)
@@ -183,25 +183,25 @@ def test_a_hand_at_the_border_is_cut_there_and_not_moved_inside(
     assert hand.box.cx == pytest.approx(box.cx)
 
 
-def test_the_average_of_a_box_lives_on_from_frame_to_frame(eyes: Perception, bodies: Bodies) -> None:
+def test_the_average_of_a_box_lives_on_from_frame_to_frame(recognizer: Recognizer, bodies: Bodies) -> None:
     """The sample makes its smoother anew in each frame, so it never smooths. A joint trembles by 8 px."""
     rng = np.random.default_rng(4)
     places = []
     trembles = rng.normal(0, 8, 60)
     for i, tremble in enumerate(trembles):
         bodies.people = [person(640, 250, 500, **RAISED) + np.array([tremble, 0], np.float32)]
-        places.append(by_side(seen(eyes, i))["right"].cx)
+        places.append(by_side(seen(recognizer, i))["right"].cx)
     assert np.std(places[5:]) < 0.7 * np.std(trembles[5:])
 
 
 def test_the_average_of_one_hand_is_kept_while_the_other_is_not_always_there(
-    eyes: Perception, bodies: Bodies
+    recognizer: Recognizer, bodies: Bodies
 ) -> None:
     steps = []
     for i in range(12):
         body = person(640 + (6 if i % 2 else -6), 250, 500, **RAISED)
         bodies.people = [without(body, "left_wrist") if i % 3 == 0 else body]
-        steps.append(by_side(seen(eyes, i))["right"].cx)
+        steps.append(by_side(seen(recognizer, i))["right"].cx)
     assert np.abs(np.diff(steps[2:])).max() < 10  # the joints jump by 12
 
 

@@ -165,7 +165,7 @@ def test_people_keep_their_numbers_while_they_move_and_their_legs_come_and_go(ma
         if i % 3 == 0:
             left = without(left, *(name for name in JOINTS if name.endswith(("knee", "ankle", "hip"))))
         people[:] = [left, right] if i % 2 else [right, left]
-        seen = tracker.see(np.zeros((*SIZE, 3), np.uint8), i / 15, Stopwatch())
+        seen = tracker.update(np.zeros((*SIZE, 3), np.uint8), i / 15, Stopwatch())
         numbers.append([p.id for p in sorted(seen, key=lambda p: p.region.cx)])
     assert numbers == [numbers[0]] * 12
 
@@ -174,7 +174,7 @@ def test_of_a_crowd_the_nearest_are_followed(manifest: Manifest) -> None:
     people = [person(70, 60, 130), person(180, 60, 250), person(310, 60, 180)]
     engine = FakeEngine("body", {BODY_INPUT: INPUT}, OUTPUTS, lambda _: _said(people))
     tracker = BodyPoseNet(engine, manifest).tracker(people=2, look_around_s=1.0)
-    seen = tracker.see(np.zeros((*SIZE, 3), np.uint8), 0.0, Stopwatch())
+    seen = tracker.update(np.zeros((*SIZE, 3), np.uint8), 0.0, Stopwatch())
     assert sorted(round(p.region.cx) for p in seen) == pytest.approx([180, 310], abs=4)
 
 

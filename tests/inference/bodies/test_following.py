@@ -7,12 +7,12 @@ import pytest
 
 from agent.core.types import Box, Image, Pose
 from agent.inference.bodies.blazepose import PoseTracker
-from agent.inference.bodies.doubles import TRUNK
-from agent.inference.bodies.views import views_of
+from agent.inference.bodies.deduplication import TRUNK
+from agent.inference.bodies.tiling import tiles_of
 from agent.inference.stopwatch import Stopwatch
 
 ROOM: Image = np.zeros((480, 640, 3), np.uint8)
-WHOLE, *PARTS = views_of(ROOM)
+WHOLE, *PARTS = tiles_of(ROOM)
 
 
 class Net:
@@ -65,7 +65,7 @@ def tracker(net: Net, people: int = 2, look_around_s: float = 0.5) -> PoseTracke
 def test_a_wide_picture_has_more_views_and_a_small_one_only_itself(
     shape: tuple[int, int], halves: int, parts: int
 ) -> None:
-    whole, *squares = views_of(np.zeros((*shape, 3), np.uint8))
+    whole, *squares = tiles_of(np.zeros((*shape, 3), np.uint8))
     height, width = shape
     assert (whole.cx, whole.cy, whole.side) == (width / 2, height / 2, max(shape))
     assert [square.side == height for square in squares] == [True] * halves + [False] * parts
@@ -78,7 +78,7 @@ def test_a_wide_picture_has_more_views_and_a_small_one_only_itself(
 
 def test_the_first_look_is_at_everything() -> None:
     net = Net((320, 300, 100))
-    tracker(net).see(ROOM, 0.0, Stopwatch())
+    tracker(net).update(ROOM, 0.0, Stopwatch())
     assert net.looks == [[WHOLE, *PARTS]]
 
 
@@ -86,7 +86,7 @@ def test_an_empty_room_is_looked_at_whole_in_every_frame_and_its_parts_in_turn()
     net = Net()
     eye = tracker(net)
     for i in range(9):
-        assert eye.see(ROOM, i / 15, Stopwatch()) == []
+        assert eye.update(ROOM, i / 15, Stopwatch()) == []
     assert all(look[0] == WHOLE for look in net.looks)
     assert {(part.cx, part.cy) for look in net.looks[1:] for part in look[1:]} == {
         (part.cx, part.cy) for part in PARTS
@@ -98,7 +98,7 @@ def test_while_there_is_room_one_view_is_looked_at_now_and_then() -> None:
     net = Net((320, 300, 100))
     eye = tracker(net)
     for i in range(21):  # two seconds
-        (person,) = eye.see(ROOM, i / 10, Stopwatch())
+        (person,) = eye.update(ROOM, i / 10, Stopwatch())
         assert person.id == 0
     assert [len(look) for look in net.looks[1:]] == [1] * 4
     assert {look[0].cx for look in net.looks[1:]} == {view.cx for view in (WHOLE, *PARTS)}
@@ -108,18 +108,18 @@ def test_a_full_room_is_not_searched() -> None:
     net = Net((200, 300, 100), (450, 300, 100))
     eye = tracker(net)
     for i in range(30):
-        assert len(eye.see(ROOM, i / 15, Stopwatch())) == 2
+        assert len(eye.update(ROOM, i / 15, Stopwatch())) == 2
     assert len(net.looks) == 1
 
 
 def test_two_at_one_table_are_two_and_whom_several_views_show_is_one() -> None:
     net = Net((300, 300, 100), (360, 300, 95))  # a quarter of a region apart
-    assert [person.id for person in tracker(net).see(ROOM, 0.0, Stopwatch())] == [0, 1]
+    assert [person.id for person in tracker(net).update(ROOM, 0.0, Stopwatch())] == [0, 1]
     assert len(net.read_at) == 2
 
 
 def test_a_body_imagined_in_another_is_none() -> None:
     net = Net((320, 300, 100), (330, 285, 40))
-    (person,) = tracker(net).see(ROOM, 0.0, Stopwatch())
+    (person,) = tracker(net).update(ROOM, 0.0, Stopwatch())
     assert person.region.side == 250
     assert len(net.read_at) == 2

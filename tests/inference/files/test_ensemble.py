@@ -11,9 +11,9 @@ from agent.core.types import LABELS, Floats
 from agent.errors import ModelError
 from agent.inference import models
 from agent.inference.engine import load_engine
-from agent.inference.files.wire import in_order
+from agent.inference.files.compose import in_order
 from agent.inference.gestures.background import pictures
-from agent.inference.gestures.reader import HandReader, Readout
+from agent.inference.gestures.classifier import HandClassifier, Readout
 from agent.inference.gestures.second import SecondClassifier
 from agent.inference.manifest import EnsembleSource, engines_folder, load_manifest
 
@@ -38,7 +38,7 @@ def change(engines: Path, name: str, old: str, new: str) -> None:
 
 def readouts(name: str, cache: Path, engines: Path, light: float = 1.0) -> list[Readout]:
     (path,) = models.fetch([name], cache, engines=engines)
-    reader = HandReader(load_engine(name, path), load_manifest(name, engines))
+    reader = HandClassifier(load_engine(name, path), load_manifest(name, engines))
     return [reader.read((image * light).astype(np.uint8), [box])[0] for image, box in HANDS]
 
 
@@ -76,7 +76,7 @@ def test_its_two_parts_one_by_one_say_what_it_says(own_cache: Path, engines: Pat
     assert [manifest.source.first, manifest.second] == parts
     first, second = (load_engine(name, models.locate(name, own_cache, engines)) for name in parts)
     image = SecondClassifier(second, load_manifest(IMAGE, engines), manifest.source)
-    reader = HandReader(first, manifest, second=image)
+    reader = HandClassifier(first, manifest, second=image)
     apart = [reader.read(picture, [box])[0] for picture, box in HANDS]
     np.testing.assert_allclose(scores(apart), scores(whole), atol=2e-4)
     assert set(image.asked) == {"new"}  # photographs have no past: each is read by both

@@ -16,10 +16,10 @@ from engine_kit import picture
 from structlog.testing import capture_logs
 
 from agent.config.settings import RecognitionSettings
-from agent.core.taught import Dormant, Hands, TaughtHead
-from agent.core.types import LABELS, SeenHand
+from agent.core.taught import HandSamples, StaleTaughtHead, TaughtHead
+from agent.core.types import LABELS, HandDetection
 from agent.errors import ConfigError, ModelError
-from agent.inference.build import build_perception
+from agent.inference.build import build_recognizer
 from agent.inference.gestures.background import background, hands_of, pictures
 from agent.inference.gestures.taught import (
     FILE,
@@ -32,17 +32,17 @@ from agent.inference.gestures.taught import (
     teach,
 )
 from agent.inference.models import fetch
-from agent.inference.perception import Perception
+from agent.inference.recognizer import Recognizer
 
 NAME = RecognitionSettings().gestures
 TAUGHT = 20  # pictures shown
 TRIED = 12  # and pictures tried on
 
 
-def some(count: int, seed: int = 0) -> Hands:
+def some(count: int, seed: int = 0) -> HandSamples:
     rng = np.random.default_rng(seed)
     scores = rng.dirichlet(np.ones(len(LABELS)), count)
-    return Hands(rng.normal(seed, 1, (count, 8)).astype(np.float32), scores.astype(np.float32))
+    return HandSamples(rng.normal(seed, 1, (count, 8)).astype(np.float32), scores.astype(np.float32))
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_classifier_that_changed_is_told_and_the_names_stay(
     better = hashlib.sha256(b"a better network").hexdigest()
     with capture_logs() as logs:
         head = head_for(tmp_path, better, LABELS)
-    assert isinstance(head, Dormant)
+    assert isinstance(head, StaleTaughtHead)
     assert head.labels == (*LABELS, "rock")
     (entry,) = logs
     assert (entry["event"], entry["gestures"]) == ("taught_for_another_classifier", ["fist", "rock"])
@@ -196,8 +196,8 @@ def own_cache(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def eyes(own_cache: Path) -> Iterator[Perception]:
-    perception = build_perception(RecognitionSettings(), own_cache)
+def recognizer(own_cache: Path) -> Iterator[Recognizer]:
+    perception = build_recognizer(RecognitionSettings(), own_cache)
     yield perception
     perception.close()
 
@@ -208,22 +208,22 @@ def files(data: Path, source: str, label: str, count: int) -> list[Path]:
     return [data / rows[int(i)]["path"] for i in np.linspace(0, len(rows) - 1, count)]
 
 
-def seen_in(eyes: Perception, paths: list[Path]) -> list[SeenHand]:
-    found = [eyes.see_still(picture(path)) for path in paths]
+def seen_in(recognizer: Recognizer, paths: list[Path]) -> list[HandDetection]:
+    found = [recognizer.recognize_still(picture(path)) for path in paths]
     return [max(hands, key=lambda hand: hand.box.side) for hands in found if hands]
 
 
 @pytest.mark.slow
 def test_horns_taught_by_one_person_are_known_in_others_and_the_six_stay(
-    eyes: Perception, own_cache: Path, shared_data: Path, tmp_path: Path
+    recognizer: Recognizer, own_cache: Path, shared_data: Path, tmp_path: Path
 ) -> None:
-    shown = hands_of(seen_in(eyes, files(shared_data, "tanishka", "RockOn", TAUGHT)))
-    classifier = eyes.models[NAME]
-    others = background(eyes, classifier, own_cache)
+    shown = hands_of(seen_in(recognizer, files(shared_data, "tanishka", "RockOn", TAUGHT)))
+    classifier = recognizer.models[NAME]
+    others = background(recognizer, classifier, own_cache)
     assert len(others) == 640
     assert background(NoReader(), classifier, own_cache).scores.shape == others.scores.shape  # from the cache
-    save_taught(tmp_path, teach(classifier, eyes.labels, others, shown, ["rock"] * len(shown)))
-    taught = build_perception(RecognitionSettings(), own_cache, taught=tmp_path)
+    save_taught(tmp_path, teach(classifier, recognizer.labels, others, shown, ["rock"] * len(shown)))
+    taught = build_recognizer(RecognitionSettings(), own_cache, taught=tmp_path)
     try:
         assert taught.labels == (*LABELS, "rock")
 

@@ -13,8 +13,8 @@ from networks import bodyposenet, gesturenet
 from agent.errors import ModelError
 from agent.inference.manifest import load_manifest
 from agent.inference.nvidia.deepstream import Exported, export, with_one_output
-from agent.inference.nvidia.fitting import Choices
 from agent.inference.nvidia.importing import Given, import_model
+from agent.inference.nvidia.model_matching import Choices
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from agent.inference.files.store import locate, manifest_of
 from agent.inference.manifest import FileSource
 from agent.inference.nvidia.download import PIECE_BYTES, Waiting, download
 from agent.inference.nvidia.etlt import has_decoder
-from agent.inference.nvidia.ngc import Terms, fetch_from_ngc
+from agent.inference.nvidia.ngc import NgcOptions, fetch_from_ngc
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
 AT_ONCE = Waiting(timeout_s=5.0, pause_s=0.0, tries=4)
@@ -212,14 +212,14 @@ def test_nothing_is_asked_of_nvidia_before_the_licence_is_accepted(tmp_path: Pat
             ModelError, match=r"Read it at https://catalog.ngc.nvidia.com/.*--accept-nvidia-licence"
         ),
     ):
-        fetch_from_ngc("bodyposenet", tmp_path, Terms(accepted=False, url=f"{url}/model.onnx"))
+        fetch_from_ngc("bodyposenet", tmp_path, NgcOptions(accepted=False, url=f"{url}/model.onnx"))
     assert served.requests == []
 
 
 def test_an_accepted_model_is_fetched_through_a_bad_line_and_selectable(tmp_path: Path) -> None:
     content = bodyposenet()
     with serving(Served(content, cuts=[5000, 5000], answers=[200, 503, 200])) as url:
-        terms = Terms(accepted=True, url=f"{url}/files/model.onnx?token=x")
+        terms = NgcOptions(accepted=True, url=f"{url}/files/model.onnx?token=x")
         made = fetch_from_ngc("bodyposenet", tmp_path, terms, waiting=AT_ONCE)
     assert locate("bodyposenet", tmp_path) == made.path
     source = manifest_of("bodyposenet", tmp_path).source
@@ -235,7 +235,7 @@ def test_a_file_that_is_another_network_is_refused(tmp_path: Path) -> None:
         pytest.raises(ModelError, match=r"is no ONNX|truncated"),
     ):
         fetch_from_ngc(
-            "bodyposenet", tmp_path, Terms(accepted=True, url=f"{url}/model.onnx"), waiting=AT_ONCE
+            "bodyposenet", tmp_path, NgcOptions(accepted=True, url=f"{url}/model.onnx"), waiting=AT_ONCE
         )
     assert not list(tmp_path.rglob("manifest.toml"))
 
@@ -245,10 +245,10 @@ def test_a_decoder_that_is_missing_is_told_before_the_download(tmp_path: Path) -
         pytest.skip("NVIDIA's decoder is here")
     served = Served(gesturenet())
     with serving(served) as url, pytest.raises(ModelError, match="nvidia-eff-tao-encryption is needed"):
-        fetch_from_ngc("gesturenet-nvidia", tmp_path, Terms(accepted=True, url=f"{url}/model.etlt"))
+        fetch_from_ngc("gesturenet-nvidia", tmp_path, NgcOptions(accepted=True, url=f"{url}/model.etlt"))
     assert served.requests == []
 
 
 def test_what_is_not_nvidias_does_not_come_from_ngc(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not come from NGC"):
-        fetch_from_ngc("palm-detector", tmp_path, Terms(accepted=True))
+        fetch_from_ngc("palm-detector", tmp_path, NgcOptions(accepted=True))

@@ -15,8 +15,8 @@ from networks import bodyposenet, gesturenet
 from agent.errors import ModelError
 from agent.inference.files.store import locate, manifest_of
 from agent.inference.nvidia.etlt import NONCE_BYTES, PYTHONS, decode, has_decoder, how_to_decode, read_header
-from agent.inference.nvidia.fitting import Choices
 from agent.inference.nvidia.importing import Given, import_model, read_given
+from agent.inference.nvidia.model_matching import Choices
 from agent.inference.nvidia.onnx_file import missing_bytes, read_network
 
 KEY = "nvidia_tlt"

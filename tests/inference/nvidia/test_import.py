@@ -18,11 +18,11 @@ from agent.errors import ModelError
 from agent.inference.bodies.bodyposenet import BodyPoseNet
 from agent.inference.engine import load_engine
 from agent.inference.files.store import find, locate, manifest_of, statuses
-from agent.inference.gestures.reader import HandReader
+from agent.inference.gestures.classifier import HandClassifier
 from agent.inference.manifest import FileSource, Manifest, load_manifest
-from agent.inference.nvidia.fitting import Choices
 from agent.inference.nvidia.importing import Given, Imported, import_model, read_given
 from agent.inference.nvidia.manifest_text import Origin, as_toml
+from agent.inference.nvidia.model_matching import Choices
 
 
 def brought(
@@ -41,7 +41,7 @@ def test_gesturenet_becomes_selectable(tmp_path: Path) -> None:
     assert manifest.source.origin == "/home/me/model.onnx"
     assert (manifest.input.offset, manifest.input.scale) == (128.0, 1 / 256)
     engine = load_engine(made.name, made.path, backend="onnxruntime", threads=1)
-    reader = HandReader(engine, manifest)
+    reader = HandClassifier(engine, manifest)
     assert reader.labels == ("thumbs_up", "fist", "stop", "ok", "two", "random")
     engine.close()
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agent.errors import ModelError
-from agent.inference.trt.choice import tensorrt_here
-from agent.inference.trt.orders import find_place
+from agent.inference.trt.availability import tensorrt_availability
+from agent.inference.trt.plan_requests import find_build_target
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -44,7 +44,7 @@ def documents(done: subprocess.CompletedProcess[str]) -> Any:
 def missing(cache: Path) -> str:
     """What keeps plans from being built on this machine; empty where they can be."""
     try:
-        find_place(cache)
+        find_build_target(cache)
     except ModelError as exc:
         return str(exc).split("; ", maxsplit=1)[0]
     return ""
@@ -65,7 +65,7 @@ def test_bench_measures_a_network_beside_what_was_published(run: Run) -> None:
 
 
 def test_bench_on_a_backend_that_is_not_here_says_why(run: Run) -> None:
-    here = tensorrt_here()
+    here = tensorrt_availability()
     if here.usable:
         pytest.skip("TensorRT works here")
     done = run("bench", "gesturenet", "--backend", "tensorrt", "--seconds", "0.1")
@@ -75,8 +75,8 @@ def test_bench_on_a_backend_that_is_not_here_says_why(run: Run) -> None:
 
 def test_list_says_which_backend_and_why(run: Run) -> None:
     found = documents(run("engines", "list", "--json"))
-    assert found["why"] == tensorrt_here().why
-    assert found["backend"] == ("tensorrt" if tensorrt_here().usable else "onnxruntime")
+    assert found["why"] == tensorrt_availability().why
+    assert found["backend"] == ("tensorrt" if tensorrt_availability().usable else "onnxruntime")
     assert found["plans"] == []
     assert found["trouble"] or {row["state"] for row in found["wanted"]} == {"missing"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ModelError
-from agent.inference.trt import cuts
+from agent.inference.trt import gpu_cropper
 from agent.inference.trt.compile import Compiler, compilers_here, load_kernels
 from agent.inference.trt.driver import Gpu
 
@@ -37,7 +37,7 @@ def text(code: bytes) -> str:
 def test_nvidias_compilers_take_the_kernel(capability: tuple[int, int], tmp_path: Path) -> None:
     gpu = Gpu("any", capability, 0, (99, 0))
     try:
-        code = load_kernels(cuts.source(), gpu, tmp_path, bytes)
+        code = load_kernels(gpu_cropper.source(), gpu, tmp_path, bytes)
     except ModelError as exc:
         pytest.skip(str(exc))
     assert code.startswith(b"\x7fELF")

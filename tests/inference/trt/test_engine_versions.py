@@ -20,9 +20,9 @@ from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, load_engine
 from agent.inference.trt import plans
 from agent.inference.trt.engine import TensorRtEngine
-from agent.inference.trt.gallery import Gallery
+from agent.inference.trt.gpu_context import GpuContext
 from agent.inference.trt.library import Library, checked, created
-from agent.inference.trt.rooms import Room
+from agent.inference.trt.upload_cache import FrameUploadCache
 
 PROFILES = (1, 2, 8)
 
@@ -39,13 +39,13 @@ class Bench:
         self.path.write_bytes(random_head(("presence", "handedness")))
 
     @property
-    def room(self) -> Room:
+    def room(self) -> GpuContext:
         with self.device.current():
-            return Room(self.library, self.device, Gallery(self.device), self.folder)
+            return GpuContext(self.library, self.device, FrameUploadCache(self.device), self.folder)
 
     def engine(self, **settings: Any) -> TensorRtEngine:
         options = EngineOptions(self.folder, TensorRtSettings(frames="cpu", **settings))
-        return TensorRtEngine("head", self.path, options=options, room=self.room)
+        return TensorRtEngine("head", self.path, options=options, context=self.room)
 
     @property
     def plans(self) -> list[Path]:
@@ -372,5 +372,5 @@ def test_those_who_wait_hear_what_is_built(bench: Bench) -> None:
     options = EngineOptions(
         bench.folder, TensorRtSettings(frames="cpu"), waiting=lambda *told: heard.append(told)
     )
-    TensorRtEngine("head", bench.path, options=options, room=bench.room)
+    TensorRtEngine("head", bench.path, options=options, context=bench.room)
     assert all("building the plan of head" in line and seconds >= 60 for line, seconds in heard)

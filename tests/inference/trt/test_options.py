@@ -20,11 +20,11 @@ from agent.errors import EngineError, ModelError
 from agent.inference import engine as engines_module
 from agent.inference.engine import EngineOptions, backend_of, load_engine, unused_gpu
 from agent.inference.manifest import Input, engines_folder, load_manifest
-from agent.inference.trt.choice import Choice
+from agent.inference.trt.availability import Availability
 from agent.inference.trt.engine import TensorRtEngine
-from agent.inference.trt.gallery import Gallery
+from agent.inference.trt.gpu_context import GpuContext
 from agent.inference.trt.library import Library
-from agent.inference.trt.rooms import Room
+from agent.inference.trt.upload_cache import FrameUploadCache
 
 WITH_CALIBRATORS = ("8.6.1", "10.13.0")
 GESTURES = engines_folder() / "gesturenet" / load_manifest("gesturenet").source.file  # type: ignore[union-attr]
@@ -38,8 +38,8 @@ class Broken(TensorRtEngine):
         raise ModelError(f"{name}: the GPU's memory is full")
 
 
-def usable() -> Choice:
-    return Choice(True, "TensorRT 10.3.0 on Orin")
+def usable() -> Availability:
+    return Availability(True, "TensorRT 10.3.0 on Orin")
 
 
 def made(
@@ -48,9 +48,11 @@ def made(
     behaviour, device = Behaviour(), HostDevice(strict=True)
     behaviour.bytes_at = device.bytes_at
     with device.current():
-        room = Room(Library(double(version, behaviour), rtx=False), device, Gallery(device), folder)
+        context = GpuContext(
+            Library(double(version, behaviour), rtx=False), device, FrameUploadCache(device), folder
+        )
     options = EngineOptions(folder, TensorRtSettings(**settings), load_manifest(manifest))
-    return TensorRtEngine(manifest, GESTURES, options=options, room=room), behaviour
+    return TensorRtEngine(manifest, GESTURES, options=options, context=context), behaviour
 
 
 @pytest.mark.parametrize("version", WITH_CALIBRATORS)
@@ -112,13 +114,15 @@ def test_auto_is_the_best_that_works_and_says_so(tmp_path: Path, monkeypatch: py
 
 
 def test_a_gpu_that_goes_unused_is_told_with_the_step_that_mends_it() -> None:
-    def without_pycuda() -> Choice:
-        return Choice(False, "Orin is here, but PyCUDA is not installed", "pip install pycuda", HOST_GPU)
+    def without_pycuda() -> Availability:
+        return Availability(
+            False, "Orin is here, but PyCUDA is not installed", "pip install pycuda", HOST_GPU
+        )
 
     told = unused_gpu("auto", {"head": "onnxruntime"}, without_pycuda)
     assert told == "an NVIDIA GPU goes unused: Orin is here, but PyCUDA is not installed; pip install pycuda"
     assert unused_gpu("onnxruntime", {"head": "onnxruntime"}, without_pycuda) is None  # asked for
-    no_gpu = Choice(False, "no NVIDIA driver here")
+    no_gpu = Availability(False, "no NVIDIA driver here")
     assert unused_gpu("auto", {"head": "onnxruntime"}, lambda: no_gpu) is None
     assert unused_gpu("auto", {"head": "tensorrt"}, usable) is None
 

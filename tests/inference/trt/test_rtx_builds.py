@@ -18,10 +18,10 @@ from agent.inference.manifest import Input, Manifest, load_manifest
 from agent.inference.models import locate
 from agent.inference.trt.build import Recipe, build_plan
 from agent.inference.trt.library import Library, find_library
-from agent.inference.trt.log import Journal
+from agent.inference.trt.plan_builder import PlanRequest, build
 from agent.inference.trt.plans import look_up, read_plan
 from agent.inference.trt.progress import Progress
-from agent.inference.trt.workshop import Order, build
+from agent.inference.trt.trt_log import TrtLogger
 
 NETWORKS = (
     "pose-detector",
@@ -44,9 +44,9 @@ def rtx() -> Library:
 
 def order(
     rtx: Library, name: str, path: Path, folder: Path, manifest: Manifest | None, **settings: object
-) -> Order:
+) -> PlanRequest:
     options = EngineOptions(folder, TensorRtSettings.model_validate(settings), manifest)
-    return Order(rtx, None, folder, name, path, options)
+    return PlanRequest(rtx, None, folder, name, path, options)
 
 
 def recipe(name: str = "net", **more: object) -> Recipe:
@@ -113,11 +113,11 @@ def test_a_build_can_be_given_up(rtx: Library, tmp_path: Path) -> None:
 
 def test_without_a_driver_a_plan_is_not_loaded_and_the_reason_is_told(rtx: Library) -> None:
     plan = build_plan(rtx, network(helper.make_node("Relu", ["x"], ["y"])), recipe())
-    journal = Journal(rtx)
-    engine = rtx.trt.Runtime(journal.logger).deserialize_cuda_engine(plan)
+    trt_log = TrtLogger(rtx)
+    engine = rtx.trt.Runtime(trt_log.logger).deserialize_cuda_engine(plan)
     if engine is not None:
         pytest.skip("there is a GPU here")
-    assert "CUDA" in journal.last()
+    assert "CUDA" in trt_log.last()
 
 
 @pytest.mark.slow

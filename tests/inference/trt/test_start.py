@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from host_device import HostDevice
 from tensorrt_double import Behaviour, double
-from test_perception_on_gpu import OnHostDevice
+from test_recognizer_on_gpu import OnHostDevice
 
 from agent.app import Agent
 from agent.config.settings import Settings
 from agent.inference import engine as engines_module
-from agent.inference.trt.gallery import Gallery
+from agent.inference.trt.gpu_context import GpuContext
 from agent.inference.trt.library import Library
-from agent.inference.trt.rooms import Room
+from agent.inference.trt.upload_cache import FrameUploadCache
 
 CLIP = Path(__file__).parents[2] / "data" / "demo.mp4"
 
@@ -28,7 +28,7 @@ def test_systemd_waits_for_a_plan_and_shows_what_is_built(
     behaviour, device = Behaviour(), HostDevice()
     behaviour.waits_for = threading.Event()
     library = Library(double("10.13.0", behaviour), rtx=False)
-    OnHostDevice.room = Room(library, device, Gallery(device), own_cache)
+    OnHostDevice.room = GpuContext(library, device, FrameUploadCache(device), own_cache)
     monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", "test_perception_on_gpu:OnHostDevice")
     address = tmp_path / "notify"
     heard: list[str] = []
@@ -58,4 +58,4 @@ def test_systemd_waits_for_a_plan_and_shows_what_is_built(
         agent.close()
     assert heard[0].startswith("STATUS=building the plan of gesturenet")
     assert int(re.sub(r"\D", "", heard[-1])) >= 60_000_000
-    assert agent._perception.backends == dict.fromkeys(("gesturenet", "palm-detector"), "tensorrt")
+    assert agent._recognizer.backends == dict.fromkeys(("gesturenet", "palm-detector"), "tensorrt")

@@ -1,0 +1,114 @@
+"""The thread that touches a camera's device. It may hang; nothing else does."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.errors import LostForNow, SourceLost
+
+if TYPE_CHECKING:
+    from agent.capture.liveness import Liveness
+    from agent.capture.source import FrameSource, NegotiatedFormat
+    from agent.core.types import Frame, Image
+
+log = structlog.get_logger()
+
+
+class DeviceReader:
+    """One life of a source: opened, read until it ends or is left, closed; all in one thread.
+
+    `accept` gets every frame while the camera shows the world (see `Liveness`); `notify` is called when
+    that begins, and when it is `finished`.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        source: FrameSource,
+        liveness: Liveness,
+        accept: Callable[[Frame], None],
+        notify: Callable[[], None],
+        *,
+        hide: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self.source = source
+        self.liveness = liveness
+        self.negotiated: NegotiatedFormat | None = None
+        self.error: Exception | None = None  # why it ended; None when it was left
+        self._done = False
+        self._camera = camera
+        self._accept = accept
+        self._notify = notify
+        self._hide = hide  # takes secrets out of a traceback
+        self._gate = threading.Lock()
+        self._left = False
+        self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Its frames do not count any more, from now on; it ends when it comes back from its device."""
+        with self._gate:
+            self._left = True
+        self.source.interrupt()
+
+    def wait_closed(self, patience_s: float = 0) -> bool:
+        """Wait until the device is closed; False when that takes longer."""
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    @property
+    def finished(self) -> bool:
+        """No frame comes any more; the device may still be closing."""
+        return self.error is not None or self._done
+
+    def _run(self) -> None:
+        try:
+            self._play()
+        except LostForNow as exc:
+            self.error = exc
+        except Exception as exc:  # noqa: BLE001 (top of a thread; told with its traceback)
+            self._failed(exc)
+        self._notify()
+        try:
+            self.source.close()
+        except Exception as exc:  # noqa: BLE001 (as above)
+            self._failed(exc)
+        finally:
+            self._done = True
+            self._notify()
+
+    def _failed(self, exc: Exception) -> None:
+        """A fault in the agent: told with its traceback, then the camera is opened anew."""
+        shown = self._hide("".join(traceback.format_exception(exc)))
+        log.error("camera_reader_failed", camera=self._camera, traceback=shown)
+        self.error = self.error or SourceLost(f"a fault in the agent ({self._hide(repr(exc))}); see its log")
+
+    def _play(self) -> None:
+        self.negotiated = self.source.open()
+        while not self._left:
+            self._take(self.source.read())
+
+    def _take(self, frame: Frame) -> None:
+        with self._gate:
+            if self._left:
+                return
+            was, saw = self.liveness.image, self.liveness.is_live
+            self.liveness.update(frame)
+            if self.liveness.is_live:
+                self._accept(frame)
+        if was is not None and was.shape != frame.image.shape:
+            self._say_size(was, frame)
+        if self.liveness.is_live != saw:
+            self._notify()
+
+    def _say_size(self, was: Image, frame: Frame) -> None:
+        sizes = f"{was.shape[1]}x{was.shape[0]}", f"{frame.width}x{frame.height}"
+        log.warning("camera_size_changed", camera=self._camera, was=sizes[0], now=sizes[1])

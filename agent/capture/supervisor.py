@@ -1,0 +1,287 @@
+"""Keeps one camera running: opens it, notices when it stops showing the world, opens it again."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from agent.capture.address import SourceAddress
+from agent.capture.backoff import Backoff
+from agent.capture.device_reader import DeviceReader
+from agent.capture.liveness import Fault, Liveness
+from agent.capture.source import Clock, FrameSource, NegotiatedFormat, open_source
+from agent.core.types import CameraState, Frame, Image
+from agent.errors import EndOfSource
+
+if TYPE_CHECKING:
+    from agent.capture.mailbox import FrameMailbox
+    from agent.config.settings import CameraSettings
+
+TICK_S = 0.2  # how often a silent camera is judged
+SLOW_START_S = 4.0  # no first picture by then: say so, and go on waiting
+CLOSE_S = 2.0  # for closing a device
+MAX_HUNG = 4  # reads that never returned; each keeps a thread and perhaps the device
+GOOD_S = 10.0  # online for this long: the next loss is a new one, and its first retry is soon
+FAULTS = {
+    "hangs": "no picture, and its driver or server does not return; check cable, power and network",
+    "black": "every pixel of its pictures is zero; is the lens covered, or does its recorder send no video?",
+    "frozen": "the same picture again and again; restart the camera, or raise `stall` if it may stand still",
+}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class CameraCounters:
+    """For `bridge/health`, since the start of the agent.
+
+    `fps` is measured. `negotiated` is what the source said, None before it was first seen.
+    """
+
+    frames: int
+    dropped: int
+    skipped: int
+    stalls: int
+    fps: float
+    negotiated: NegotiatedFormat | None
+
+
+class CameraSupervisor:
+    """One camera, two threads: one touches the device, one watches over it.
+
+    A reader that hangs is left behind and replaced; when it returns it closes what it held. The newest
+    frame goes to `mailbox`, numbered over all lives of the camera. `tell` hears every change of state,
+    from the watching thread; it must not block.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        settings: CameraSettings,
+        mailbox: FrameMailbox,
+        tell: Callable[[CameraState], None],
+        *,
+        clock: Clock = time.monotonic,
+        make: Callable[[CameraSettings, str, Clock], FrameSource] = open_source,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """Raises `ConfigError` where the source makes no sense; whether it is there shows later."""
+        self._camera = camera
+        self._settings = settings
+        self._address = SourceAddress(settings)
+        self._name = self._address.name
+        self._mailbox = mailbox
+        self._tell = tell
+        self._clock = clock
+        self._make = make
+        self._backoff = backoff or Backoff()
+        self._new_source()
+        self._news = threading.Condition()
+        self._enabled = True
+        self._closing = False
+        self._finished = False
+        self._state = CameraState(camera, "offline", f"opening {self._name}")
+        self._reader: DeviceReader | None = None  # whose frames count
+        self._hung: list[DeviceReader] = []
+        self._frozen: Image | None = None  # what the camera showed when it was given up as frozen
+        self._frames = self._skipped = self._stalls = 0
+        self._negotiated: NegotiatedFormat | None = None
+        self._thread = threading.Thread(target=self._run, name=f"watch-{camera}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def enable(self, on: bool) -> None:
+        """Switch the camera on or off; off closes the device. `tell` hears when it is done."""
+        with self._news:
+            self._enabled = on
+            self._news.notify_all()
+
+    def close(self) -> None:
+        """End it and close the device; waits for that, a few seconds at most."""
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S + 2 * TICK_S)
+
+    @property
+    def state(self) -> CameraState:
+        """As last told."""
+        return self._state
+
+    @property
+    def finished(self) -> bool:
+        """True once a file or folder has been played to its end."""
+        return self._finished
+
+    @property
+    def counters(self) -> CameraCounters:
+        """What happened so far."""
+        reader = self._reader
+        return CameraCounters(
+            frames=self._frames,
+            dropped=self._mailbox.dropped(self._camera),
+            skipped=self._skipped + (reader.source.skipped if reader else 0),
+            stalls=self._stalls,
+            fps=reader.liveness.fps if reader else 0.0,
+            negotiated=self._negotiated,
+        )
+
+    def _hide(self, text: str) -> str:
+        return self._address.hide(text)
+
+    def _new_source(self) -> FrameSource:
+        return self._make(self._settings, self._camera, self._clock)
+
+    def _run(self) -> None:
+        """Until closed. A fault in the agent is told and the camera begun anew; others do not notice."""
+        told = False
+        while not self._closing:
+            try:
+                if not told:
+                    told = True
+                    self._tell(self._state)
+                self._live() if self._enabled else self._be_off()
+            except Exception as exc:  # noqa: BLE001 (top of a thread; told with its traceback)
+                self._begin_anew(exc)
+
+    def _begin_anew(self, exc: Exception) -> None:
+        shown = self._hide("".join(traceback.format_exception(exc)))
+        log.error("camera_watch_failed", camera=self._camera, traceback=shown)
+        reader, self._reader = self._reader, None
+        try:
+            if reader is not None:
+                self._leave(reader, "")
+            fault = f"a fault in the agent ({self._hide(repr(exc))}); see its log"
+            self._report("offline", f"{self._name}: {fault}")
+        except Exception as again:  # noqa: BLE001 (the fault may lie in telling)
+            log.error("camera_watch_failed", camera=self._camera, traceback=self._hide(repr(again)))
+        self._sleep(self._backoff.next_s())
+
+    def _be_off(self) -> None:
+        hangs = any(not reader.wait_closed() for reader in self._hung)
+        self._report("disabled", "a read of it still hangs: the device may still be open" if hangs else "")
+        with self._news:
+            self._news.wait_for(lambda: self._enabled or self._closing)
+        self._backoff.reset()
+        self._frozen = None
+        if not self._closing:
+            self._report("offline", f"opening {self._name}")
+
+    def _live(self) -> None:
+        """Open the camera and stay with it until it is lost, ended or switched off."""
+        self._hung = [reader for reader in self._hung if not reader.wait_closed()]
+        if len(self._hung) >= MAX_HUNG:
+            self._report(
+                "offline",
+                f"{self._name}: {len(self._hung)} reads of it never returned; it is opened again when one "
+                "does: pull the camera's plug, or restart the agent",
+            )
+            self._sleep(self._backoff.next_s())
+            return
+        liveness = Liveness(self._clock(), self._settings.stall_timeout, self._frozen)
+        reader = DeviceReader(
+            self._camera, self._new_source(), liveness, self._accept, self._notify, hide=self._hide
+        )
+        self._reader = reader
+        reader.start()
+        reason = self._watch_over(reader)
+        self._leave(reader, reason)
+        if isinstance(reader.error, EndOfSource):
+            self._stay_ended()
+        elif reader.error or (reason and self._frozen is None):
+            self._sleep(self._backoff.next_s())  # a frozen one is opened at once, and watched instead
+
+    def _watch_over(self, reader: DeviceReader) -> str:
+        """Wait until it is over; why, empty when it was switched off."""
+        online_at: float | None = None
+        stall_s = self._settings.stall_timeout
+        patience_s = stall_s if self._frozen is None else max(stall_s, self._backoff.next_s())
+        while self._enabled and not self._closing and not reader.finished:
+            now = self._clock()
+            if fault := self._fault(reader, now, patience_s):
+                self._stalls += 1
+                self._frozen = None if fault == "hangs" else reader.liveness.image
+                return f"{self._name}: {FAULTS[fault]}"
+            if online_at is None and reader.liveness.is_live:
+                online_at, patience_s, self._frozen = now, stall_s, None
+                self._negotiated = reader.negotiated
+                self._report("online")
+            elif online_at is None and now - reader.liveness.began_at > SLOW_START_S:
+                self._say_it_is_slow()
+            elif online_at is not None and now - online_at > GOOD_S:
+                self._backoff.reset()
+            self._sleep(TICK_S)
+        if online_at is None and reader.finished and reader.liveness.is_live:
+            self._report("online")  # it was, for less than a tick
+        return str(reader.error) if reader.error else ""
+
+    def _fault(self, reader: DeviceReader, now: float, patience_s: float) -> Fault | None:
+        """What is wrong. A file may stand still, but its pictures come in time."""
+        fault = reader.liveness.fault(now, patience_s)
+        if fault is None or reader.source.live:
+            return fault
+        fps = reader.negotiated.fps if reader.negotiated else 0.0
+        late_s = self._settings.stall_timeout + (2 / fps if fps else 0.0)
+        return "hangs" if fault == "hangs" and reader.liveness.silent_s(now) > late_s else None
+
+    def _say_it_is_slow(self) -> None:
+        if self._state.reason.startswith("opening"):
+            self._report("offline", f"{self._name}: no picture after {SLOW_START_S:g} s; still waiting")
+
+    def _leave(self, reader: DeviceReader, reason: str) -> None:
+        """Say that the camera is lost, and let go of the device."""
+        self._reader = None
+        reader.abandon()
+        self._skipped += reader.source.skipped
+        self._mailbox.forget(self._camera)
+        if reason:
+            self._report("offline", reason)
+        if not reader.wait_closed(CLOSE_S):
+            self._hung.append(reader)
+
+    def _stay_ended(self) -> None:
+        """A file was played: nothing to do until it is switched off and on, or closed."""
+        self._finished = True
+        with self._news:
+            self._news.wait_for(lambda: not self._enabled or self._closing)
+        self._finished = False
+
+    def _report(self, state: Literal["online", "offline", "disabled"], reason: str = "") -> None:
+        """Tell a state, once."""
+        told, self._state = self._state, CameraState(self._camera, state, reason)
+        if told == self._state:
+            return
+        if state == "online":
+            log.info("camera_back", camera=self._camera, source=self._name, granted=str(self._negotiated))
+        elif state == "disabled":
+            log.info("camera_switched_off", camera=self._camera)
+        else:
+            log.warning("camera_lost", camera=self._camera, reason=reason)
+        self._tell(self._state)
+
+    def _sleep(self, wait_s: float) -> None:
+        """Wait, by the clock, unless something is wanted of this camera or its reader has news."""
+        until = self._clock() + wait_s
+        with self._news:
+            self._news.wait(min(wait_s, TICK_S))
+            while self._reader is None and self._enabled and not self._closing and self._clock() < until:
+                self._news.wait(TICK_S)
+
+    # --- called from the reading thread ---
+
+    def _notify(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    def _accept(self, frame: Frame) -> None:
+        self._mailbox.put(replace(frame, seq=self._frames))
+        self._frames += 1

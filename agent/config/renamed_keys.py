@@ -1,0 +1,96 @@
+"""Settings and rule keys that have a new name: the old one is accepted for this release, with a warning."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from agent.config.problems import Problem
+from agent.config.toml_document import KeyPath, SourcePosition, TomlDocument
+
+ANY = "*"  # any name or index in a path
+
+
+@dataclass(frozen=True, slots=True)
+class RenamedKey:
+    """A key of the table at `table`; `ANY` stands for the name of a camera or the number of a rule."""
+
+    table: tuple[str, ...]
+    old: str
+    new: str
+
+
+RENAMED_SETTINGS = (
+    RenamedKey((), "rest", "idle"),
+    RenamedKey(("camera", ANY), "stall", "stall_timeout"),
+    RenamedKey(("recognition",), "look_around", "redetect_interval"),
+    RenamedKey(("recognition",), "min_person", "person_confidence"),
+    RenamedKey(("debounce",), "keep", "keep_confidence"),
+)
+RENAMED_RULE_KEYS = (RenamedKey(("rule", ANY), "also", "continue"),)
+
+_Places: TypeAlias = dict[KeyPath, SourcePosition]
+
+
+def with_new_names(
+    document: TomlDocument, renamed: Sequence[RenamedKey]
+) -> tuple[TomlDocument, list[Problem]]:
+    """The document with new names for old, and a warning at each of them.
+
+    Where a table has both names the old one stays, and is an unknown key for the validation.
+    """
+    warnings: list[Problem] = []
+    for key in renamed:
+        for table in _tables(document.data, key.table):
+            found = _at(document.data, table)
+            if key.old in found and key.new not in found:
+                old, new = (*table, key.old), (*table, key.new)
+                warnings.append(document.problem(old, f'"{key.old}" is now called "{key.new}"', key=True))
+                document = _moved(document, old, new)
+    return document, warnings
+
+
+def current_path(path: Sequence[str], renamed: Sequence[RenamedKey] = RENAMED_SETTINGS) -> tuple[str, ...]:
+    """The path of a setting with new names for old."""
+    parts = tuple(path)
+    for key in renamed:
+        depth = len(key.table)
+        if len(parts) > depth and parts[depth] == key.old and _matches(parts[:depth], key.table):
+            parts = (*parts[:depth], key.new, *parts[depth + 1 :])
+    return parts
+
+
+def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    return len(path) == len(pattern) and all(
+        want in {ANY, part} for part, want in zip(path, pattern, strict=True)
+    )
+
+
+def _tables(data: Any, pattern: tuple[str, ...], at: KeyPath = ()) -> list[KeyPath]:
+    """Paths of all tables that a pattern leads to."""
+    if not pattern:
+        return [at] if isinstance(data, dict) else []
+    head, rest = pattern[0], pattern[1:]
+    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    inner = [(name, part) for name, part in entries if head in {ANY, name}]
+    return [found for name, part in inner for found in _tables(part, rest, (*at, name))]
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _moved(document: TomlDocument, old: KeyPath, new: KeyPath) -> TomlDocument:
+    data = copy.deepcopy(document.data)
+    table = _at(data, old[:-1])
+    table[new[-1]] = table.pop(old[-1])
+
+    def renamed(places: _Places) -> _Places:
+        deep = len(old)
+        return {(*new, *at[deep:]) if at[:deep] == old else at: spot for at, spot in places.items()}
+
+    return TomlDocument(document.file, data, renamed(document.keys), renamed(document.values))

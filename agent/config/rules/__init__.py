@@ -1,0 +1,1 @@
+"""Rule files: their grammar, what they mean, and the cases that test them."""

@@ -1,0 +1,88 @@
+"""The settings in force as TOML, each with where it was written; what may hold a secret goes masked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.config.load import Loaded
+from agent.config.toml_document import KeyPath
+
+Mask = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class TomlLine:
+    """One line of TOML. `origin` is where it was written; None for a default or a table's head."""
+
+    text: str
+    origin: str | None = None
+
+
+def lines(loaded: Loaded, mask: Mask) -> Iterator[TomlLine]:
+    """All settings; `mask` is applied to every text, so that no login inside a URL is shown."""
+    yield from _table((), loaded.settings.model_dump(mode="json"), origins(loaded), mask)
+
+
+def masked(loaded: Loaded, mask: Mask) -> Any:
+    """The same as plain data, for JSON."""
+    return _masked(loaded.settings.model_dump(mode="json"), mask)
+
+
+def origins(loaded: Loaded) -> dict[str, str]:
+    """Where each setting that is no default was written, by its dotted name."""
+    return {
+        ".".join(map(str, at)): f"{spot.file}:{spot.line}" if spot.line else spot.file
+        for at, spot in loaded.written.keys.items()
+        if not isinstance(_value(loaded.written.data, at), dict)
+    }
+
+
+def _value(data: Any, at: KeyPath) -> Any:
+    for part in at:
+        data = data[part]
+    return data
+
+
+def _table(
+    at: KeyPath, values: Mapping[str, Any], written: Mapping[str, str], mask: Mask
+) -> Iterator[TomlLine]:
+    tables = {key: value for key, value in values.items() if _is_table(value)}
+    if at and (len(tables) < len(values) or not values):
+        yield TomlLine(f"\n[{'.'.join(map(str, at))}]")
+    for key, value in values.items():
+        if key not in tables:
+            yield _setting((*at, key), value, written, mask)
+    for key, value in tables.items():
+        yield from _table((*at, key), value, written, mask)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) != {"file"}  # a secret is shown on one line
+
+
+def _setting(at: KeyPath, value: Any, written: Mapping[str, str], mask: Mask) -> TomlLine:
+    if value is None:
+        return TomlLine(f"# {at[-1]} is not set")
+    name = ".".join(map(str, at))
+    return TomlLine(
+        f"{at[-1]} = {_toml(_masked(value, mask))}", written.get(name) or written.get(f"{name}.file")
+    )
+
+
+def _masked(value: Any, mask: Mask) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(inner, mask) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner, mask) for inner in value]
+    return mask(value) if isinstance(value, str) else value
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)  # texts, numbers and booleans are written alike in both

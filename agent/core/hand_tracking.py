@@ -1,0 +1,143 @@
+"""From what one frame shows to one reading for every hand that is followed.
+
+A hand is followed by where it is, with its person and side as a strong hint: a frame that calls the
+same hand "left", or its person by another number, must neither end its gesture nor start it twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from agent.core.types import (
+    UNKNOWN,
+    Detections,
+    Floats,
+    Hand,
+    HandDetection,
+    HandObservation,
+    HandPosture,
+    Place,
+)
+
+FORGET_S = 2.0  # a hand unseen for longer is another hand when it comes back
+TAKEOVER_S = 0.5  # a hand unseen for longer is not continued under another name
+REACH = 1.5  # hand heights between two frames within which another name can be the same hand
+RENAMED = 1.0  # hand heights that a change of name costs against keeping the name
+VOTE_S = 1.0  # a hand is called what it was mostly called in about the last second
+
+Label: TypeAlias = tuple[int, Hand]  # person and side
+
+
+@dataclass(slots=True, eq=False)
+class _HandTrack:
+    number: int
+    label: Label
+    place: Place
+    seen_at: float
+    votes: dict[Label, float] = field(default_factory=dict)
+    posture: HandPosture = UNKNOWN
+
+    def update(self, hand: HandDetection, place: Place, at: float) -> None:
+        label = hand.person, hand.hand
+        fade = math.exp(-max(0.0, at - self.seen_at) / VOTE_S)
+        self.votes = {name: vote * fade for name, vote in self.votes.items() if vote * fade > 0.01}
+        self.votes[label] = self.votes.get(label, 0.0) + (1 - fade if self.votes else 1.0)
+        self.label = max(self.votes, key=self.votes.__getitem__)
+        self.place, self.seen_at, self.posture = place, at, hand.posture
+
+    def observation(self, camera: str, at: float, scores: Floats | None) -> HandObservation:
+        person, hand = self.label
+        place = self.place if scores is not None else None
+        return HandObservation(at, camera, person, hand, scores, place, self.number, self.posture)
+
+
+class HandTracker:
+    """Follows the hands of every camera from frame to frame."""
+
+    def __init__(self, forget_s: float = FORGET_S) -> None:
+        """`forget_s` must be longer than any release, or a lost hand's gesture could not end."""
+        self.forget_s = forget_s
+        self._tracks: dict[str, list[_HandTrack]] = {}
+        self._number = 0
+
+    def update(self, detections: Detections) -> list[HandObservation]:
+        """One reading for every followed hand; those that this frame does not show have no scores.
+
+        A hand that is forgotten gets a last empty reading, however long ago the frame before was.
+        """
+        tracks, gone = self._followed(detections.camera, detections.at)
+        places = [_place(hand, detections) for hand in detections.hands]
+        seen: dict[int, HandDetection] = {}
+        for track, index in self._matches(tracks, detections, places):
+            hand = detections.hands[index]
+            track.update(hand, places[index], detections.at)
+            seen[track.number] = hand
+        return [
+            track.observation(
+                detections.camera, detections.at, seen[track.number].scores if track.number in seen else None
+            )
+            for track in (*gone, *tracks)
+        ]
+
+    def silence(self, camera: str, at: float) -> list[HandObservation]:
+        """Empty readings of a camera that gave no frame for a while."""
+        tracks, gone = self._followed(camera, at)
+        return [track.observation(camera, at, None) for track in (*gone, *tracks)]
+
+    def _followed(self, camera: str, at: float) -> tuple[list[_HandTrack], list[_HandTrack]]:
+        """The tracks that go on, and those that are forgotten now."""
+        tracks = self._tracks.get(camera, [])
+        living = [track for track in tracks if abs(at - track.seen_at) <= self.forget_s]
+        self._tracks[camera] = living
+        return living, [track for track in tracks if track not in living]
+
+    def _matches(
+        self, tracks: list[_HandTrack], detections: Detections, places: list[Place]
+    ) -> Iterator[tuple[_HandTrack, int]]:
+        """Each seen hand with its track, cheapest pairs first; a hand without one gets a new track."""
+        pairs = sorted(
+            (cost, i, j)
+            for i, track in enumerate(tracks)
+            for j, hand in enumerate(detections.hands)
+            if (cost := _cost(track, hand, places[j], detections.at)) is not None
+        )
+        taken: set[int] = set()
+        matched: set[int] = set()
+        for _, i, j in pairs:
+            if i not in taken and j not in matched:
+                taken.add(i)
+                matched.add(j)
+                yield tracks[i], j
+        for j, hand in enumerate(detections.hands):
+            if j not in matched:
+                self._number += 1
+                tracks.append(_HandTrack(self._number, (hand.person, hand.hand), places[j], detections.at))
+                yield tracks[-1], j
+
+
+def _place(hand: HandDetection, detections: Detections) -> Place:
+    return Place(
+        x_share=hand.box.cx / detections.width,
+        y_share=hand.box.cy / detections.height,
+        height_share=hand.box.side / detections.height,
+        aspect=detections.width / detections.height,
+    )
+
+
+def _cost(track: _HandTrack, hand: HandDetection, place: Place, at: float) -> float | None:
+    """Hand heights between a track and a seen hand, plus a price for a new name; None: not the same hand."""
+    distance = hands_apart(track.place, place)
+    if (hand.person, hand.hand) == track.label:
+        return distance
+    if distance > REACH or at - track.seen_at > TAKEOVER_S:
+        return None
+    return distance + RENAMED
+
+
+def hands_apart(a: Place, b: Place) -> float:
+    """Distance of two places in heights of the larger hand, so that it means the same near and far."""
+    height = max(a.height_share, b.height_share, 1e-6)
+    return math.hypot((a.x_share - b.x_share) * a.aspect, a.y_share - b.y_share) / height

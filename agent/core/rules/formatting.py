@@ -1,0 +1,90 @@
+"""Rules in words, and as plain data."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from agent.core.duration import format_duration
+from agent.core.redaction import redacted
+from agent.core.rules import Rule
+
+SHOWN_CHARS = 40  # of a payload
+
+
+def describe_conditions(rule: Rule) -> str:
+    """`fist then stop, within 2s, right hand, in zone sofa, armed`."""
+    return ", ".join(_conditions(rule))
+
+
+def describe_actions(rule: Rule) -> str:
+    """`publish home/scene/set all_off; key KEY_MUTE`."""
+    return "; ".join(_action(do.kind, do.target, do.payload) for do in rule.do)
+
+
+def public_target(kind: str, target: str) -> str:
+    """What whoever sees a page may see: of a webhook its server alone, for paths often hold a secret."""
+    if kind != "webhook":
+        return target
+    scheme, _, rest = target.partition("://")
+    server = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in server and redacted(target) != target:
+        server = "..."  # a password with a slash in it: what stands before the slash is no server
+    return f"{scheme}://{server.rpartition('@')[2]}/..."
+
+
+def describe_public_actions(rule: Rule) -> str:
+    """As `describe_actions`, for whoever sees a page."""
+    return "; ".join(_action(do.kind, public_target(do.kind, do.target), do.payload) for do in rule.do)
+
+
+def rule_facts(rule: Rule) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "id": rule.id,
+        "trigger": rule.when.trigger,
+        "gestures": rule.when.gestures,
+        "when": describe_conditions(rule),
+        "does": [
+            {"kind": do.kind, "target": do.target, "payload": do.payload, "retain": do.retain}
+            for do in rule.do
+        ],
+        "hold_s": rule.thresholds.hold_s,
+        "cooldown_s": rule.cooldown_s,
+        "repeat_s": rule.repeat_s,
+        "also": rule.continue_matching,
+    }
+
+
+def _conditions(rule: Rule) -> Iterator[str]:
+    asked = rule.when
+    if asked.trigger == "sequence":
+        yield f"{' then '.join(asked.gestures)}, within {format_duration(asked.within_s)}"
+    else:
+        both = "both hands " if asked.trigger == "both" else ""
+        move = f" moved {asked.move}" if asked.move else ""
+        yield f"{both}{' or '.join(asked.gestures)}{move}"
+    if asked.hand:
+        yield f"{asked.hand} hand"
+    if asked.person is not None:
+        yield f"person {asked.person}"
+    if asked.camera:
+        yield f"camera {asked.camera}"
+    if asked.zone:
+        yield f"in zone {asked.zone.name}"
+    if asked.min_hand:
+        yield f"hand at least {asked.min_hand:.0%} of the picture"
+    if asked.armed:
+        yield "armed"
+    if asked.between:
+        yield f"{asked.between.start:%H:%M} to {asked.between.end:%H:%M}"
+    yield from (f"if {test.wanted}" for test in asked.values)
+    if rule.repeat_s:
+        yield f"every {format_duration(rule.repeat_s)} while held"
+
+
+def _action(kind: str, target: str, payload: Any) -> str:
+    text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    return f"{kind} {target} {text[:SHOWN_CHARS]}".rstrip()

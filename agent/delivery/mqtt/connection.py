@@ -1,0 +1,338 @@
+"""One connection to the broker, from CONNECT to its end: a paho client that is thrown away after it.
+
+A fresh client forgets what it had not delivered, on purpose: paho would send it again after an hour's
+outage, deadline or not. The rows of the outbox are the truth and are sent again by the drain, which
+asks each one's deadline first.
+
+paho's callbacks run while it holds its own locks. They only set fields and enqueue; whatever
+publishes or takes a lock of ours happens between two `loop()` calls, or a deadlock would wait there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import structlog
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.config.settings import MqttSettings
+from agent.delivery.link import Ack, Alive, LinkEvent
+from agent.delivery.message import Message
+from agent.delivery.mqtt import broker_errors
+from agent.delivery.mqtt.address import Address, password
+from agent.delivery.mqtt.gate import Limits, PublishError, admitted, our_limits
+from agent.delivery.mqtt.id_lease import IdLease, LeaseHolder
+from agent.delivery.mqtt.introduction import Introduction
+from agent.delivery.mqtt.left_out import LeftOut
+from agent.delivery.mqtt.listening import Listening
+from agent.delivery.mqtt.subscriptions import Subscriptions
+from agent.errors import BrokerLost, CannotStart
+
+TICK_S = 0.25  # how long a request to close or to abort may wait
+CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
+FAREWELL_S = 1.0
+CORRECT_S = 0.5  # between two corrections of a false "offline", however many somebody publishes
+PROBE = "/probe"  # below our birth topic; nobody publishes or subscribes there
+WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
+
+log = structlog.get_logger(__name__)
+
+Received: TypeAlias = Callable[[str, bytes, bool], None]  # topic, payload, retained
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionParams:
+    """Who talks to whom, the same for every connection of an agent."""
+
+    settings: MqttSettings
+    broker: Address
+    tls: ssl.SSLContext | None
+    client_id: str
+    birth: Message
+    will: Message
+    subscriptions: Subscriptions
+    report: Callable[[LinkEvent], None]
+    received: Received
+    before_birth: Callable[[], Iterable[Message]] = tuple  # what has to be true when we say online
+    leases: LeaseHolder | None = None  # None: a client that is no agent, whose id nobody else can want
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to talk: what former connections have taught."""
+
+    v5: bool = True
+    window: int = WINDOW
+    retain: bool = True  # whether the broker keeps messages
+    will_qos: int = 1
+    packet_bytes: int | None = None  # larger packets cost former connections
+
+
+class MqttConnection:
+    """Made, connected, stepped until it ends, thrown away. `reason` then says why it ended."""
+
+    def __init__(self, params: ConnectionParams, generation: int, terms: Terms) -> None:
+        self.generation = generation
+        self.terms = terms
+        self.v5 = terms.v5
+        self.window = terms.window
+        self.limits = Limits().lowered(terms.packet_bytes, retain=terms.retain)
+        self.connect_sent = False  # CONNECT is on its way
+        self.connected = False  # CONNACK said yes
+        self.online = False  # and birth is acknowledged
+        self._alive_since = 0.0
+        self.refused: int | None = None  # reason code
+        self.hung_up_on = False  # the other side closed and gave no reason
+        self.yielded: IdLease | None = None  # to whom we left the id
+        self.reason = ""
+        self._params = params
+        self._birth_mid: int | None = None
+        self._birth_is_wrong = False
+        self._corrected_at = 0.0
+        self._on_the_way: dict[int, int] = {}  # bytes by mid
+        self._leaving = False
+        self._gone = False  # our farewell is acknowledged
+        self._patience_ends = 0.0
+        self._introduction = Introduction(params.leases)
+        self._client = self._build()
+        self._listening = Listening(self._client, params.subscriptions, params.left_out)
+        self._client.on_subscribe = self._listening.answered
+
+    @property
+    def version(self) -> str:
+        """The MQTT version that is spoken."""
+        return "5" if self.v5 else "3.1.1"
+
+    def connect(self) -> None:
+        """TCP, TLS, and CONNECT on its way. Raises `BrokerLost` with the reason in words."""
+        params = self._params
+        try:
+            if params.settings.user is not None:
+                self._client.username_pw_set(params.settings.user, password(params.settings))
+            self._client.connect(
+                params.broker.host,
+                params.broker.port,
+                params.settings.keepalive,
+                clean_start=True if self.v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                properties=our_limits() if self.v5 else None,
+            )
+        except CannotStart as exc:  # the password file went away while we ran
+            raise BrokerLost(str(exc)) from exc
+        except OSError as exc:
+            raise BrokerLost(broker_errors.unreachable(params.broker, exc)) from exc
+        self.connect_sent = True
+        self._patience_ends = time.monotonic() + CONNECT_S
+
+    def step(self, wait_s: float = TICK_S) -> bool:
+        """Wait for news and deal with it; False when the connection has ended."""
+        if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
+            return False
+        self._introduction.settle(self.say)
+        if self._introduction.yielded is not None:
+            self._give_up_the_id(self._introduction.yielded)
+            return False
+        if self.connected and self._birth_mid is None and self._may_introduce():
+            for message in self._params.before_birth():
+                self.say(message)
+            self._birth_mid = self.publish(self._params.birth)
+        if self.online:
+            self._listening.bring_in_line(self.limits)
+        self._params.left_out.settle()
+        if not self.online and time.monotonic() > self._patience_ends:
+            self.reason = f"{self._params.broker} accepts connections but does not answer"
+            return False
+        if self._birth_is_wrong and self.online and time.monotonic() > self._corrected_at + CORRECT_S:
+            self._birth_is_wrong = False
+            self._corrected_at = time.monotonic()
+            self.publish(self._params.birth)
+        return True
+
+    def publish(self, message: Message) -> int:
+        """From any thread; the mid. Raises `PublishError` for what this broker would not take."""
+        message, properties, size = admitted(message, self.limits, v5=self.v5)
+        mid = self._client.publish(
+            message.topic, message.payload, message.qos, message.retain, properties=properties
+        ).mid
+        if message.qos:
+            self._on_the_way[mid] = size
+        return mid
+
+    def probe(self) -> None:
+        """From any thread: a question that changes nothing and that every broker answers.
+
+        paho tells of no PINGRESP; the end of a subscription that never was is acknowledged like any.
+        """
+        self._client.unsubscribe(self._params.birth.topic + PROBE)
+
+    def say(self, message: Message) -> str | None:
+        """The same for what nobody waits for; why the broker would not take it is noted and returned."""
+        try:
+            mid = self.publish(message)
+        except PublishError as exc:
+            self._params.left_out.note(message.topic, str(exc))
+            return str(exc)
+        self._params.left_out.sent(mid, message.topic, min(message.qos, self.limits.qos))
+        return None
+
+    @property
+    def lived_s(self) -> float:
+        """Seconds since it came up; 0 before."""
+        return time.monotonic() - self._alive_since if self.online else 0.0
+
+    @property
+    def largest_on_the_way(self) -> int:
+        """Bytes of the largest packet that the broker has not acknowledged."""
+        return max(list(self._on_the_way.values()), default=0)
+
+    def say_goodbye(self) -> None:
+        """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""
+        self._leaving = self._introduction.leaving = True
+        if self.online:
+            self._birth_mid = self.publish(self._params.will)
+            ends = time.monotonic() + FAREWELL_S
+            while not self._gone and time.monotonic() < ends and self.step(0.05):
+                pass
+        self.reason = "closed"
+        self._client.disconnect()
+        self._client.loop(0.05)
+
+    def close(self) -> None:
+        """Close with RST: the kernel forgets what it has not sent yet."""
+        if not self.reason:
+            self.hung_up_on = True
+            self.reason = broker_errors.hung_up(
+                self._params.broker, self.version, connected=self.connected, online=self.online
+            )
+        client = self._client
+        client.on_connect = client.on_disconnect = None  # the ring of references that would
+        client.on_publish = client.on_message = client.on_subscribe = None  # keep its sockets open
+        client.on_unsubscribe = None
+        sock = client.socket()
+        if isinstance(sock, socket.socket):  # TLS too; paho's type allows for its websocket
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.close()
+
+    def _build(self) -> paho.Client:
+        params = self._params
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=params.client_id,
+            clean_session=None if self.v5 else True,
+            protocol=MQTTProtocolVersion.MQTTv5 if self.v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_S
+        client.max_inflight_messages = self.window
+        client.on_socket_register_write = _nothing  # keeps paho from writing in the publisher's thread
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_unsubscribe = self._on_unsubscribe
+        will = params.will
+        retain = will.retain and self.terms.retain
+        client.will_set(will.topic, will.payload, min(will.qos, self.terms.will_qos), retain)
+        if params.tls is not None:
+            client.tls_set_context(params.tls)
+            client.tls_insecure_set(not params.settings.tls.verify)
+        return client
+
+    def wants_repeat(self) -> bool:
+        """True once after a rival has left: what it said under our id is to be said over."""
+        due = self._introduction.wants_repeat()
+        self._birth_is_wrong = self._birth_is_wrong or due
+        return due
+
+    def _may_introduce(self) -> bool:
+        """Subscriptions first, so that an old will that arrives late is seen; then who else has our id."""
+        if not self._introduction.begun:
+            self._listening.begin(self.limits)
+            self._introduction.begin(self.say)
+        return self._introduction.done
+
+    def _give_up_the_id(self, to: IdLease) -> None:
+        """Leave, and spare the will."""
+        self.yielded = to
+        self.reason = broker_errors.id_taken(
+            self._params.leases.agent if self._params.leases else "", to.host
+        )
+        self._client.disconnect()
+        ends = time.monotonic() + FAREWELL_S
+        while self._client.want_write() and time.monotonic() < ends:
+            self._client.loop(0.05)
+
+    # Callbacks: note and enqueue, nothing else.
+
+    def _on_connect(
+        self, _client: Any, _user: Any, _flags: Any, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self.refused = code.value
+            user = self._params.settings.user
+            self.reason = broker_errors.refused(
+                self._params.broker, code.value, str(code), self.version, user
+            )
+            return
+        self.connected = True
+        if properties is not None:
+            self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+            self._client._max_inflight_messages = self.window  # noqa: SLF001 (its setter wants no connection)
+            self.limits = Limits.told(properties).lowered(self.terms.packet_bytes, retain=self.terms.retain)
+
+    def _on_disconnect(
+        self, _client: Any, _user: Any, flags: paho.DisconnectFlags, code: ReasonCode, _properties: Any
+    ) -> None:
+        if self.reason:
+            return
+        if flags.is_disconnect_packet_from_server:
+            self.refused = code.value
+            self.reason = broker_errors.ended_by_broker(code.value, str(code))
+        elif code.getName() == "Keep alive timeout":
+            self.reason = "no sign of life from the broker within the keep-alive"
+
+    def _on_publish(self, _client: Any, _user: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
+        self._on_the_way.pop(mid, None)
+        if mid != self._birth_mid:
+            self._params.left_out.answered(mid, code.value, str(code))
+            self._params.report(Ack(self.generation, mid, code.value, str(code)))
+            return
+        self._birth_mid = 0  # no message has it; mids come round again after 65535 of them
+        self.online, self._alive_since = True, time.monotonic()
+        self._gone = self._leaving
+
+    def _on_unsubscribe(self, *_: Any) -> None:
+        self._params.report(Alive(self.generation))
+
+    def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no topic of ours, whatever the broker thinks
+        leases = self._params.leases
+        if leases is not None and topic == leases.topic:
+            self._introduction.hear(bytes(message.payload), message.retain)
+        elif topic == self._params.birth.topic:
+            self._heard_of_ourselves(message)
+        self._params.received(topic, bytes(message.payload), message.retain)
+
+    def _heard_of_ourselves(self, message: paho.MQTTMessage) -> None:
+        if message.payload == self._params.birth.payload and message.retain:
+            self._introduction.heard_online()
+        elif message.payload == self._params.will.payload and not (message.retain or self._leaving):
+            self._birth_is_wrong = True  # the will of our former self, fired at take-over
+
+
+def _nothing(*_: Any) -> None:
+    """A callback that only has to exist."""

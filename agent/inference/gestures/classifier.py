@@ -1,0 +1,205 @@
+"""From crops to gesture probabilities, whatever the classifier's manifest asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.core.taught import StaleTaughtHead, TaughtHead
+from agent.core.types import Box, Floats, Image
+from agent.core.work_plan import ImageWord
+from agent.errors import EngineError, ModelError
+from agent.inference.cropping import run_on_crops, supports_device_crop
+from agent.inference.crops import cut, fill_batch, points_in_picture
+from agent.inference.engine import Engine
+from agent.inference.gestures.second import SecondClassifier
+from agent.inference.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """What a network says of one hand; None where it has no such output.
+
+    `landmarks` is float32 (21, 3): x and y in pixels of the picture, z to the same scale. `right` is the
+    probability of a right hand, `presence` that there is a hand at all.
+    """
+
+    box: Box  # what was cut, the margin included
+    scores: Floats | None = None
+    landmarks: Floats | None = None
+    world: Floats | None = None
+    presence: float | None = None
+    right: float | None = None
+    embedding: Floats | None = None
+    word: ImageWord | None = None  # what the image classifier said, where it is a network of its own
+
+    @property
+    def points(self) -> Floats | None:
+        """The landmarks in the picture: float32 (21, 2) px."""
+        return None if self.landmarks is None else self.landmarks[:, :2]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HandCrop:
+    """A hand as the network sees it: uint8 (height, width, 3) in the picture's colours, cut along `box`.
+
+    For an engine that cuts by itself `image` is the whole picture, and `whole` is true. `word` is what the
+    image classifier said of this hand before, `at` the time of the frame; None: a photograph, which has no
+    past.
+    """
+
+    image: Image
+    box: Box  # the margin included
+    whole: bool = False
+    word: ImageWord | None = None
+    at: float | None = None
+
+
+class HandClassifier:
+    """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only).
+
+    `taught` adds the user's own gestures; the network must have an embedding. `second` is the image
+    classifier of an ensemble whose other half is `engine`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        taught: TaughtHead | StaleTaughtHead | None = None,
+        second: SecondClassifier | None = None,
+    ) -> None:
+        self.manifest, self._engine, self._taught, self._second = manifest, engine, taught, second
+        self._names = {key: name for key, name in manifest.output.model_dump().items() if name}
+        _check(engine, manifest)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the scores, in their order: the manifest's, then what was taught."""
+        return self._taught.labels if self._taught else self.manifest.labels
+
+    def crop_box(self, hand: Box) -> Box:
+        """What to cut for a hand box: the manifest's margin, and upright where it says so."""
+        crop = self.manifest.crop
+        return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
+
+    def crop(
+        self, image: Image, hand: Box, word: ImageWord | None = None, at: float | None = None
+    ) -> HandCrop:
+        """A hand cut out of a picture, as the manifest wants it. `word` and `at`: see `HandCrop`."""
+        box = self.crop_box(hand)
+        if supports_device_crop(self._engine):
+            return HandCrop(image, box, True, word, at)
+        return HandCrop(cut(image, box, self.manifest.input.size), box, False, word, at)
+
+    def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
+        """All hands of one picture (BGR) in one batch."""
+        return self.read_crops([self.crop(image, hand) for hand in hands])
+
+    def read_crops(self, crops: Sequence[HandCrop]) -> list[Readout]:
+        """Hands already cut (BGR); they may come from several cameras.
+
+        Raises `EngineError` when the network fails or gives something else than its manifest says.
+        """
+        step = self.manifest.input.batch or max(len(crops), 1)
+        batches = (crops[start : start + step] for start in range(0, len(crops), step))
+        return [readout for batch in batches for readout in self._read_batch(batch)]
+
+    def start_crops(self, crops: Sequence[HandCrop]) -> Callable[[], list[Readout]]:
+        """As `read_crops`, begun now where the engine works by itself meanwhile; call what comes back."""
+        engine, spec = self._engine, self.manifest.input
+        if not supports_device_crop(engine) or spec.batch or not 0 < len(crops) <= engine.max_batch:
+            return lambda: self.read_crops(crops)
+        pieces = [(crop.image, crop.box) for crop in crops]
+        started = engine.start_pieces(pieces, spec, self._angles(crops))
+        return lambda: self._readouts(crops, started.result(), len(crops))
+
+    def _angles(self, crops: Sequence[HandCrop]) -> dict[str, Floats]:
+        name = self.manifest.input.angle
+        return {name: np.array([[crop.box.angle] for crop in crops], np.float32)} if name else {}
+
+    def _read_batch(self, crops: Sequence[HandCrop]) -> list[Readout]:
+        spec = self.manifest.input
+        spare = (spec.batch or 0) - len(crops)  # a network of fixed batch wants it full
+        fill = [*crops, *[crops[-1]] * spare]
+        more = self._angles(fill)
+        if fill and all(crop.whole for crop in fill):
+            results = run_on_crops(self._engine, [(crop.image, crop.box) for crop in fill], spec, more)
+            return self._readouts(crops, results, len(fill))
+        inputs = {spec.name: fill_batch([crop.image for crop in fill], spec), **more}
+        results = self._engine.run(inputs)
+        if self._second is None or not crops:
+            return self._readouts(crops, results, len(fill))
+        scores = self._names["scores"]
+        words, at = [crop.word for crop in fill], [crop.at for crop in fill]
+        results[scores], heard = self._second.judge(inputs, results[scores], words, at)
+        return self._readouts(crops, results, len(fill), heard)
+
+    def _readouts(
+        self,
+        crops: Sequence[HandCrop],
+        results: dict[str, Floats],
+        count: int,
+        words: Sequence[ImageWord | None] = (),
+    ) -> list[Readout]:
+        """Of a run over `count` crops, `crops` the first of them."""
+        names = self._names
+        if short := [n for n in names.values() if n not in results or len(results[n]) != count]:
+            raise EngineError(f"{self.manifest.name}: {count} crops in, outputs {short} do not have as many")
+        return [
+            self._readout(
+                crop.box,
+                {key: results[name][row] for key, name in names.items()},
+                words[row] if words else None,
+            )
+            for row, crop in enumerate(crops)
+        ]
+
+    def _readout(self, box: Box, row: dict[str, Floats], word: ImageWord | None) -> Readout:
+        landmarks = row.get("landmarks")
+        if landmarks is not None:
+            landmarks = points_in_picture(landmarks.reshape(21, 3), box, self.manifest.input.size)
+        presence, right = row.get("presence"), row.get("handedness")
+        scores, embedding = row.get("scores"), row.get("embedding")
+        if self._taught and scores is not None:
+            scores = self._taught.scores(scores, embedding)
+        return Readout(
+            box=box,
+            scores=scores,
+            landmarks=landmarks,
+            world=row.get("world"),
+            presence=None if presence is None else float(presence.reshape(-1)[0]),
+            right=None if right is None else float(right.reshape(-1)[0]),
+            embedding=embedding,
+            word=word,
+        )
+
+
+def _check(engine: Engine, manifest: Manifest) -> None:
+    """Raises `ModelError` when the network is not what its manifest says."""
+    spec = manifest.input
+    for name, want in [(spec.name, spec.shape), *([(spec.angle, ("N", 1))] if spec.angle else [])]:
+        have = engine.inputs.get(name)
+        if have is None:
+            raise ModelError(
+                f'{manifest.name}: has no input "{name}", it has {list(engine.inputs)}; fix its manifest'
+            )
+        if len(have) != len(want) or any(
+            isinstance(h, int) and isinstance(w, int) and h != w for h, w in zip(have, want, strict=True)
+        ):
+            raise ModelError(
+                f'{manifest.name}: input "{name}" is {have}, the manifest says {want}; '
+                f"re-export it or fix engines/{manifest.name}/manifest.toml"
+            )
+    for name in filter(None, manifest.output.model_dump().values()):
+        if name not in engine.outputs:
+            raise ModelError(
+                f'{manifest.name}: has no output "{name}", it has {list(engine.outputs)}; fix its manifest'
+            )
+    scores = engine.outputs.get(manifest.output.scores or "", ())
+    if manifest.labels and scores and isinstance(scores[-1], int) and scores[-1] != len(manifest.labels):
+        raise ModelError(
+            f"{manifest.name}: gives {scores[-1]} scores, the manifest has {len(manifest.labels)} labels"
+        )

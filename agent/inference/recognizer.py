@@ -1,0 +1,272 @@
+"""Pictures in, hands with gesture probabilities out: the networks and what leads from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agent.config.settings import RecognitionSettings
+from agent.core.geometry import box_of_landmarks
+from agent.core.posture import posture_of, sure_hands
+from agent.core.types import Box, Detections, Frame, HandDetection, Image
+from agent.core.work_plan import ImageWord, Rates, WorkPlan
+from agent.errors import EngineAway
+from agent.inference.bodies.person import BodyNet, BodyTracker, Person
+from agent.inference.engine import RemoteEngine
+from agent.inference.gestures.classifier import HandClassifier, Readout
+from agent.inference.hands.arms import ArmSearch
+from agent.inference.hands.candidates import Candidate
+from agent.inference.hands.finder import HandFinder, hand_box
+from agent.inference.hands.palm import PalmFinder
+from agent.inference.hands.search import HandSearch
+from agent.inference.stopwatch import Stopwatch
+
+TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
+GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
+GIVEN_REGIONS = (1.4, 2.0, 3.0)  # squares searched for the palm / the given box: the detector likes some air
+FILLS = 1 / 3  # of the shorter side of a picture that was cut around a hand, at least, is the hand's
+AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
+
+
+@dataclass(slots=True, eq=False)
+class _CameraTracking:
+    """What is remembered of one camera; `people` are those of the last poses."""
+
+    bodies: BodyTracker | None
+    hands: HandFinder
+    plan: WorkPlan
+    people: list[Person]
+
+    def see_people(self, frame: Frame, watch: Stopwatch) -> list[Person]:
+        """Everybody in a frame; as in the last poses, where the plan leaves them out in this one."""
+        if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
+            self.people = self.bodies.update(frame.image, frame.at, watch)
+            self.plan.saw_poses(frame.at, [(person.id, person.pose) for person in self.people])
+        return self.people
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramePoses:
+    """A frame and the bodies in it."""
+
+    frame: Frame
+    people: list[Person]
+    watch: Stopwatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingHands:
+    """Where hands may be in some frames; `readouts` waits for what the classifier says of all of them."""
+
+    poses: Sequence[FramePoses]
+    found: list[list[Candidate]]
+    readouts: Callable[[], list[Readout]]
+    watch: Stopwatch
+
+
+class Recognizer:
+    """All that looks at pictures. Not for two threads at once."""
+
+    def __init__(
+        self,
+        settings: RecognitionSettings,
+        pose: BodyNet | None,
+        palms: PalmFinder | None,
+        classifier: HandClassifier,
+        *,
+        close: Callable[[], None] = lambda: None,
+        new_frames: Callable[[], None] = lambda: None,
+        backends: Mapping[str, str] | None = None,
+        models: Mapping[str, str] | None = None,
+        remotes: Sequence[RemoteEngine] = (),
+        rates: Rates | None = None,
+    ) -> None:
+        self.models = dict(models or {})  # name: sha256 of what is loaded, or the address where it runs
+        self._remotes, self._rates = tuple(remotes), rates
+        self._settings, self._pose, self._palms, self._classifier = settings, pose, palms, classifier
+        self.backends = dict(backends or {})  # name: what runs it
+        self._close, self._new_frames = close, new_frames
+        self._tracking: dict[str, _CameraTracking] = {}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the scores, in their order."""
+        return self._classifier.labels
+
+    def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One sight a frame, in order. The hands of all frames go through the classifier in one batch.
+
+        Raises `EngineError`, and `EngineAway` while a network that runs elsewhere cannot be had.
+        """
+        return self.finish(self.find_hands(self.find_poses(frames)))
+
+    def find_poses(self, frames: Sequence[Frame]) -> list[FramePoses]:
+        """The first third of `recognize`: the bodies in each frame."""
+        for remote in self._remotes:
+            if remote.away is not None:
+                raise EngineAway(remote.away)  # before work is done that would be for nothing
+        self._new_frames()
+        frame_poses = []
+        for frame in frames:
+            watch = Stopwatch()
+            frame_poses.append(
+                FramePoses(frame, self._tracking_of(frame.camera).see_people(frame, watch), watch)
+            )
+        return frame_poses
+
+    def find_hands(self, frame_poses: Sequence[FramePoses]) -> PendingHands:
+        """The second: where hands may be; their classification begins. The frames before are settled."""
+        found = [
+            self._tracking_of(poses.frame.camera).hands.propose(
+                poses.frame.image, poses.frame.at, poses.people, poses.watch
+            )
+            for poses in frame_poses
+        ]
+        together = Stopwatch()
+        with together.stage("crop"):
+            crops = [
+                self._classifier.crop(poses.frame.image, candidate.box, _word_of(candidate), poses.frame.at)
+                for poses, candidates in zip(frame_poses, found, strict=True)
+                for candidate in candidates
+                if candidate.kept is None
+            ]
+        with together.stage("classifier"):
+            return PendingHands(frame_poses, found, self._classifier.start_crops(crops), together)
+
+    def finish(self, search: PendingHands) -> list[Detections]:
+        """The last: what the classifier says, and the hands that are really there."""
+        with search.watch.stage("classifier"):
+            readouts = iter(search.readouts())
+        return [
+            self._detections(
+                poses, found, [c.kept or next(readouts) for c in found], {**poses.watch.ms, **search.watch.ms}
+            )
+            for poses, found in zip(search.poses, search.found, strict=True)
+        ]
+
+    def recognize_still(self, image: Image) -> list[HandDetection]:
+        """Every hand of one photograph (BGR). It has no past and no hurry: each hand is read twice.
+
+        The second reading is cut along the landmarks of the first, as while following a hand.
+        """
+        tracking = self._new_tracking()
+        people = tracking.bodies.update(image, 0.0, Stopwatch()) if tracking.bodies else []
+        for candidates in tracking.hands.propose_for_still(image, people):
+            found, readouts = self._read_twice(image, candidates)
+            if seen := tracking.hands.confirm(0.0, found, readouts):
+                return _held(seen, people, image)
+        return []
+
+    def hands_in(self, image: Image, box: tuple[float, float, float, float] | None) -> list[HandDetection]:
+        """The hand inside an upright box (left, top, right, bottom px), None: inside the whole picture.
+
+        The palm nearest to the middle of the box says how the hand is turned; where no palm is found the
+        hand is taken to point up. A whole picture in which the hand is small was not cut around it: then
+        every hand is looked for, as in any photograph.
+        """
+        left, top, right, bottom = box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
+        given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
+        trust = TRUST_IN_PICTURE if box is None else 1.0
+        candidates = [Candidate(given.scaled(GIVEN_TO_HAND), trust)]
+        regions = [given.scaled(side) for side in GIVEN_REGIONS]
+        for palms in self._palms.find(image, regions) if self._palms else ():
+            candidates += [Candidate(palm.box, palm.score) for palm in palms]
+        found, readouts = self._read_twice(image, candidates)
+        best = max(range(len(found)), key=lambda i: _worth(found[i], readouts[i], given))
+        said = readouts[best]
+        if said.scores is None:
+            return []
+        own = hand_box(found[best], said)
+        whole = [] if box or own.side >= FILLS * min(image.shape[:2]) else self.recognize_still(image)
+        return whole or [HandDetection(0, "right", own, said.scores, said.points, said.embedding)]
+
+    def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
+        """Hands whose boxes are known already, without their margin."""
+        return self._classifier.read(image, hands)
+
+    def forget(self, camera: str) -> None:
+        """The camera was away: what was followed is not there any more."""
+        self._tracking.pop(camera, None)
+
+    def close(self) -> None:
+        """Close all networks."""
+        self._close()
+
+    def _tracking_of(self, camera: str) -> _CameraTracking:
+        if camera not in self._tracking:
+            self._tracking[camera] = self._new_tracking()
+        return self._tracking[camera]
+
+    def _detections(
+        self, poses: FramePoses, found: list[Candidate], readouts: list[Readout], ms: dict[str, float]
+    ) -> Detections:
+        frame, people = poses.frame, poses.people
+        hands = self._tracking_of(frame.camera).hands.confirm(frame.at, found, readouts)
+        return Detections(
+            camera=frame.camera,
+            at=frame.at,
+            width=frame.width,
+            height=frame.height,
+            people=max(len(people), len({hand.person for hand in hands})),
+            hands=tuple(_held(hands, people, frame.image)),
+            poses=tuple(person.pose for person in people),
+            stage_ms=ms,
+            frame=frame,
+        )
+
+    def _read_twice(self, image: Image, found: list[Candidate]) -> tuple[list[Candidate], list[Readout]]:
+        first = self._classifier.read(image, [c.box for c in found])
+        if not first or first[0].landmarks is None:
+            return found, first
+        closer = [
+            Candidate(box_of_landmarks(r.landmarks), c.score, c.person, c.arm, c.followed)
+            for c, r in zip(found, first, strict=True)
+            if r.landmarks is not None
+        ]
+        second = self._classifier.read(image, [c.box for c in closer])
+        better = [
+            (r2.presence or 0.0) >= (r1.presence or 0.0) * AS_GOOD
+            for r1, r2 in zip(first, second, strict=True)
+        ]
+        return (
+            [b if take else a for a, b, take in zip(found, closer, better, strict=True)],
+            [b if take else a for a, b, take in zip(first, second, better, strict=True)],
+        )
+
+    def _new_tracking(self) -> _CameraTracking:
+        s = self._settings
+        bodies = self._pose.tracker(s.people, s.redetect_interval) if self._pose else None
+        search: HandSearch | ArmSearch = ArmSearch()
+        if self._palms is not None and s.proposal != "arm":
+            search = HandSearch(self._palms, s.proposal, 2 * s.people)
+        follows = self._classifier.manifest.output.landmarks is not None
+        plan = WorkPlan(self.labels, self._rates)
+        finder = HandFinder(search, 2 * s.people, s.min_hand, plan, has_landmarks=follows)
+        return _CameraTracking(bodies, finder, plan, [])
+
+
+def _word_of(candidate: Candidate) -> ImageWord | None:
+    """What the image classifier last said of a followed hand."""
+    track = candidate.followed
+    return track.readout.word if track and track.readout else None
+
+
+def _held(hands: Sequence[HandDetection], people: Sequence[Person], image: Image) -> list[HandDetection]:
+    """The hands with how each is held: on the body that it belongs to, and beside all other hands."""
+    poses = {person.id: person.pose for person in people}
+    frame = image.shape[1], image.shape[0]
+    arms = {number: sure_hands(pose) for number, pose in poses.items()}
+    held = []
+    for hand in hands:
+        others = [other.landmarks for other in hands if other is not hand and other.landmarks is not None]
+        others += [points for number, found in arms.items() if number != hand.person for points in found]
+        posture = posture_of(poses.get(hand.person), hand.box, hand.landmarks, others, frame)
+        held.append(replace(hand, posture=posture))
+    return held
+
+
+def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:
+    apart = np.hypot(candidate.box.cx - given.cx, candidate.box.cy - given.cy) / given.side
+    return (candidate.score if readout.presence is None else readout.presence) - float(apart)

@@ -1,0 +1,47 @@
+"""What all networks on one GPU share: the library, the device, the uploaded pictures, the folder of plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+from agent.inference.trt.availability import check_driver, load_pycuda
+from agent.inference.trt.device import Device
+from agent.inference.trt.driver import find_gpu
+from agent.inference.trt.library import Library, find_library
+from agent.inference.trt.upload_cache import FrameUploadCache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GpuContext:
+    """One GPU and one TensorRT."""
+
+    library: Library
+    device: Device
+    uploads: FrameUploadCache
+    cache_dir: Path
+
+
+def default_context(cache_dir: Path | None) -> GpuContext:
+    """That of this process. Raises `ModelError`: no driver, no GPU, no TensorRT, no PyCUDA."""
+    return _context(cache_dir or platformdirs.user_cache_path("gesture-agent"))
+
+
+@cache
+def _context(cache_dir: Path) -> GpuContext:
+    gpu = find_gpu()
+    library = find_library()
+    check_driver(gpu, library)
+    device = _cuda_device(cache_dir)
+    with device.current():
+        return GpuContext(library, device, FrameUploadCache(device), cache_dir)
+
+
+def _cuda_device(cache_dir: Path) -> Device:
+    load_pycuda()
+    from agent.inference.trt.cuda import CudaDevice  # noqa: PLC0415 (PyCUDA: where TensorRT is used only)
+
+    return CudaDevice(cache_dir)

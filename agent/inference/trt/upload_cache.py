@@ -1,0 +1,104 @@
+"""Pictures on the GPU: each is uploaded once, whoever cuts from it, and its memory is used again."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import structlog
+
+from agent.core.types import Image
+from agent.errors import EngineError
+from agent.inference.trt.device import Array, Device, Memory, Stream
+
+log = structlog.get_logger(__name__)
+
+# Places for a picture / cameras that are seen at once: while the next picture of a camera comes, streams may
+# still cut from the one before, and an upload into its place would have to wait for them.
+PLACES_A_CAMERA = 2
+
+
+@dataclass(slots=True, eq=False)
+class Upload:
+    """A place for a picture: BGR rows of `pitch` bytes. `readers` are streams that may still cut from it."""
+
+    memory: Memory
+    staging: Array  # pinned
+    pitch: int = 0
+    shape: tuple[int, ...] = ()
+    picture: weakref.ref[Any] | None = None
+    current: bool = False
+    readers: set[Stream] = field(default_factory=set)
+
+
+class FrameUploadCache:
+    """All uploaded pictures of one device. Not for two threads at once."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._stream = device.stream()
+        self._uploads: list[Upload] = []
+        self._at_once = 1  # most pictures that were ever shown in one turn
+
+    def new_frames(self) -> None:
+        """New frames come: what was uploaded before is old, also where an array is filled anew."""
+        for place in self._uploads:
+            place.current = False
+
+    def upload(self, image: Image, reader: Stream) -> Upload:
+        """The picture on the device, uploaded if it is not there; `reader` waits for it by itself.
+
+        Raises `EngineError` when it is not uint8 (height, width, 3).
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise EngineError(
+                f"a picture is {image.dtype} {image.shape}, wanted is uint8 (height, width, 3); the camera's "
+                "source gives something else than BGR"
+            )
+        place = next((p for p in self._uploads if p.current and p.picture and p.picture() is image), None)
+        if place is None:
+            place = self._upload(image)
+        reader.after(self._stream)
+        place.readers.add(reader)
+        return place
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for place in self._uploads:
+            place.memory.free()
+        self._uploads.clear()
+
+    def _upload(self, image: Image) -> Upload:
+        place = self._place_for(image)
+        self._uploads.remove(place)  # in order of use: what is taken next is what nobody cuts from any more
+        self._uploads.append(place)
+        for reader in place.readers:  # cuts of the picture that was here before
+            self._stream.after(reader)
+        place.readers.clear()
+        self._stream.synchronize()  # the staging memory is free again
+        flat = place.staging[: image.nbytes]
+        np.copyto(flat.reshape(image.shape), image)
+        self._device.upload(place.memory, flat, self._stream)
+        place.pitch, place.shape = image.shape[1] * 3, image.shape
+        place.picture, place.current = weakref.ref(image), True
+        return place
+
+    def _place_for(self, image: Image) -> Upload:
+        """One that is free, best of the same size; else a new one."""
+        free = [p for p in self._uploads if not p.current]
+        self._at_once = max(self._at_once, len(self._uploads) - len(free) + 1)
+        if len(self._uploads) < PLACES_A_CAMERA * self._at_once or not free:
+            self._uploads.append(self._new(image.nbytes))
+            return self._uploads[-1]
+        place = next((p for p in free if p.shape == image.shape), free[0])
+        if place.memory.nbytes < image.nbytes:
+            log.info("frame_grew", was=place.shape[:2][::-1], now=image.shape[:2][::-1])
+            self._stream.synchronize()
+            place.memory.free()
+            self._uploads[self._uploads.index(place)] = place = self._new(image.nbytes)
+        return place
+
+    def _new(self, nbytes: int) -> Upload:
+        return Upload(self._device.memory(nbytes), self._device.pinned((nbytes,), np.uint8))

@@ -1,0 +1,72 @@
+"""What systemd knows of the installed service."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from agent.errors import CannotStart
+from agent.installation.paths import UNIT
+
+_PROPERTIES = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "SubState": "detail",
+    "UnitFileState": "at_boot",
+    "MainPID": "pid",
+    "NRestarts": "restarts",
+    "ExecMainStatus": "exit_code",
+    "StatusText": "says",
+    "ActiveEnterTimestamp": "since",
+    "MemoryCurrent": "memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """`systemctl show` in our words; texts are empty where systemd says nothing."""
+
+    installed: bool
+    running: bool
+    state: str  # "active (running)", "failed (failed)", "activating (start)", ...
+    at_boot: bool
+    pid: int
+    restarts: int
+    exit_code: int  # of the last end; 3: it could not start
+    says: str  # the STATUS= line
+    since: str
+    memory_bytes: int | None
+
+
+def read_state() -> ServiceState:
+    """Ask systemd. Raises `CannotStart` where there is none."""
+    command = ["systemctl", "show", UNIT, "--property", ",".join(_PROPERTIES)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as exc:
+        raise CannotStart("systemctl: not found; this machine does not run systemd") from exc
+    if done.returncode:
+        raise CannotStart(f"{' '.join(command)}: {done.stderr.strip()}; is this machine run by systemd?")
+    return parse_state(done.stdout)
+
+
+def parse_state(text: str) -> ServiceState:
+    """From lines KEY=value."""
+    pairs = dict(line.partition("=")[::2] for line in text.splitlines())
+    found = {ours: pairs.get(theirs, "") for theirs, ours in _PROPERTIES.items()}
+    return ServiceState(
+        installed=found["loaded"] == "loaded",
+        running=found["active"] == "active",
+        state=f"{found['active']} ({found['detail']})",
+        at_boot=found["at_boot"] == "enabled",
+        pid=_number(found["pid"]) or 0,
+        restarts=_number(found["restarts"]) or 0,
+        exit_code=_number(found["exit_code"]) or 0,
+        says=found["says"],
+        since=found["since"],
+        memory_bytes=_number(found["memory"]),
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,262 @@
+"""Traces on disk: one file, or a ring of files that never outgrows its share of the disk."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+from agent.config.regular_file import visible_files
+from agent.config.settings import Settings
+from agent.config.trace_settings import trace_header
+from agent.core.trace import TraceDecoder, TraceEncoder, TraceHeader, TraceRecord, is_header, read_header
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+FOLDER = "trace"  # in the state folder
+PARTS = 8  # files in a full ring: what is dropped at once is an eighth
+FLUSH_S = 2.0  # at most this much is lost with the power
+RETRY_S = 60.0  # after a full disk
+QUEUED = 2000  # moments that wait for the disk: a minute of two cameras at 15 frames/s, some 2 MB
+CLOSE_S = 2.0
+MODE = 0o600  # it tells when somebody was in the room
+
+log = structlog.get_logger(__name__)
+
+
+class TraceFile:
+    """One trace, written line by line. Raises `OSError`."""
+
+    def __init__(self, path: Path, header: TraceHeader) -> None:
+        self.bytes = 0
+        self.began_at = header.at
+        self._encoder = TraceEncoder()
+        self._flushed_at = header.at
+        self._file: TextIO = os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "w", encoding="utf-8", newline="\n"
+        )
+        self._write(self._encoder.header(header))
+
+    def record(self, record: TraceRecord) -> None:
+        """Add a moment."""
+        for line in self._encoder.lines(record):
+            self._write(line)
+        if record.at - self._flushed_at >= FLUSH_S:
+            self._flushed_at = record.at
+            self._file.flush()
+
+    def _write(self, line: str) -> None:
+        self.bytes += self._file.write(line + "\n")
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class RotatingTraceWriter:
+    """The last hours in a few files of one folder; the oldest go. A full disk stops it, not the agent."""
+
+    def __init__(
+        self, folder: Path, header: TraceHeader, *, size_bytes: int, keep_s: float, wall: Callable[[], float]
+    ) -> None:
+        """`wall` gives seconds since 1970: files are named, and grow old, by it."""
+        self._folder, self._header, self._wall = folder, header, wall
+        self._part_bytes, self._size_bytes = size_bytes // PARTS, size_bytes
+        self._keep_s = keep_s
+        self._file: TraceFile | None = None
+        self._silent_until: float | None = None
+
+    def record(self, record: TraceRecord) -> None:
+        """Add a moment. Never raises."""
+        if self._silent_until is not None and record.at < self._silent_until:
+            return
+        try:
+            self._current(record.at).record(record)
+            self._silent_until = None
+        except OSError as exc:
+            if self._silent_until is None:
+                log.error("trace_lost", folder=str(self._folder), reason=exc.strerror, retry_s=RETRY_S)
+            self._silent_until = record.at + RETRY_S
+            self.close()
+
+    def close(self) -> None:
+        """What could not be written is given up."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as exc:
+                log.error("trace_lost", folder=str(self._folder), reason=exc.strerror)
+
+    def _current(self, at: float) -> TraceFile:
+        file = self._file
+        if file and file.bytes < self._part_bytes and at - file.began_at < self._keep_s / PARTS:
+            return file
+        self.close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._drop_old()
+        started = datetime.fromtimestamp(self._wall(), timezone.utc)
+        header = replace(self._header, at=at, started=_rfc3339(started))
+        self._file = TraceFile(self._folder / f"{started:%Y%m%dT%H%M%S%f}.jsonl", header)
+        return self._file
+
+    def _drop_old(self) -> None:
+        """Make room for one more part."""
+        parts = visible_files(self._folder, lambda name: name.endswith(".jsonl"))
+        files = [(path, path.stat()) for path in reversed(parts)]
+        used = 0
+        for path, stat in files:
+            used += stat.st_size
+            old = self._wall() - stat.st_mtime > self._keep_s
+            if old or used > self._size_bytes - self._part_bytes:
+                path.unlink(missing_ok=True)
+
+
+class RingThread:
+    """Writes a ring in a thread of its own: who records waits for no disk.
+
+    A disk that stands still costs moments, not time: what does not fit into the queue is counted and told.
+    """
+
+    def __init__(self, ring: RotatingTraceWriter) -> None:
+        self._ring = ring
+        self._queue: queue.Queue[TraceRecord | None] = queue.Queue(QUEUED)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._write, name="trace", daemon=True)
+        self._thread.start()
+
+    def record(self, record: TraceRecord) -> None:
+        """Add a moment. Never raises, never waits."""
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self._lost += 1
+            if self._lost == 1:
+                log.error("trace_lost", reason="the disk is too slow", moments_wait=QUEUED)
+            return
+        if self._lost:
+            log.info("trace_back", moments_lost=self._lost)
+            self._lost = 0
+
+    def close(self) -> None:
+        """Write what waits, for a while; a disk that hangs is left to the end of the process."""
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=CLOSE_S)
+        self._thread.join(CLOSE_S)
+
+    def _write(self) -> None:
+        try:
+            while (record := self._queue.get()) is not None:
+                self._ring.record(record)
+        finally:
+            self._ring.close()
+
+
+class NullTraceWriter:
+    """Where no trace is wanted."""
+
+    def record(self, record: TraceRecord) -> None:
+        """Dropped."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path) -> RingThread:
+    """The ring of traces in the state folder, written by a thread of its own."""
+    ring = RotatingTraceWriter(
+        state / FOLDER,
+        trace_header(settings, labels),
+        size_bytes=settings.trace.bytes,
+        keep_s=settings.trace.keep,
+        wall=time.time,
+    )
+    return RingThread(ring)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTrace:
+    """A trace that can be read more than once."""
+
+    path: Path
+    header: TraceHeader
+
+    def records(self) -> Iterator[TraceRecord]:
+        """In order. A last line that was cut off (the power went) is left out. Raises `ConfigError`."""
+        decoder = TraceDecoder(self.header)
+        with self._lines() as file:
+            next(file, None)
+            for number, line in enumerate(file, start=2):
+                try:
+                    yield from decoder.records(line)
+                except ValueError as exc:
+                    if line.endswith("\n"):
+                        raise ConfigError(f"{self.path}:{number}: {exc}; record it again") from exc
+
+    def _lines(self) -> TextIO:
+        return self.path.open(encoding="utf-8", errors="replace", newline="\n")
+
+
+def traces_of(place: Path) -> list[StoredTrace]:
+    """The traces of a folder in the order of their names, which is that of time; or the one of a file.
+
+    A part of the ring that was begun and holds no header yet is left out. Raises `ConfigError`.
+    """
+    if not place.is_dir():
+        return [open_trace(place)]
+    try:
+        parts = visible_files(place, lambda name: name.endswith(".jsonl"))
+    except OSError as exc:
+        raise ConfigError(f"{place}: {exc.strerror}") from exc
+    found = [open_trace(part) for part in parts if part.stat().st_size]
+    if not found:
+        raise ConfigError(
+            f"{place}: holds no trace; the daemon writes them unless [trace] says enabled = false, "
+            "and `gesture-agent record` makes one"
+        )
+    return found
+
+
+def is_trace(source: str) -> bool:
+    """Whether a source is a trace and not a clip: told by its first bytes."""
+    try:
+        with Path(source).open("rb") as file:
+            return is_header(file.read(100).decode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return False
+
+
+def open_trace(path: Path) -> StoredTrace:
+    """Raises `ConfigError`: not there, not a trace, a version of another time."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            first = file.readline()
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}") from exc
+    if not is_header(first):
+        raise ConfigError(f"{path}: is no trace; make one with `gesture-agent record --out {path.name}`")
+    try:
+        return StoredTrace(path, read_header(first))
+    except ValueError as exc:
+        raise ConfigError(f"{path}:1: {exc}; record it again") from exc
+
+
+def _rfc3339(record: datetime) -> str:
+    return record.isoformat(timespec="milliseconds").replace("+00:00", "Z")

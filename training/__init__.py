@@ -1,0 +1,1 @@
+"""What makes the weights, the demo clip and the rendered people."""

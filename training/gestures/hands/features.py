@@ -1,0 +1,108 @@
+"""Photographs to features: what the landmark net says about jittered crops of every hand.
+
+Writes one `.npz` per source; sources that are there already are skipped.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.gestures.hands.photos import Found, Photo, hands, jittered, photos, read, worn
+from training.gestures.hands.rois import HandNet, PalmDetector, crop, roi_from_landmarks
+from training.gestures.hands.table import Table
+
+COPIES = {
+    "ardamavi": 5,
+    "emrecandir": 8,
+    "subhih": 12,
+    "tanishka": 10,
+    "shimaazizi": 20,
+    "drgfreeman_rps": 8,
+    "anton": 20,
+    "desk": 5,
+}
+
+
+def find_all(data: Path, models: Path, out: Path) -> None:
+    """Hands of every photograph, pickled per source as {row: [Found, ...]}."""
+    detector, net = PalmDetector(models / "palm-detector.onnx"), HandNet(models / "hand-landmark.onnx")
+    for source, group in by_source(data).items():
+        target = out / f"found-{source}.pkl"
+        if target.exists():
+            continue
+        result = {}
+        for photo in tqdm(group, desc=f"hands of {source}"):
+            result[photo.row] = hands(read(photo), photo.box, detector, net)
+        target.write_bytes(pickle.dumps(result))
+
+
+def extract(data: Path, models: Path, out: Path, seed: int = 0) -> None:
+    """Features of every source that has none yet."""
+    net = HandNet(models / "hand-landmark.onnx")
+    for source, group in by_source(data).items():
+        target = out / f"features-{source}.npz"
+        if target.exists():
+            continue
+        found = pickle.loads((out / f"found-{source}.pkl").read_bytes())
+        table = Table(net)
+        for photo in tqdm(group, desc=f"features of {source}"):
+            for picture, known in looks(photo, found[photo.row], seed):
+                table.add(picture, **known)
+        table.save(target)
+
+
+def by_source(data: Path) -> dict[str, list[Photo]]:
+    """All photographs."""
+    groups: dict[str, list[Photo]] = {}
+    for photo in photos(data):
+        groups.setdefault(photo.source, []).append(photo)
+    return groups
+
+
+def chosen(photo: Photo, found: list[Found]) -> tuple[Found | None, list[Found]]:
+    """The hand that the label speaks of, and the hands that it does not."""
+    if not found:
+        return None, []
+    if photo.source == "emrecandir":  # the raised hand; the other hangs or carries the remote
+        sure = [f for f in found if f.presence > 0.8] or found[:1]
+        best = min(sure, key=lambda f: f.points[:, 1].mean())
+        low = best.points[:, 1].max()
+        return best, [
+            f for f in sure if f.points[:, 1].min() > low
+        ]  # wholly below: no second sight of the same
+    return found[0], []
+
+
+def looks(photo: Photo, found: list[Found], seed: int) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """Crops of the hands of a photograph, with what is known of them."""
+    hand, others = chosen(photo, found)
+    copies = COPIES[photo.source]
+    rng, image = np.random.default_rng([seed, photo.row]), read(photo)
+    for label, original, one, count in [
+        (photo.label, photo.original, hand, copies),
+        *(("idle", "idle", other, max(1, copies // 4)) for other in others),
+    ]:
+        for copy in range(count if one else 0):
+            picture, angle = look(image, one, copy, rng)
+            known = {"angle": angle, "row": photo.row, "copy": copy, "label": label, "original": original}
+            yield picture, known
+
+
+def look(image: np.ndarray, hand: Found, copy: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A crop of a hand and how far it is turned: 0 by its joints, 1 as the detector has it, then jittered."""
+    as_detected = copy == 1 or (copy > 1 and rng.random() < 0.4)
+    roi = hand.first if as_detected else roi_from_landmarks(hand.points)
+    if copy > 1:
+        roi = jittered(roi, rng)
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
+    picture, angle = crop(image, roi, 224, border), roi.angle
+    if copy > 1 and rng.random() < 0.5:
+        picture, angle = np.ascontiguousarray(picture[:, ::-1]), -angle
+    return (worn(picture, rng) if copy > 1 else picture), angle

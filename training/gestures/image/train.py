@@ -1,0 +1,109 @@
+"""Training of GestureNet proper: gestures and joints at once, from nothing.
+
+A checkpoint is written every `SAVE_EVERY` steps, and the same command goes on from it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from training.gestures.hands.crops import batches, load
+from training.gestures.image.resnet import LOOKS_AT, GestureNet, prepared
+
+SAVE_EVERY = 100
+BATCH = 96
+RATE = 2e-3
+JOINTS_WEIGHT = 4.0  # of the joints' mean error (half sides) against the gestures' cross-entropy
+AVERAGED = 0.998  # of the weights that are exported, kept at each step
+
+
+def joints_error(seen: Tensor, true: Tensor) -> Tensor:
+    """Mean distance by axis of joints (N, 21, 2); unknown ones (nan) and those outside do not count."""
+    known = (true.abs() <= 1).all(2)
+    return (seen - true).abs()[known].mean() if known.any() else seen.sum() * 0
+
+
+class Training:
+    """Weights, their average, and what is needed to go on."""
+
+    def __init__(self, steps: int, checkpoint: Path) -> None:
+        self.model = GestureNet().to(memory_format=torch.channels_last)
+        self.average = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED), use_buffers=True
+        )
+        self._optimiser = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.05)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, RATE, total_steps=steps, pct_start=0.08
+        )
+        self._loss = nn.CrossEntropyLoss(label_smoothing=0.05)
+        self._forward = torch.compile(self.model) if shutil.which("g++") else self.model
+        self._checkpoint = checkpoint
+        self.done = self._resume() if checkpoint.exists() else 0
+
+    def step(self, images: np.ndarray, labels: np.ndarray, joints: np.ndarray) -> dict[str, str]:
+        """One step on what `batches` gives; what to show of it."""
+        self.model.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            scores, seen = self._forward(prepared(images))
+        off = joints_error(seen.float(), torch.from_numpy(joints))
+        loss = self._loss(scores.float(), torch.from_numpy(labels)) + JOINTS_WEIGHT * off
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self._optimiser.step()
+        self._schedule.step()
+        self.average.update_parameters(self.model)
+        self.done += 1
+        hit = (scores.argmax(1).numpy() == labels).mean()
+        return {"loss": f"{loss.item():.3f}", "joints": f"{off.item():.3f}", "hit": f"{hit:.2f}"}
+
+    def save(self) -> None:
+        """Whole or not at all."""
+        part = self._checkpoint.with_suffix(".part")
+        state = {"step": self.done, "optimiser": self._optimiser.state_dict()}
+        state |= {"model": self.model.state_dict(), "average": self.average.state_dict()}
+        torch.save(state, part)
+        part.rename(self._checkpoint)
+
+    def _resume(self) -> int:
+        state = torch.load(self._checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        for _ in range(state["step"]):  # the plan may have been made longer or shorter meanwhile
+            self._schedule.step()
+        return int(state["step"])
+
+
+def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...], seed: int) -> GestureNet:
+    """Train, or go on from the checkpoint in `work`; returns the averaged weights."""
+    torch.manual_seed(seed)
+    rooms = pickle.loads((work / "rooms.pkl").read_bytes())
+    training = Training(steps, work / "gesturenet.pt")
+    drawn = batches(load(packed), LOOKS_AT, BATCH, steps, seed, rooms, without, start=training.done)
+    with tqdm(drawn, total=steps, initial=training.done, desc="gesturenet") as bar:
+        for batch in bar:
+            shown = training.step(*batch)
+            if training.done % 20 == 0:
+                bar.set_postfix(shown)
+            if training.done % SAVE_EVERY == 0 or training.done == steps:
+                training.save()
+    model: GestureNet = training.average.module
+    return model.eval()
+
+
+def make(work: Path, engine: Path, *, steps: int, without: tuple[str, ...], seed: int) -> None:
+    """Train (or go on), calibrate, export."""
+    from training.gestures.image.export import write
+
+    packed = work / "pictures.npz"
+    model = train(packed, work, steps, without=without, seed=seed)
+    write(model, load(packed), without, engine, work)
