@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from agent import __version__
+from agent.commands.lazy_commands import Lazy, LazyGroup, announce
 from agent.commands.options import AsJson
 from agent.commands.output import echo_json, error_document, wants_colour
 from agent.errors import CannotStart, GestureAgentError
-from agent.lazy_commands import Lazy, LazyGroup, announce
 
 STOPPED, CRASHED, CANNOT_START = 0, 1, 3
 _OPTIONAL = (
