@@ -138,7 +138,7 @@ def test_tune_tries_one_gesture_alone(run: Run, trace: Path) -> None:
     words = ("tune", str(trace), "--truth", str(TRUTH), "--hold", "300ms", "--release", "350ms")
     done = run(*words, "--of", "fist", "--confidence", "0.7,1", "--json")
     now, *tried = json.loads(done.stdout)["outcomes"]
-    assert [o["thresholds"]["confidence_of"]["fist"] for o in (now, *tried)] == [0.65, 0.7, 1.0]
+    assert [o["thresholds"]["confidence_of"]["fist"] for o in (now, *tried)] == [0.75, 0.7, 1.0]
     assert {o["thresholds"]["confidence_of"]["stop"] for o in (now, *tried)} == {0.9}
     assert [o["missed"] for o in (now, *tried)] == [
         0,
