@@ -26,7 +26,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos soak audit idle install-deps clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos soak audit idle install-deps docs docs-serve animation clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -128,11 +128,26 @@ test-web: $(VENV)/.test ## the pages in a real Chromium and under axe-core, whic
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/web
 
-screenshots: $(VENV)/.test ## the pictures of docs/web.md and docs/kiosk.md, made by the tests of the pages
+docs: $(VENV)/.docs ## the documentation site, into build/site; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/.docs ## the same at http://127.0.0.1:8000, built again when a page changes
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+$(VENV)/.docs: $(VENV)/.run
+	@$(PIP) -e '.[embedded,docs]'
+	@touch $@
+
+screenshots: $(VENV)/.test ## the images of the web page and the kiosk in docs/images, made by the tests of the pages
 	$(call apt,chromium fonts-dejavu-core pngquant)
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_SCREENSHOTS=docs $(BIN)/pytest tests/web/test_browser.py
-	@cd docs && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png
+	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py
+	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png
+
+animation: $(VENV)/.test ## docs/images/demo.webp: the page while the demo plays its clip; wants an idle machine
+	$(call apt,chromium fonts-dejavu-core)
+	@$(AGENT) models fetch
+	@$(BIN)/python docs/hooks/animation.py
 
 bench-web: $(VENV)/.test ## from the camera to the kiosk's page, in a real Chromium; SECONDS=60
 	$(call apt,chromium fonts-dejavu-core)

@@ -1,6 +1,6 @@
 """The pages in a real Chromium, as people use them. `make test-web` installs it.
 
-With GESTURE_AGENT_SCREENSHOTS set to a folder (`make screenshots` says docs/) the pictures of the
+With GESTURE_AGENT_SCREENSHOTS set to a folder (`make screenshots` says docs/images/) the pictures of the
 documentation are made on the way.
 """
 

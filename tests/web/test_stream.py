@@ -1,4 +1,4 @@
-"""The WebSocket for kiosks: docs/kiosk.md, message by message."""
+"""The WebSocket for kiosks: docs/reference/websocket.md, message by message."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_it_tells_of_rules_that_fire_and_of_pauses(start: Start):
 
 
 def test_a_kiosk_hears_only_what_the_manual_names(start: Start):
-    manual = (DOCS / "kiosk.md").read_text(encoding="utf-8")
+    manual = (DOCS / "reference/websocket.md").read_text(encoding="utf-8")
     with stream(start().page.url) as kiosk:
         kiosk.until("fired")
         kiosk.until("ended")
