@@ -58,7 +58,7 @@ def test_agents_are_listed_by_id_with_their_cameras():
         ({"outbox": {"trouble": "disk is full"}}, "outbox: disk is full"),
         (
             {"rules": {"refused": "a.toml:3:1: bad"}},
-            "its rule files are refused, the former rules run: a.toml:3:1: bad",
+            "its rule files are refused, the previous rules stay in force: a.toml:3:1: bad",
         ),
     ],
 )
