@@ -17,9 +17,8 @@ from typing import Any, Literal
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
+from agent.delivery.active_gestures import ActiveGestures
 from agent.delivery.clocks import Clocks, rfc3339
-from agent.delivery.former import former_cameras
-from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant.entities import DeviceInfo
 from agent.delivery.homeassistant.publisher import HomeAssistant
 from agent.delivery.incoming import Fault, Incoming, usable
@@ -29,8 +28,9 @@ from agent.delivery.mqtt.client import MqttClient
 from agent.delivery.mqtt.id_lease import LeaseHolder, client_id
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.worker import OnPublished, OutboxWorker
+from agent.delivery.removed_cameras import removed_cameras
 from agent.delivery.requests import Request
-from agent.delivery.rule_news import RuleNews
+from agent.delivery.rule_throttle import RuleEventThrottle
 from agent.delivery.status import DeliveryStatus
 from agent.supervision import Threads
 
@@ -69,8 +69,8 @@ class Delivery:
         self._home_settings = homeassistant
         self._clock = clock
         self._clocks = clocks or Clocks()
-        self._news = GestureNews()
-        self._rule_news = RuleNews()
+        self._news = ActiveGestures()
+        self._rule_news = RuleEventThrottle()
         self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
@@ -111,7 +111,7 @@ class Delivery:
         """
         self._cameras = tuple(cameras)
         self._put_right("the agent is starting", armed=not wakes)
-        for camera in former_cameras(self._folder, self._cameras):
+        for camera in removed_cameras(self._folder, self._cameras):
             for topic in (self.topics.camera_state, self.topics.gesture, self.topics.armed):
                 self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: deletes it
 
@@ -169,7 +169,7 @@ class Delivery:
 
         `latency_ms` None: from the event's frame until now.
         """
-        if not self._news.worth_telling(event):
+        if not self._news.should_publish(event):
             return None
         age_s = self._age_s(event.at)
         happened = self._clocks.wall_s() - age_s
@@ -227,7 +227,7 @@ class Delivery:
 
     def _tell_rule(self, action: Action, ts: str, left_s: float) -> None:
         """Publish the rule event best-effort: dropped while the broker is away, unlike the action itself."""
-        if left_s > 0 and self._rule_news.worth_telling(action):
+        if left_s > 0 and self._rule_news.should_publish(action):
             event_id = str(uuid.uuid4())
             told = as_json(topics.rule_payload(action.rule, event_id=event_id, ts=ts))
             self._mqtt.say(

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from agent.core.pace import Pace
 from agent.delivery import requests
-from agent.delivery.complaints import Complaints
+from agent.delivery.invalid_messages import InvalidMessageLog
 from agent.delivery.message import Message
 from agent.delivery.request_queue import WAITING, RequestQueue, TooManyRequestsError
 from agent.delivery.requests import Request, RequestError
@@ -48,7 +48,7 @@ class Incoming:
         self._clock = clock
         self._requests = RequestQueue(clock)
         self._refusals = Pace(REFUSALS, REFUSAL_EVERY_S)
-        self._complaints = Complaints(clock)
+        self._complaints = InvalidMessageLog(clock)
         self._lock = threading.Lock()  # guards the next three
         self._followed: frozenset[str] = frozenset()
         self._fault: Fault = usable

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from agent.config.settings import MqttSettings
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import address, password, tls_context
-from agent.delivery.mqtt.gate import our_limits
+from agent.delivery.mqtt.packet_checks import our_limits
 from agent.errors import BrokerLost
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from agent.delivery.homeassistant import discovery
 from agent.delivery.homeassistant.entities import DeviceInfo
 from agent.delivery.message import Message
 from agent.delivery.mqtt.client import MqttClient
-from agent.delivery.mqtt.gate import Limits, fits
+from agent.delivery.mqtt.packet_checks import Limits, fits
 
 log = structlog.get_logger(__name__)
 

@@ -17,11 +17,11 @@ from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import address, password, tls_context
 from agent.delivery.mqtt.connection import ConnectionParams, MqttConnection, Received
-from agent.delivery.mqtt.gate import Limits, PublishError
 from agent.delivery.mqtt.id_lease import LeaseHolder
-from agent.delivery.mqtt.left_out import LeftOut
+from agent.delivery.mqtt.learned_options import LearnedOptions
+from agent.delivery.mqtt.packet_checks import Limits, PublishError
+from agent.delivery.mqtt.refused_topics import RefusedTopics
 from agent.delivery.mqtt.subscriptions import Subscriptions
-from agent.delivery.mqtt.terms import TermsLearned
 from agent.errors import BrokerLost
 from agent.supervision import Threads
 
@@ -61,7 +61,7 @@ class MqttClient:
         tls = tls_context(settings.tls) if broker.tls else None
         password(settings)
         self._subscriptions = Subscriptions((*subscriptions, *([leases.topic] if leases else [])))
-        self._left_out = LeftOut()
+        self._left_out = RefusedTopics()
         self._params = ConnectionParams(
             settings,
             broker,
@@ -82,7 +82,7 @@ class MqttClient:
         self._first: set[str] = set()  # topics of states that are published before "online"
         self._told_first: dict[str, Message] = {}  # on the present connection
         self._states_lock = threading.Lock()
-        self._learned = TermsLearned(broker, settings.version)
+        self._learned = LearnedOptions(broker, settings.version)
         self._connection: MqttConnection | None = None  # the one that is alive
         self._generation = 0
         self._abort = (0, "")  # generation of the connection to cut, and why
@@ -292,7 +292,7 @@ class MqttClient:
         if lost_at is None:
             log.info("broker_connected", **facts)
         else:
-            log.info("broker_back", after_s=round(time.monotonic() - lost_at, 1), **facts)
+            log.info("broker_reconnected", after_s=round(time.monotonic() - lost_at, 1), **facts)
 
     def _down(self, connection: MqttConnection) -> None:
         with self._states_lock:

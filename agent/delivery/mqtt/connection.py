@@ -30,11 +30,11 @@ from agent.delivery.link import Ack, Alive, LinkEvent
 from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import Address, password
-from agent.delivery.mqtt.gate import Limits, PublishError, admitted, our_limits
 from agent.delivery.mqtt.id_lease import IdLease, LeaseHolder
-from agent.delivery.mqtt.introduction import Introduction
-from agent.delivery.mqtt.left_out import LeftOut
-from agent.delivery.mqtt.listening import Listening
+from agent.delivery.mqtt.id_negotiation import IdNegotiation
+from agent.delivery.mqtt.packet_checks import Limits, PublishError, admitted, our_limits
+from agent.delivery.mqtt.refused_topics import RefusedTopics
+from agent.delivery.mqtt.subscription_sync import SubscriptionSync
 from agent.delivery.mqtt.subscriptions import Subscriptions
 from agent.errors import BrokerLost, CannotStart
 
@@ -65,11 +65,11 @@ class ConnectionParams:
     received: Received
     before_birth: Callable[[], Iterable[Message]] = tuple  # states to publish before "online"
     leases: LeaseHolder | None = None  # None: a client that is no agent and needs no id lease
-    left_out: LeftOut = field(default_factory=LeftOut)
+    left_out: RefusedTopics = field(default_factory=RefusedTopics)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ConnectionOptions:
     """Options of one connection, learned from earlier ones: MQTT version, retain, packet size."""
 
     v5: bool = True
@@ -85,7 +85,7 @@ class MqttConnection:
     `reason` says why it ended.
     """
 
-    def __init__(self, params: ConnectionParams, generation: int, terms: Terms) -> None:
+    def __init__(self, params: ConnectionParams, generation: int, terms: ConnectionOptions) -> None:
         self.generation = generation
         self.terms = terms
         self.v5 = terms.v5
@@ -107,9 +107,9 @@ class MqttConnection:
         self._leaving = False
         self._gone = False  # our last message is acknowledged
         self._patience_ends = 0.0
-        self._introduction = Introduction(params.leases)
+        self._introduction = IdNegotiation(params.leases)
         self._client = self._build()
-        self._listening = Listening(self._client, params.subscriptions, params.left_out)
+        self._listening = SubscriptionSync(self._client, params.subscriptions, params.left_out)
         self._client.on_subscribe = self._listening.answered
 
     @property

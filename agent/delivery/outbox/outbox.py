@@ -23,10 +23,10 @@ import structlog
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks, Deadline
+from agent.delivery.outbox.admin import list_rows, purge
 from agent.delivery.outbox.database import FILE
 from agent.delivery.outbox.row import COLUMNS, DB_ERRORS, Kind, Row
 from agent.delivery.outbox.store import SENDING, Store
-from agent.delivery.outbox.visits import list_rows, purge
 from agent.errors import CannotStart
 
 __all__ = ["FILE", "Outbox", "OutboxStats", "Row", "list_rows", "purge"]

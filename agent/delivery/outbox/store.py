@@ -196,7 +196,9 @@ class Store:
         self._unsaved.clear()
         if self.trouble is not None:
             log.info(
-                "outbox_back", rows=len(overflow.rows), after_s=round(time.monotonic() - overflow.since, 1)
+                "outbox_recovered",
+                rows=len(overflow.rows),
+                after_s=round(time.monotonic() - overflow.since, 1),
             )
             self.trouble = None
         self.remembered.add(overflow.rows.values())

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import SplitResult, quote, urlsplit
 
 from agent import __version__
-from agent.delivery.outbox.line import Line, connect
+from agent.delivery.outbox.deadline_socket import DeadlineSocket, connect
 
 URL_SAFE = "/%:=&?~#+!$,;'@()*[]"  # characters kept as written, percent-encoded ones too
 
@@ -45,7 +45,7 @@ def post(
     try; `Expires-At` is the deadline of the request. Paths beyond ASCII are percent-encoded,
     headers are sent as UTF-8.
     """
-    line: Line | None = None
+    line: DeadlineSocket | None = None
     try:
         target = _target(url)
         sent = _headers(
@@ -73,7 +73,9 @@ def post(
     return WebhookResponse(False, again, f"HTTP {response.status} {response.reason}")
 
 
-def _exchange(line: Line, target: SplitResult, body: bytes, headers: Mapping[str, bytes]) -> HTTPResponse:
+def _exchange(
+    line: DeadlineSocket, target: SplitResult, body: bytes, headers: Mapping[str, bytes]
+) -> HTTPResponse:
     connection = HTTPConnection(_host(target), target.port)
     connection.sock = line  # all that http.client asks of a socket
     path = quote(target.path or "/", safe=URL_SAFE)

@@ -9,14 +9,14 @@ HELD_EVERY_S = 1.0  # `held` is published once a second, not with every frame
 _Hand = tuple[int, str]  # person and hand
 
 
-class GestureNews:
+class ActiveGestures:
     """Tracks, camera by camera, the gestures that have started and not ended."""
 
     def __init__(self) -> None:
         self._now: dict[str, dict[_Hand, tuple[str, float]]] = {}
         self._told: dict[tuple[str, _Hand], float] = {}
 
-    def worth_telling(self, event: GestureEvent) -> bool:
+    def should_publish(self, event: GestureEvent) -> bool:
         """Return False for a `held` event less than a second after the last published event of that hand."""
         key = (event.camera, (event.person, event.hand))
         last = self._told.get(key)

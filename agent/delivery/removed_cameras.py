@@ -15,7 +15,7 @@ MOST = 100  # maximum names
 NAME = re.compile(r"[a-z0-9_-]{1,64}")  # valid camera names, so that no other topic can result
 
 
-def former_cameras(folder: Path, cameras: Sequence[str]) -> list[str]:
+def removed_cameras(folder: Path, cameras: Sequence[str]) -> list[str]:
     """Return the remembered cameras that are not among `cameras`, and remember all.
 
     All names are kept, because the broker may be away during this run. An unreadable or unwritable file is

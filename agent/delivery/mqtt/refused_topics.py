@@ -15,7 +15,7 @@ REFUSED = 128  # reason codes from here on are failures (MQTT 5.0, 2.4)
 PATIENCE = 20  # checks of an answer whose message another thread is just sending
 
 
-class LeftOut:
+class RefusedTopics:
     """Records refused topics.
 
     `answered` runs in callbacks and only notes; `settle` runs in the MQTT thread.

@@ -20,7 +20,7 @@ Say: TypeAlias = Callable[[Message], object]
 log = structlog.get_logger(__name__)
 
 
-class Introduction:
+class IdNegotiation:
     """Id negotiation on one connection.
 
     `hear` and `heard_online` run in callbacks; the rest between two of them.

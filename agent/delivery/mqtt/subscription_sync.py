@@ -8,15 +8,15 @@ from typing import Any
 from paho.mqtt import client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.delivery.mqtt.gate import Limits, topic_fault
-from agent.delivery.mqtt.left_out import REFUSED, LeftOut
+from agent.delivery.mqtt.packet_checks import Limits, topic_fault
+from agent.delivery.mqtt.refused_topics import REFUSED, RefusedTopics
 from agent.delivery.mqtt.subscriptions import Subscriptions
 
 
-class Listening:
+class SubscriptionSync:
     """Subscribes and unsubscribes on one connection. For the MQTT thread; `answered` is paho's callback."""
 
-    def __init__(self, client: paho.Client, wanted: Subscriptions, left_out: LeftOut) -> None:
+    def __init__(self, client: paho.Client, wanted: Subscriptions, left_out: RefusedTopics) -> None:
         self._client, self._wanted, self._left_out = client, wanted, left_out
         self._present: set[str] = set()
         self._asked: dict[int, str] = {}  # filter by mid, until the broker answers

@@ -10,7 +10,7 @@ import structlog
 
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import Address
-from agent.delivery.mqtt.connection import MqttConnection, Terms
+from agent.delivery.mqtt.connection import ConnectionOptions, MqttConnection
 
 log = structlog.get_logger(__name__)
 
@@ -21,11 +21,11 @@ LARGE = 1024  # bytes; every broker takes this size
 CEILING_S = 600.0  # a connection lost later is followed by one that tries larger packets again
 
 
-class TermsLearned:
+class LearnedOptions:
     """Learns connection options. Used by the MQTT thread; `terms` are those for the next connection."""
 
     def __init__(self, broker: Address, version: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.terms = Terms(v5=version != "3.1.1")
+        self.terms = ConnectionOptions(v5=version != "3.1.1")
         self.at_once = False  # whether to try the next options without waiting
         self._broker = broker
         self._settled = version != "auto"
@@ -40,9 +40,9 @@ class TermsLearned:
         self.terms = replace(self.terms, window=connection.window)
         self._unanswered_old = 0 if self.terms.retain else 1  # one failure is enough next time
         if not connection.limits.retain:
-            log.warning("broker_keeps_nothing", broker=str(self._broker), means=broker_errors.NO_RETAIN)
+            log.warning("broker_without_retain", broker=str(self._broker), means=broker_errors.NO_RETAIN)
         if connection.limits.qos == 0:
-            log.warning("broker_confirms_nothing", broker=str(self._broker), means=broker_errors.NO_QOS)
+            log.warning("broker_without_qos1", broker=str(self._broker), means=broker_errors.NO_QOS)
         if connection.limits.packet_bytes is not None:
             log.info("broker_limits_packets", broker=str(self._broker), bytes=connection.limits.packet_bytes)
 

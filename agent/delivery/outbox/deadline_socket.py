@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-class Line:
+class DeadlineSocket:
     """Socket replacement for `http.client`. Every method raises `TimeoutError` past the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
@@ -54,7 +54,7 @@ class Line:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: DeadlineSocket) -> None:
         self._line = line
 
     def readable(self) -> bool:
@@ -64,7 +64,7 @@ class _Reader(io.RawIOBase):
         return self._line.read_into(buffer)
 
 
-def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -> Line:
+def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -> DeadlineSocket:
     """Connect within `within_s` seconds, name lookup included. Raises `OSError` and `TimeoutError`."""
     deadline = time.monotonic() + within_s
     trouble: OSError = OSError(f"{host} has no address")
@@ -79,7 +79,7 @@ def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -
             sock.close()
             trouble = exc
             continue
-        return Line(sock, deadline)
+        return DeadlineSocket(sock, deadline)
     raise trouble
 
 

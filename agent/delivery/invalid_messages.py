@@ -17,7 +17,7 @@ REMEMBERED = 200  # topics that are remembered
 AGAIN_S = 3600.0  # seconds after which a repeated reason is logged again
 
 
-class Complaints:
+class InvalidMessageLog:
     """Logs unusable messages once per topic and reason.
 
     Used by the MQTT thread; `count` counts all of them.
