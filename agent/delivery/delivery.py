@@ -69,8 +69,8 @@ class Delivery:
         self._home_settings = homeassistant
         self._clock = clock
         self._clocks = clocks or Clocks()
-        self._news = ActiveGestures()
-        self._rule_news = RuleEventThrottle()
+        self._active = ActiveGestures()
+        self._rule_throttle = RuleEventThrottle()
         self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
@@ -169,7 +169,7 @@ class Delivery:
 
         `latency_ms` None: from the event's frame until now.
         """
-        if not self._news.should_publish(event):
+        if not self._active.should_publish(event):
             return None
         age_s = self._age_s(event.at)
         happened = self._clocks.wall_s() - age_s
@@ -192,7 +192,7 @@ class Delivery:
             self._last[event.camera] = event.gesture
             action = self.topics.action(event.camera)
             self._outbox_worker.add(Row("publish", action, event.gesture.encode(), deadline, event_id))
-        changed = self._news.changed(event, happened)
+        changed = self._active.changed(event, happened)
         if changed is not None:
             now = topics.gesture_payload(*changed, self._last.get(event.camera))
             self._mqtt.keep(state(self.topics.gesture(event.camera), now), first=True)
@@ -227,7 +227,7 @@ class Delivery:
 
     def _tell_rule(self, action: Action, ts: str, left_s: float) -> None:
         """Publish the rule event best-effort: dropped while the broker is away, unlike the action itself."""
-        if left_s > 0 and self._rule_news.should_publish(action):
+        if left_s > 0 and self._rule_throttle.should_publish(action):
             event_id = str(uuid.uuid4())
             told = as_json(topics.rule_payload(action.rule, event_id=event_id, ts=ts))
             self._mqtt.say(
