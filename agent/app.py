@@ -1,4 +1,4 @@
-"""The composition root: builds every part from the settings, runs them, closes them in reverse."""
+"""Composition root: builds every part from the settings, runs them, closes them in reverse order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Agent:
-    """All parts, built. As a context it starts them, and closes them in reverse."""
+    """All parts of the agent. As a context manager it starts them, and closes them in reverse order."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class Agent:
         environ: Mapping[str, str] = os.environ,
         on_published: OnPublished | None = None,
     ) -> None:
-        """Raises `CannotStart` for whatever a person must mend."""
+        """Build all parts. Raises `CannotStart` for bad settings, rules, models or missing packages."""
         if not settings.camera:
             raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
-        self.cameras: dict[str, CameraSupervisor] = {}  # filled below: they report to the loop
+        self.cameras: dict[str, CameraSupervisor] = {}  # filled below: the parts report to the loop
         self._health = HealthReporter(self.cameras)
         self.threads = Threads()
         self._main = self.threads.watch("loop")
@@ -112,7 +112,7 @@ class Agent:
         self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
 
     def _hooks(self) -> Hooks:
-        """What the loop asks of the other parts, and what it tells them."""
+        """Observers and providers of the main loop."""
         return Hooks(
             load_rules=self._rules.load,
             rules_edited=lambda: self._rules.changed(time.monotonic()),
@@ -132,7 +132,7 @@ class Agent:
         )
 
     def __enter__(self) -> Self:
-        """Start everything. Raises `CannotStart`."""
+        """Start all parts. Raises `CannotStart`."""
         self.threads.supervise(self.loop.stop)
         try:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
@@ -156,7 +156,7 @@ class Agent:
         self.close()
 
     def run(self) -> bool:
-        """Until `loop.stop`, or until all files are played; True when a restart was asked for.
+        """Run until `loop.stop`, or until all files are played; return True when a restart was requested.
 
         Raises `ThreadFailed` when a thread has died or stands still: the process is to end.
         """
@@ -169,7 +169,7 @@ class Agent:
         return self.loop.restart_wanted
 
     def close(self) -> None:
-        """Close what was built, in reverse."""
+        """Close all parts in reverse order."""
         self._notifier.stopping()
         self.web_ui.close()
         for camera in self.cameras.values():
@@ -182,7 +182,7 @@ class Agent:
         self.threads.close()
         log.info("agent_stopped")
 
-    # What one part says to several others.
+    # Events of one part for several others.
 
     def _stepped(self) -> None:
         self._main.moves()
@@ -195,7 +195,7 @@ class Agent:
         self._paused.remember(on)
 
     def _rules_changed(self, rule_set: RuleSet) -> None:
-        """Other rules ask for other topics, and are told of."""
+        """Subscribe to the topics of the new rules and publish them."""
         made_of = info(self.settings, self._recognizer, rule_set, self._backend, self._backend_why)
         self.delivery.follow(rule_set.topics, AskedValues(rule_set).fault)
         self.delivery.info(made_of)
@@ -210,14 +210,14 @@ class Agent:
         self.web_ui.on_rules(rule_set)
 
     def _rule_context(self) -> RuleContext:
-        """What rules may ask besides gestures."""
+        """Build what rule conditions may read besides gestures."""
         return RuleContext(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
 
 
 def run_agent(
     settings: Settings, environ: Mapping[str, str] = os.environ, on_published: OnPublished | None = None
 ) -> bool:
-    """The daemon, until it is stopped by a signal; True when a restart was asked for over MQTT."""
+    """Run the daemon until a stop signal; return True when a restart was requested over MQTT."""
     agent = Agent(settings, environ, on_published)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         return agent.run()

@@ -1,4 +1,4 @@
-"""The page in the browser, or none: a web server is imported only where one is wanted."""
+"""Interface of the web page and its null implementation; the web server is imported only if enabled."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ from agent.supervision import Threads
 
 
 class WebUi(Protocol):
-    """What the agent tells its page (see `agent.web.page.WebPage`). None of it blocks."""
+    """Interface of the web page for the agent (see `agent.web.page.WebPage`). No method blocks."""
 
     url: str
-    """Where a browser finds it, once it is started; empty where there is none."""
+    """URL of the page, once started; empty where there is none."""
 
     def start(self) -> None:
-        """Raises `ConfigError` when the address cannot be had."""
+        """Start serving. Raises `ConfigError` when the address is not available."""
 
     def close(self) -> None:
-        """Takes seconds at most."""
+        """Stop serving; takes seconds at most."""
 
     def on_detections(self, frame: Frame, detections: Detections) -> None:
-        """A frame was looked at."""
+        """Take the detections of a frame."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """That is what came of it, or of its absence."""
+        """Take the pipeline's result for a frame, or for a step without one."""
 
     def on_step(self) -> None:
-        """After every turn of the loop."""
+        """Called after every turn of the loop."""
 
     def on_enabled(self, on: bool, /) -> None:
-        """The cameras were switched on or off."""
+        """Called when the cameras are enabled or disabled."""
 
     def camera_changed(self, state: CameraState) -> None:
-        """A camera came, went or was switched off."""
+        """Called when a camera goes online or offline or is disabled."""
 
     def on_rules(self, rule_set: RuleSet) -> None:
-        """Other rules are in force."""
+        """Called when other rules are in force."""
 
     def on_rules_refused(self, problem: str) -> None:
-        """Other rules were wrong."""
+        """Called when changed rule files were refused."""
 
 
 class NullWebUi:
-    """Nobody looks."""
+    """Implementation without a web server."""
 
     url = ""
 
     def start(self) -> None:
-        """Nothing starts."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     def on_detections(self, frame: Frame, detections: Detections) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_step(self) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_enabled(self, on: bool, /) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def camera_changed(self, state: CameraState) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_rules(self, rule_set: RuleSet) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_rules_refused(self, problem: str) -> None:
-        """Dropped."""
+        """Do nothing."""
 
 
 def build_web_ui(
@@ -91,7 +91,7 @@ def build_web_ui(
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
 ) -> WebUi:
-    """As the settings want it; the callables as `WebPage` has them. Raises `ConfigError`."""
+    """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`."""
     if not settings.web.enabled:
         return NullWebUi()
     from agent.web.dashboard import About  # noqa: PLC0415

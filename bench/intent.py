@@ -1,4 +1,4 @@
-"""What the intent of one hand costs: how it is held, how it moves, whether it is meant.
+"""Benchmark of the intent checks for one hand: posture, motion and decision.
 
     python bench/intent.py
 
@@ -28,7 +28,7 @@ JOINTS = (
 
 
 def cost_ms(work: Callable[[int], object]) -> float:
-    """The best of five rounds, for one call."""
+    """Return the best of five rounds, in milliseconds per call."""
     rounds = []
     for _ in range(5):
         start = time.process_time()
@@ -39,7 +39,7 @@ def cost_ms(work: Callable[[int], object]) -> float:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     rng = np.random.default_rng(0)
     points = np.hstack([rng.uniform(50, 400, (len(JOINTS), 2)), np.ones((len(JOINTS), 1))])
     pose, hand = Pose(points.astype(np.float32), JOINTS, 1.0), Box(200, 150, 60)

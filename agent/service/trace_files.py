@@ -1,4 +1,4 @@
-"""Traces on disk: one file, or a ring of files that never outgrows its share of the disk."""
+"""Trace files on disk: a single file, or a ring of files with a size limit."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 FOLDER = "trace"  # in the state folder
-PARTS = 8  # files in a full ring: what is dropped at once is an eighth
-FLUSH_S = 2.0  # at most this much is lost with the power
-RETRY_S = 60.0  # after a full disk
-QUEUED = 2000  # moments that wait for the disk: a minute of two cameras at 15 frames/s, some 2 MB
+PARTS = 8  # files in a full ring: one eighth is dropped at once
+FLUSH_S = 2.0  # seconds of trace that a power failure may lose
+RETRY_S = 60.0  # seconds between retries after a full disk
+QUEUED = 2000  # records that wait for the disk: a minute of two cameras at 15 frames/s, some 2 MB
 CLOSE_S = 2.0
-MODE = 0o600  # it tells when somebody was in the room
+MODE = 0o600  # private: a trace shows when somebody was in the room
 
 log = structlog.get_logger(__name__)
 
 
 class TraceFile:
-    """One trace, written line by line. Raises `OSError`."""
+    """Writer of one trace, line by line. Raises `OSError`."""
 
     def __init__(self, path: Path, header: TraceHeader) -> None:
         self.bytes = 0
@@ -49,7 +49,7 @@ class TraceFile:
         self._write(self._encoder.header(header))
 
     def record(self, record: TraceRecord) -> None:
-        """Add a moment."""
+        """Append a record."""
         for line in self._encoder.lines(record):
             self._write(line)
         if record.at - self._flushed_at >= FLUSH_S:
@@ -60,7 +60,7 @@ class TraceFile:
         self.bytes += self._file.write(line + "\n")
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close the file. Safe to call twice."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -71,12 +71,15 @@ class TraceFile:
 
 
 class RotatingTraceWriter:
-    """The last hours in a few files of one folder; the oldest go. A full disk stops it, not the agent."""
+    """Ring of trace files with the last hours; the oldest are deleted.
+
+    A full disk stops it, not the agent.
+    """
 
     def __init__(
         self, folder: Path, header: TraceHeader, *, size_bytes: int, keep_s: float, wall: Callable[[], float]
     ) -> None:
-        """`wall` gives seconds since 1970: files are named, and grow old, by it."""
+        """`wall` returns seconds since 1970, for the names and the age of files."""
         self._folder, self._header, self._wall = folder, header, wall
         self._part_bytes, self._size_bytes = size_bytes // PARTS, size_bytes
         self._keep_s = keep_s
@@ -84,7 +87,7 @@ class RotatingTraceWriter:
         self._silent_until: float | None = None
 
     def record(self, record: TraceRecord) -> None:
-        """Add a moment. Never raises."""
+        """Append a record. Never raises."""
         if self._silent_until is not None and record.at < self._silent_until:
             return
         try:
@@ -97,7 +100,7 @@ class RotatingTraceWriter:
             self.close()
 
     def close(self) -> None:
-        """What could not be written is given up."""
+        """Close the file; records that cannot be written are dropped."""
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -118,7 +121,7 @@ class RotatingTraceWriter:
         return self._file
 
     def _drop_old(self) -> None:
-        """Make room for one more part."""
+        """Delete the oldest files until one more fits."""
         parts = visible_files(self._folder, lambda name: name.endswith(".jsonl"))
         files = [(path, path.stat()) for path in reversed(parts)]
         used = 0
@@ -130,9 +133,9 @@ class RotatingTraceWriter:
 
 
 class RingThread:
-    """Writes a ring in a thread of its own: who records waits for no disk.
+    """Writes trace records in a thread of its own, so that callers never wait for the disk.
 
-    A disk that stands still costs moments, not time: what does not fit into the queue is counted and told.
+    If the disk hangs, records that do not fit into the queue are dropped, counted and logged.
     """
 
     def __init__(self, ring: RotatingTraceWriter) -> None:
@@ -143,7 +146,7 @@ class RingThread:
         self._thread.start()
 
     def record(self, record: TraceRecord) -> None:
-        """Add a moment. Never raises, never waits."""
+        """Queue a record. Never raises, never waits."""
         try:
             self._queue.put_nowait(record)
         except queue.Full:
@@ -152,11 +155,11 @@ class RingThread:
                 log.error("trace_lost", reason="the disk is too slow", moments_wait=QUEUED)
             return
         if self._lost:
-            log.info("trace_back", moments_lost=self._lost)
+            log.info("trace_recovered", moments_lost=self._lost)
             self._lost = 0
 
     def close(self) -> None:
-        """Write what waits, for a while; a disk that hangs is left to the end of the process."""
+        """Write queued records, with a time limit; a hung disk is abandoned."""
         with suppress(queue.Full):
             self._queue.put(None, timeout=CLOSE_S)
         self._thread.join(CLOSE_S)
@@ -170,17 +173,17 @@ class RingThread:
 
 
 class NullTraceWriter:
-    """Where no trace is wanted."""
+    """Trace writer that does nothing, for when tracing is off."""
 
     def record(self, record: TraceRecord) -> None:
-        """Dropped."""
+        """Discard the record."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path) -> RingThread:
-    """The ring of traces in the state folder, written by a thread of its own."""
+    """Build the trace ring in the state folder with its writer thread, or a `NullTraceWriter`."""
     ring = RotatingTraceWriter(
         state / FOLDER,
         trace_header(settings, labels),
@@ -193,13 +196,13 @@ def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path)
 
 @dataclass(frozen=True, slots=True)
 class StoredTrace:
-    """A trace that can be read more than once."""
+    """A trace on disk; it can be read more than once."""
 
     path: Path
     header: TraceHeader
 
     def records(self) -> Iterator[TraceRecord]:
-        """In order. A last line that was cut off (the power went) is left out. Raises `ConfigError`."""
+        """Iterate over the records. A truncated last line is left out. Raises `ConfigError`."""
         decoder = TraceDecoder(self.header)
         with self._lines() as file:
             next(file, None)
@@ -215,9 +218,9 @@ class StoredTrace:
 
 
 def traces_of(place: Path) -> list[StoredTrace]:
-    """The traces of a folder in the order of their names, which is that of time; or the one of a file.
+    """Return the traces of a folder, in the order of their names, which is that of time, or of one file.
 
-    A part of the ring that was begun and holds no header yet is left out. Raises `ConfigError`.
+    A file of the ring without a complete header is left out. Raises `ConfigError`.
     """
     if not place.is_dir():
         return [open_trace(place)]
@@ -235,7 +238,7 @@ def traces_of(place: Path) -> list[StoredTrace]:
 
 
 def is_trace(source: str) -> bool:
-    """Whether a source is a trace and not a clip: told by its first bytes."""
+    """Return whether a file is a trace and not a video, by its first bytes."""
     try:
         with Path(source).open("rb") as file:
             return is_header(file.read(100).decode("utf-8", "replace"))
@@ -244,7 +247,7 @@ def is_trace(source: str) -> bool:
 
 
 def open_trace(path: Path) -> StoredTrace:
-    """Raises `ConfigError`: not there, not a trace, a version of another time."""
+    """Open a trace. Raises `ConfigError` for a missing file, another format or version."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             first = file.readline()

@@ -1,4 +1,4 @@
-"""What a request brings along: read whole, with limits in size and time."""
+"""Reading of request bodies, with limits in size and time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 MAX_BODY_BYTES = 4096  # as over MQTT
-DRAIN_BYTES = 2_000_000  # of what is too large, read and thrown away, so that the answer is heard
+DRAIN_BYTES = 2_000_000  # bytes of a too large body that are discarded, so that the client reads the response
 BODY_S = 5.0
 
 
 async def whole_body(receive: Receive, headers: Headers) -> bytes | None:
-    """What was sent along; None where it is too large or does not come to an end."""
+    """Read the whole request body; None where it is too large or incomplete in time."""
     size, pieces = 0, []
 
     async def read() -> None:
@@ -37,7 +37,7 @@ async def whole_body(receive: Receive, headers: Headers) -> bytes | None:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever comes."""
+    """Return an ASGI `receive` that yields the body as one message, then the rest."""
     told = False
 
     async def replay() -> Message:

@@ -1,4 +1,4 @@
-"""What is where: pages, buttons, figures and streams."""
+"""HTTP routes: pages, API, metrics and streams."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from agent.web.security import VISITOR
 from agent.web.streams import Streams
 
 STATIC = Path(__file__).with_name("static")
-ANSWER_S = 5.0  # for the loop to do what a button asks
+ANSWER_S = 5.0  # seconds for the loop to answer an API request
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html"}
 
@@ -38,7 +38,7 @@ Ask: TypeAlias = Callable[[str, Mapping[str, Any]], "Future[tuple[dict[str, Any]
 
 
 class Routes:
-    """The endpoints."""
+    """Endpoints of the web server."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Routes:
         self._attempts, self._refusals = attempts, refusals
 
     def app(self) -> Starlette:
-        """As an ASGI app, without its guard."""
+        """Build the ASGI app, without `SecurityMiddleware`."""
         return Starlette(
             routes=[
                 *(Route(path, _page(file)) for path, file in PAGES.items()),
@@ -78,7 +78,7 @@ class Routes:
             ]
         )
 
-    # Who is there.
+    # Login and logout.
 
     async def _log_in(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
@@ -107,7 +107,7 @@ class Routes:
             )
         return answer
 
-    # What is asked.
+    # Queries.
 
     async def _state(self, _request: Request) -> Response:
         return JSONResponse(self._dashboard.snapshot())
@@ -120,7 +120,7 @@ class Routes:
         stalled = self._progress_monitor.stalled()
         return JSONResponse({"ok": not stalled, "stalled": stalled}, 503 if stalled else 200)
 
-    # What is done.
+    # Actions.
 
     async def _enable(self, request: Request) -> Response:
         try:
@@ -141,7 +141,7 @@ class Routes:
         return await self._done("test_rule", {"rule": rule}, f"{rule} was tried")
 
     async def _done(self, name: str, data: Mapping[str, Any], words: str) -> Response:
-        """Ask the loop, tell what came of it, and write it into the log of the page."""
+        """Send a request to the loop, return its result, and log it on the page."""
         try:
             answer = asyncio.wrap_future(self._ask(name, data))
             found, error = await asyncio.wait_for(answer, ANSWER_S)
@@ -156,7 +156,7 @@ class Routes:
 
 
 def _prefix(request: Request) -> str:
-    """The path under which a reverse proxy shows us: the cookie goes nowhere else. It is the asker's own."""
+    """Path prefix of a reverse proxy, for the cookie path. It affects only the requesting client."""
     told = request.headers.get("x-ingress-path") or request.headers.get("x-forwarded-prefix") or ""
     return f"/{told.strip('/')}/" if PREFIX.fullmatch(told) else "/"
 

@@ -1,1 +1,1 @@
-"""Networks on an NVIDIA GPU: TensorRT 8.6 to 11 or TensorRT for RTX, memory and streams through PyCUDA."""
+"""TensorRT backend: TensorRT 8.6 to 11 or TensorRT for RTX, with GPU memory and streams through PyCUDA."""

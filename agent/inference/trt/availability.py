@@ -1,4 +1,4 @@
-"""Can TensorRT be used here, and if not, why: what `backend = "auto"` asks."""
+"""Availability of TensorRT on this machine, for `backend = "auto"`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from agent.errors import ModelError
 from agent.inference.trt.driver import Gpu, find_gpu
 from agent.inference.trt.library import Library, find_library, first_line
 
-INSTALL_PYCUDA = (  # it finds the CUDA libraries beside nvcc: with the headers' path alone linking fails
+INSTALL_PYCUDA = (  # PyCUDA finds the CUDA libraries beside nvcc: with the headers' path alone linking fails
     "PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """`why` is one clause: what is here, or what is missing; `todo` is what would mend that.
+    """Result of the check; `why` names what is present or missing, `todo` is the remedy.
 
-    `unused` is a GPU that is here and cannot be used: worth a warning, where no GPU at all is none.
+    `unused` is a GPU that is present but cannot be used, which is worth a warning.
     """
 
     usable: bool
@@ -31,16 +31,16 @@ class Availability:
 
 @cache
 def tensorrt_availability() -> Availability:
-    """Asked once for a process: a GPU does not come while it runs."""
+    """Return the availability, checked once per process: a GPU does not appear while it runs."""
     return judge(find_gpu, find_library, load_pycuda)
 
 
 def judge(
     gpu: Callable[[], Gpu], library: Callable[[], Library], load_binding: Callable[[], None]
 ) -> Availability:
-    """A GPU, TensorRT and PyCUDA are needed, in the order of what is most often missing.
+    """Check for a GPU, TensorRT and PyCUDA, in the order of what is most often missing.
 
-    Each is really loaded: a package that is installed and does not load would end the start later.
+    Each is really loaded: an installed package that fails to load would end the start later.
     """
     found: Gpu | None = None
     try:
@@ -55,7 +55,7 @@ def judge(
 
 
 def load_pycuda() -> None:
-    """Import it. Raises `ModelError` that says why it does not load and how to install it."""
+    """Import PyCUDA. Raises `ModelError` with the reason and how to install it."""
     try:
         import_module("pycuda.driver")
     except ModuleNotFoundError as exc:
@@ -65,7 +65,7 @@ def load_pycuda() -> None:
 
 
 def check_driver(gpu: Gpu, library: Library) -> None:
-    """Raises `ModelError` when the driver is older than the CUDA that the library was made for."""
+    """Raise `ModelError` when the driver is older than the CUDA version of the library."""
     needs = library.made_for_cuda
     if needs and gpu.cuda[0] < needs:
         raise ModelError(

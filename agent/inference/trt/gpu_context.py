@@ -1,4 +1,4 @@
-"""What all networks on one GPU share: the library, the device, the uploaded pictures, the folder of plans."""
+"""Shared state of all networks on one GPU: library, device, uploaded frames, plan folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agent.inference.trt.upload_cache import FrameUploadCache
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GpuContext:
-    """One GPU and one TensorRT."""
+    """One GPU with its TensorRT library."""
 
     library: Library
     device: Device
@@ -26,7 +26,7 @@ class GpuContext:
 
 
 def default_context(cache_dir: Path | None) -> GpuContext:
-    """That of this process. Raises `ModelError`: no driver, no GPU, no TensorRT, no PyCUDA."""
+    """Return the context of this process. Raises `ModelError`: no driver, no GPU, no TensorRT, no PyCUDA."""
     return _context(cache_dir or platformdirs.user_cache_path("gesture-agent"))
 
 

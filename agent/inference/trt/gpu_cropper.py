@@ -1,4 +1,4 @@
-"""Cuts on the GPU: the numbers that the kernel wants for each box, and its launch."""
+"""Cropping on the GPU: kernel parameters of each box, and the kernel launch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from agent.inference.manifest import Input
 from agent.inference.trt.device import Device, Kernel, Memory, Stream
 from agent.inference.trt.upload_cache import Upload
 
-NUMBERS = 11  # floats a cut, as cuts.cu says
+NUMBERS = 11  # floats per crop, as in cuts.cu
 BLOCK = (32, 8, 1)
 
 
 @cache
 def source() -> str:
-    """The kernel in CUDA C++."""
+    """Return the CUDA C++ source of the kernel."""
     return Path(__file__).with_name("cuts.cu").read_text(encoding="utf-8")
 
 
 def numbers_of(picture: tuple[int, ...], boxes: Sequence[Box], size: tuple[int, int]) -> Floats:
-    """float32 (cuts, NUMBERS): the sampling that `crops.cut` does with OpenCV.
+    """Return the kernel parameters of boxes, float32 (cuts, NUMBERS); sampling as `crops.cut` with OpenCV.
 
     `picture` is (height, width, ...).
     """
@@ -38,10 +38,10 @@ def numbers_of(picture: tuple[int, ...], boxes: Sequence[Box], size: tuple[int, 
 
 
 class GpuCropper:
-    """Cuts boxes out of uploaded pictures, straight into a network's input."""
+    """Crops boxes from uploaded frames directly into a network's input buffer."""
 
     def __init__(self, device: Device, most: int) -> None:
-        """Room for `most` cuts a run. Raises `ModelError` where the kernel cannot be compiled."""
+        """Allocate for `most` crops a run. Raises `ModelError` where the kernel cannot be compiled."""
         self._device = device
         self._kernel: Kernel = device.kernel(source(), "cut_and_normalise")
         self._table = device.pinned((most, NUMBERS), np.float32)
@@ -58,9 +58,9 @@ class GpuCropper:
         stream: Stream,
         fill: int = 0,
     ) -> None:
-        """Start to cut boxes of one picture; they become the input's pictures from `first` on.
+        """Start cropping boxes of one frame; they become the input's images from `first` on.
 
-        The table of a run is written once: call with rising `first` and wait before the next run.
+        The parameter table is written once per run: call with rising `first`, and wait before the next run.
         """
         height, width = spec.size
         rows = self._table[first : first + len(boxes)]
@@ -76,15 +76,15 @@ class GpuCropper:
         self._kernel.launch(grid, BLOCK, arguments, stream)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._memory.free()
 
 
 class _MemorySlice:
-    """A piece of a piece of memory."""
+    """A part of another block of memory."""
 
     def __init__(self, whole: Memory, start: int, nbytes: int) -> None:
         self.address, self.nbytes = whole.address + start, nbytes
 
     def free(self) -> None:
-        """It is not ours."""
+        """Do nothing: the other block owns it."""

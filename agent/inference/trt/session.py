@@ -1,4 +1,4 @@
-"""A plan that is loaded and ready: named tensors, fixed addresses, nothing allocated afterwards."""
+"""A loaded plan with named tensors at fixed addresses; nothing is allocated afterwards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FLOAT_BYTES = 4
 
 
 class PlanRefusedError(ModelError):
-    """TensorRT does not take this plan: it was built for another GPU or version, or is damaged."""
+    """Raised when TensorRT refuses a plan: built for another GPU or version, or damaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """An input or output with its memory on both sides, large enough for the largest batch."""
+    """An input or output with host and device buffers for the largest batch."""
 
     name: str
     shape: Shape
@@ -34,19 +34,19 @@ class Tensor:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of one picture."""
+        """Shape of one image."""
         return tuple(int(n) for n in self.shape[1:])
 
 
 class Session:
-    """One plan, one execution context, one stream. Not for two threads at once."""
+    """A plan with one execution context and one stream. For one thread at a time."""
 
     def __init__(
         self, library: Library, device: Device, plan: bytes, name: str, compiled: bytes | None = None
     ) -> None:
-        """Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
+        """Load a plan. Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
 
-        `compiled` is what `runtime_cache` gave before, where the library compiles at run time.
+        `compiled` is an earlier result of `runtime_cache`, where the library compiles at run time.
         """
         self.name, self.device = name, device
         self._journal = TrtLogger(library)
@@ -71,10 +71,10 @@ class Session:
         except BaseException:
             self.close()
             raise
-        self._count = 0  # pictures that the context is set for
+        self._count = 0  # batch size set in the context
 
     def enqueue(self, count: int) -> None:
-        """Start a run over the first `count` pictures of the inputs' device memory."""
+        """Start a run over the first `count` images in the inputs' device memory."""
         if count != self._count:
             for tensor in self.inputs.values():
                 batch = tensor.shape[0] if isinstance(tensor.shape[0], int) else count
@@ -83,15 +83,15 @@ class Session:
         self._demand(self._context.execute_async_v3(self.stream.handle))
 
     def wait(self) -> None:
-        """Until the run is over. Raises `EngineError`."""
+        """Wait until the run is over. Raises `EngineError`."""
         self.stream.synchronize()
 
     def runtime_cache(self) -> bytes | None:
-        """The kernels that were compiled for this GPU so far; None where the library compiles none."""
+        """Return the kernels compiled for this GPU so far; None where the library compiles none."""
         return None if self._runtime_cache is None else bytes(self._runtime_cache.serialize())
 
     def _new_context(self, library: Library, compiled: bytes | None) -> Any:
-        """TensorRT for RTX compiles kernels at the first run and can capture whole runs as CUDA graphs."""
+        """New execution context. TensorRT for RTX compiles at the first run and can capture CUDA graphs."""
         if not library.compiles_at_run_time:
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
@@ -103,7 +103,7 @@ class Session:
         return self._engine.create_execution_context(config)
 
     def run_once(self, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
-        """One run of one picture, waited for: what a self-test needs. Raises `EngineError`."""
+        """Run one image and wait, for the self-test. Raises `EngineError`."""
         for name, array in feeds.items():
             host = self.inputs[name].host[: len(array)]
             np.copyto(host, array)
@@ -115,13 +115,13 @@ class Session:
         return {name: tensor.host[:1].copy() for name, tensor in self.outputs.items()}
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Free all memory."""
         for tensor in (*self.inputs.values(), *self.outputs.values()):
             tensor.device.free()
         self._context = self._engine = self._runtime = self._runtime_cache = None
 
     def _find_batch(self, library: Library) -> int:
-        """The largest number of pictures a run; sets the inputs to it."""
+        """Maximum images per run; sets the inputs to it."""
         largest = []
         for name in self._names(library, "INPUT"):
             shape = tuple(int(n) for n in self._engine.get_tensor_shape(name))
@@ -132,7 +132,7 @@ class Session:
         return max(largest, default=1)
 
     def _bind(self, library: Library) -> None:
-        """Memory for every tensor at its largest, and its address told once."""
+        """Allocate every tensor at its maximum, and set its address once."""
         for mode, tensors in (("INPUT", self.inputs), ("OUTPUT", self.outputs)):
             for name in self._names(library, mode):
                 if self._engine.get_tensor_dtype(name) != library.trt.DataType.FLOAT:
@@ -167,7 +167,7 @@ class Session:
         if self._journal.out_of_memory:
             return self._no_room(library)
         why = self._journal.last("it says nothing about the reason")
-        ask = getattr(self._runtime, "get_engine_validity", None)  # TensorRT for RTX says it in bits
+        ask = getattr(self._runtime, "get_engine_validity", None)  # TensorRT for RTX gives flags
         if ask is not None:
             _, bits = ask(plan)
             words = [

@@ -1,23 +1,23 @@
-"""What is worth telling of the gestures: held ones now and then, and which one is being made now."""
+"""Throttling of `held` events and the current gesture of each camera."""
 
 from __future__ import annotations
 
 from agent.core.types import GestureEnded, GestureEvent, GestureHeld, GestureStarted
 
-HELD_EVERY_S = 1.0  # a held gesture is told of once a second, not with every reading
+HELD_EVERY_S = 1.0  # `held` is published once a second, not with every frame
 
 _Hand = tuple[int, str]  # person and hand
 
 
-class GestureNews:
-    """Remembers, camera by camera, the gestures that have started and not ended."""
+class ActiveGestures:
+    """Tracks, camera by camera, the gestures that have started and not ended."""
 
     def __init__(self) -> None:
         self._now: dict[str, dict[_Hand, tuple[str, float]]] = {}
         self._told: dict[tuple[str, _Hand], float] = {}
 
-    def worth_telling(self, event: GestureEvent) -> bool:
-        """False for a `held` that comes less than a second after the last thing told of that hand."""
+    def should_publish(self, event: GestureEvent) -> bool:
+        """Return False for a `held` event less than a second after the last published event of that hand."""
         key = (event.camera, (event.person, event.hand))
         last = self._told.get(key)
         if isinstance(event, GestureHeld) and last is not None and last <= event.at < last + HELD_EVERY_S:
@@ -29,7 +29,7 @@ class GestureNews:
         return True
 
     def changed(self, event: GestureEvent, at: float) -> tuple[str | None, float] | None:
-        """The newest gesture that is being made (None: none) and since when, if that has changed."""
+        """Return the newest active gesture (None: none) and since when, if it has changed."""
         hands = self._now.setdefault(event.camera, {})
         key = (event.person, event.hand)
         if isinstance(event, GestureStarted):

@@ -1,4 +1,4 @@
-"""The outbox seen from the command line, beside an agent that may be using it."""
+"""Access to the outbox from the command line, also while an agent uses it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from agent.errors import CannotStart
 
 
 def list_rows(folder: Path, limit: int = 1000) -> list[Row]:
-    """What waits and what is dead, oldest first; for the command line. Raises `CannotStart`."""
+    """Return waiting rows and dead letters, oldest first. Raises `CannotStart`."""
     with _visit(folder) as db:
         query = f"SELECT {COLUMNS} FROM rows ORDER BY id LIMIT ?"  # noqa: S608
         return [] if db is None else [_shown(values) for values in db.execute(query, (limit,))]
 
 
 def purge(folder: Path, *, dead_only: bool = False) -> int:
-    """Remove rows without sending them; how many. Raises `CannotStart`."""
+    """Remove rows without sending them; return how many. Raises `CannotStart`."""
     with _visit(folder) as db:
         if db is None:
             return 0

@@ -1,4 +1,4 @@
-"""What is not published or not heard although it should be: too large, not allowed, refused. For health."""
+"""Topics that are not published or not subscribed: too large, not allowed, refused. For health."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-SHOWN, SHOWN_CHARS = 5, 120  # topics in `bridge/health`, and letters of each reason: it has to fit as well
+SHOWN, SHOWN_CHARS = 5, 120  # topics in `bridge/health`, and characters of each reason
 REMEMBERED = 500  # topics
 REFUSED = 128  # reason codes from here on are failures (MQTT 5.0, 2.4)
-PATIENCE = 20  # looks at an answer whose question is not known yet: another thread is just sending it
+PATIENCE = 20  # checks of an answer whose message another thread is just sending
 
 
-class LeftOut:
-    """`answered` runs in callbacks and only notes; `settle` runs in the MQTT thread; the rest anywhere."""
+class RefusedTopics:
+    """Records refused topics.
+
+    `answered` runs in callbacks and only notes; `settle` runs in the MQTT thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,18 +29,18 @@ class LeftOut:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """By topic; a snapshot of the first few."""
+        """Refused topics and reasons; a snapshot of the first few."""
         with self._lock:
             first = list(self._reasons.items())[:SHOWN]
         return {topic[:SHOWN_CHARS]: reason[:SHOWN_CHARS] for topic, reason in first}
 
     @property
     def count(self) -> int:
-        """How many topics there are."""
+        """Number of refused topics."""
         return len(self._reasons)
 
     def note(self, topic: str, reason: str) -> None:
-        """This one is left out; told in the log when that is news."""
+        """Record a topic and log it if the reason is new."""
         with self._lock:
             news = self._reasons.get(topic) != reason and len(self._reasons) < REMEMBERED
             if news:
@@ -46,12 +49,12 @@ class LeftOut:
             log.warning("message_left_out", topic=_plain(topic[:200]), reason=reason)
 
     def clear(self, topic: str) -> None:
-        """It got through, or nobody wants it any more."""
+        """Remove a topic that succeeded or is no longer used."""
         with self._lock:
             self._reasons.pop(topic, None)
 
     def sent(self, mid: int, topic: str, qos: int) -> None:
-        """It passed the gate; whether the broker takes it is known when it answers."""
+        """Note the mid of a sent message, to match the broker's answer to its topic."""
         if qos == 0:
             self.clear(topic)
         else:
@@ -59,11 +62,11 @@ class LeftOut:
                 self._sent[mid] = topic
 
     def answered(self, mid: int, code: int, reason: str) -> None:
-        """Of any message. Inside a callback."""
+        """Note the answer to any message. Called inside a callback."""
         self._answers.append((mid, code, reason, 0))
 
     def settle(self) -> None:
-        """Draw the conclusions of what was answered."""
+        """Evaluate the noted answers."""
         for _ in range(len(self._answers)):
             mid, code, reason, looks = self._answers.popleft()
             with self._lock:
@@ -76,12 +79,12 @@ class LeftOut:
                 self._answers.append((mid, code, reason, looks + 1))
 
     def connected_anew(self) -> None:
-        """Message ids begin again."""
+        """Reset message ids for a new connection."""
         with self._lock:
             self._sent.clear()
             self._answers.clear()
 
 
 def _plain(topic: str) -> str:
-    """What of it a log can bear."""
+    """Make a text safe for logs."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in topic)

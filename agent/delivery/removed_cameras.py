@@ -1,4 +1,4 @@
-"""Cameras that were told of once: what is retained of one that is no longer there must go."""
+"""Names of cameras of earlier runs, whose retained topics have to be deleted once they are removed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-FILE = "cameras"  # in the state folder, a name a line
-MOST = 100  # names that are remembered
-NAME = re.compile(r"[a-z0-9_-]{1,64}")  # as the settings allow them, so that no topic comes of anything else
+FILE = "cameras"  # in the state folder, one name a line
+MOST = 100  # maximum names
+NAME = re.compile(r"[a-z0-9_-]{1,64}")  # valid camera names, so that no other topic can result
 
 
-def former_cameras(folder: Path, cameras: Sequence[str]) -> list[str]:
-    """Those of earlier runs that are not among `cameras`; from now on all are remembered.
+def removed_cameras(folder: Path, cameras: Sequence[str]) -> list[str]:
+    """Return the remembered cameras that are not among `cameras`, and remember all.
 
-    A broker that is away now may be told in a later run. A file that cannot be read or written costs
-    that memory and is told.
+    All names are kept, because the broker may be away during this run. An unreadable or unwritable file is
+    logged and otherwise ignored.
     """
     file = folder / FILE
     try:

@@ -1,7 +1,7 @@
-"""The gate that everything published or subscribed to passes: what MQTT allows, and what this broker takes.
+"""Checks of outgoing messages and subscriptions against MQTT and the limits of the broker.
 
-What does not fit is refused here and named. Sent all the same, it would cost the connection, and every
-further one: brokers answer a malformed or oversized packet by hanging up.
+What does not fit is refused here with a reason: brokers close the connection on a malformed or
+oversized packet, and on every reconnection again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from paho.mqtt.properties import Properties
 from agent.delivery.message import Message
 
 TOPIC_BYTES = 65_535  # MQTT 5.0, 1.5.4: the length of a string has two bytes
-TOPIC_LEVELS = 200  # mosquitto takes a topic with more for malformed
-INCOMING_BYTES = 2_000_000  # of a packet; the largest that we need is our own discovery, some 0.1 MB
+TOPIC_LEVELS = 200  # mosquitto treats a topic with more levels as malformed
+INCOMING_BYTES = 2_000_000  # largest packet to receive; our own discovery needs about 0.1 MB
 PACKET_BYTES = 268_435_455  # MQTT 5.0, 1.5.5: the largest remaining length
 
 
@@ -29,12 +29,12 @@ _NO_TEXT = re.compile(f"[{re.escape(_CONTROLS)}\ud800-\udfff{_NO_CHARACTERS}]")
 
 
 class PublishError(ValueError):
-    """This message or this topic must not go to the broker; the text says why."""
+    """Raised for a message or topic that must not go to the broker; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a broker takes, as its CONNACK says or as was found out."""
+    """Limits of a broker, from its CONNACK or learned from earlier connections."""
 
     packet_bytes: int | None = None  # None: it set no limit
     qos: int = 2
@@ -43,7 +43,7 @@ class Limits:
 
     @staticmethod
     def told(properties: Any) -> Limits:
-        """Of the properties of a CONNACK (MQTT 5.0, 3.2.2.3)."""
+        """Return the limits of CONNACK properties (MQTT 5.0, 3.2.2.3)."""
         return Limits(
             getattr(properties, "MaximumPacketSize", None),
             getattr(properties, "MaximumQoS", 2),
@@ -52,15 +52,15 @@ class Limits:
         )
 
     def lowered(self, packet_bytes: int | None, *, retain: bool) -> Limits:
-        """With what was found out besides."""
+        """Return these limits combined with learned ones."""
         sizes = [size for size in (self.packet_bytes, packet_bytes) if size is not None]
         return replace(self, packet_bytes=min(sizes, default=None), retain=self.retain and retain)
 
 
 def admitted(message: Message, limits: Limits, *, v5: bool) -> tuple[Message, Properties | None, int]:
-    """The message as this broker takes it, its MQTT 5 properties, and the size of its packet in bytes.
+    """Return the message as this broker takes it, its MQTT 5 properties, and its packet size in bytes.
 
-    A QoS that the broker does not offer is lowered, and `retain` left out where it keeps nothing.
+    A QoS that the broker does not offer is lowered, and `retain` dropped where it is not supported.
     Raises `PublishError` for what cannot be sent at all.
     """
     fault = topic_fault(message.topic) or wildcard_fault(message.topic)
@@ -81,7 +81,7 @@ def admitted(message: Message, limits: Limits, *, v5: bool) -> tuple[Message, Pr
 
 
 def fits(message: Message, limits: Limits) -> bool:
-    """Whether this broker takes it, sent in MQTT 5, which is the larger form."""
+    """Return whether this broker takes the message, measured as MQTT 5, which is the larger form."""
     try:
         admitted(message, limits, v5=True)
     except PublishError:
@@ -90,14 +90,14 @@ def fits(message: Message, limits: Limits) -> bool:
 
 
 def our_limits() -> Properties:
-    """For CONNECT: no broker shall send us more than we can use."""
+    """Return the CONNECT properties that limit what the broker may send to us."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = INCOMING_BYTES
     return properties
 
 
 def topic_fault(topic: str) -> str | None:
-    """What is wrong with a topic or topic filter; None when brokers take it."""
+    """Return what is wrong with a topic or topic filter; None when it is valid."""
     if not topic:
         return "the topic is empty"
     if topic.count("/") > TOPIC_LEVELS:
@@ -108,13 +108,13 @@ def topic_fault(topic: str) -> str | None:
 
 
 def wildcard_fault(topic: str) -> str | None:
-    """A wildcard is for subscriptions only."""
+    """Return what is wrong with a topic to publish to if it holds a wildcard, else None."""
     found = next((c for c in topic if c in "+#"), None)
     return f'the topic holds the wildcard "{found}"' if found else None
 
 
 def text_fault(text: str) -> str | None:
-    """What keeps a text from being an MQTT string (MQTT 5.0, 1.5.4); None when it is one."""
+    """Return what keeps a text from being an MQTT string (MQTT 5.0, 1.5.4); None when it is one."""
     if found := _NO_TEXT.search(text):
         what = "a control character, " if found[0] in _CONTROLS else "what is no character, "
         return f"holds {what}U+{ord(found[0]):04X} at place {found.start() + 1}"
@@ -123,7 +123,7 @@ def text_fault(text: str) -> str | None:
 
 
 def packet_size(message: Message, properties: Properties | None) -> int:
-    """Bytes of the PUBLISH packet (MQTT 5.0, 3.3)."""
+    """Size of the PUBLISH packet in bytes (MQTT 5.0, 3.3)."""
     rest = 2 + len(message.topic.encode()) + (2 if message.qos else 0) + len(message.payload)
     if properties is not None:
         rest += len(properties.pack())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Who else has our id: asked before we say a word under it, and settled whenever somebody asks."""
+"""Negotiation of the agent id on a new connection, and whenever another agent asks for it."""
 
 from __future__ import annotations
 
@@ -13,49 +13,52 @@ from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.id_lease import ANSWER_S, IdLease, LeaseHolder, LeaseMessage, heard
 
-REPEAT_S = 1.0  # after a rival was told to leave, which takes it milliseconds
+REPEAT_S = 1.0  # a rival that was told to leave needs milliseconds
 
 Say: TypeAlias = Callable[[Message], object]
 
 log = structlog.get_logger(__name__)
 
 
-class Introduction:
-    """On one connection. `hear` and `heard_online` run in callbacks; the rest between two of them."""
+class IdNegotiation:
+    """Id negotiation on one connection.
+
+    `hear` and `heard_online` run in callbacks; the rest between two of them.
+    """
 
     def __init__(self, leases: LeaseHolder | None) -> None:
-        self.yielded: IdLease | None = None  # to whom we leave the id
-        self.leaving = False  # we say goodbye: nothing is settled any more
+        self.yielded: IdLease | None = None  # who gets the id
+        self.leaving = False  # we disconnect: no more negotiation
         self._leases = leases
         self._said: deque[LeaseMessage] = deque(maxlen=100)
         self._asked_at: float | None = None
         self._ask_came_back = False
         self._somebody_online = False  # says the broker, before we said anything
-        self._repeat_at: float | None = None  # when to say again what a rival may have said over
+        self._repeat_at: float | None = None  # when to repeat states that a rival may have overwritten
 
     def hear(self, payload: bytes, retained: bool) -> None:
-        """Something on `bridge/claim`."""
+        """Process a message on `bridge/claim`."""
         if not retained and (said := heard(payload)) is not None:
             self._said.append(said)
 
     def heard_online(self) -> None:
-        """The broker keeps an "online" under our id."""
+        """Process a retained "online" under our id."""
         self._somebody_online = True
 
     def begin(self, say: Say) -> None:
-        """Ask who is there, once the subscriptions are on their way."""
+        """Ask who holds the id, after the subscriptions."""
         self._asked_at = time.monotonic()
         if self._leases is not None:
             say(self._leases.ask())
 
     @property
     def begun(self) -> bool:
-        """Whether it was asked."""
+        """Whether the question was sent."""
         return self._asked_at is not None
 
     @property
     def done(self) -> bool:
-        """Whether we may speak under the id."""
+        """Whether the id is ours, so that we may publish under it."""
         leases = self._leases
         if leases is None or not leases.newcomer:
             return True
@@ -63,7 +66,7 @@ class Introduction:
         return nobody or (self._asked_at is not None and time.monotonic() > self._asked_at + ANSWER_S)
 
     def settle(self, say: Say) -> None:
-        """Answer questions and take note of answers; `yielded` then says whether to leave."""
+        """Answer questions and process answers; `yielded` then says whether to disconnect."""
         leases = self._leases
         while leases is not None and self._said and self.yielded is None:
             said, mine = self._said.popleft(), leases.mine
@@ -79,7 +82,7 @@ class Introduction:
                 self._settled(leases, theirs, keeps=not said.keeps)
 
     def wants_repeat(self) -> bool:
-        """True once after a rival has left: what it said under our id is to be said over."""
+        """True once after an id conflict: states that the other agent overwrote need publishing again."""
         due = self._repeat_at is not None and time.monotonic() > self._repeat_at
         if due:
             self._repeat_at = None

@@ -1,4 +1,4 @@
-"""The subscriptions of one connection: kept in line with what is wanted; what the broker refuses is named."""
+"""Subscriptions of one connection: kept in line with what is wanted, refusals recorded."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 from paho.mqtt import client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.delivery.mqtt.gate import Limits, topic_fault
-from agent.delivery.mqtt.left_out import REFUSED, LeftOut
+from agent.delivery.mqtt.packet_checks import Limits, topic_fault
+from agent.delivery.mqtt.refused_topics import REFUSED, RefusedTopics
 from agent.delivery.mqtt.subscriptions import Subscriptions
 
 
-class Listening:
-    """Used by the MQTT thread; `answered` is paho's callback."""
+class SubscriptionSync:
+    """Subscribes and unsubscribes on one connection. For the MQTT thread; `answered` is paho's callback."""
 
-    def __init__(self, client: paho.Client, wanted: Subscriptions, left_out: LeftOut) -> None:
+    def __init__(self, client: paho.Client, wanted: Subscriptions, left_out: RefusedTopics) -> None:
         self._client, self._wanted, self._left_out = client, wanted, left_out
         self._present: set[str] = set()
         self._asked: dict[int, str] = {}  # filter by mid, until the broker answers
         self._refused: deque[tuple[str, str]] = deque(maxlen=1000)  # filter, why
 
     def begin(self, limits: Limits) -> None:
-        """Subscribe to what is always listened to."""
+        """Subscribe to the fixed topic filters."""
         for topic in sorted(self._wanted.fixed):
             self._subscribe(topic, limits)
 
     def bring_in_line(self, limits: Limits) -> None:
-        """Subscribe to what is wanted by now, leave what nobody wants any more."""
+        """Subscribe to newly wanted topics and unsubscribe from others."""
         more, less = self._wanted.changes(self._present)
         for topic in more:
             self._subscribe(topic, limits)
@@ -41,7 +41,7 @@ class Listening:
             self._left_out.note(topic, f"not subscribed, the broker refused it: {reason}")
 
     def answered(self, _client: Any, _user: Any, mid: int, codes: list[ReasonCode], _properties: Any) -> None:
-        """SUBACK."""
+        """Process a SUBACK."""
         topic = self._asked.pop(mid, None)
         if topic is not None and codes and codes[0].value >= REFUSED:
             self._refused.append((topic, str(codes[0])))

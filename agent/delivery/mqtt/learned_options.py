@@ -1,4 +1,4 @@
-"""What former connections have taught about a broker that does not say it: version, retain, sizes."""
+"""Broker capabilities learned from earlier connections: MQTT version, retained messages, packet size."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import structlog
 
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import Address
-from agent.delivery.mqtt.connection import MqttConnection, Terms
+from agent.delivery.mqtt.connection import ConnectionOptions, MqttConnection
 
 log = structlog.get_logger(__name__)
 
-UNANSWERED = 2  # CONNECTs in a row: this broker may not know MQTT 5, or under 3.1.1 no retained messages
-CHOKED = 2  # connections in a row that ended early while a large packet was on its way
+UNANSWERED = 2  # failed CONNECTs in a row after which MQTT 3.1.1, then no retain, is tried
+CHOKED = 2  # connections in a row that ended early during a large packet
 CHOKED_S = 10.0  # after it came up: a connection that lives longer did not end for its first packets
-LARGE = 1024  # bytes; every broker takes as much
-CEILING_S = 600.0  # a connection that is lost later is followed by one that tries larger packets again
+LARGE = 1024  # bytes; every broker takes this size
+CEILING_S = 600.0  # a connection lost later is followed by one that tries larger packets again
 
 
-class TermsLearned:
-    """Used by the MQTT thread. `terms` are those for the next connection."""
+class LearnedOptions:
+    """Learns connection options. Used by the MQTT thread; `terms` are those for the next connection."""
 
     def __init__(self, broker: Address, version: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.terms = Terms(v5=version != "3.1.1")
-        self.at_once = False  # whether to try the next terms without waiting
+        self.terms = ConnectionOptions(v5=version != "3.1.1")
+        self.at_once = False  # whether to try the next options without waiting
         self._broker = broker
         self._settled = version != "auto"
         self._clock = clock
@@ -36,22 +36,22 @@ class TermsLearned:
         self._ceiling_at = 0.0
 
     def up(self, connection: MqttConnection) -> None:
-        """That connection works; say what it lacks."""
+        """Note a successful connection; log what the broker lacks."""
         self.terms = replace(self.terms, window=connection.window)
-        self._unanswered_old = 0 if self.terms.retain else 1  # a single failure convinces us next time
+        self._unanswered_old = 0 if self.terms.retain else 1  # one failure is enough next time
         if not connection.limits.retain:
-            log.warning("broker_keeps_nothing", broker=str(self._broker), means=broker_errors.NO_RETAIN)
+            log.warning("broker_without_retain", broker=str(self._broker), means=broker_errors.NO_RETAIN)
         if connection.limits.qos == 0:
-            log.warning("broker_confirms_nothing", broker=str(self._broker), means=broker_errors.NO_QOS)
+            log.warning("broker_without_qos1", broker=str(self._broker), means=broker_errors.NO_QOS)
         if connection.limits.packet_bytes is not None:
             log.info("broker_limits_packets", broker=str(self._broker), bytes=connection.limits.packet_bytes)
 
     def ended(self, connection: MqttConnection, reason: str) -> str:
-        """Draw conclusions from how a connection ended; why it did, in words."""
+        """Update the options from how a connection ended; return the reason in words."""
         before, self.at_once = self.terms, False
         self._judge_version(connection)
         if connection.online and not (self.terms.retain and self.terms.will_qos):
-            self.terms = replace(self.terms, retain=True, will_qos=1)  # it may have been mended meanwhile
+            self.terms = replace(self.terms, retain=True, will_qos=1)  # the broker may have been reconfigured
         if connection.refused == broker_errors.NO_RETAIN_CODE:
             self.terms = replace(self.terms, retain=False)
         elif connection.refused == broker_errors.NO_QOS_CODE:
@@ -63,7 +63,7 @@ class TermsLearned:
         return self._judge_size(connection, reason)
 
     def suspects_size(self, connection: MqttConnection) -> bool:
-        """Whether that connection may have ended for a packet that was too large."""
+        """Return whether that connection may have ended because of a too large packet."""
         early = (
             connection.hung_up_on
             and connection.online
@@ -73,10 +73,10 @@ class TermsLearned:
         return early and connection.largest_on_the_way > LARGE
 
     def _judge_version(self, connection: MqttConnection) -> None:
-        """MQTT 5 until it is refused; left unanswered twice, 3.1.1 is tried at once, and 5 next time.
+        """Use MQTT 5 until it is refused; after two unanswered CONNECTs try 3.1.1 at once, and 5 next time.
 
-        Some brokers that only know 3.1.1 say so, others hang up or fall silent, which a network that
-        is just breaking does as well.
+        Some brokers that only know 3.1.1 say so, others close the connection or stay silent, which a
+        failing network does as well.
         """
         if self._settled:
             return
@@ -88,7 +88,7 @@ class TermsLearned:
         self.terms, self.at_once = replace(self.terms, v5=not falls_back), falls_back
 
     def _judge_retain(self, connection: MqttConnection, reason: str) -> str:
-        """A 3.1.1 broker without retained messages hangs up on a retained last will and says nothing."""
+        """Detect a 3.1.1 broker without retained messages: it rejects a retained last will by hanging up."""
         if not _unanswered(connection):
             return reason
         self._unanswered_old += 1
@@ -97,7 +97,7 @@ class TermsLearned:
         return f"{reason}; {broker_errors.MAYBE_NO_RETAIN}" if self._unanswered_old >= UNANSWERED else reason
 
     def _judge_size(self, connection: MqttConnection, reason: str) -> str:
-        """A 3.1.1 broker does not say how large a packet may be; it hangs up on those that are larger."""
+        """Detect the packet limit of a 3.1.1 broker, which closes the connection on larger packets."""
         size, now = connection.largest_on_the_way, self._clock()
         too_large = connection.refused == broker_errors.TOO_LARGE_CODE
         self._choked = self._choked + 1 if too_large or self.suspects_size(connection) else 0

@@ -1,4 +1,4 @@
-"""Which firings of rules are worth telling: one for all actions of a rule, and dials now and then."""
+"""Throttling of rule events: one for all actions of a firing, dials once a second."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from agent.core.types import Action
 EVERY_S = 1.0  # a dial acts ten times a second
 
 
-class RuleNews:
-    """Remembers when each rule was told of last."""
+class RuleEventThrottle:
+    """Remembers when the last event of each rule was published."""
 
     def __init__(self) -> None:
         self._told: dict[str, float] = {}
 
-    def worth_telling(self, action: Action) -> bool:
-        """False for a further action of the same firing, and within a second after the last one told."""
+    def should_publish(self, action: Action) -> bool:
+        """Return False for further actions of one firing, and within a second after the last event."""
         last = self._told.get(action.rule)
         if last is not None and last <= action.at < last + EVERY_S:
             return False

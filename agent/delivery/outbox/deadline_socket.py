@@ -1,7 +1,6 @@
-"""A TCP or TLS connection that has one deadline for all that is done with it.
+"""TCP or TLS connection with one deadline for the whole exchange.
 
-A timeout of a socket is for one read: a server that sends a byte now and then keeps its reader for
-ever.
+A socket timeout applies to each read: a server that sends a byte now and then would never time out.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-class Line:
-    """What `http.client` asks of a socket. Everything raises `TimeoutError` past the deadline."""
+class DeadlineSocket:
+    """Socket replacement for `http.client`. Every method raises `TimeoutError` past the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         """`deadline` in seconds of `time.monotonic`."""
@@ -28,26 +27,26 @@ class Line:
         self._sock, self._deadline = sock, deadline
 
     def sendall(self, data: Buffer) -> None:
-        """Every byte."""
+        """Send all bytes."""
         left = memoryview(data).cast("B")
         while left:
             self._sock.settimeout(_left_s(self._deadline))
             left = left[self._sock.send(left) :]
 
     def makefile(self, _mode: str) -> BinaryIO:
-        """To read from."""
+        """Return a buffered reader."""
         return cast("BinaryIO", io.BufferedReader(_Reader(self)))
 
     def read_into(self, buffer: Buffer) -> int:
-        """Some bytes; how many."""
+        """Read some bytes into `buffer`; return how many."""
         self._sock.settimeout(_left_s(self._deadline))
         return self._sock.recv_into(buffer)
 
     def close(self) -> None:
-        """Of `http.client`, which closes when it likes; `cut` is the end."""
+        """Do nothing: `http.client` closes when it likes; `cut` really closes."""
 
     def cut(self) -> None:
-        """Close with a reset: what was not sent yet never is, and what the other side says is not heard."""
+        """Close with RST: unsent data is discarded and nothing more is received."""
         with contextlib.suppress(OSError):
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with contextlib.suppress(OSError):
@@ -55,7 +54,7 @@ class Line:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: DeadlineSocket) -> None:
         self._line = line
 
     def readable(self) -> bool:
@@ -65,8 +64,8 @@ class _Reader(io.RawIOBase):
         return self._line.read_into(buffer)
 
 
-def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -> Line:
-    """Raises `OSError`; `TimeoutError` when `within_s` is over, in which the name is looked up too."""
+def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -> DeadlineSocket:
+    """Connect within `within_s` seconds, name lookup included. Raises `OSError` and `TimeoutError`."""
     deadline = time.monotonic() + within_s
     trouble: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -80,7 +79,7 @@ def connect(host: str, port: int, within_s: float, tls: ssl.SSLContext | None) -
             sock.close()
             trouble = exc
             continue
-        return Line(sock, deadline)
+        return DeadlineSocket(sock, deadline)
     raise trouble
 
 
@@ -97,7 +96,7 @@ def _shake_hands(sock: socket.socket, tls: ssl.SSLContext, host: str, deadline: 
                 event = select.POLLOUT
             else:
                 return wrapped
-            poll = select.poll()  # select() knows no descriptor above 1023
+            poll = select.poll()  # select() is limited to descriptors below 1024
             poll.register(wrapped, event)
             poll.poll(_left_s(deadline) * 1000)
     except BaseException:

@@ -1,4 +1,4 @@
-"""What comes in and cannot be used: told in the log once, and again when the reason changes."""
+"""Rate-limited log of incoming messages that cannot be used: once per topic and reason."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from agent.core.pace import Pace
 
 log = structlog.get_logger(__name__)
 
-BURST, EVERY_S = 10, 10.0  # log lines at once, and seconds between two when somebody floods us
-REMEMBERED = 200  # topics
-AGAIN_S = 3600.0  # the same about the same topic is worth another line after so long
+BURST, EVERY_S = 10, 10.0  # burst of log lines, and seconds between two under a flood
+REMEMBERED = 200  # topics that are remembered
+AGAIN_S = 3600.0  # seconds after which a repeated reason is logged again
 
 
-class Complaints:
-    """Used by the MQTT thread. `count` is how often there was reason to complain."""
+class InvalidMessageLog:
+    """Logs unusable messages once per topic and reason.
+
+    Used by the MQTT thread; `count` counts all of them.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.count = 0
@@ -28,7 +31,7 @@ class Complaints:
         self._held_back = 0
 
     def tell(self, event: str, topic: str, reason: str) -> None:
-        """A log line, unless this was told of this topic, or too many were written lately."""
+        """Log the reason, unless it was logged for this topic already or the rate limit is reached."""
         self.count += 1
         now = self._clock()
         before, at = self._told.get(topic, ("", 0.0))
@@ -46,5 +49,5 @@ class Complaints:
         log.warning(event, topic=topic[:100], reason=reason, **more)
 
     def settled(self, topic: str) -> None:
-        """What came on that topic can be used: the next one that cannot is news."""
+        """Mark the topic as usable again, so that the next fault on it is logged."""
         self._told.pop(topic, None)
