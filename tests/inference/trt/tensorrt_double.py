@@ -57,6 +57,7 @@ class Behaviour:
         self.out_of_memory = False
         self.refuses_plans = False
         self.fails_to_run = False
+        self.refuses_capture = False  # as a network with a loop, which waits for the device in its midst
         self.gives: Callable[[Any], Any] = lambda array: array  # what a run makes of a right output
         self.cannot_start = False  # as where no device can be opened: every factory raises
         self.bytes_at: Callable[[int], int] = lambda _address: 0  # how much the device holds there
@@ -408,7 +409,8 @@ class _Context:
                 Severity.ERROR, "CUDA error 700: an illegal memory access was encountered"
             )
             return False
-        if how.streams.is_capturing(stream_handle) and not self._settled:
+        capturing = how.streams.is_capturing(stream_handle)
+        if capturing and (how.refuses_capture or not self._settled):
             self._engine._logger.log(Severity.ERROR, "CUDA error 900: not permitted when stream is capturing")
             return False
         self._settled = True
