@@ -42,7 +42,7 @@ typedef struct Op {
   struct Op *next;
 } Op;
 typedef struct { Op *first, *last; } Ops;
-struct Stream { Ops ops; int capturing, invalid; Ops captured; };
+struct Stream { Ops ops; int capturing, invalid; Ops captured; Stream *next; };
 typedef struct Block { char *base, *at; size_t mapped, bytes; int pinned; struct Block *next; } Block;
 typedef struct { void *library; } Module;
 typedef struct { void (*run)(const int *, const int *, void **); const int *sizes; int count; } Function;
@@ -51,6 +51,7 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static __thread int depth;  // contexts on this thread's stack
 static __thread Stream *capturing_here;
 static Block *blocks;
+static Stream *all_streams;
 static int retained, contexts, streams, events, modules, graphs;
 static size_t used;
 static struct { const char *name; int calls; } seen[128];
@@ -120,6 +121,11 @@ static void finish(Stream *stream, Event *until, long number) {
   open_memory(1);
   work(stream, until, number);
   open_memory(0);
+}
+
+static void finish_all(void) {  // as a driver does before memory goes
+  for (Stream *s = all_streams; s; s = s->next)
+    if (!s->capturing) finish(s, NULL, 0);
 }
 
 int cuInit(unsigned flags) { (void)flags; ENTER_ANYWHERE return left(number("DOUBLE_INIT", 0)); }
@@ -206,6 +212,7 @@ static int allocate(char **at, size_t bytes, int pinned) {  // its end is the en
   return OK;
 }
 static int give_back(void *at, int pinned) {
+  finish_all();
   for (Block **b = &blocks; *b; b = &(*b)->next)
     if ((*b)->at == at && (*b)->pinned == pinned) {
       Block *gone = *b;
@@ -251,10 +258,12 @@ int cuStreamCreate(Stream **stream, unsigned flags) {
   (void)flags;
   ENTER
   *stream = calloc(1, sizeof **stream);
+  (*stream)->next = all_streams;
+  all_streams = *stream;
   ++streams;
   return left(OK);
 }
-int cuStreamDestroy_v2(Stream *stream) { ENTER finish(stream, NULL, 0); free(stream); --streams; return left(OK); }
+int cuStreamDestroy_v2(Stream *stream) { ENTER finish(stream, NULL, 0); --streams; return left(OK); }  // events name it
 int cuStreamSynchronize(Stream *stream) { ENTER NOT_WHILE_CAPTURING finish(stream, NULL, 0); return left(OK); }
 int cuEventCreate(Event **event, unsigned flags) {
   (void)flags;
@@ -348,6 +357,11 @@ int cuStreamEndCapture(Stream *stream, Ops **graph) {
   *graph = malloc(sizeof **graph);
   **graph = stream->captured;
   ++graphs;
+  return left(OK);
+}
+int cuStreamIsCapturing(Stream *stream, int *status) {
+  ENTER
+  *status = stream->capturing ? stream->invalid ? 2 : 1 : 0;
   return left(OK);
 }
 int cuGraphInstantiateWithFlags(Ops **made, Ops *graph, uint64_t flags) {
