@@ -11,13 +11,12 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Training and tests load ONNX Runtime themselves; the agent sets it anyway.
 export ORT_DISABLE_TELEMETRY := 1
 
-# A Jetson: TensorRT is a package of JetPack, which the environment must see, and PyCUDA is compiled, with nvcc on
-# PATH, beside which it finds the CUDA libraries.
+# A Jetson: TensorRT is a package of JetPack, which the environment must see; cuda-bindings of CUDA 12 are taken
+# by newer drivers as well.
 TEGRA := $(wildcard /etc/nv_tegra_release)
-define pycuda
-	@echo "Compiling PyCUDA for the Jetson's GPU (minutes)"
-	@PATH=/usr/local/cuda/bin:$$PATH $(PIP) 'pycuda>=2024.1' || \
-	  echo "WARNING: PyCUDA could not be installed; the GPU goes unused, recognition runs on the CPU"
+define cuda_bindings
+	@$(PIP) 'cuda-bindings>=12.6,<13' || \
+	  echo "WARNING: cuda-bindings could not be installed; the GPU goes unused, recognition runs on the CPU"
 endef
 
 APT_RUN  := python3 python3-venv ca-certificates
@@ -54,7 +53,7 @@ $(VENV)/.run: pyproject.toml
 	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(if $(TEGRA),--system-site-packages) $(VENV); }
 	@echo "Installing gesture-agent and what it needs (a minute or two)"
 	@$(PIP) -e '.[embedded]'
-	$(if $(TEGRA),$(pycuda))
+	$(if $(TEGRA),$(cuda_bindings))
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.run

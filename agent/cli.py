@@ -25,6 +25,7 @@ _OPTIONAL = (
     "tritonclient",
     "tensorrt",
     "tensorrt-rtx-cu13-bindings",
+    "cuda-bindings",
     "pycuda",
 )
 

@@ -222,7 +222,8 @@ def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> 
             stream.synchronize()
             if attempt == 1:
                 began = time.perf_counter()
-            cutter.crop(upload, boxes, spec, target=target, first=0, stream=stream)
+            cutter.write(0, upload, boxes, spec)
+            cutter.launch(len(boxes), spec, target=target, stream=stream)
             stream.synchronize()
         ms = (time.perf_counter() - began) * 1000 / 20
         context.device.download(result, target, stream)

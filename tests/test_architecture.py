@@ -44,6 +44,7 @@ HEAVY = {
     "amqtt",
     "systemd",
     "tensorrt",
+    "cuda.bindings",
     "pycuda",
     "tree_sitter",
     "tritonclient",

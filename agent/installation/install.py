@@ -40,10 +40,7 @@ PACKAGES = {  # packages of the distribution, and the file that shows that each 
 }
 JETSON_PACKAGES = {
     "python3-libnvinfer": "usr/lib/python3*/dist-packages/tensorrt/__init__.py",
-    "python3-dev": "usr/include/python3*/Python.h",  # PyCUDA is compiled
-    "g++": "usr/bin/g++",
 }
-CUDA_BIN = "/usr/local/cuda/bin"
 GPU_UNUSED = (
     "The GPU is not used until this works; recognition runs on the CPU meanwhile. Fix it, then run: "
     "gesture-agent service install"
@@ -134,23 +131,20 @@ def _program_steps(paths: InstallPaths, source: Path, run: Run) -> Iterator[Inst
 
 
 def _gpu_steps(paths: InstallPaths, python: str, run: Run) -> Iterator[InstallStep]:
-    """Steps for TensorRT and PyCUDA on a machine with an NVIDIA GPU; without both, the CPU is used.
+    """TensorRT and cuda-bindings where an NVIDIA GPU is: without both, recognition runs on the CPU.
 
-    A Jetson's TensorRT is a package of JetPack, visible in the environment; a PC's comes from PyPI. PyCUDA is
-    compiled, and finds the CUDA libraries beside nvcc.
+    A Jetson's TensorRT is a package of JetPack, which the environment sees; a PC's comes from PyPI.
+    cuda-bindings are those of CUDA 12, which newer drivers take as well; nothing is compiled.
     """
     if not paths.has_nvidia_gpu:
         return
-    wanted = ["pycuda>=2024.1"]
+    wanted = ["cuda-bindings>=12.6,<13"]
     if paths.is_jetson:
         yield from _packages(paths, JETSON_PACKAGES, run)
     else:
         wanted.insert(0, "tensorrt>=8.6")
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-    path = f"PATH={CUDA_BIN}:{os.environ.get('PATH', os.defpath)}"
-    step = command(
-        f"let it use the NVIDIA GPU: {' and '.join(wanted)}", run, "/usr/bin/env", path, python, *pip
-    )
+    step = command(f"let it use the NVIDIA GPU: {' and '.join(wanted)}", run, python, *pip)
     yield replace(step, otherwise=GPU_UNUSED)
 
 

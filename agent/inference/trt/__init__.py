@@ -1,1 +1,1 @@
-"""TensorRT backend: TensorRT 8.6 to 11 or TensorRT for RTX, with GPU memory and streams through PyCUDA."""
+"""Networks on an NVIDIA GPU: TensorRT 8.6 to 11 or TensorRT for RTX, through cuda-bindings or PyCUDA."""

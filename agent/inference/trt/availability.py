@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 
 from agent.errors import ModelError
+from agent.inference.trt.bindings import find_binding
 from agent.inference.trt.driver import Gpu, find_gpu
-from agent.inference.trt.library import Library, find_library, first_line
-
-INSTALL_PYCUDA = (  # PyCUDA finds the CUDA libraries beside nvcc: with the headers' path alone linking fails
-    "PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
-)
+from agent.inference.trt.library import Library, find_library
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +27,14 @@ class Availability:
 
 @cache
 def tensorrt_availability() -> Availability:
-    """Return the availability, checked once per process: a GPU does not appear while it runs."""
-    return judge(find_gpu, find_library, load_pycuda)
+    """Asked once for a process: a GPU does not come while it runs."""
+    return judge(find_gpu, find_library, find_binding)
 
 
 def judge(
-    gpu: Callable[[], Gpu], library: Callable[[], Library], load_binding: Callable[[], None]
+    gpu: Callable[[], Gpu], library: Callable[[], Library], binding: Callable[[Gpu], object]
 ) -> Availability:
-    """Check for a GPU, TensorRT and PyCUDA, in the order of what is most often missing.
+    """A GPU, TensorRT and cuda-bindings or PyCUDA are needed, in the order of what is most often missing.
 
     Each is really loaded: an installed package that fails to load would end the start later.
     """
@@ -47,21 +43,11 @@ def judge(
         found = gpu()
         trt = library()
         check_driver(found, trt)
-        load_binding()
+        binding(found)
     except ModelError as exc:
         why, _, todo = str(exc).partition("; ")
         return Availability(False, f"{found.label} is here, but {why}" if found else why, todo, unused=found)
     return Availability(True, f"{trt.label} on {found.label}")
-
-
-def load_pycuda() -> None:
-    """Import PyCUDA. Raises `ModelError` with the reason and how to install it."""
-    try:
-        import_module("pycuda.driver")
-    except ModuleNotFoundError as exc:
-        raise ModelError(f"PyCUDA is not installed ({first_line(exc)}); {INSTALL_PYCUDA}") from exc
-    except Exception as exc:  # libcuda or a shared object is missing or of another version: many kinds
-        raise ModelError(f"PyCUDA does not load ({first_line(exc)}); {INSTALL_PYCUDA}") from exc
 
 
 def check_driver(gpu: Gpu, library: Library) -> None:

@@ -1,10 +1,13 @@
-"""`Device` on PyCUDA, in the device's primary context, which TensorRT uses too."""
+"""The GPU through PyCUDA: the device's primary context, which TensorRT uses too.
+
+`cuda_bindings.py` is the first choice: this one is compiled where it is installed and has no CUDA graphs.
+"""
 
 from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pycuda.driver as cuda
 
 from agent.errors import EngineError, ModelError
 from agent.inference.trt.compile import load_kernels
-from agent.inference.trt.device import Array, Grid, Memory, Stream
+from agent.inference.trt.device import Array, Graph, Grid, Memory, Stream
 from agent.inference.trt.driver import find_gpu
 
 
@@ -143,6 +146,10 @@ class CudaDevice:
                 source, self.gpu, self._cache_dir, lambda code: self._loaded(code, name)
             )
         return self._kernels[source, name]
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph | None:  # noqa: ARG002
+        """See `Device`: PyCUDA has no CUDA graphs."""
+        return None
 
     def _loaded(self, code: bytes, name: str) -> CudaKernel:
         try:

@@ -1,11 +1,12 @@
 """Interface of a GPU: device memory, pinned host memory, streams, kernels.
 
-`cuda.py` implements it with PyCUDA; tests implement it in host memory.
+`cuda_bindings.py` and `cuda.py` are the real ones, through NVIDIA's cuda-bindings and through PyCUDA; tests
+bring one whose memory is the host's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -54,6 +55,13 @@ class Kernel(Protocol):
         """Queue a run; an int argument is an address, a numpy scalar a number. Raises `EngineError`."""
 
 
+class Graph(Protocol):
+    """Work that was captured once and is started as a whole (a CUDA graph)."""
+
+    def launch(self, stream: Stream) -> None:
+        """Start it again, with what the same memory holds by now. Raises `EngineError`."""
+
+
 class Device(Protocol):
     """One GPU. Allocations raise `ModelError` when its memory is full."""
 
@@ -76,6 +84,13 @@ class Device(Protocol):
 
     def kernel(self, source: str, name: str) -> Kernel:
         """Compile CUDA C++, once per source. Raises `ModelError`."""
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph | None:
+        """Record what `work` asks of the stream instead of doing it.
+
+        None where there are no CUDA graphs, or where the driver or something in `work` refuses: the stream
+        goes on as if nothing had been asked. Copies must be from and to pinned memory.
+        """
 
     def current(self) -> AbstractContextManager[None]:
         """Context manager that makes the device current in a thread; required around all other calls."""

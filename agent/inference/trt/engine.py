@@ -6,7 +6,7 @@ unless `recognition.tensorrt.frames` is "cpu".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +78,16 @@ class TensorRtEngine:
     def start(self, inputs: Mapping[str, Floats]) -> Pending:
         """Start a run of at most `max_batch` images; `result` of the returned `Pending` waits for it."""
         session = self._ready()
+        for name, array in inputs.items():
+            np.copyto(session.inputs[name].host[: len(array)], array)
+        lengths = {name: len(array) for name, array in inputs.items()}
         with self._device.current():
-            for name, array in inputs.items():
-                tensor = session.inputs[name]
-                host = tensor.host[: len(array)]
-                np.copyto(host, array)
-                self._device.upload(tensor.device, host, session.stream)
-            return self._launch(session, max(len(array) for array in inputs.values()))
+            return self._launch(
+                session,
+                max(lengths.values()),
+                tuple(sorted(lengths.items())),
+                lambda: self._upload(session, lengths),
+            )
 
     def run_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
@@ -101,25 +104,28 @@ class TensorRtEngine:
     def start_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> Pending:
-        """Start a run on crops that are cut on the device."""
-        session, uploads = self._ready(), self._room.uploads
-        if self._cutter is None:
+        """As `start`, the pictures cut on the device."""
+        session, cutter = self._ready(), self._cutter
+        if cutter is None:
             raise EngineError(f"{self.name}: cuts on the CPU (recognition.tensorrt.frames)")
         self._check_pieces(session, spec, more)
+        target = session.inputs[spec.name].device
         with self._device.current():
             for first, last in _runs(pieces):
                 image = pieces[first][0]
-                upload = uploads.upload(image, session.stream)
+                upload = self._room.uploads.upload(image, session.stream)
                 boxes = [box for _, box in pieces[first:last]]
-                target = session.inputs[spec.name].device
-                self._cutter.crop(
-                    upload, boxes, spec, target=target, first=first, stream=session.stream, fill=fill
-                )
+                cutter.write(first, upload, boxes, spec)
             for name, array in more.items():
-                host = session.inputs[name].host[: len(array)]
-                np.copyto(host, array)
-                self._device.upload(session.inputs[name].device, host, session.stream)
-            return self._launch(session, len(pieces))
+                np.copyto(session.inputs[name].host[: len(array)], array)
+            lengths = {name: len(array) for name, array in more.items()}
+
+            def uploads() -> None:
+                cutter.launch(len(pieces), spec, target=target, stream=session.stream, fill=fill)
+                self._upload(session, lengths)
+
+            kind = (cutter.kind(spec, fill), *sorted(lengths.items()))
+            return self._launch(session, len(pieces), kind, uploads)
 
     def new_frames(self) -> None:
         """Forget uploaded frames, because new ones follow."""
@@ -135,10 +141,14 @@ class TensorRtEngine:
             self._session.close()
         self._session = None
 
-    def _launch(self, session: Session, count: int) -> Pending:
-        session.enqueue(count)
-        for tensor in session.outputs.values():
-            self._device.download(tensor.host[:count], tensor.device, session.stream)
+    def _upload(self, session: Session, lengths: Mapping[str, int]) -> None:
+        """Start to copy the first pictures of inputs, which lie in pinned memory."""
+        for name, length in lengths.items():
+            tensor = session.inputs[name]
+            self._device.upload(tensor.device, tensor.host[:length], session.stream)
+
+    def _launch(self, session: Session, count: int, kind: Hashable, uploads: Callable[[], None]) -> Pending:
+        session.start(count, kind, uploads)
         self._waiting = Pending(session, self._device, count)
         return self._waiting
 

@@ -32,6 +32,11 @@ class Library:
         return str(self.trt.__version__)
 
     @property
+    def major(self) -> int:
+        """Such as 10."""
+        return int(self.version.partition(".")[0])
+
+    @property
     def label(self) -> str:
         """Name and version, for messages and for the keys of plans: a plan is valid for one version only."""
         return f"TensorRT {'for RTX ' if self.rtx else ''}{self.version}"

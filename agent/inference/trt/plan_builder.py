@@ -94,14 +94,17 @@ def load_session(context: GpuContext, name: str, path: Path, options: EngineOpti
     """
     request = PlanRequest(context.library, context.device, context.cache_dir, name, path, options)
     plan, built = plan_for(request)
+    graphs = options.settings.graphs
     try:
-        session = Session(context.library, context.device, plan, name, _read(request.runtime_cache_path))
+        session = Session(
+            context.library, context.device, plan, name, _read(request.runtime_cache_path), graphs=graphs
+        )
     except PlanRefusedError as exc:
         if built:
             raise
         log.warning("plan_refused", engine=name, reason=str(exc))
         remove_plan(request.folder / request.key.file_name)
-        session = Session(context.library, context.device, build(request), name)
+        session = Session(context.library, context.device, build(request), name, graphs=graphs)
     try:
         self_test(session, sample_for(session, path, request.sample_path), options.settings.precision)
         if compiled := session.runtime_cache():

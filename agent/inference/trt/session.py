@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import Shape
 from agent.inference.trt.device import Array, Device, Memory
+from agent.inference.trt.graphs import RunGraphs
 from agent.inference.trt.library import Library, created
 from agent.inference.trt.trt_log import TrtLogger
 
@@ -42,11 +43,19 @@ class Session:
     """A plan with one execution context and one stream. For one thread at a time."""
 
     def __init__(
-        self, library: Library, device: Device, plan: bytes, name: str, compiled: bytes | None = None
+        self,
+        library: Library,
+        device: Device,
+        plan: bytes,
+        name: str,
+        compiled: bytes | None = None,
+        *,
+        graphs: bool = True,
     ) -> None:
         """Load a plan. Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
 
-        `compiled` is an earlier result of `runtime_cache`, where the library compiles at run time.
+        `compiled` is what `runtime_cache` gave before, where the library compiles at run time. `graphs`: runs
+        that come again are captured as CUDA graphs where that can be.
         """
         self.name, self.device = name, device
         self._journal = TrtLogger(library)
@@ -63,6 +72,7 @@ class Session:
         if self._context is None:
             raise self._no_room(library)
         self.stream = device.stream()
+        self._graphs: RunGraphs | None = None
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
         try:
@@ -71,16 +81,29 @@ class Session:
         except BaseException:
             self.close()
             raise
-        self._count = 0  # batch size set in the context
+        self._count = 0  # pictures that the context is set for
+        if graphs and not library.compiles_at_run_time:  # TensorRT for RTX captures whole runs itself
+            self._graphs = RunGraphs(device, self.stream, lambda count: self._context_of(library, count))
 
-    def enqueue(self, count: int) -> None:
-        """Start a run over the first `count` images in the inputs' device memory."""
-        if count != self._count:
-            for tensor in self.inputs.values():
-                batch = tensor.shape[0] if isinstance(tensor.shape[0], int) else count
-                self._demand(self._context.set_input_shape(tensor.name, (batch, *tensor.sizes)))
-            self._count = count
-        self._demand(self._context.execute_async_v3(self.stream.handle))
+    def start(self, count: int, kind: Hashable, uploads: Callable[[], None]) -> None:
+        """Start a run over `count` pictures: `uploads`, the network, the outputs' way to the host.
+
+        `uploads` fills the inputs' device memory on the session's stream. For one `kind` it asks for the
+        same, from and to the same memory, each time: runs that are replayed as a CUDA graph do not call it.
+        Raises `EngineError`.
+        """
+
+        def work(context: Any) -> None:
+            uploads()
+            self._demand(context.execute_async_v3(self.stream.handle))
+            for tensor in self.outputs.values():
+                self.device.download(tensor.host[:count], tensor.device, self.stream)
+
+        if self._graphs is None or not self._graphs.run((count, kind), work):
+            if count != self._count:
+                self._set_count(self._context, count)
+                self._count = count
+            work(self._context)
 
     def wait(self) -> None:
         """Wait until the run is over. Raises `EngineError`."""
@@ -103,22 +126,48 @@ class Session:
         return self._engine.create_execution_context(config)
 
     def run_once(self, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Run one image and wait, for the self-test. Raises `EngineError`."""
-        for name, array in feeds.items():
-            host = self.inputs[name].host[: len(array)]
-            np.copyto(host, array)
-            self.device.upload(self.inputs[name].device, host, self.stream)
-        self.enqueue(1)
-        for tensor in self.outputs.values():
-            self.device.download(tensor.host[:1], tensor.device, self.stream)
+        """One run of one picture, waited for: what a self-test needs. Raises `EngineError`."""
+
+        def uploads() -> None:
+            for name, array in feeds.items():
+                host = self.inputs[name].host[: len(array)]
+                np.copyto(host, array)
+                self.device.upload(self.inputs[name].device, host, self.stream)
+
+        self.start(1, "once", uploads)
         self.wait()
         return {name: tensor.host[:1].copy() for name, tensor in self.outputs.items()}
 
     def close(self) -> None:
-        """Free all memory."""
+        """Give all memory back."""
+        if self._graphs is not None:
+            self._graphs.close()
         for tensor in (*self.inputs.values(), *self.outputs.values()):
             tensor.device.free()
         self._context = self._engine = self._runtime = self._runtime_cache = None
+
+    def _context_of(self, library: Library, count: int) -> Any | None:
+        """A context whose runs may be captured: nothing changes in it afterwards. None where there is none.
+
+        Up to TensorRT 9 contexts cannot share an optimisation profile, and our plans have one.
+        """
+        if not any(isinstance(tensor.shape[0], str) for tensor in self.inputs.values()):
+            return self._context
+        if library.major < 10:
+            return None
+        context = self._engine.create_execution_context()
+        if context is None:
+            self._journal.forget()
+            return None
+        for tensor in (*self.inputs.values(), *self.outputs.values()):
+            self._demand(context.set_tensor_address(tensor.name, tensor.device.address))
+        self._set_count(context, count)
+        return context
+
+    def _set_count(self, context: Any, count: int) -> None:
+        for tensor in self.inputs.values():
+            batch = tensor.shape[0] if isinstance(tensor.shape[0], int) else count
+            self._demand(context.set_input_shape(tensor.name, (batch, *tensor.sizes)))
 
     def _find_batch(self, library: Library) -> int:
         """Maximum images per run; sets the inputs to it."""
