@@ -30,7 +30,7 @@ def copy_of_checkout(to: Path) -> Path:
         target = to / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, target, ignore=shutil.ignore_patterns("__pycache__", "training"))
+            shutil.copytree(ROOT / part, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(ROOT / part, target)
     return to
