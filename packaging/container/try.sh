@@ -49,7 +49,8 @@ pip=()
 for path in /etc/pip.conf /etc/ssl/certs /usr/share/ca-certificates /usr/local/share/ca-certificates; do
   [ -e "$path" ] && pip+=(--volume "$path:$path:ro")
 done
-build() { "${PODMAN[@]}" build --quiet --isolation chroot --build-arg "BASE=$BASE" "$@" >/dev/null; }
+# HEALTHCHECK is part of the docker format alone.
+build() { "${PODMAN[@]}" build --quiet --format docker --isolation chroot --build-arg "BASE=$BASE" "$@" >/dev/null; }
 say "building on $BASE"
 build "${pip[@]}" --file packaging/container/Dockerfile --tag "$IMAGE" .
 say "built: $("${PODMAN[@]}" image inspect --format '{{.Size}}' "$IMAGE" | numfmt --to=si) bytes"

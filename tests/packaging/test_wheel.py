@@ -125,7 +125,7 @@ def test_check_finds_everything_in_order(installed: Installed, tmp_path: Path):
 
 def test_the_demo_has_its_clip_and_its_rules(installed: Installed):
     python = str(installed.environment / "bin" / "python")
-    words = [python, "-c", "from agent.demo import CLIP, RULES; print(CLIP, RULES)"]
+    words = [python, "-c", "from agent.demo_session import CLIP, RULES; print(CLIP, RULES)"]
     said = subprocess.run(words, cwd=installed.away, check=True, capture_output=True, text=True).stdout
     assert said.split() == [str(installed.share / "demo.mp4"), str(installed.share / "rules" / "home.toml")]
 
