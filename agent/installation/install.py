@@ -102,6 +102,11 @@ def uninstall(
 
 
 def _check_rights(paths: InstallPaths) -> None:
+    if paths.root == Path("/") and Path(sys.prefix) == paths.of_debian:
+        raise CannotStart(
+            "this agent is a package of the distribution, which has its own service; try: sudo apt install "
+            "gesture-agent to upgrade it, sudo apt remove gesture-agent to remove it"
+        )
     if paths.root == Path("/") and os.geteuid() != 0:
         raise CannotStart('this needs root; try: sudo "$(command -v gesture-agent)" service ...')
 

@@ -24,6 +24,11 @@ class InstallPaths:
         return self.root / "opt/gesture-agent"
 
     @property
+    def of_debian(self) -> Path:
+        """The virtual environment of the Debian package."""
+        return self.root / "usr/lib/gesture-agent"
+
+    @property
     def share(self) -> Path:
         """Data of the installed agent: engines, unit, the settings and rules to begin with."""
         return self.prefix / "share/gesture-agent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +47,8 @@ def mqtt_service(port: int, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def supervising(supervisor: Supervisor) -> Iterator[Supervisor]:
-    """The same, on a free port of the loopback."""
+def supervising(supervisor: Supervisor, port: int = 0) -> Iterator[Supervisor]:
+    """The same at a port of the loopback; 0: a free one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -62,10 +63,20 @@ def supervising(supervisor: Supervisor) -> Iterator[Supervisor]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         supervisor.url = f"http://127.0.0.1:{server.server_port}"
         try:
             yield supervisor
         finally:
             server.shutdown()
+
+
+def main() -> None:
+    """Stand in for the Supervisor at port 80 until killed: `supervisor.py BROKER_PORT`."""
+    with supervising(Supervisor(mqtt_service(int(sys.argv[1]), username=None, password=None)), port=80):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
