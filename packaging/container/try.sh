@@ -25,7 +25,12 @@ wait_until() {
   local end=$((SECONDS + $1)) what=$2; shift 2
   until "$@" >/dev/null 2>&1; do [ "$SECONDS" -lt "$end" ] || fail "never: $what"; sleep 0.2; done
 }
-clean() { "${PODMAN[@]}" rm --force --time 2 --volumes "$NAME" "$NAME-broker" >/dev/null 2>&1 || true; rm -rf "$scratch"; }
+clean() {
+  for name in "$NAME" "$NAME-broker"; do # in this order: the second lends its network to the first
+    "${PODMAN[@]}" rm --force --time 2 --volumes "$name" >/dev/null 2>&1 || true
+  done
+  rm -rf "$scratch"
+}
 
 for program in podman runc bc; do
   command -v "$program" >/dev/null || { echo "nothing was tried: no $program; apt install $program"; exit 0; }

@@ -24,7 +24,9 @@ wait_until() {
 }
 clean() {
   [ -z "$SUPERVISOR_PROCESS" ] || kill "$SUPERVISOR_PROCESS" 2>/dev/null || true
-  "${PODMAN[@]}" rm --force --time 2 --volumes "$NAME" "$NAME-broker" >/dev/null 2>&1 || true
+  for name in "$NAME" "$NAME-broker"; do # in this order: the second lends its network to the first
+    "${PODMAN[@]}" rm --force --time 2 --volumes "$name" >/dev/null 2>&1 || true
+  done
   rm -rf "$scratch"
 }
 for program in podman runc bc ip curl nsenter; do
