@@ -12,7 +12,7 @@ trap 'rm -rf "$scratch"' EXIT
 tree=$scratch/gesture-agent
 mkdir -p "$tree/tests" "$out"
 cd "$root"
-cp -R agent engines rules systemd config.toml pyproject.toml README.md LICENSE packaging "$tree/"
+cp -R agent engines rules systemd config.toml pyproject.toml README.md CHANGELOG.md LICENSE packaging "$tree/"
 cp -R tests/data "$tree/tests/"
 find "$tree" -name __pycache__ -prune -exec rm -r {} +
 cp -R packaging/debian "$tree/debian"
@@ -22,13 +22,10 @@ date=$(git log -1 --format=%cD 2>/dev/null || date -R)
 cat > "$tree/debian/changelog" <<CHANGES
 gesture-agent ($version~$suite) $suite; urgency=medium
 
-  * Version $version; what is new is told in /usr/share/doc/gesture-agent/NEWS.gz and the project's CHANGELOG.md.
+  * Version $version; what is new is told in /usr/share/doc/gesture-agent/CHANGELOG.md.
 
  -- The gesture-agent authors <gesture-agent@users.noreply.github.com>  $date
 CHANGES
-cp CHANGELOG.md "$tree/debian/upstream-changelog.md"
-echo "override_dh_installchangelogs:
-	dh_installchangelogs debian/upstream-changelog.md" >> "$tree/debian/rules"
 cd "$tree"
 dpkg-buildpackage --build=binary --no-sign --unsigned-changes >"$scratch/log" 2>&1 || { tail -40 "$scratch/log" >&2; exit 1; }
 cp ../*.deb "$out/"

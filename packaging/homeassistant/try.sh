@@ -43,7 +43,7 @@ began=$(date +%s.%N)
 say "built"
 
 # The network of the app: the broker, the Supervisor's API, and the address that ingress comes from.
-"${RUN[@]}" --network none --add-host supervisor:127.0.0.1 --name "$NAME-broker" "$BROKER_IMAGE" >/dev/null
+"${RUN[@]}" --network none --name "$NAME-broker" "$BROKER_IMAGE" >/dev/null
 pid=$("${PODMAN[@]}" inspect --format '{{.State.Pid}}' "$NAME-broker")
 there() { nsenter --net --target "$pid" "$@"; }
 there ip address add 172.30.32.2/23 dev lo
@@ -52,10 +52,12 @@ SUPERVISOR_PROCESS=$!
 hear() { "${PODMAN[@]}" exec "$NAME-broker" mosquitto_sub -C 1 -W 60 "$@"; }
 
 mkdir -p "$scratch/data" "$scratch/config"
+echo "127.0.0.1 localhost supervisor" > "$scratch/hosts"
 start() {
   "${PODMAN[@]}" rm --force --time 20 "$NAME" >/dev/null 2>&1 || true
   "${RUN[@]}" "${DEFAULTS[@]}" --network "container:$NAME-broker" --name "$NAME" \
     --env SUPERVISOR_TOKEN=of-the-supervisor --volume "$scratch/data:/data" --volume "$scratch/config:/config" \
+    --volume "$scratch/hosts:/etc/hosts:ro" \
     "$IMAGE" >/dev/null
 }
 

@@ -203,6 +203,12 @@ def test_a_bad_option_is_told_by_its_name(folders: Any, options: dict[str, Any],
     assert "GESTURE_AGENT__" not in str(told.value)
 
 
+def test_a_bad_option_is_told_before_a_broker_is_looked_for(folders: Any):
+    choose(folders, profile="fast")
+    with pytest.raises(CannotStart, match="option profile"):
+        start_app.prepared(folders, {})  # no Supervisor is here, which would be told otherwise
+
+
 def test_options_that_cannot_be_read_say_so(folders: Any):
     (folders.data / "options.json").write_text("{", encoding="utf-8")
     with pytest.raises(CannotStart, match="save them again in the app"):

@@ -73,6 +73,9 @@ class Broker:
     password: str | None = None
 
 
+ANY_BROKER = Broker("mqtt://localhost")  # to look at the options before the broker is known
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A setting, the option that it comes from, and whether its value belongs into a file."""
@@ -283,9 +286,21 @@ def become_the_agents_user(folders: Folders) -> None:
 
 
 def prepared(folders: Folders, environ: Mapping[str, str], broker: Broker | None = None) -> dict[str, str]:
-    """The agent's whole environment. Raises `CannotStart`."""
+    """The agent's whole environment. Raises `CannotStart`.
+
+    Options that do not hold up are told before a broker is waited for.
+    """
     options = read_options(folders.data / "options.json")
-    broker = broker or found_broker(options, environ)
+    if broker is None:
+        settled(folders, options, environ, chosen_broker(options) or ANY_BROKER)
+        broker = found_broker(options, environ)
+    return settled(folders, options, environ, broker)
+
+
+def settled(
+    folders: Folders, options: Mapping[str, Any], environ: Mapping[str, str], broker: Broker
+) -> dict[str, str]:
+    """The environment with that broker, read once by the agent. Raises `CannotStart`."""
     found = list(variables(options, broker, lay_out(folders)))
     kept = {name: value for name, value in environ.items() if name != "SUPERVISOR_TOKEN"}
     whole = kept | environment(found, folders.secrets)
