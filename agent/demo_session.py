@@ -21,12 +21,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.app import Agent
 from agent.capture.source import open_source, settings_of
 from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings, WebSettings
+from agent.config.shipped import demo_clip, shipped_folder
 from agent.errors import ConfigError, LostForNow
 from agent.service.signals import signals
 
-REPOSITORY = Path(__file__).parents[1]
-CLIP = REPOSITORY / "tests" / "data" / "demo.mp4"
-RULES = REPOSITORY / "rules" / "home.toml"
+CLIP = demo_clip()
+RULES = shipped_folder("rules/home.toml") / "rules" / "home.toml"
 CATCH_UP_S = 3.0
 TOO_MANY = 0.5  # share of dropped frames: of 30 a second 15 are processed, which is enough
 MARK = "demo/all-heard"

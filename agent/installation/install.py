@@ -11,6 +11,7 @@ from __future__ import annotations
 import grp
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from agent.config.file_watcher import rule_paths
 from agent.errors import CannotStart
+from agent.installation.origin import requirement
 from agent.installation.paths import UNIT, InstallPaths, data_root
 from agent.installation.steps import (
     InstallStep,
@@ -97,6 +99,11 @@ def uninstall(
 
 
 def _check_rights(paths: InstallPaths) -> None:
+    if paths.root == Path("/") and Path(sys.prefix) == paths.of_debian:
+        raise CannotStart(
+            "this agent is a package of the distribution, which has its own service; try: sudo apt install "
+            "gesture-agent to upgrade it, sudo apt remove gesture-agent to remove it"
+        )
     if paths.root == Path("/") and os.geteuid() != 0:
         raise CannotStart('this needs root; try: sudo "$(command -v gesture-agent)" service ...')
 
@@ -120,8 +127,11 @@ def _program_steps(paths: InstallPaths, source: Path, run: Run) -> Iterator[Inst
         "/usr/bin/python3", "-m", "venv", "--system-site-packages", str(paths.prefix),
     )  # fmt: skip
     yield InstallStep(make.what, make.do, lambda: not python.exists())
-    if (source / "pyproject.toml").is_file():  # else the installed agent runs this and reinstalls itself
+    if (source / "pyproject.toml").is_file():
         yield InstallStep(f"install the agent of {source}", lambda: _pip_install(source, str(python), run))
+    elif Path(sys.prefix) != paths.prefix:  # else it is the installed one that mends its own installation
+        again, pip = requirement(), ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        yield command(f"install {again}", run, str(python), *pip, "--upgrade", again)
     yield from _gpu_steps(paths, str(python), run)
     yield put_tree(source / "rules", paths.share / "rules")
     yield put_tree(source / "systemd", paths.share / "systemd")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import CannotStart
+from agent.config.shipped import shipped_folder
 
 UNIT = "gesture-agent.service"
 UDEV_RULE = "70-gesture-agent.rules"
@@ -23,6 +22,11 @@ class InstallPaths:
     def prefix(self) -> Path:
         """Folder of the virtual environment."""
         return self.root / "opt/gesture-agent"
+
+    @property
+    def of_debian(self) -> Path:
+        """The virtual environment of the Debian package."""
+        return self.root / "usr/lib/gesture-agent"
 
     @property
     def share(self) -> Path:
@@ -89,9 +93,4 @@ def data_root() -> Path:
 
     Raises `CannotStart`.
     """
-    checkout = Path(__file__).resolve().parents[2]
-    installed = Path(sysconfig.get_path("data")) / "share" / "gesture-agent"
-    for folder in (checkout, installed):
-        if (folder / "systemd" / UNIT).is_file():
-            return folder
-    raise CannotStart(f"no {UNIT}; looked at {checkout}/systemd and {installed}/systemd")
+    return shipped_folder(f"systemd/{UNIT}")
