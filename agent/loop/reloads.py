@@ -16,6 +16,7 @@ import structlog
 
 from agent.core.rules import RuleSet
 from agent.errors import ConfigError
+from agent.loop.ports import RuleProvider
 from agent.loop.requests import Answer
 
 LOOK_EVERY_S = 1.0  # at the rule files, for edits
@@ -38,11 +39,8 @@ class ReloadOutcome:
 class Reloads:
     """Asked and emptied in the loop's thread; reads in its own."""
 
-    def __init__(
-        self, load: Callable[[], RuleSet], edited: Callable[[], bool] | None, clock: Callable[[], float]
-    ) -> None:
-        """`load` raises `ConfigError`; `edited` says whether the files have changed since, None: never."""
-        self._load, self._edited, self._clock = load, edited, clock
+    def __init__(self, rules: RuleProvider, clock: Callable[[], float]) -> None:
+        self._rules, self._clock = rules, clock
         self._tickets = 0
         self._waiting: list[tuple[int, float, Future[Answer]]] = []  # ticket, until when, whose answer
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # tickets; None: stop
@@ -54,8 +52,7 @@ class Reloads:
 
     def start(self) -> None:
         """Look for edits from now on."""
-        if self._edited is not None:
-            self._run()
+        self._run()
 
     def ask(self) -> Future[Answer]:
         """Read the rules again; answered from `ready` or `late`, in the loop's thread."""
@@ -127,14 +124,14 @@ class Reloads:
 
     def _changed(self) -> bool:
         try:
-            return self._edited is not None and self._edited()
+            return self._rules.changed()
         except Exception:  # the next look may fare better; a reading would tell
             log.exception("rules_not_watched")
             return False
 
     def _read(self, ticket: int) -> ReloadOutcome:
         try:
-            return ReloadOutcome(ticket, self._load())
+            return ReloadOutcome(ticket, self._rules.load())
         except ConfigError as exc:
             return ReloadOutcome(ticket, None, str(exc))
         except Exception as exc:  # also MemoryError: whatever it is, the old rules are there

@@ -22,8 +22,8 @@ class PausedFlag:
         """The cameras stay closed."""
         return self._file.exists()
 
-    def remember(self, enabled: bool) -> None:
-        """The cameras were switched on or off. A disk that cannot be written to is told, no more."""
+    def on_enabled(self, enabled: bool) -> None:
+        """Remember whether the cameras are in use. A disk that cannot be written to is told, no more."""
         try:
             if enabled:
                 self._file.unlink(missing_ok=True)
