@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
+from agent.core.redaction import redacted
+
 MAX_PORT = 65535
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -28,15 +30,16 @@ def host_and_port(url: str) -> tuple[str, int | None]:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as exc:
-        raise ValueError(f'"{_shown(url)}" is no address: {exc}') from exc
+        raise ValueError(f'"{_shown(redacted(url))}" is no address: {exc}') from exc
     behind = parts.netloc.rpartition("@")[2].rpartition("]")[2]
     _, colon, port = behind.rpartition(":")
     if not host:
-        raise ValueError(f'"{_shown(url)}" names no host')
+        raise ValueError(f'"{_shown(redacted(url))}" names no host')
     if not colon or not port:
         return host, None
     if not _PORT.fullmatch(port) or not 0 < int(port) <= MAX_PORT:
-        raise ValueError(f'"{_shown(port)}" is no port; ports go from 1 to {MAX_PORT}')
+        seen = f'"{_shown(port)}"' if port.isdigit() else "what stands behind the colon"  # half a password
+        raise ValueError(f"{seen} is no port; ports go from 1 to {MAX_PORT}")
     return host, int(port)
 
 

@@ -156,7 +156,7 @@ class TraceDecoder:
         return HandObservation(
             at,
             camera,
-            read_int(data["person"], 0),
+            read_int(data["person"]),
             data["hand"],
             self._scores(data.get("scores")),
             None if place is None else Place(*map(read_float, place)),

@@ -111,7 +111,12 @@ class Delivery:
         self._cameras = tuple(cameras)
         self._put_right("the agent is starting", armed=not wakes)
         for camera in former_cameras(self._folder, self._cameras):
-            for topic in (self.topics.camera_state, self.topics.gesture, self.topics.armed):
+            for topic in (
+                self.topics.camera_state,
+                self.topics.gesture,
+                self.topics.armed,
+                self.topics.occupancy,
+            ):
                 self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: it goes
 
     def _put_right(self, reason: str, *, armed: bool) -> None:
@@ -121,6 +126,7 @@ class Delivery:
             self._mqtt.keep(state(self.topics.gesture(camera), nothing), first=True)
             self.camera_state(camera, "offline", reason)
             self.armed(camera, armed)
+            self.occupied(camera, None)
 
     def start(self) -> None:
         """Returns at once; a broker that is away is a state, not an error.
@@ -251,7 +257,7 @@ class Delivery:
     def occupied(self, camera: str, occupied: bool | None) -> None:
         """Tell whether somebody is in view; None: nobody looks."""
         payload = topics.occupancy_payload(occupied, self._clocks.wall_s())
-        self._mqtt.keep(state(self.topics.occupancy(camera), payload))
+        self._mqtt.keep(state(self.topics.occupancy(camera), payload), first=True)
 
     def enabled(self, on: bool) -> None:
         """Tell whether the cameras are in use at all."""

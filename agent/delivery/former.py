@@ -26,6 +26,7 @@ def former_cameras(folder: Path, cameras: Sequence[str]) -> list[str]:
         told = file.read_text(encoding="utf-8", errors="replace").split()[:MOST] if file.exists() else []
         former = [name for name in dict.fromkeys(told) if name not in cameras and NAME.fullmatch(name)]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
         file.write_text("\n".join([*cameras, *former][:MOST]) + "\n", encoding="utf-8")
     except OSError as exc:
         log.warning("cameras_not_remembered", file=str(file), reason=str(exc))

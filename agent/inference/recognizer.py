@@ -238,11 +238,14 @@ class Recognizer:
     def _new_tracking(self) -> _CameraTracking:
         s = self._settings
         bodies = self._pose.tracker(s.people, s.redetect_interval) if self._pose else None
-        search: HandSearch | ArmSearch = ArmSearch()
-        if self._palms is not None and s.proposal != "arm":
+        rates = self._rates or Rates()
+        search: HandSearch | ArmSearch
+        if self._palms is None or s.proposal == "arm":
+            search, rates = ArmSearch(), replace(rates, pose_s=0.0)  # hands are where this frame's arms end
+        else:
             search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._classifier.manifest.output.landmarks is not None
-        plan = WorkPlan(self.labels, self._rates)
+        plan = WorkPlan(self.labels, rates)
         finder = HandFinder(search, 2 * s.people, s.min_hand, plan, has_landmarks=follows)
         return _CameraTracking(bodies, finder, plan, [])
 

@@ -110,7 +110,7 @@ class RotatingTraceWriter:
         if file and file.bytes < self._part_bytes and at - file.began_at < self._keep_s / PARTS:
             return file
         self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # who did what when is nobody else's
         self._drop_old()
         started = datetime.fromtimestamp(self._wall(), timezone.utc)
         header = replace(self._header, at=at, started=_rfc3339(started))

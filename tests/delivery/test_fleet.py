@@ -198,7 +198,8 @@ def test_nobody_there_is_not_well(command: Command):
 
 def test_a_broker_that_is_away_is_named(tmp_path: Path):
     code, out, err = Command(tmp_path, f"mqtt://127.0.0.1:{free_port()}")("--json")
-    assert (code, out) == (1, "")
+    assert code == 1
+    assert json.loads(out) == {"ok": False, "error": err.strip(), "exit_code": 1}
     assert "nothing listens at 127.0.0.1" in err
 
 
