@@ -180,9 +180,8 @@ class Loop:
     def _process(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
         for detections in self._recognize(frames):
-            if detections.frame is not None:
-                for observer in self._observers.recognition:
-                    observer.on_detections(detections.frame, detections)
+            for observer in self._observers.recognition:
+                observer.on_detections(detections)
             self._throttle_of(detections.camera).note_detections(
                 detections.at, bool(detections.people or detections.hands)
             )

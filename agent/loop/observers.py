@@ -11,13 +11,13 @@ from typing import Protocol
 from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules import RuleSet
 from agent.core.trace import TraceRecord
-from agent.core.types import CameraState, Detections, Frame
+from agent.core.types import CameraState, Detections
 
 
 class RecognitionObserver(Protocol):
     """Told what was recognised and what came of it."""
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
+    def on_detections(self, detections: Detections) -> None:
         """A frame was looked at; before its result."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:

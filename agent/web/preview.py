@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from agent.core.types import CameraState, Detections, Frame, HandDetection, Image, Pose
+from agent.core.types import CameraState, Detections, HandDetection, Image, Pose
 from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
@@ -40,7 +40,6 @@ BONES = (
 @dataclass(frozen=True, slots=True)
 class _Picture:
     number: int  # another one for every picture of the agent
-    frame: Frame
     detections: Detections
     kept_at: float
 
@@ -108,12 +107,12 @@ class Preview:
 
     # In the loop's thread.
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
+    def on_detections(self, detections: Detections) -> None:
         """Keep a picture, if somebody watches and may."""
         with self._lock:
-            if self._watchers and not self._paused and frame.camera not in self._closed:
+            if self._watchers and not self._paused and detections.camera not in self._closed:
                 self._count += 1
-                self._newest[frame.camera] = _Picture(self._count, frame, detections, self._clock())
+                self._newest[detections.camera] = _Picture(self._count, detections, self._clock())
 
     def switched(self, on: bool) -> None:
         """The cameras were switched on or off: off, no picture is left."""
@@ -167,14 +166,14 @@ class Preview:
     def may_show(self, picture: _Picture) -> bool:
         """Whether it was not dropped since it was given out."""
         with self._lock:
-            return picture.number > self._dropped.get(picture.frame.camera, 0)
+            return picture.number > self._dropped.get(picture.detections.camera, 0)
 
     async def packed(self, picture: _Picture) -> bytes:
         """Its message: made once, however many watch."""
-        camera = picture.frame.camera
+        camera = picture.detections.camera
         number, task = self._packing.get(camera, (-1, None))
         if task is None or number != picture.number:
-            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.frame, picture.detections))
+            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.detections))
             self._packing[camera] = picture.number, task
         message = await asyncio.shield(task)
         if self._packing.get(camera) == (picture.number, task):
@@ -193,8 +192,9 @@ def gone(camera: str) -> bytes:
     return struct.pack(">I", len(text)) + text
 
 
-def packed(frame: Frame, detections: Detections) -> bytes:
+def packed(detections: Detections) -> bytes:
     """Length of the JSON (uint32, big end first), the JSON of what was found, the JPEG."""
+    frame = detections.frame
     image: Image = frame.image
     if frame.width > MAX_WIDTH:
         size = (MAX_WIDTH, round(frame.height * MAX_WIDTH / frame.width))

@@ -24,7 +24,7 @@ class OneFrameLate:
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
         done, self._before = self._before, list(frames)
-        return [Detections(f.camera, f.at, f.width, f.height, 0, frame=f) for f in done]
+        return [Detections(f, 0) for f in done]
 
     def forget(self, camera: str) -> None:
         """Nothing is remembered but the frames."""
@@ -39,10 +39,10 @@ class Watcher:
     """Remembers each frame with what was told of it."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[Frame, Detections]] = []
+        self.told: list[Detections] = []
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
-        self.told.append((frame, detections))
+    def on_detections(self, detections: Detections) -> None:
+        self.told.append(detections)
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
         """Another test's subject."""
@@ -76,7 +76,4 @@ def test_frames_of_two_cameras_that_come_in_turn_are_told_with_their_own_results
     frames = [Frame(camera, n, n / 10, image) for n in range(4) for camera in ("hall", "door")]
     for frame in frames:  # never both at once
         loop.step([frame])
-    assert [frame for frame, _ in watcher.told] == frames[:-1]
-    assert all(
-        (frame.camera, frame.at) == (detections.camera, detections.at) for frame, detections in watcher.told
-    )
+    assert [detections.frame for detections in watcher.told] == frames[:-1]

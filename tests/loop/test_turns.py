@@ -21,9 +21,7 @@ class Eyes:
     people = 0
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        return [
-            Detections(frame.camera, frame.at, frame.width, frame.height, self.people) for frame in frames
-        ]
+        return [Detections(frame, self.people) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass

@@ -94,8 +94,8 @@ def drawn_film(gesture: str = "stop", score: float = 0.95) -> Film:
     hand = HandDetection(0, "right", Box(20, 20, 10), scores, points)
     joints = np.array([(10, 10, 0.9), (30, 10, 0.9)], np.float32)
     pose = Pose(joints, ("left_shoulder", "right_shoulder"), 0.9)
-    there = Detections(CAMERA, 0.0, 64, 48, 1, (hand,), (pose,), {"classifier": 2.0})
-    gone = Detections(CAMERA, 0.0, 64, 48, 0, (), (), {"classifier": 0.0})
+    there = Detections(frames[0], 1, (hand,), (pose,), {"classifier": 2.0})
+    gone = Detections(frames[0], 0, (), (), {"classifier": 0.0})
     return Film(frames, [there if i < 18 else gone for i in range(30)], LABELS)
 
 
@@ -145,7 +145,7 @@ class Projector:
         detections = self._film.sights[self._shown]
         if self._speed == 1:
             self._closed.wait(min(sum(detections.stage_ms.values()) / 1000, 0.5 / FPS))
-        return [replace(detections, at=frame.at, frame=frame) for frame in frames]
+        return [replace(detections, frame=frame) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass
