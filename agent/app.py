@@ -62,7 +62,11 @@ class Agent:
         self._notifier = Notifier(environ)
         self._backend, self._backend_why = choose_backend(settings.recognition.backend)
         self._recognizer = build_recognizer(
-            settings.recognition, folders.cache, taught=folders.state, waiting=self._notifier.preparing
+            settings.recognition,
+            folders.cache,
+            taught=folders.state,
+            waiting=self._notifier.preparing,
+            threads=self.threads,
         )
         self._health.unused_gpu = unused_gpu(settings.recognition.backend, self._recognizer.backends)
         labels = self._recognizer.labels
@@ -82,7 +86,7 @@ class Agent:
         for doubt in unknown_gestures(settings.debounce, labels):
             log.warning("setting_doubtful", problem=f"debounce.{doubt}")
         self._trace = (
-            build_trace_writer(settings, labels, folders.state)
+            build_trace_writer(settings, labels, folders.state, self.threads)
             if settings.trace.enabled
             else NullTraceWriter()
         )
@@ -110,9 +114,12 @@ class Agent:
             rules=self._rules,
             health=self._health,
             observers=self._observers(),
+            threads=self.threads,
         )
         for name, camera in settings.camera.items():
-            self.cameras[name] = CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
+            self.cameras[name] = CameraSupervisor(
+                name, camera, self._frames, self.loop.camera_changed, threads=self.threads
+            )
 
     def _observers(self) -> Observers:
         """Who is told what happens in the loop."""

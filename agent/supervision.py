@@ -163,7 +163,11 @@ class Threads:
 
     def progress(self) -> Mapping[str, int]:
         """By thread, a counter that moves every second while that thread is well."""
-        return {w.name: self._looks if w.trouble is None else -1 for w in self._watched if not w.ended}
+        return {
+            w.name: self._looks if w.trouble is None else -1
+            for w in self._watched
+            if not w.ended or w.failure is not None
+        }
 
     def supervise(self, end: Callable[[], None]) -> None:
         """Look after them from now on. `end` is told to end the process in good order.

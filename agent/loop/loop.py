@@ -46,6 +46,7 @@ from agent.loop.ports import (
 )
 from agent.loop.reloads import LIMIT_S, Reloads
 from agent.loop.requests import Answer, Requests
+from agent.supervision import Threads
 
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
@@ -74,6 +75,7 @@ class Loop:
         rules: RuleProvider | None = None,
         health: HealthProvider | None = None,
         observers: Observers = NOBODY,
+        threads: Threads | None = None,
     ) -> None:
         """`max_age_s`: an event older than that is not worth telling. Times come from `clock`, in seconds."""
         self.steps = 0  # progress, for the watchdog
@@ -93,7 +95,7 @@ class Loop:
         self._camera_states: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
         self._requests = Requests(sink, self._fulfil, clock)
         self._health = LoopHealth(clock)
-        self._reloads = Reloads(rules or NoRules(), clock)
+        self._reloads = Reloads(rules or NoRules(), clock, threads)
         self._reload_wanted = False
         self._stopping = False
 

@@ -18,6 +18,7 @@ from agent.core.rules import RuleSet
 from agent.errors import ConfigError
 from agent.loop.ports import RuleProvider
 from agent.loop.requests import Answer
+from agent.supervision import Threads, WatchedThread
 
 LOOK_EVERY_S = 1.0  # at the rule files, for edits
 GAP_S = 0.5  # between two readings: who asks more often shares an answer
@@ -39,14 +40,17 @@ class ReloadOutcome:
 class Reloads:
     """Asked and emptied in the loop's thread; reads in its own."""
 
-    def __init__(self, rules: RuleProvider, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, rules: RuleProvider, clock: Callable[[], float], threads: Threads | None = None
+    ) -> None:
         self._rules, self._clock = rules, clock
         self._tickets = 0
         self._waiting: list[tuple[int, float, Future[Answer]]] = []  # ticket, until when, whose answer
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # tickets; None: stop
         self._done: queue.SimpleQueue[ReloadOutcome] = queue.SimpleQueue()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads = threads or Threads()
+        self._thread: WatchedThread | None = None
 
     # The loop's thread.
 
@@ -95,12 +99,14 @@ class Reloads:
 
     def _run(self) -> None:
         if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._work, name="rules", daemon=True)
+            self._thread = self._threads.thread("rules", self._work)
             self._thread.start()
 
     # The thread that reads.
 
     def _work(self) -> None:
+        if self._thread is not None:
+            self._thread.rests()  # a disk that hangs keeps the rules of before, no more
         ticket = 0
         while not self._stopped.is_set():
             asked, ticket = self._next(ticket)

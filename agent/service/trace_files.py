@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from agent.config.settings import Settings
 from agent.config.trace_settings import trace_header
 from agent.core.trace import TraceDecoder, TraceEncoder, TraceHeader, TraceRecord, is_header, read_header
 from agent.errors import ConfigError
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -135,11 +135,11 @@ class RingThread:
     A disk that stands still costs moments, not time: what does not fit into the queue is counted and told.
     """
 
-    def __init__(self, ring: RotatingTraceWriter) -> None:
+    def __init__(self, ring: RotatingTraceWriter, threads: Threads | None = None) -> None:
         self._ring = ring
         self._queue: queue.Queue[TraceRecord | None] = queue.Queue(QUEUED)
         self._lost = 0
-        self._thread = threading.Thread(target=self._write, name="trace", daemon=True)
+        self._thread = (threads or Threads()).thread("trace", self._write)
         self._thread.start()
 
     def record(self, record: TraceRecord) -> None:
@@ -162,6 +162,7 @@ class RingThread:
         self._thread.join(CLOSE_S)
 
     def _write(self) -> None:
+        self._thread.rests()  # a disk that hangs loses the trace, no more
         try:
             while (record := self._queue.get()) is not None:
                 self._ring.record(record)
@@ -179,8 +180,10 @@ class NullTraceWriter:
         """Nothing is open."""
 
 
-def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path) -> RingThread:
-    """The ring of traces in the state folder, written by a thread of its own."""
+def build_trace_writer(
+    settings: Settings, labels: tuple[str, ...], state: Path, threads: Threads | None = None
+) -> RingThread:
+    """The ring of traces in the state folder, written by a thread of its own, which `threads` watches."""
     ring = RotatingTraceWriter(
         state / FOLDER,
         trace_header(settings, labels),
@@ -188,7 +191,7 @@ def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path)
         keep_s=settings.trace.keep,
         wall=time.time,
     )
-    return RingThread(ring)
+    return RingThread(ring, threads)
 
 
 @dataclass(frozen=True, slots=True)

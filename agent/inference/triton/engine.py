@@ -20,16 +20,28 @@ from agent.inference.engine import Shape, check_inputs
 from agent.inference.manifest import Manifest
 from agent.inference.triton.kserve_client import KServeClient
 from agent.inference.triton.model_contract import RemoteModel, contract_errors, contract_of, remote_model
+from agent.supervision import PATIENCE_S, Threads
 
 CHECK_S = 5.0  # between two looks at a server that is well
+ASKED = 4  # questions in one look, each within the timeout of the settings
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # between two tries to reach one that is away
 
 
 class TritonEngine:
     """See `Engine`. Away is a state: it starts without the server and takes up work when it is there."""
 
-    def __init__(self, manifest: Manifest, settings: TritonSettings, *, check_s: float = CHECK_S) -> None:
-        """Raises `ModelError` when the server is there with another network, or certificates are wrong."""
+    def __init__(
+        self,
+        manifest: Manifest,
+        settings: TritonSettings,
+        *,
+        check_s: float = CHECK_S,
+        threads: Threads | None = None,
+    ) -> None:
+        """`threads` watches over the thread that looks after the server.
+
+        Raises `ModelError` when the server is there with another network, or certificates are wrong.
+        """
         self.name = manifest.name
         self.address = settings.url
         self._contract = contract_of(manifest)
@@ -47,7 +59,10 @@ class TritonEngine:
             self._away = None
         except EngineAway as exc:
             self._away = str(exc)
-        self._thread = threading.Thread(target=self._watch, name=f"triton {self.name}", daemon=True)
+        patience_s = PATIENCE_S + ASKED * settings.timeout
+        self._thread = (threads or Threads()).thread(
+            f"triton-{self.name}", self._watch, patience_s=patience_s
+        )
         self._thread.start()
 
     @property
@@ -135,8 +150,10 @@ class TritonEngine:
 
     def _watch(self) -> None:
         while not self._closed:
+            self._thread.rests()
             self._wake.wait(self._check_s if self._away is None else self._retry_s * random.uniform(0.8, 1.2))  # noqa: S311
             self._wake.clear()
+            self._thread.moves()
             if not self._closed:
                 self._look()
         self._watching.close()
