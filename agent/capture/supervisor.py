@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from agent.backoff import Backoff
 from agent.capture.address import SourceAddress
-from agent.capture.backoff import Backoff
 from agent.capture.device_reader import DeviceReader
 from agent.capture.liveness import Fault, Liveness
 from agent.capture.source import Clock, FrameSource, NegotiatedFormat, open_source

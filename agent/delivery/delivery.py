@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
+from agent.core.timestamps import rfc3339
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.former import former_cameras
 from agent.delivery.gestures import GestureNews
 from agent.delivery.homeassistant.entities import DeviceInfo
@@ -73,14 +74,6 @@ class Delivery:
         self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
-        self._outbox_worker = OutboxWorker(
-            Outbox(folder, outbox, self._clocks),
-            self._clocks,
-            self,
-            webhook_timeout_s=actions.webhook_timeout,
-            on_published=on_published,
-            threads=threads,
-        )
         self._incoming = Incoming(self.topics, self._say)
         self._leases = LeaseHolder(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
@@ -93,11 +86,19 @@ class Delivery:
             birth=state(self.topics.bridge_state, {"state": "online"}),
             will=state(self.topics.bridge_state, {"state": "offline"}),
             subscriptions=(self.topics.bridge_state, *self._incoming.subscriptions),
-            report=self._outbox_worker.report,
+            report=lambda event: self._outbox_worker.report(event),  # noqa: PLW0108 (it comes next)
             received=self._received,
             leases=self._leases,
             threads=threads,
-            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (it comes next)
+            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (as above)
+        )
+        self._outbox_worker = OutboxWorker(
+            Outbox(folder, outbox, self._clocks),
+            self._clocks,
+            self._mqtt,
+            webhook_timeout_s=actions.webhook_timeout,
+            on_published=on_published,
+            threads=threads,
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
 
@@ -375,20 +376,6 @@ class Delivery:
             dropped=counters["dropped"] + self._outbox_worker.lost,
             outbox_trouble=self._outbox_worker.trouble,
         )
-
-    # The link that the outbox thread publishes through.
-
-    def publish(self, message: Message, generation: int | None = None) -> int | None:
-        """Of the protocol `Link`: hand a message to the present connection."""
-        return self._mqtt.publish(message, generation)
-
-    def probe(self, generation: int) -> None:
-        """Of the protocol `Link`: ask whether the broker is there."""
-        self._mqtt.probe(generation)
-
-    def abort(self, generation: int, reason: str) -> None:
-        """Of the protocol `Link`: cut that connection."""
-        self._mqtt.abort(generation, reason)
 
 
 def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettings]:

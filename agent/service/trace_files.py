@@ -17,6 +17,7 @@ import structlog
 from agent.config.regular_file import visible_files
 from agent.config.settings import Settings
 from agent.config.trace_settings import trace_header
+from agent.core.timestamps import rfc3339
 from agent.core.trace import TraceDecoder, TraceEncoder, TraceHeader, TraceRecord, is_header, read_header
 from agent.errors import ConfigError
 from agent.supervision import Threads
@@ -112,8 +113,9 @@ class RotatingTraceWriter:
         self.close()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # who did what when is nobody else's
         self._drop_old()
-        started = datetime.fromtimestamp(self._wall(), timezone.utc)
-        header = replace(self._header, at=at, started=_rfc3339(started))
+        now = self._wall()
+        started = datetime.fromtimestamp(now, timezone.utc)
+        header = replace(self._header, at=at, started=rfc3339(now))
         self._file = TraceFile(self._folder / f"{started:%Y%m%dT%H%M%S%f}.jsonl", header)
         return self._file
 
@@ -259,7 +261,3 @@ def open_trace(path: Path) -> StoredTrace:
         return StoredTrace(path, read_header(first))
     except ValueError as exc:
         raise ConfigError(f"{path}:1: {exc}; record it again") from exc
-
-
-def _rfc3339(record: datetime) -> str:
-    return record.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from real_cameras import Ear, MjpegServer, RtspServer, has_rtsp_server
 
-from agent.capture.backoff import Backoff
+from agent.backoff import Backoff
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.supervisor import CameraSupervisor
 from agent.config.settings import CameraSettings

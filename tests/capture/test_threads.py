@@ -9,7 +9,7 @@ import pytest
 from real_cameras import PATIENCE_S, Ear
 from support.waiting import until
 
-from agent.capture.backoff import Backoff
+from agent.backoff import Backoff
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.source import NegotiatedFormat
 from agent.capture.supervisor import CameraSupervisor

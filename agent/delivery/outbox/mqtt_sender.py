@@ -13,11 +13,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.backoff import Backoff
+from agent.core.timestamps import rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.delivery.outbox.outbox import Outbox, Row
-from agent.delivery.outbox.outcome import DeliveryOutcome, RetryBackoff
+from agent.delivery.outbox.outcome import DeliveryOutcome
 
 PROOF_S = 0.25  # a sign of life older than this proves nothing
 PROBE_WAIT_S = 0.05  # for the answer, which takes a millisecond nearby: spares a turn and a commit
@@ -27,7 +29,7 @@ ABORT_S = 0.5  # unacknowledged for this long and past its deadline: cut it off 
 ACK_LIMIT_S = 30.0  # and one that late: it will not come, take a new connection
 MARGIN_S, MARGIN_SHARE = 0.2, 0.1  # of its lifetime: too little time left to arrive, so it stays
 REFUSALS = 5  # tries before a refused row becomes a dead letter
-REFUSED_BACKOFF = RetryBackoff(0.5, 60.0)
+REFUSED_BACKOFF = Backoff(0.5, 60.0)
 STRIKES = 3  # connections that one row may cost before it becomes a dead letter
 STRIKE_S = 5.0  # a connection lost within this time after a lone row was sent counts against the row
 NO_SUBSCRIBER, REFUSED = 16, 128  # MQTT 5.0, 3.4.2.1

@@ -7,12 +7,12 @@ noticed while nobody is in view too, and so that the loop waits for it at most o
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Mapping
 
 import numpy as np
 
+from agent.backoff import Backoff
 from agent.config.settings import TritonSettings
 from agent.core.types import Floats
 from agent.errors import EngineAway, EngineError, ModelError
@@ -51,7 +51,7 @@ class TritonEngine:
         self._watching = KServeClient(manifest.name, settings)
         self._served: RemoteModel | None = None
         self._away: str | None = "not asked yet"
-        self._check_s, self._retry_s = check_s, FIRST_RETRY_S
+        self._check_s, self._backoff = check_s, Backoff(FIRST_RETRY_S, LAST_RETRY_S)
         self._closed = False
         self._wake = threading.Event()
         try:
@@ -88,7 +88,7 @@ class TritonEngine:
             self._away = str(exc)
             self._wake.set()
             raise
-        self._retry_s = FIRST_RETRY_S
+        self._backoff.reset()
         return answer
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class TritonEngine:
     def _watch(self) -> None:
         while not self._closed:
             self._thread.rests()
-            self._wake.wait(self._check_s if self._away is None else self._retry_s * random.uniform(0.8, 1.2))  # noqa: S311
+            self._wake.wait(self._check_s if self._away is None else self._backoff.next_s())
             self._wake.clear()
             self._thread.moves()
             if not self._closed:
@@ -160,8 +160,6 @@ class TritonEngine:
 
     def _look(self) -> None:
         was_away = self._away is not None
-        if was_away:
-            self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
         try:
             self._served = self._check_contract(self._watching)
         except (EngineAway, ModelError) as exc:
@@ -169,4 +167,4 @@ class TritonEngine:
         else:
             self._away = None
             if not was_away:
-                self._retry_s = FIRST_RETRY_S
+                self._backoff.reset()
