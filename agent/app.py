@@ -26,7 +26,7 @@ from agent.inference.build import build_recognizer
 from agent.inference.engine import choose_backend, unused_gpu
 from agent.inference.pipelined import with_overlap
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
+from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
 from agent.service.paused_flag import PausedFlag
 from agent.service.signals import signals
@@ -62,7 +62,11 @@ class Agent:
         self._notifier = Notifier(environ)
         self._backend, self._backend_why = choose_backend(settings.recognition.backend)
         self._recognizer = build_recognizer(
-            settings.recognition, folders.cache, taught=folders.state, waiting=self._notifier.preparing
+            settings.recognition,
+            folders.cache,
+            taught=folders.state,
+            waiting=self._notifier.preparing,
+            threads=self.threads,
         )
         self._health.unused_gpu = unused_gpu(settings.recognition.backend, self._recognizer.backends)
         labels = self._recognizer.labels
@@ -82,11 +86,12 @@ class Agent:
         for doubt in unknown_gestures(settings.debounce, labels):
             log.warning("setting_doubtful", problem=f"debounce.{doubt}")
         self._trace = (
-            build_trace_writer(settings, labels, folders.state)
+            build_trace_writer(settings, labels, folders.state, self.threads)
             if settings.trace.enabled
             else NullTraceWriter()
         )
         self._paused = PausedFlag(folders.state)
+        self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
@@ -104,31 +109,29 @@ class Agent:
             sink=self.delivery,
             idle=settings.idle,
             max_age_s=settings.debounce.max_age,
-            hooks=self._hooks(),
+            context=self,
             clock=time.monotonic,
+            rules=self._rules,
+            health=self._health,
+            observers=self._observers(),
+            threads=self.threads,
         )
         for name, camera in settings.camera.items():
-            self.cameras[name] = CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
-        self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
+            self.cameras[name] = CameraSupervisor(
+                name, camera, self._frames, self.loop.camera_changed, threads=self.threads
+            )
 
-    def _hooks(self) -> Hooks:
+    def _observers(self) -> Observers:
         """Observers and providers of the main loop."""
-        return Hooks(
-            load_rules=self._rules.load,
-            rules_edited=lambda: self._rules.changed(time.monotonic()),
-            context=self._rule_context,
-            health=self._health.health,
-            enabled_changed=self._enabled_changed,
-            camera_changed=self.web_ui.camera_changed,
-            rules_changed=self._rules_changed,
-            rules_refused=self.web_ui.on_rules_refused,
-            state_changed=self._status.tell,
-            reloading=self._notifier.reloading,
-            reloaded=self._notifier.ready,
-            stepped=self._stepped,
-            detected=self.web_ui.on_detections,
-            processed=self.web_ui.on_result,
-            record=self._trace.record,
+        return Observers(
+            recognition=(self.web_ui,),
+            cameras=(self.web_ui,),
+            enabled=(self.web_ui, self._paused),
+            rules=(self, self.web_ui),
+            reloads=(self._notifier,),
+            steps=(self, self._status, self._watchdog, self.web_ui),
+            summary=(self._status,),
+            recorders=(self._trace,),
         )
 
     def __enter__(self) -> Self:
@@ -138,7 +141,8 @@ class Agent:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
             self.delivery.start()
             self.web_ui.start()
-            self._rules_changed(self._pipeline.rules.rule_set)
+            self.on_rules(self._pipeline.rules.rule_set)
+            self.web_ui.on_rules(self._pipeline.rules.rule_set)
             self.loop.watch(self.cameras, enabled=not self._paused.on)
             for camera in self.cameras.values():
                 camera.start()
@@ -182,19 +186,13 @@ class Agent:
         self.threads.close()
         log.info("agent_stopped")
 
-    # Events of one part for several others.
+    # As an observer of the loop, and a provider to it.
 
-    def _stepped(self) -> None:
+    def on_step(self) -> None:
+        """The main thread moves."""
         self._main.moves()
-        self._status.step()
-        self._watchdog.step()
-        self.web_ui.on_step()
 
-    def _enabled_changed(self, on: bool) -> None:
-        self.web_ui.on_enabled(on)
-        self._paused.remember(on)
-
-    def _rules_changed(self, rule_set: RuleSet) -> None:
+    def on_rules(self, rule_set: RuleSet) -> None:
         """Subscribe to the topics of the new rules and publish them."""
         made_of = info(self.settings, self._recognizer, rule_set, self._backend, self._backend_why)
         self.delivery.follow(rule_set.topics, AskedValues(rule_set).fault)
@@ -207,10 +205,12 @@ class Agent:
             wakes=rule_set.wake is not None,
             page=None if self.settings.web.loopback else self.web_ui.url or None,
         )
-        self.web_ui.on_rules(rule_set)
 
-    def _rule_context(self) -> RuleContext:
-        """Build what rule conditions may read besides gestures."""
+    def on_rules_refused(self, problem: str) -> None:
+        """Nothing changes for delivery."""
+
+    def rule_context(self) -> RuleContext:
+        """What rules may ask besides gestures."""
         return RuleContext(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
 
 

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +13,9 @@ from agent.capture.source import open_source, settings_of
 from agent.config.settings import Settings
 from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules import RuleSet
+from agent.core.timestamps import rfc3339, wall_seconds
 from agent.core.trace import TraceRecord, replay_record
 from agent.core.types import Action, GestureEvent, GestureHeld
-from agent.delivery.clocks import rfc3339
 from agent.delivery.topics import event_payload, phase
 from agent.errors import ConfigError, EndOfSource, SourceLost
 from agent.inference.build import build_recognizer
@@ -132,7 +131,7 @@ class TraceReplay:
 def started_wall_s(trace: StoredTrace) -> float | None:
     """Return when a trace began, in seconds since 1970; None for that of a clip."""
     started = trace.header.started
-    return datetime.fromisoformat(started.replace("Z", "+00:00")).timestamp() if started else None
+    return wall_seconds(started) if started else None
 
 
 def published(step: ReplayStep, started_wall_s: float | None) -> Iterator[dict[str, Any]]:

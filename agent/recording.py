@@ -17,7 +17,7 @@ from agent.core.trace import TraceHeader, TraceRecord
 from agent.core.types import Action, GestureEvent
 from agent.inference.build import build_recognizer
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
+from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
 
 
@@ -67,6 +67,7 @@ class Recording:
         record: Callable[[TraceRecord], None],
     ) -> None:
         """Build the loop. Raises `CannotStart`."""
+        self._record = record
         self._recognizer = build_recognizer(settings.recognition, cache_dir)
         self._frames = FrameMailbox()
         self._until: float | None = None
@@ -78,8 +79,9 @@ class Recording:
             sink=NullSink(),
             idle=settings.idle,
             max_age_s=settings.debounce.max_age,
-            hooks=Hooks(context=_context, stepped=self._turned, record=record),
+            context=self,
             clock=time.monotonic,
+            observers=Observers(steps=(self,), recorders=(self,)),
         )
         self._cameras = {
             name: CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
@@ -101,11 +103,17 @@ class Recording:
             self.loop.finish()
             self._recognizer.close()
 
-    def _turned(self) -> None:
+    # As an observer of the loop, and a provider to it.
+
+    def on_step(self) -> None:
+        """Stop the loop when the time is over."""
         if self._until is not None and time.monotonic() >= self._until:
             self.loop.stop()
 
+    def record(self, record: TraceRecord) -> None:
+        """A moment for the trace."""
+        self._record(record)
 
-def _context() -> RuleContext:
-    """Local time for rule conditions; no topic values."""
-    return RuleContext(time=dt.datetime.now().astimezone().time())
+    def rule_context(self) -> RuleContext:
+        """Local time for rule conditions; no topic values."""
+        return RuleContext(time=dt.datetime.now().astimezone().time())

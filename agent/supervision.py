@@ -163,7 +163,11 @@ class Threads:
 
     def progress(self) -> Mapping[str, int]:
         """Counters by thread that increase every second while the thread makes progress."""
-        return {w.name: self._looks if w.trouble is None else -1 for w in self._watched if not w.ended}
+        return {
+            w.name: self._looks if w.trouble is None else -1
+            for w in self._watched
+            if not w.ended or w.failure is not None
+        }
 
     def supervise(self, end: Callable[[], None]) -> None:
         """Start the supervision. `end` is called on a failure to end the process in good order.

@@ -10,7 +10,7 @@ from agent import __version__
 from agent.config.settings import Settings
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
-from agent.core.types import CameraState, Detections, Frame
+from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 
 
@@ -26,7 +26,7 @@ class WebUi(Protocol):
     def close(self) -> None:
         """Stop serving; takes seconds at most."""
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
+    def on_detections(self, detections: Detections) -> None:
         """Take the detections of a frame."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
@@ -59,7 +59,7 @@ class NullWebUi:
     def close(self) -> None:
         """Do nothing."""
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
+    def on_detections(self, detections: Detections) -> None:
         """Do nothing."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:

@@ -33,7 +33,7 @@ from running import CLIP, agent_on
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, MqttSettings, OutboxSettings
 from agent.core.gesture_pipeline import GesturePipeline
-from agent.core.types import LABELS, Box, Detections, GestureStarted, HandDetection
+from agent.core.types import LABELS, Box, Detections, Frame, GestureStarted, HandDetection
 from agent.delivery.delivery import Delivery
 
 PATIENCE_S = 60.0
@@ -136,10 +136,11 @@ def core() -> Milliseconds:
     box, at = Box(320, 240, 90), iter(np.arange(0, 1000, 1 / 15))
     scores = np.full(6, 0.02, np.float32)
     scores[2] = 0.9
+    image = np.zeros((480, 640, 3), np.uint8)
 
     def step() -> None:
         hands = tuple(HandDetection(0, hand, box, scores) for hand in ("left", "right"))
-        pipeline.process(Detections("bench", float(next(at)), 640, 480, 1, hands))
+        pipeline.process(Detections(Frame("bench", 0, float(next(at)), image), 1, hands))
 
     return timed(step, 2000)
 

@@ -61,11 +61,10 @@ def all_detections(recognizer: Recognizer, paths: Iterator[Path]) -> Iterator[De
             if number < LOOKS:
                 (detections,) = recognizer.recognize([Frame(CAMERA, frame, at, picture)])
             if detections is not None:
-                yield dataclasses.replace(detections, at=at)
+                yield dataclasses.replace(detections, frame=Frame(CAMERA, frame, at, picture))
             frame += 1
-        height, width = picture.shape[:2]
         for _ in range(pause):
-            yield Detections(CAMERA, frame / FPS, width, height, 0)
+            yield Detections(Frame(CAMERA, frame, frame / FPS, picture), 0)
             frame += 1
 
 

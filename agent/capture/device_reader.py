@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent.errors import LostForNow, SourceLost
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.capture.liveness import Liveness
@@ -34,6 +35,7 @@ class DeviceReader:
         accept: Callable[[Frame], None],
         notify: Callable[[], None],
         *,
+        threads: Threads,
         hide: Callable[[str], str] = lambda text: text,
     ) -> None:
         self.source = source
@@ -47,7 +49,7 @@ class DeviceReader:
         self._hide = hide  # takes secrets out of a traceback
         self._gate = threading.Lock()
         self._left = False
-        self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
+        self._thread = threads.thread(f"camera-{camera}", self._run)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -61,8 +63,7 @@ class DeviceReader:
 
     def wait_closed(self, patience_s: float = 0) -> bool:
         """Wait until the device is closed; False when that takes longer."""
-        self._thread.join(patience_s)
-        return not self._thread.is_alive()
+        return self._thread.join(patience_s)
 
     @property
     def finished(self) -> bool:
@@ -70,6 +71,7 @@ class DeviceReader:
         return self.error is not None or self._done
 
     def _run(self) -> None:
+        self._thread.rests()  # a device may hang: its supervisor notices, and the camera is lost for now
         try:
             self._play()
         except LostForNow as exc:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from agent.backoff import Backoff
 from agent.capture.address import SourceAddress
-from agent.capture.backoff import Backoff
 from agent.capture.device_reader import DeviceReader
 from agent.capture.liveness import Fault, Liveness
 from agent.capture.source import Clock, FrameSource, NegotiatedFormat, open_source
 from agent.core.types import CameraState, Frame, Image
 from agent.errors import EndOfSource
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.capture.mailbox import FrameMailbox
@@ -70,8 +71,12 @@ class CameraSupervisor:
         clock: Clock = time.monotonic,
         make: Callable[[CameraSettings, str, Clock], FrameSource] = open_source,
         backoff: Backoff | None = None,
+        threads: Threads | None = None,
     ) -> None:
-        """Raises `ConfigError` where the source makes no sense; whether it is there shows later."""
+        """`threads` watches over the threads that are made here.
+
+        Raises `ConfigError` where the source makes no sense; whether it is there shows later.
+        """
         self._camera = camera
         self._settings = settings
         self._address = SourceAddress(settings)
@@ -92,7 +97,8 @@ class CameraSupervisor:
         self._frozen: Image | None = None  # what the camera showed when it was given up as frozen
         self._frames = self._skipped = self._stalls = 0
         self._negotiated: NegotiatedFormat | None = None
-        self._thread = threading.Thread(target=self._run, name=f"watch-{camera}", daemon=True)
+        self._threads = threads or Threads()
+        self._thread = self._threads.thread(f"watch-{camera}", self._run)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -109,8 +115,7 @@ class CameraSupervisor:
         with self._news:
             self._closing = True
             self._news.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S + 2 * TICK_S)
+        self._thread.join(CLOSE_S + 2 * TICK_S)
 
     @property
     def state(self) -> CameraState:
@@ -145,6 +150,7 @@ class CameraSupervisor:
         """Until closed. A fault in the agent is told and the camera begun anew; others do not notice."""
         told = False
         while not self._closing:
+            self._thread.moves()
             try:
                 if not told:
                     told = True
@@ -169,8 +175,7 @@ class CameraSupervisor:
     def _be_off(self) -> None:
         hangs = any(not reader.wait_closed() for reader in self._hung)
         self._report("disabled", "a read of it still hangs: the device may still be open" if hangs else "")
-        with self._news:
-            self._news.wait_for(lambda: self._enabled or self._closing)
+        self._rest_until(lambda: self._enabled or self._closing)
         self._backoff.reset()
         self._frozen = None
         if not self._closing:
@@ -189,7 +194,13 @@ class CameraSupervisor:
             return
         liveness = Liveness(self._clock(), self._settings.stall_timeout, self._frozen)
         reader = DeviceReader(
-            self._camera, self._new_source(), liveness, self._accept, self._notify, hide=self._hide
+            self._camera,
+            self._new_source(),
+            liveness,
+            self._accept,
+            self._notify,
+            threads=self._threads,
+            hide=self._hide,
         )
         self._reader = reader
         reader.start()
@@ -251,8 +262,7 @@ class CameraSupervisor:
     def _stay_ended(self) -> None:
         """A file was played: nothing to do until it is switched off and on, or closed."""
         self._finished = True
-        with self._news:
-            self._news.wait_for(lambda: not self._enabled or self._closing)
+        self._rest_until(lambda: not self._enabled or self._closing)
         self._finished = False
 
     def _report(self, state: Literal["online", "offline", "disabled"], reason: str = "") -> None:
@@ -268,12 +278,20 @@ class CameraSupervisor:
             log.warning("camera_lost", camera=self._camera, reason=reason)
         self._tell(self._state)
 
+    def _rest_until(self, wanted: Callable[[], bool]) -> None:
+        self._thread.rests()
+        with self._news:
+            self._news.wait_for(wanted)
+        self._thread.moves()
+
     def _sleep(self, wait_s: float) -> None:
         """Wait, by the clock, unless something is wanted of this camera or its reader has news."""
         until = self._clock() + wait_s
+        self._thread.moves()
         with self._news:
             self._news.wait(min(wait_s, TICK_S))
             while self._reader is None and self._enabled and not self._closing and self._clock() < until:
+                self._thread.moves()
                 self._news.wait(TICK_S)
 
     # --- called from the reading thread ---

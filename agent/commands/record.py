@@ -101,7 +101,7 @@ def _of_cameras(
     settings: Settings, cameras: dict[str, CameraSettings], out: Path | None, for_s: float | None
 ) -> None:
     from agent.config.folders import make_folders
-    from agent.delivery.clocks import rfc3339
+    from agent.core.timestamps import rfc3339
     from agent.recording import Recording
     from agent.service.signals import signals
     from agent.service.trace_files import FOLDER, TraceFile, build_trace_writer

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from agent.config.annotations import members_of
 from agent.config.problems import ConfigProblems, Problem, did_you_mean
 from agent.config.renamed_keys import current_path
 from agent.config.settings import Secret, Settings
@@ -54,7 +55,7 @@ def old_names(environ: Mapping[str, str]) -> list[str]:
 
 def variables(kind: Any = Settings, prefix: str = PREFIX.removesuffix(SEPARATOR)) -> Iterator[str]:
     """Names of all variables there are; NAME stands for the name of a camera."""
-    members = _members(kind)
+    members = list(members_of(kind))
     if table := next((get_args(member)[1] for member in members if get_origin(member) is dict), None):
         yield from variables(table, f"{prefix}{SEPARATOR}NAME")
     elif model := _model(members):
@@ -69,7 +70,7 @@ def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
     kind: Any = Settings
     path: list[str] = []
     for part in current_path(name.removeprefix(PREFIX).lower().split(SEPARATOR)):
-        members = _members(kind)
+        members = list(members_of(kind))
         if get_origin(members[0]) is dict:
             part, kind = _entry(part, data.get(path[-1])), get_args(members[0])[1]  # noqa: PLW2901
         elif (model := _model(members)) and part in model.model_fields:
@@ -77,9 +78,9 @@ def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
         else:
             raise _WrongNameError(_unknown(name, path))
         path.append(part)
-    if _model(_members(kind)) is Secret:
+    if _model(list(members_of(kind))) is Secret:
         raise _WrongNameError(f"a secret is never written here: put it into a file and set {name}__FILE=PATH")
-    if len(path) < 2 or _model(_members(kind)):
+    if len(path) < 2 or _model(list(members_of(kind))):
         raise _WrongNameError(f"is a section, not a setting; its settings begin with {name}{SEPARATOR}")
     return tuple(path), kind
 
@@ -99,7 +100,7 @@ def _unknown(name: str, path: list[str]) -> str:
 
 
 def _parsed(text: str, kind: Any) -> Any:
-    members = _members(kind)
+    members = list(members_of(kind))
     if not text and NoneType in members:
         return None
     numbers = [value for member in members if get_origin(member) is Literal for value in get_args(member)]
@@ -111,15 +112,6 @@ def _parsed(text: str, kind: Any) -> Any:
         except ConfigProblems:
             return text  # the validation says what it should have been
     return text
-
-
-def _members(kind: Any) -> list[Any]:
-    """A union's members, an annotation's type; anything else is itself."""
-    if get_origin(kind) in {Union, UnionType}:
-        return [inner for member in get_args(kind) for inner in _members(member)]
-    if get_origin(kind) is Annotated:
-        return _members(get_args(kind)[0])
-    return [kind]
 
 
 def _model(members: list[Any]) -> type[BaseModel] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from agent.config.annotations import members_of
 from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
 from agent.config.settings import AS_WRITTEN, FORMS
 from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
@@ -202,24 +202,13 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
     if _is_model(kind):
         for name, field in kind.model_fields.items():
             if part == (field.alias or name):
-                yield from _open(field.annotation)
+                yield from members_of(field.annotation)
     elif isinstance(origin, type) and issubclass(origin, Mapping):
-        yield from _open(get_args(kind)[1])
+        yield from members_of(get_args(kind)[1])
     elif isinstance(origin, type) and issubclass(origin, Iterable) and isinstance(part, int):
-        yield from _open(get_args(kind)[0])
+        yield from members_of(get_args(kind)[0])
 
 
 def _is_model(kind: Any) -> bool:
     """Python 3.10 takes list[int] for a type, and then finds that it is no class."""
     return get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _open(kind: Any) -> Iterator[Any]:
-    """A union's members, an annotation's type; anything else is itself."""
-    if get_origin(kind) in {Union, UnionType}:
-        for member in get_args(kind):
-            yield from _open(member)
-    elif get_origin(kind) is Annotated:
-        yield from _open(get_args(kind)[0])
-    else:
-        yield kind

@@ -219,17 +219,33 @@ class HandDetection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """All that was recognised in one frame of one camera."""
+    """All that was recognised in one frame of one camera, and the frame itself."""
 
-    camera: str
-    at: float
-    width: int
-    height: int
+    frame: Frame
     people: int
     hands: tuple[HandDetection, ...] = ()
     poses: tuple[Pose, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
-    frame: Frame | None = None  # the one that it was recognised in; None in a replay of numbers
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera that took the frame."""
+        return self.frame.camera
+
+    @property
+    def at(self) -> float:
+        """Monotonic time of the frame, in seconds."""
+        return self.frame.at
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return self.frame.width
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return self.frame.height
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-LAST_WALL_S = 253402300799.0  # the end of the year 9999, and of datetime
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -68,9 +66,3 @@ class Clocks:
             return deadline.boot_s - self.boot_s()
         wall = self.wall_s()
         return deadline.wall_s - wall if wall >= deadline.created_wall_s else -1.0
-
-
-def rfc3339(wall_s: float) -> str:
-    """Format a time as RFC 3339 in UTC with milliseconds: `2026-11-22T20:15:30.123Z`."""
-    moment = datetime.fromtimestamp(min(max(wall_s, 0.0), LAST_WALL_S), timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
+from agent.core.timestamps import rfc3339
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
 from agent.delivery.active_gestures import ActiveGestures
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.homeassistant.entities import DeviceInfo
 from agent.delivery.homeassistant.publisher import HomeAssistant
 from agent.delivery.incoming import Fault, Incoming, usable
@@ -74,14 +75,6 @@ class Delivery:
         self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
-        self._outbox_worker = OutboxWorker(
-            Outbox(folder, outbox, self._clocks),
-            self._clocks,
-            self,
-            webhook_timeout_s=actions.webhook_timeout,
-            on_published=on_published,
-            threads=threads,
-        )
         self._incoming = Incoming(self.topics, self._say)
         self._leases = LeaseHolder(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
@@ -94,11 +87,19 @@ class Delivery:
             birth=state(self.topics.bridge_state, {"state": "online"}),
             will=state(self.topics.bridge_state, {"state": "offline"}),
             subscriptions=(self.topics.bridge_state, *self._incoming.subscriptions),
-            report=self._outbox_worker.report,
+            report=lambda event: self._outbox_worker.report(event),  # noqa: PLW0108 (it comes next)
             received=self._received,
             leases=self._leases,
             threads=threads,
-            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (it comes next)
+            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (as above)
+        )
+        self._outbox_worker = OutboxWorker(
+            Outbox(folder, outbox, self._clocks),
+            self._clocks,
+            self._mqtt,
+            webhook_timeout_s=actions.webhook_timeout,
+            on_published=on_published,
+            threads=threads,
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
 
@@ -376,20 +377,6 @@ class Delivery:
             dropped=counters["dropped"] + self._outbox_worker.lost,
             outbox_trouble=self._outbox_worker.trouble,
         )
-
-    # The protocol `Link` for the outbox thread.
-
-    def publish(self, message: Message, generation: int | None = None) -> int | None:
-        """Hand a message to the present connection (protocol `Link`)."""
-        return self._mqtt.publish(message, generation)
-
-    def probe(self, generation: int) -> None:
-        """Ask the broker for a sign of life (protocol `Link`)."""
-        self._mqtt.probe(generation)
-
-    def abort(self, generation: int, reason: str) -> None:
-        """Cut the given connection (protocol `Link`)."""
-        self._mqtt.abort(generation, reason)
 
 
 def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettings]:

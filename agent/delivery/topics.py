@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core.timestamps import rfc3339
 from agent.core.types import GestureEnded, GestureEvent, GestureHeld, GestureStarted
-from agent.delivery.clocks import rfc3339
 
 REQUESTS = ("reload", "health", "test_rule", "restart")
 NO_GESTURE_NOW = "none"

@@ -205,15 +205,11 @@ class Recognizer:
         frame, people = poses.frame, poses.people
         hands = self._tracking_of(frame.camera).hands.confirm(frame.at, found, readouts)
         return Detections(
-            camera=frame.camera,
-            at=frame.at,
-            width=frame.width,
-            height=frame.height,
+            frame=frame,
             people=max(len(people), len({hand.person for hand in hands})),
             hands=tuple(_held(hands, people, frame.image)),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
-            frame=frame,
         )
 
     def _read_twice(self, image: Image, found: list[Candidate]) -> tuple[list[Candidate], list[Readout]]:

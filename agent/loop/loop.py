@@ -32,14 +32,28 @@ from agent.core.types import (
 )
 from agent.errors import EngineAway
 from agent.loop.loop_health import LoopHealth
-from agent.loop.ports import Camera, EventSink, FrameRecognizer, Frames, Hooks
+from agent.loop.observers import Observers
+from agent.loop.ports import (
+    Camera,
+    ContextProvider,
+    EventSink,
+    FrameRecognizer,
+    Frames,
+    HealthProvider,
+    NoHealth,
+    NoRules,
+    RuleProvider,
+)
 from agent.loop.reloads import LIMIT_S, Reloads
 from agent.loop.requests import Answer, Requests
+from agent.supervision import Threads
 
 TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
 SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
 TOO_SLOW = f"the rules are still being read after {LIMIT_S:g} s; is their folder on a disk that hangs?"
 SLOW_S = 1.0  # a step that takes longer is worth a line in the log
+
+NOBODY = Observers()
 
 log = structlog.get_logger(__name__)
 
@@ -56,15 +70,21 @@ class Loop:
         sink: EventSink,
         idle: IdleSettings,
         max_age_s: float,
-        hooks: Hooks,
+        context: ContextProvider,
         clock: Callable[[], float],
+        rules: RuleProvider | None = None,
+        health: HealthProvider | None = None,
+        observers: Observers = NOBODY,
+        threads: Threads | None = None,
     ) -> None:
+        """`max_age_s`: an event older than that is not worth telling. Times come from `clock`, in seconds."""
         self.steps = 0  # progress, for the watchdog
         self.enabled = True
         self.restart_wanted = False
         self._frames, self._recognizer, self._pipeline, self._sink = frames, recognizer, pipeline, sink
         self._idle_settings, self._max_age_s = idle, max_age_s
-        self._hooks, self._clock = hooks, clock
+        self._observers, self._context, self._clock = observers, context, clock
+        self._surroundings = health or NoHealth()
         self._cameras: dict[str, Camera] = {}
         self._throttles: dict[str, IdleThrottle] = {}
         self._occupancies: dict[str, Occupancy] = {}
@@ -75,7 +95,7 @@ class Loop:
         self._camera_states: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
         self._requests = Requests(sink, self._fulfil, clock)
         self._health = LoopHealth(clock)
-        self._reloads = Reloads(hooks.load_rules, hooks.rules_edited, clock)
+        self._reloads = Reloads(rules or NoRules(), clock, threads)
         self._reload_wanted = False
         self._stopping = False
 
@@ -135,15 +155,24 @@ class Loop:
             self._process(awake)
         self._notice_silence()
         self._requests.answer()
-        if self._reload_wanted:
-            self._reload_wanted = False
-            self._hooks.reloading()
-            self._reloads.ask().add_done_callback(lambda _: self._hooks.reloaded())
+        self._begin_reload()
         self._take_rules()
         self._tell_armed()
         self._tell_health()
         self.steps += 1
-        self._hooks.stepped()
+        for observer in self._observers.steps:
+            observer.on_step()
+
+    def _begin_reload(self) -> None:
+        if self._reload_wanted:
+            self._reload_wanted = False
+            for observer in self._observers.reloads:
+                observer.reloading()
+            self._reloads.ask().add_done_callback(self._reloaded)
+
+    def _reloaded(self, _: Future[Answer]) -> None:
+        for observer in self._observers.reloads:
+            observer.ready()
 
     def _throttle_of(self, camera: str) -> IdleThrottle:
         if camera not in self._throttles:
@@ -153,14 +182,14 @@ class Loop:
     def _process(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
         for detections in self._recognize(frames):
-            if detections.frame is not None:
-                self._hooks.detected(detections.frame, detections)
+            for observer in self._observers.recognition:
+                observer.on_detections(detections)
             self._throttle_of(detections.camera).note_detections(
                 detections.at, bool(detections.people or detections.hands)
             )
             self._tell_occupied(detections.camera, detections.at, bool(detections.people or detections.hands))
             self._last_frame_at[detections.camera] = detections.at
-            context = self._hooks.context()
+            context = self._context.rule_context()
             self._take_in(
                 "frame",
                 detections.camera,
@@ -198,18 +227,21 @@ class Loop:
 
     def _recognition_changed(self, reason: str | None) -> None:
         if self._health.recognition(reason):
-            self._hooks.state_changed(self.summary())
+            self._tell_summary()
 
     def _end(self, camera: str) -> None:
-        now, context = self._clock(), self._hooks.context()
+        now, context = self._clock(), self._context.rule_context()
         self._take_in("stop", camera, now, context, self._pipeline.stop(camera, now, context))
 
     def _take_in(
         self, kind: Kind, camera: str, at: float, context: RuleContext, result: PipelineResult
     ) -> None:
-        self._hooks.record(TraceRecord(kind, at, camera, result.observations, context))
+        record = TraceRecord(kind, at, camera, result.observations, context)
+        for recorder in self._observers.recorders:
+            recorder.record(record)
         self._hand_over(result)
-        self._hooks.processed(camera, at, result)
+        for observer in self._observers.recognition:
+            observer.on_result(camera, at, result)
 
     def _hand_over(self, result: PipelineResult) -> None:
         for event in result.events:
@@ -230,7 +262,7 @@ class Loop:
         now = self._clock()
         for camera, at in self._last_frame_at.items():
             if now - at > SILENCE_S:
-                context = self._hooks.context()
+                context = self._context.rule_context()
                 self._take_in(
                     "silence", camera, now, context, self._pipeline.process_silence(camera, now, context)
                 )
@@ -239,14 +271,15 @@ class Loop:
         for _ in range(self._camera_states.qsize()):  # what comes meanwhile is for the next turn
             state = self._camera_states.get()
             self._last_states[state.camera] = state
-            self._hooks.camera_changed(state)
+            for observer in self._observers.cameras:
+                observer.camera_changed(state)
             self._sink.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)
                 self._recognizer.forget(state.camera)
                 self._nobody_looks(state.camera)
                 self._last_frame_at.pop(state.camera, None)
-            self._hooks.state_changed(self.summary())
+            self._tell_summary()
 
     # What people ask for.
 
@@ -255,9 +288,10 @@ class Loop:
         self.enabled = on
         for camera in self._cameras.values():
             camera.enable(on)
-        self._hooks.enabled_changed(on)
+        for observer in self._observers.enabled:
+            observer.on_enabled(on)
         self._sink.enabled(on)
-        self._hooks.state_changed(self.summary())
+        self._tell_summary()
         log.info("recognition_on" if on else "recognition_off")
 
     def _take_rules(self) -> None:
@@ -268,7 +302,8 @@ class Loop:
             else:
                 self._pipeline.reload(loaded.book)
                 self._health.rules_judged(None)
-                self._hooks.rules_changed(loaded.book)
+                for observer in self._observers.rules:
+                    observer.on_rules(loaded.book)
                 log.info("rules_loaded", rules=len(loaded.book.rules))
             self._reloads.answer(loaded, self._rules_now(loaded.error))
         if late := self._reloads.late():
@@ -279,7 +314,8 @@ class Loop:
     def _refuse_rules(self, problem: str) -> None:
         log.error("rules_refused", problem=problem, kept="the rules that ran before")
         self._health.rules_judged(problem)
-        self._hooks.rules_refused(problem)
+        for observer in self._observers.rules:
+            observer.on_rules_refused(problem)
 
     def _rules_now(self, error: str) -> Answer:
         return {"rules": len(self._pipeline.rules.rule_set.rules)}, error
@@ -323,9 +359,17 @@ class Loop:
         cameras = f"{online} of {len(self._cameras)} cameras online"
         return cameras if blind is None else f"{cameras}, but nothing is recognised: {blind}"
 
+    def _tell_summary(self) -> None:
+        line = self.summary()
+        for observer in self._observers.summary:
+            observer.tell(line)
+
     def health(self) -> dict[str, Any]:
         """The loop's part of `bridge/health`, with that of its surroundings."""
-        return {**self._hooks.health(), **self._health.report(len(self._pipeline.rules.rule_set.rules))}
+        return {
+            **self._surroundings.health(),
+            **self._health.report(len(self._pipeline.rules.rule_set.rules)),
+        }
 
     def _tell_health(self) -> None:
         if self._health.due():

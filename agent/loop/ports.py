@@ -1,15 +1,12 @@
-"""What the loop needs of the parts around it, and what it tells them."""
+"""What the loop needs of the parts around it: what it uses, and the providers that it asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules import RuleContext, RuleSet
-from agent.core.trace import TraceRecord
-from agent.core.types import Action, CameraState, Detections, Frame, GestureEvent
+from agent.core.types import Action, Detections, Frame, GestureEvent
 
 
 class Frames(Protocol):
@@ -70,28 +67,45 @@ class EventSink(Protocol):
         """Answer it."""
 
 
-def _nothing(*_: object) -> None:
-    """Nobody wants to know."""
+class RuleProvider(Protocol):
+    """The rule files. Asked in a thread that reads rules and does nothing else."""
+
+    def load(self) -> RuleSet:
+        """The rules as they are now. Raises `ConfigError`."""
+
+    def changed(self) -> bool:
+        """True once for every edit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the loop asks of its surroundings, and what it tells them."""
+class ContextProvider(Protocol):
+    """What rules may ask besides gestures."""
 
-    context: Callable[[], RuleContext]
-    load_rules: Callable[[], RuleSet] = (
-        RuleSet  # the rule files; raises ConfigError; called in a thread of its own
-    )
-    rules_edited: Callable[[], bool] | None = None  # whether they have changed; in that thread, too
-    health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
-    enabled_changed: Callable[[bool], None] = _nothing
-    camera_changed: Callable[[CameraState], None] = _nothing  # before its gestures end; must not raise
-    rules_changed: Callable[[RuleSet], None] = _nothing
-    state_changed: Callable[[str], None] = _nothing  # one line for STATUS=
-    reloading: Callable[[], None] = _nothing
-    reloaded: Callable[[], None] = _nothing
-    stepped: Callable[[], None] = _nothing  # after every turn: the loop makes progress
-    rules_refused: Callable[[str], None] = _nothing  # what is wrong with them; the old ones run on
-    detected: Callable[[Frame, Detections], None] = _nothing  # must neither block nor raise
-    processed: Callable[[str, float, PipelineResult], None] = _nothing  # camera, time; handed over before
-    record: Callable[[TraceRecord], None] = _nothing  # all that the core hears, for a trace; must not raise
+    def rule_context(self) -> RuleContext:
+        """The time of day and the values of topics, as they are now."""
+
+
+class HealthProvider(Protocol):
+    """How the parts around the loop fare."""
+
+    def health(self) -> dict[str, Any]:
+        """The part of `bridge/health` that the loop does not know."""
+
+
+class NoRules:
+    """A `RuleProvider` where no rule is followed."""
+
+    def load(self) -> RuleSet:
+        """None at all."""
+        return RuleSet()
+
+    def changed(self) -> bool:
+        """Never."""
+        return False
+
+
+class NoHealth:
+    """A `HealthProvider` that knows of nothing around the loop."""
+
+    def health(self) -> dict[str, Any]:
+        """Nothing to add."""
+        return {}

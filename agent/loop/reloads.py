@@ -16,7 +16,9 @@ import structlog
 
 from agent.core.rules import RuleSet
 from agent.errors import ConfigError
+from agent.loop.ports import RuleProvider
 from agent.loop.requests import Answer
+from agent.supervision import Threads, WatchedThread
 
 LOOK_EVERY_S = 1.0  # at the rule files, for edits
 GAP_S = 0.5  # between two readings: who asks more often shares an answer
@@ -39,23 +41,22 @@ class Reloads:
     """Asked and emptied in the loop's thread; reads in its own."""
 
     def __init__(
-        self, load: Callable[[], RuleSet], edited: Callable[[], bool] | None, clock: Callable[[], float]
+        self, rules: RuleProvider, clock: Callable[[], float], threads: Threads | None = None
     ) -> None:
-        """`load` raises `ConfigError`; `edited` says whether the files have changed since, None: never."""
-        self._load, self._edited, self._clock = load, edited, clock
+        self._rules, self._clock = rules, clock
         self._tickets = 0
         self._waiting: list[tuple[int, float, Future[Answer]]] = []  # ticket, until when, whose answer
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # tickets; None: stop
         self._done: queue.SimpleQueue[ReloadOutcome] = queue.SimpleQueue()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads = threads or Threads()
+        self._thread: WatchedThread | None = None
 
     # The loop's thread.
 
     def start(self) -> None:
         """Look for edits from now on."""
-        if self._edited is not None:
-            self._run()
+        self._run()
 
     def ask(self) -> Future[Answer]:
         """Read the rules again; answered from `ready` or `late`, in the loop's thread."""
@@ -98,12 +99,14 @@ class Reloads:
 
     def _run(self) -> None:
         if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._work, name="rules", daemon=True)
+            self._thread = self._threads.thread("rules", self._work)
             self._thread.start()
 
     # The thread that reads.
 
     def _work(self) -> None:
+        if self._thread is not None:
+            self._thread.rests()  # a disk that hangs keeps the rules of before, no more
         ticket = 0
         while not self._stopped.is_set():
             asked, ticket = self._next(ticket)
@@ -127,14 +130,14 @@ class Reloads:
 
     def _changed(self) -> bool:
         try:
-            return self._edited is not None and self._edited()
+            return self._rules.changed()
         except Exception:  # the next look may fare better; a reading would tell
             log.exception("rules_not_watched")
             return False
 
     def _read(self, ticket: int) -> ReloadOutcome:
         try:
-            return ReloadOutcome(ticket, self._load())
+            return ReloadOutcome(ticket, self._rules.load())
         except ConfigError as exc:
             return ReloadOutcome(ticket, None, str(exc))
         except Exception as exc:  # also MemoryError: whatever it is, the old rules are there

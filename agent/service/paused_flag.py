@@ -22,7 +22,7 @@ class PausedFlag:
         """True while the cameras are disabled."""
         return self._file.exists()
 
-    def remember(self, enabled: bool) -> None:
+    def on_enabled(self, enabled: bool) -> None:
         """Store whether the cameras are disabled. A disk error is logged and otherwise ignored."""
         try:
             if enabled:

@@ -86,7 +86,7 @@ class StatusLine:
         self._line, self._told = line, trouble
         self._notifier.status(f"{line}; broker: {trouble}" if trouble else line)
 
-    def step(self) -> None:
+    def on_step(self) -> None:
         """Update the line if the broker state changed. Called at every turn of the loop; cheap."""
         if self._trouble() != self._told:
             self.tell(self._line)
@@ -108,7 +108,7 @@ class Watchdog:
         self._notifier, self._sound, self._clock = notifier, sound, clock
         self._fed_at = clock()
 
-    def step(self) -> None:
+    def on_step(self) -> None:
         """Reset the watchdog timer when it is due. Called at every turn of the loop; cheap."""
         now = self._clock()
         if self._every_s is None or now - self._fed_at < self._every_s:

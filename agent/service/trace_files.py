@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,8 +17,10 @@ import structlog
 from agent.config.regular_file import visible_files
 from agent.config.settings import Settings
 from agent.config.trace_settings import trace_header
+from agent.core.timestamps import rfc3339
 from agent.core.trace import TraceDecoder, TraceEncoder, TraceHeader, TraceRecord, is_header, read_header
 from agent.errors import ConfigError
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -115,8 +116,9 @@ class RotatingTraceWriter:
         self.close()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # who did what when is nobody else's
         self._drop_old()
-        started = datetime.fromtimestamp(self._wall(), timezone.utc)
-        header = replace(self._header, at=at, started=_rfc3339(started))
+        now = self._wall()
+        started = datetime.fromtimestamp(now, timezone.utc)
+        header = replace(self._header, at=at, started=rfc3339(now))
         self._file = TraceFile(self._folder / f"{started:%Y%m%dT%H%M%S%f}.jsonl", header)
         return self._file
 
@@ -138,11 +140,11 @@ class RingThread:
     If the disk hangs, records that do not fit into the queue are dropped, counted and logged.
     """
 
-    def __init__(self, ring: RotatingTraceWriter) -> None:
+    def __init__(self, ring: RotatingTraceWriter, threads: Threads | None = None) -> None:
         self._ring = ring
         self._queue: queue.Queue[TraceRecord | None] = queue.Queue(QUEUED)
         self._lost = 0
-        self._thread = threading.Thread(target=self._write, name="trace", daemon=True)
+        self._thread = (threads or Threads()).thread("trace", self._write)
         self._thread.start()
 
     def record(self, record: TraceRecord) -> None:
@@ -165,6 +167,7 @@ class RingThread:
         self._thread.join(CLOSE_S)
 
     def _write(self) -> None:
+        self._thread.rests()  # a disk that hangs loses the trace, no more
         try:
             while (record := self._queue.get()) is not None:
                 self._ring.record(record)
@@ -182,7 +185,9 @@ class NullTraceWriter:
         """Do nothing."""
 
 
-def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path) -> RingThread:
+def build_trace_writer(
+    settings: Settings, labels: tuple[str, ...], state: Path, threads: Threads | None = None
+) -> RingThread:
     """Build the trace ring in the state folder with its writer thread, or a `NullTraceWriter`."""
     ring = RotatingTraceWriter(
         state / FOLDER,
@@ -191,7 +196,7 @@ def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path)
         keep_s=settings.trace.keep,
         wall=time.time,
     )
-    return RingThread(ring)
+    return RingThread(ring, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +264,3 @@ def open_trace(path: Path) -> StoredTrace:
         return StoredTrace(path, read_header(first))
     except ValueError as exc:
         raise ConfigError(f"{path}:1: {exc}; record it again") from exc
-
-
-def _rfc3339(record: datetime) -> str:
-    return record.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,7 +15,7 @@ from agent.config.settings import WebSettings
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
 from agent.core.rules.formatting import describe_conditions, describe_public_actions
-from agent.core.types import CameraState, Detections, Frame
+from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 from agent.web.auth import TokenAuth, read_token
 from agent.web.broadcaster import SEND_S, Broadcaster
@@ -127,11 +127,11 @@ class WebPage:
 
     # Called in the loop's thread.
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
+    def on_detections(self, detections: Detections) -> None:
         """Take the detections of a frame for the preview."""
         self._detections[detections.camera] = detections
         if self._preview is not None:
-            self._preview.on_detections(frame, detections)
+            self._preview.on_detections(detections)
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
         """Take the pipeline's result for a frame, or for a step without one."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from agent.core.types import CameraState, Detections, Frame, HandDetection, Image, Pose
+from agent.core.types import CameraState, Detections, HandDetection, Image, Pose
 from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
@@ -39,8 +39,7 @@ BONES = (
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    number: int  # unique among all pictures of the agent
-    frame: Frame
+    number: int  # another one for every picture of the agent
     detections: Detections
     kept_at: float
 
@@ -108,12 +107,12 @@ class Preview:
 
     # Called in the loop's thread.
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
+    def on_detections(self, detections: Detections) -> None:
         """Keep the frame as picture, if it is watched and allowed."""
         with self._lock:
-            if self._watchers and not self._paused and frame.camera not in self._closed:
+            if self._watchers and not self._paused and detections.camera not in self._closed:
                 self._count += 1
-                self._newest[frame.camera] = _Picture(self._count, frame, detections, self._clock())
+                self._newest[detections.camera] = _Picture(self._count, detections, self._clock())
 
     def switched(self, on: bool) -> None:
         """Enable or disable the cameras; disabling drops all pictures."""
@@ -167,14 +166,14 @@ class Preview:
     def may_show(self, picture: _Picture) -> bool:
         """Return whether a picture was not dropped since it was returned."""
         with self._lock:
-            return picture.number > self._dropped.get(picture.frame.camera, 0)
+            return picture.number > self._dropped.get(picture.detections.camera, 0)
 
     async def packed(self, picture: _Picture) -> bytes:
         """Return the encoded message of a picture: encoded once for all viewers."""
-        camera = picture.frame.camera
+        camera = picture.detections.camera
         number, task = self._packing.get(camera, (-1, None))
         if task is None or number != picture.number:
-            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.frame, picture.detections))
+            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.detections))
             self._packing[camera] = picture.number, task
         message = await asyncio.shield(task)
         if self._packing.get(camera) == (picture.number, task):
@@ -193,8 +192,9 @@ def gone(camera: str) -> bytes:
     return struct.pack(">I", len(text)) + text
 
 
-def packed(frame: Frame, detections: Detections) -> bytes:
+def packed(detections: Detections) -> bytes:
     """Encode a message: length of the JSON (uint32, big endian), JSON of the detections, JPEG."""
+    frame = detections.frame
     image: Image = frame.image
     if frame.width > MAX_WIDTH:
         size = (MAX_WIDTH, round(frame.height * MAX_WIDTH / frame.width))

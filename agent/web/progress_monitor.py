@@ -17,9 +17,10 @@ class ProgressMonitor:
     def check(self) -> dict[str, float]:
         """Return the seconds since each counter last changed."""
         now = self._clock()
+        before, self._seen = self._seen, {}  # who is not there any more, as the reader of a camera, is well
         for name, count in self._counters().items():
-            if name not in self._seen or count != self._seen[name][0]:
-                self._seen[name] = (count, now)
+            was = before.get(name)
+            self._seen[name] = was if was is not None and was[0] == count else (count, now)
         return {name: now - moved_at for name, (_, moved_at) in self._seen.items()}
 
     def stalled(self) -> list[str]:

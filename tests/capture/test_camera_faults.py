@@ -43,7 +43,7 @@ def frames_of(mailbox: FrameMailbox, camera: str, count: int) -> list[Frame]:
 
 def reason_of(source: str, **settings: object) -> str:
     """Why a source does not open, or gives no frame."""
-    options = {"source": source, "width": 160, "height": 120, "stall": 1.0, **settings}
+    options = {"source": source, "width": 160, "height": 120, "stall_timeout": 1.0, **settings}
     camera = open_source(CameraSettings.model_validate(options), "front")
     try:
         camera.open()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from real_cameras import PATIENCE_S, Ear, picture
 
-from agent.capture.backoff import Backoff
+from agent.backoff import Backoff
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.source import Clock, NegotiatedFormat
 from agent.capture.supervisor import MAX_HUNG, CameraSupervisor

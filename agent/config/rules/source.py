@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import structlog
 
 from agent.config.file_watcher import FileWatcher
@@ -29,6 +31,6 @@ class RuleSource:
             log.warning("rule_doubtful", problem=doubt)
         return rules.rule_set
 
-    def changed(self, now: float) -> bool:
+    def changed(self) -> bool:
         """True once for every edit."""
-        return self._changes.changed(now)
+        return self._changes.changed(time.monotonic())

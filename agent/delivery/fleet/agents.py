@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from agent.core.numbers import read_json
+from agent.core.timestamps import wall_seconds
 
 SILENT_S = 180.0  # health comes once a minute: silent after three missed reports
 MOST_AGENTS = 10_000
@@ -171,7 +171,7 @@ def text(value: Any) -> str:
 def when(value: Any) -> float | None:
     """Convert an RFC 3339 text to seconds since 1970; None for anything else."""
     try:
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
+        return wall_seconds(str(value))
     except (ValueError, OverflowError):
         return None
 

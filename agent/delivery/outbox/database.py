@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from agent.delivery.clocks import rfc3339
+from agent.core.timestamps import rfc3339
 from agent.delivery.outbox.row import DB_ERRORS, as_text
 from agent.delivery.outbox.salvage import Salvage, salvage
 from agent.errors import CannotStart

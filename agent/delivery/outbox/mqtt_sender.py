@@ -13,11 +13,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.backoff import Backoff
+from agent.core.timestamps import rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.delivery.outbox.outbox import Outbox, Row
-from agent.delivery.outbox.outcome import DeliveryOutcome, RetryBackoff
+from agent.delivery.outbox.outcome import DeliveryOutcome
 
 PROOF_S = 0.25  # seconds; an older sign of life proves nothing
 PROBE_WAIT_S = 0.05  # seconds to wait for the answer, typically 1 ms: saves a round and a commit
@@ -27,7 +29,7 @@ ABORT_S = 0.5  # seconds past the deadline after which the connection is cut bef
 ACK_LIMIT_S = 30.0  # seconds without acknowledgement after which the connection is replaced
 MARGIN_S, MARGIN_SHARE = 0.2, 0.1  # of its lifetime: with less time left it is not sent
 REFUSALS = 5  # tries before a refused row becomes a dead letter
-REFUSED_BACKOFF = RetryBackoff(0.5, 60.0)
+REFUSED_BACKOFF = Backoff(0.5, 60.0)
 STRIKES = 3  # connections that one row may cost before it becomes a dead letter
 STRIKE_S = 5.0  # a connection lost within this time after a lone row was sent counts against the row
 NO_SUBSCRIBER, REFUSED = 16, 128  # MQTT 5.0, 3.4.2.1

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.backoff import Backoff
+from agent.core.timestamps import rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.outbox.outbox import Outbox, Row
-from agent.delivery.outbox.outcome import DeliveryOutcome, RetryBackoff
+from agent.delivery.outbox.outcome import DeliveryOutcome
 from agent.delivery.outbox.webhook import WebhookResponse, post
 from agent.delivery.workers import Workers
 from agent.supervision import Threads
@@ -17,8 +19,8 @@ from agent.supervision import Threads
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
-BACKOFF = RetryBackoff(0.5, 30.0)
-JOB_SLACK_S = 60.0  # seconds allowed for a slow name lookup, which cannot be interrupted
+BACKOFF = Backoff(0.5, 30.0)
+JOB_SLACK_S = 60.0  # for a resolver that takes its time, which nothing can cut short
 
 
 @dataclass(frozen=True, slots=True)

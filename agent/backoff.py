@@ -21,6 +21,10 @@ class Backoff:
         self._wait_s = first_s
         self._rng = rng or random.Random()  # noqa: S311 (nothing secret about it)
 
+    def after(self, tries: int) -> float:
+        """Seconds to wait after so many tries, the first is 1: for who counts them itself, by thing."""
+        return min(self._most_s, self._first_s * GROWTH ** min(tries - 1, 30))
+
     def next_s(self) -> float:
         """Seconds to wait now; the one after is longer."""
         wait_s, self._wait_s = self._wait_s, min(self._wait_s * GROWTH, self._most_s)
