@@ -117,6 +117,7 @@ def version(as_json: AsJson = False) -> None:
 
 announce(
     app,
+    Lazy("cameras", "The cameras of this machine: list them, look through them.", group=True),
     Lazy("models", "The networks: list them, fetch them.", group=True),
     Lazy("engines", "Plans for an NVIDIA GPU: build, list, remove them.", group=True),
     Lazy("rules", "The rules: check, test, list them; try them with keys.", group=True),
