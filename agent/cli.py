@@ -38,7 +38,7 @@ app = typer.Typer(
 
     \b
     The first steps:
-      gesture-agent models fetch    get the networks, once
+      gesture-agent init            choose camera, broker and a first gesture
       gesture-agent check           is all that the settings name there and in order?
       gesture-agent run             watch, until Ctrl-C
     """,
@@ -59,6 +59,7 @@ app = typer.Typer(
 )
 announce(
     app,
+    Lazy("init", "Write settings and a first rule: it asks, tries, and says how to run."),
     Lazy("run", "Watch the cameras and publish what is seen: the daemon."),
     Lazy("demo", "See it work now, with a broker inside."),
     Lazy("check", "Show the settings in force and try every part."),
