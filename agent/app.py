@@ -95,6 +95,8 @@ class Agent:
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
+            labels=labels,
+            state=folders.state,
             pipeline=self._pipeline,
             health=lambda: self._health.for_page(self.loop, self.delivery),
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},

@@ -39,7 +39,7 @@ app = typer.Typer(
 
     \b
     First steps:
-      gesture-agent models fetch    download the networks, once
+      gesture-agent init            choose camera, broker and a first gesture
       gesture-agent check           check configuration, models, rules, cameras and broker
       gesture-agent run             run the agent until Ctrl-C
     """,
@@ -60,6 +60,7 @@ app = typer.Typer(
 )
 announce(
     app,
+    Lazy("init", "Write settings and a first rule: it asks, tries, and says how to run."),
     Lazy("run", "Run the daemon: watch the cameras and publish gestures."),
     Lazy("demo", "Run a demonstration with an embedded broker."),
     Lazy("check", "Check configuration, models, rules, cameras and broker."),
@@ -118,6 +119,7 @@ def version(as_json: AsJson = False) -> None:
 
 announce(
     app,
+    Lazy("cameras", "List the cameras of this machine and show a picture of one.", group=True),
     Lazy("models", "List, fetch and import networks.", group=True),
     Lazy("engines", "Build, list and remove TensorRT plans for an NVIDIA GPU.", group=True),
     Lazy("rules", "Check, test and list rules; try them with keys.", group=True),

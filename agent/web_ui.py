@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Protocol
 
 from agent import __version__
@@ -85,17 +86,23 @@ def build_web_ui(
     settings: Settings,
     gestures: list[str],
     *,
+    labels: Sequence[str],
+    state: Path,
     pipeline: GesturePipeline,
     health: Callable[[], Mapping[str, Any]],
     progress: Callable[[], Mapping[str, int]],
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
 ) -> WebUi:
-    """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`."""
+    """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
+
+    `labels` of the classifier and the `state` folder are for editing rules.
+    """
     if not settings.web.enabled:
         return NullWebUi()
     from agent.web.dashboard import About  # noqa: PLC0415
     from agent.web.page import WebPage  # noqa: PLC0415 (a web server)
+    from agent.web.rule_editor import RuleEditor  # noqa: PLC0415
 
     about = About(
         agent=settings.agent.id,
@@ -104,7 +111,20 @@ def build_web_ui(
         cameras=tuple(settings.camera),
         hold_ms=settings.debounce.hold * 1000,
         preview=settings.web.preview,
+        edit=settings.web.edit,
+    )
+    editor = (
+        RuleEditor(settings.agent.rules, labels, settings.debounce, settings.camera or None, state=state)
+        if settings.web.edit
+        else None
     )
     return WebPage(
-        settings.web, about, pipeline=pipeline, health=health, progress=progress, ask=ask, threads=threads
+        settings.web,
+        about,
+        pipeline=pipeline,
+        health=health,
+        progress=progress,
+        ask=ask,
+        threads=threads,
+        editor=editor,
     )

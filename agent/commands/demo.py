@@ -10,6 +10,7 @@ import typer
 from agent.commands.models import make_ready
 from agent.commands.options import ConfigFile, examples, loaded
 from agent.commands.output import quiet_logs
+from agent.commands.this_program import this_program
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def demo(
     typer.echo("Messages received from the broker: seconds, topic, payload.\n")
     shown = run_demo(settings, chosen, os.environ, _say, web=web, page_ready=_page_ready)
     typer.echo(f"\n{_summary(shown)}")
-    typer.echo(f"{shown.started} gestures were published. Next: put your camera into config.toml, your rules")
-    typer.echo("into rules/, ask `gesture-agent check`, then `gesture-agent run`.")
+    typer.echo(f"{shown.started} gestures were published. Next, with your own camera and broker:")
+    typer.echo(f"  {this_program()} init ~/gestures")
 
 
 def _summary(shown: Shown) -> str:
@@ -74,7 +75,7 @@ def _summary(shown: Shown) -> str:
     return (
         f"{text} This machine is too slow for all of them, and gestures pass unseen. What helps: smaller "
         'pictures (width = 640, height = 480), people = 1 and gestures = "gesturenet" under [recognition]; '
-        "`gesture-agent bench` measures what it can do."
+        f"`{this_program()} bench` measures what it can do."
     )
 
 

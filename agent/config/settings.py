@@ -413,6 +413,7 @@ class WebSettings(Model):
     port: Annotated[int, Field(ge=0, le=65535)] = 8765  # 0: a free one, told in the log
     token: Secret | None = None
     preview: bool = False
+    edit: bool = False
     names: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
     origins: tuple[Annotated[Address, Field(pattern=ORIGIN_PATTERN)], ...] = ()
     proxies: tuple[IpAddress, ...] = ()
@@ -432,6 +433,15 @@ class WebSettings(Model):
             raise ValueError(
                 f'host = "{self.host}" lets other machines in; write token = {{ file = "web-token" }} '
                 'with a secret of your own in that file, or host = "127.0.0.1"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _editors_need_a_token(self) -> WebSettings:
+        if self.edit and self.token is None:
+            raise ValueError(
+                'edit = true lets visitors change rules; write token = { file = "web-token" } '
+                "with a secret of your own in that file"
             )
         return self
 

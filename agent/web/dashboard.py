@@ -40,6 +40,7 @@ class About:
     cameras: tuple[str, ...]
     hold_ms: float
     preview: bool
+    edit: bool = False  # rule files may be changed in the browser
 
 
 @dataclass(frozen=True, slots=True)

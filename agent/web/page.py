@@ -30,6 +30,7 @@ from agent.web.near import hands_of
 from agent.web.preview import Preview
 from agent.web.progress_monitor import ProgressMonitor
 from agent.web.routes import Ask, Routes
+from agent.web.rule_editor import RuleEditor
 from agent.web.security import SecurityMiddleware
 from agent.web.server import Server, bind
 from agent.web.streams import Streams
@@ -62,14 +63,15 @@ class WebPage:
         progress: Callable[[], Mapping[str, int]],
         ask: Ask,
         threads: Threads | None = None,
+        editor: RuleEditor | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
     ) -> None:
         """Build the web page.
 
-        `health` is called in the loop's thread; `progress` and `ask` in the web thread.
-        Raises `ConfigError` for an unusable token.
+        `health` is called in the loop's thread; `progress` and `ask` in the web thread. With an `editor` rule
+        files may be changed. Raises `ConfigError` for an unusable token.
         """
         self.url = ""
         self._settings, self._pipeline, self._health, self._clock = settings, pipeline, health, clock
@@ -95,6 +97,7 @@ class WebPage:
             attempts=attempts,
             refusals=refusals,
             ask=ask,
+            editor=editor,
         )
         guard = SecurityMiddleware(site.app(), settings, auth, attempts, refusals)
         self._server = Server(guard, policy, self._fetch, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import queue
 import re
@@ -25,6 +26,8 @@ from agent.web.limits.attempts import Attempts
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.progress_monitor import ProgressMonitor
+from agent.web.rule_editor import RuleEditor
+from agent.web.rule_routes import RuleRoutes
 from agent.web.security import VISITOR
 from agent.web.streams import Streams
 
@@ -32,6 +35,7 @@ STATIC = Path(__file__).with_name("static")
 ANSWER_S = 5.0  # seconds for the loop to answer an API request
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html"}
+EDITOR_PAGES = {"/rules": "rules.html"}  # with web.edit
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], "Future[tuple[dict[str, Any], str]]"]
 """A request to the loop and the future of its data and error; raises `queue.Full`."""
@@ -52,16 +56,20 @@ class Routes:
         attempts: Attempts,
         refusals: Refusals,
         ask: Ask,
+        editor: RuleEditor | None = None,
     ) -> None:
         self._dashboard, self._broadcaster, self._streams = dashboard, broadcaster, streams
         self._metrics, self._progress_monitor, self._auth, self._ask = metrics, progress_monitor, auth, ask
         self._attempts, self._refusals = attempts, refusals
+        self._rule_routes = RuleRoutes(editor, self._saved) if editor else None
+        self._pages = {**PAGES, **(EDITOR_PAGES if editor else {})}
 
     def app(self) -> Starlette:
         """Build the ASGI app, without `SecurityMiddleware`."""
         return Starlette(
             routes=[
-                *(Route(path, _page(file)) for path, file in PAGES.items()),
+                *(Route(path, _page(file)) for path, file in self._pages.items()),
+                *(self._rule_routes.routes() if self._rule_routes else ()),
                 Route("/favicon.ico", _page("icon.svg")),
                 Route("/login", _page("login.html"), methods=["GET"]),
                 Route("/login", self._log_in, methods=["POST"]),
@@ -83,7 +91,7 @@ class Routes:
     async def _log_in(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
         target = form.get("next", [""])[0].strip("/")
-        target = target if f"/{target}" in PAGES else ""
+        target = target if f"/{target}" in self._pages else ""
         visitor = request.scope[VISITOR]
         if not self._auth.open:
             if wait_s := self._attempts.wait_s(visitor):
@@ -135,6 +143,12 @@ class Routes:
 
     async def _reload(self, _request: Request) -> Response:
         return await self._done("reload", {}, "rules were read again")
+
+    async def _saved(self, name: str) -> str:
+        """Have the rules read again; what became of it, in words."""
+        answer = await self._done("reload", {}, f"{name} was changed in the browser")
+        found = json.loads(bytes(answer.body))
+        return str(found.get("error", "")) or f"{found['data']['rules']} rules are in force"
 
     async def _test(self, request: Request) -> Response:
         rule = request.path_params["rule"]

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from agent.config.settings import WebSettings
 from agent.web.auth import TokenAuth, tokens_in
-from agent.web.body import MAX_BODY_BYTES, replayed, whole_body
+from agent.web.body import MAX_BODY_BYTES, most_bytes, replayed, whole_body
 from agent.web.headers import security_headers
 from agent.web.limits.addresses import visitor_of
 from agent.web.limits.attempts import Attempts
@@ -31,7 +31,7 @@ from agent.web.limits.refusals import Refusals
 
 OPEN_PATHS = ("/login", "/healthz", "/static/", "/favicon.ico")
 VISITOR = "gesture_agent.visitor"  # scope key of the client for rate limits
-PAGES = {"/", "/kiosk"}
+PAGES = {"/", "/kiosk", "/rules"}
 MONITORS = {"/healthz", "/metrics"}
 NO_TOKEN = "the token is missing or wrong: log in, or send it as Authorization: Bearer TOKEN"  # noqa: S105
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -69,12 +69,13 @@ class SecurityMiddleware:
         watched = _Watched(send, headers.get("origin"), self._settings.origins)
         try:
             if refusal is None:
-                body = await whole_body(receive, headers)
+                most = most_bytes(scope["path"]) if self._settings.edit else MAX_BODY_BYTES
+                body = await whole_body(receive, headers, most)
                 if body is not None:
                     await self._app(scope, replayed(body, receive), watched.send)
                     return
                 self._refusals.note("large", path=_short(scope["path"]))
-                refusal = _problem(413, f"a request may have {MAX_BODY_BYTES} bytes at most")
+                refusal = _problem(413, f"a request may have {most} bytes at most")
             await refusal(scope, receive, watched.send)
         except Exception:  # noqa: BLE001 (the top of a request; it is told with its traceback)
             self._refusals.note("failed", path=_short(scope["path"]), exc_info=True)

@@ -39,6 +39,7 @@ from agent.loop.loop import Loop
 from agent.loop.observers import Observers
 from agent.web.dashboard import About
 from agent.web.page import WebPage
+from agent.web.rule_editor import RuleEditor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -217,11 +218,13 @@ class Agent:
                 cameras=(CAMERA,),
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
+                edit=web.edit,
             ),
             pipeline=pipeline,
             health=self._vitals,
             progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
+            editor=self._editor(web),
             clock=self.reel.now,
             send_s=send_s,
         )
@@ -257,6 +260,12 @@ class Agent:
 
     def load(self) -> RuleSet:
         return read_rules(self.rules, self._labels, self._debounce, None).rule_set
+
+    def _editor(self, web: WebSettings) -> RuleEditor | None:
+        if not web.edit:
+            return None
+        state = self.rules.parent / "state"
+        return RuleEditor(self.rules, self._labels, self._debounce, None, state=state)
 
     def _vitals(self) -> dict[str, Any]:
         outbox = {

@@ -104,6 +104,7 @@ on("hello", (hello) => {
     cards.get(name)?.arm(armed, until === undefined ? null : until - hello.ts_ms);
   }
   switched(hello.enabled ?? true);
+  $("edit-rules").hidden = !hello.edit;
 });
 
 on("snapshot", (state) => {
