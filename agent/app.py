@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Agent:
-    """All parts, built. As a context it starts them, and closes them in reverse."""
+    """The assembled agent; as a context manager it starts all parts and closes them in reverse."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class Agent:
         environ: Mapping[str, str] = os.environ,
         on_published: OnPublished | None = None,
     ) -> None:
-        """Raises `CannotStart` for whatever a person must mend."""
+        """Build all parts. Raises `CannotStart` for errors that the user has to correct."""
         if not settings.camera:
             raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
-        self.cameras: dict[str, CameraSupervisor] = {}  # filled below: they report to the loop
+        self.cameras: dict[str, CameraSupervisor] = {}  # filled below, because they report to the loop
         self._health = HealthReporter(self.cameras)
         self.threads = Threads()
         self._main = self.threads.watch("loop")
@@ -93,7 +93,7 @@ class Agent:
             pipeline=self._pipeline,
             health=lambda: self._health.for_page(self.loop, self.delivery),
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
-            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
+            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
             threads=self.threads,
         )
         self._frames = FrameMailbox()
@@ -112,7 +112,7 @@ class Agent:
         self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
 
     def _hooks(self) -> Hooks:
-        """What the loop asks of the other parts, and what it tells them."""
+        """The loop's callbacks to the other parts."""
         return Hooks(
             load_rules=self._rules.load,
             rules_edited=lambda: self._rules.changed(time.monotonic()),
@@ -132,7 +132,7 @@ class Agent:
         )
 
     def __enter__(self) -> Self:
-        """Start everything. Raises `CannotStart`."""
+        """Start all parts. Raises `CannotStart`; parts already started are closed."""
         self.threads.supervise(self.loop.stop)
         try:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
@@ -156,9 +156,9 @@ class Agent:
         self.close()
 
     def run(self) -> bool:
-        """Until `loop.stop`, or until all files are played; True when a restart was asked for.
+        """Run until `loop.stop`, or until all files are played; return whether a restart was requested.
 
-        Raises `ThreadFailed` when a thread has died or stands still: the process is to end.
+        Raises `ThreadFailed` when a thread has died or hangs, so that the process ends.
         """
         self._main.begins()
         try:
@@ -169,7 +169,7 @@ class Agent:
         return self.loop.restart_wanted
 
     def close(self) -> None:
-        """Close what was built, in reverse."""
+        """Close all parts in reverse order of construction."""
         self._notifier.stopping()
         self.web_ui.close()
         for camera in self.cameras.values():
@@ -182,7 +182,7 @@ class Agent:
         self.threads.close()
         log.info("agent_stopped")
 
-    # What one part says to several others.
+    # Notifications of one part to several others.
 
     def _stepped(self) -> None:
         self._main.moves()
@@ -195,7 +195,7 @@ class Agent:
         self._paused.remember(on)
 
     def _rules_changed(self, rule_set: RuleSet) -> None:
-        """Other rules ask for other topics, and are told of."""
+        """Subscribe to the topics of the new rules, and publish the rules."""
         made_of = info(self.settings, self._recognizer, rule_set, self._backend, self._backend_why)
         self.delivery.follow(rule_set.topics, AskedValues(rule_set).fault)
         self.delivery.info(made_of)
@@ -210,14 +210,14 @@ class Agent:
         self.web_ui.on_rules(rule_set)
 
     def _rule_context(self) -> RuleContext:
-        """What rules may ask besides gestures."""
+        """Local time and topic values, as input of the rules."""
         return RuleContext(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
 
 
 def run_agent(
     settings: Settings, environ: Mapping[str, str] = os.environ, on_published: OnPublished | None = None
 ) -> bool:
-    """The daemon, until it is stopped by a signal; True when a restart was asked for over MQTT."""
+    """Run the daemon until a signal stops it; return whether a restart was requested over MQTT."""
     agent = Agent(settings, environ, on_published)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         return agent.run()

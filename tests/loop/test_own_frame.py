@@ -47,7 +47,7 @@ def test_frames_of_two_cameras_that_come_in_turn_are_told_with_their_own_results
         recognizer=OneFrameLate(),
         pipeline=GesturePipeline(LABELS),
         sink=NullSink(),
-        rest=IdleSettings(),
+        idle=IdleSettings(),
         max_age_s=5.0,
         hooks=Hooks(context=RuleContext, detected=lambda frame, detections: told.append((frame, detections))),
         clock=time.monotonic,

@@ -62,7 +62,7 @@ def made() -> tuple[Loop, Out, Eyes]:
         recognizer=recognizer,
         pipeline=build_pipeline(Settings(), LABELS, RuleSet()),
         sink=sink,
-        rest=IdleSettings(),
+        idle=IdleSettings(),
         max_age_s=5.0,
         hooks=Hooks(context=RuleContext),
         clock=lambda: 0.0,

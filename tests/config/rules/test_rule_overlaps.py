@@ -12,7 +12,8 @@ from agent.config.rules.files import MAX_WARNINGS
 
 def warnings(tmp_path: Path, *whens: str, also: bool = False) -> list[str]:
     text = "".join(
-        rule(SAY + ("\ncontinue = true" if also else ""), name=f"r{i}", when=when) for i, when in enumerate(whens)
+        rule(SAY + ("\ncontinue = true" if also else ""), name=f"r{i}", when=when)
+        for i, when in enumerate(whens)
     )
     text += "[zone.a]\nbox = [0.0, 0, 0.4, 1]\n[zone.b]\nbox = [0.5, 0, 1, 1]\n"
     return [str(one).replace(f"{tmp_path}/", "") for one in load(tmp_path, a=text).warnings]
