@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Agent:
-    """All parts of the agent. As a context manager it starts them, and closes them in reverse order."""
+    """The assembled agent; as a context manager it starts all parts and closes them in reverse."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Agent:
         environ: Mapping[str, str] = os.environ,
         on_published: OnPublished | None = None,
     ) -> None:
-        """Build all parts. Raises `CannotStart` for bad settings, rules, models or missing packages."""
+        """Build all parts. Raises `CannotStart` for errors that the user has to correct."""
         if not settings.camera:
             raise ConfigError(NO_CAMERA)
         self.settings = settings
@@ -100,7 +100,7 @@ class Agent:
             pipeline=self._pipeline,
             health=lambda: self._health.for_page(self.loop, self.delivery),
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
-            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
+            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
             threads=self.threads,
         )
         self._frames = FrameMailbox()
@@ -124,7 +124,7 @@ class Agent:
             )
 
     def _observers(self) -> Observers:
-        """Observers and providers of the main loop."""
+        """The loop's callbacks to the other parts."""
         return Observers(
             recognition=(self.web_ui,),
             cameras=(self.web_ui,),
@@ -137,7 +137,7 @@ class Agent:
         )
 
     def __enter__(self) -> Self:
-        """Start all parts. Raises `CannotStart`."""
+        """Start all parts. Raises `CannotStart`; parts already started are closed."""
         self.threads.supervise(self.loop.stop)
         try:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
@@ -164,7 +164,7 @@ class Agent:
     def run(self) -> bool:
         """Run until `loop.stop`, or until all files are played; return True when a restart was requested.
 
-        Raises `ThreadFailed` when a thread has died or stands still: the process is to end.
+        Raises `ThreadFailed` when a thread has died or hangs, so that the process ends.
         """
         self._main.begins()
         try:
@@ -175,7 +175,7 @@ class Agent:
         return self.loop.restart_wanted
 
     def close(self) -> None:
-        """Close all parts in reverse order."""
+        """Close all parts in reverse order of construction."""
         self._notifier.stopping()
         self.web_ui.close()
         for camera in self.cameras.values():
@@ -195,7 +195,7 @@ class Agent:
         self._main.moves()
 
     def on_rules(self, rule_set: RuleSet) -> None:
-        """Subscribe to the topics of the new rules and publish them."""
+        """Subscribe to the topics of the new rules, and publish the rules."""
         made_of = info(self.settings, self._recognizer, rule_set, self._backend, self._backend_why)
         self.delivery.follow(rule_set.topics, AskedValues(rule_set).fault)
         self.delivery.info(made_of)
@@ -219,7 +219,7 @@ class Agent:
 def run_agent(
     settings: Settings, environ: Mapping[str, str] = os.environ, on_published: OnPublished | None = None
 ) -> bool:
-    """Run the daemon until a stop signal; return True when a restart was requested over MQTT."""
+    """Run the daemon until a signal stops it; return whether a restart was requested over MQTT."""
     agent = Agent(settings, environ, on_published)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         return agent.run()

@@ -1,4 +1,4 @@
-"""Settings from the environment: GESTURE_AGENT__MQTT__URL is `url` in `[mqtt]`."""
+"""Settings from environment variables: GESTURE_AGENT__MQTT__URL is `url` in `[mqtt]`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SEPARATOR = "__"
 
 
 class _WrongNameError(Exception):
-    """The variable leads to no setting; the text says why."""
+    """A variable that names no setting; the text says why."""
 
 
 def overlay(located: TomlDocument, environ: Mapping[str, str]) -> tuple[TomlDocument, list[Problem]]:
-    """The settings with all variables laid over them, and the variables that lead nowhere.
+    """Apply all variables to the settings; also return a problem for each variable that names no setting.
 
-    Values are taken as the field's type; whether they hold is for the validation to say.
+    Values are converted to the field's type here and checked by validation later.
     """
     problems = []
     for name in sorted(environ):
@@ -40,7 +40,7 @@ def overlay(located: TomlDocument, environ: Mapping[str, str]) -> tuple[TomlDocu
 
 
 def current_name(name: str) -> str:
-    """A variable's name with new names of settings for old."""
+    """Return a variable's name with renamed settings replaced by their current names."""
     parts = name.removeprefix(PREFIX).split(SEPARATOR)
     lower = [part.lower() for part in parts]
     new = current_path(lower)
@@ -48,13 +48,13 @@ def current_name(name: str) -> str:
 
 
 def old_names(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for every variable whose setting has a new name."""
+    """Return a warning for every variable whose setting was renamed."""
     given = [name for name in sorted(environ) if name.startswith(PREFIX)]
     return [f"{name} is now called {current_name(name)}" for name in given if current_name(name) != name]
 
 
 def variables(kind: Any = Settings, prefix: str = PREFIX.removesuffix(SEPARATOR)) -> Iterator[str]:
-    """Names of all variables there are; NAME stands for the name of a camera."""
+    """Yield the names of all variables; NAME stands for the name of a camera."""
     members = list(members_of(kind))
     if table := next((get_args(member)[1] for member in members if get_origin(member) is dict), None):
         yield from variables(table, f"{prefix}{SEPARATOR}NAME")
@@ -86,13 +86,13 @@ def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
 
 
 def _entry(part: str, entries: Any) -> str:
-    """Key of a table of things named by the user: as the file writes it, where variables cannot have "-"."""
+    """Key of a user-named table as the file spells it; variables cannot contain "-"."""
     names = entries if isinstance(entries, dict) else {}
     return next((name for name in names if name.replace("-", "_") == part), part)
 
 
 def _unknown(name: str, path: list[str]) -> str:
-    """What a variable that leads nowhere is told: the nearest that leads somewhere."""
+    """Error text for a variable that names no setting, with the most similar one that does."""
     camera = name.removeprefix(PREFIX).split(SEPARATOR)[1] if path[:1] == ["camera"] else "NAME"
     known = [known.replace(f"CAMERA{SEPARATOR}NAME", f"CAMERA{SEPARATOR}{camera}") for known in variables()]
     meant = did_you_mean(name, known)
@@ -110,7 +110,7 @@ def _parsed(text: str, kind: Any) -> Any:
         try:
             return parse(f"value = {text}", "").data["value"]
         except ConfigProblems:
-            return text  # the validation says what it should have been
+            return text  # validation reports the expected type
     return text
 
 

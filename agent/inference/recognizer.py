@@ -11,7 +11,7 @@ from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
 from agent.core.posture import posture_of, sure_hands
 from agent.core.types import Box, Detections, Frame, HandDetection, Image
-from agent.core.work_plan import ImageWord, Rates, WorkPlan
+from agent.core.work_plan import ImageResult, Rates, WorkPlan
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
 from agent.inference.engine import RemoteEngine
@@ -43,7 +43,7 @@ class _CameraTracking:
         """Everybody in a frame; as in the last poses, where the plan leaves them out in this one."""
         if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
             self.people = self.bodies.update(frame.image, frame.at, watch)
-            self.plan.saw_poses(frame.at, [(person.id, person.pose) for person in self.people])
+            self.plan.record_poses(frame.at, [(person.id, person.pose) for person in self.people])
         return self.people
 
 
@@ -246,7 +246,7 @@ class Recognizer:
         return _CameraTracking(bodies, finder, plan, [])
 
 
-def _word_of(candidate: Candidate) -> ImageWord | None:
+def _word_of(candidate: Candidate) -> ImageResult | None:
     """What the image classifier last said of a followed hand."""
     track = candidate.followed
     return track.readout.word if track and track.readout else None

@@ -1,7 +1,6 @@
-"""Frames in, events and actions out, turn by turn.
+"""Main loop: processes frames into events and actions, step by step.
 
-Everything slow or blocking is elsewhere: cameras in their threads, the outbox and the broker in theirs,
-reading rules in one of its own.
+Nothing here blocks: cameras, outbox and broker have their own threads, and so has reading rules.
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ from agent.loop.reloads import LIMIT_S, Reloads
 from agent.loop.requests import Answer, Requests
 from agent.supervision import Threads
 
-TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
-SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
+TICK_S = 0.1  # latency of a stop, a request or a camera state when no frame comes
+SILENCE_S = 0.5  # time without a frame after which a camera's hands count as gone
 TOO_SLOW = f"the rules are still being read after {LIMIT_S:g} s; is their folder on a disk that hangs?"
-SLOW_S = 1.0  # a step that takes longer is worth a line in the log
+SLOW_S = 1.0  # duration of a step from which it is logged
 
 NOBODY = Observers()
 
@@ -99,36 +98,36 @@ class Loop:
         self._reload_wanted = False
         self._stopping = False
 
-    # From other threads and from signal handlers.
+    # Called from other threads and from signal handlers.
 
     def camera_changed(self, state: CameraState) -> None:
-        """A camera came, went or was switched off; told by its watching thread."""
+        """Queue a camera's change of state; called by its supervising thread."""
         self._camera_states.put(state)
 
     def stop(self) -> None:
-        """Leave `run` after the present turn."""
+        """Make `run` return after the current step."""
         self._stopping = True
 
     def reload(self) -> None:
-        """Read the rules again in the next turn."""
+        """Reload the rules in the next step."""
         self._reload_wanted = True
 
     def ask(self, name: str, data: Mapping[str, Any] | None = None) -> Future[Answer]:
-        """Fulfil a request as if it had come over MQTT, in the loop's own thread.
+        """Queue a request, answered like one over MQTT, in the loop's own thread.
 
-        Raises `queue.Full` when too many wait already. After `stop` nothing is answered any more.
+        Raises `queue.Full` when too many are waiting. After `stop` the future is not completed.
         """
         return self._requests.ask(name, data or {})
 
-    # The loop's own thread.
+    # Called in the loop's own thread.
 
     def watch(self, cameras: Mapping[str, Camera], *, enabled: bool) -> None:
-        """The cameras whose frames will come, and whether they may be opened at all."""
+        """Set the cameras whose frames will come, and whether they are to be opened."""
         self._cameras = dict(cameras)
         self.set_enabled(enabled)
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
-        """Turn until `stop`, or until `finished` says that no frame will ever come again."""
+        """Run steps until `stop`, or until `finished` says that no more frames will come."""
         self._reloads.start()
         try:
             while not self._stopping:
@@ -140,13 +139,13 @@ class Loop:
             self._reloads.close()
 
     def finish(self) -> None:
-        """The cameras are closed: end what is still on, and tell it."""
+        """End all active gestures and hand over their events, after the cameras are closed."""
         self._take_camera_states()
         for camera in self._cameras:
             self._end(camera)
 
     def step(self, frames: Sequence[Frame]) -> None:
-        """One step: look, decide, hand over, then what else is due."""
+        """Run one step: recognise, decide, hand over, then whatever else is due."""
         self._take_camera_states()
         awake = [
             frame for frame in frames if self._throttle_of(frame.camera).should_process(frame.at, frame.image)
@@ -204,7 +203,7 @@ class Loop:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
 
     def _recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """What the eyes see; nothing while a network that runs elsewhere is away: hands end in silence."""
+        """Detections in the frames; empty while a remote network is offline, so that hands end by silence."""
         try:
             all_detections = self._recognizer.recognize(frames)
         except EngineAway as exc:
@@ -268,7 +267,7 @@ class Loop:
                 )
 
     def _take_camera_states(self) -> None:
-        for _ in range(self._camera_states.qsize()):  # what comes meanwhile is for the next turn
+        for _ in range(self._camera_states.qsize()):  # what arrives meanwhile waits for the next step
             state = self._camera_states.get()
             self._last_states[state.camera] = state
             for observer in self._observers.cameras:
@@ -281,10 +280,10 @@ class Loop:
                 self._last_frame_at.pop(state.camera, None)
             self._tell_summary()
 
-    # What people ask for.
+    # Requests.
 
     def set_enabled(self, on: bool) -> None:
-        """Use the cameras or close them. Remembered over restarts: off stays off."""
+        """Open or close the cameras, and store the choice so that it survives a restart."""
         self.enabled = on
         for camera in self._cameras.values():
             camera.enable(on)
@@ -295,7 +294,7 @@ class Loop:
         log.info("recognition_on" if on else "recognition_off")
 
     def _take_rules(self) -> None:
-        """Go on with the rules that were read meanwhile, or tell what is wrong with them."""
+        """Switch to rules that were loaded meanwhile, or report their problems."""
         if loaded := self._reloads.ready():
             if loaded.book is None:
                 self._refuse_rules(loaded.error)
@@ -321,7 +320,7 @@ class Loop:
         return {"rules": len(self._pipeline.rules.rule_set.rules)}, error
 
     def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer | Future[Answer]:
-        """Data and error of a response; of a reload when it is done."""
+        """Execute a request: data and error of its response, or a future where it takes longer."""
         if name == "enabled":
             if bool(data["on"]) != self.enabled:
                 self.set_enabled(bool(data["on"]))
@@ -339,7 +338,7 @@ class Loop:
         return {}, ""
 
     def _test_rule(self, rule: str) -> Answer:
-        """Do a rule's actions now, as if its gesture had been seen."""
+        """Run a rule's actions now, as if its gesture had been seen."""
         known = {r.id: r for r in self._pipeline.rules.rule_set.rules}
         if rule not in known:
             return {}, f"no rule {rule!r}; there are {', '.join(known) or 'none'}"
@@ -348,10 +347,10 @@ class Loop:
         self._hand_over(PipelineResult(actions=tuple(actions)))
         return {"actions": [f"{a.kind} {public_target(a.kind, a.target)}" for a in actions]}, ""
 
-    # How it fares.
+    # Status.
 
     def summary(self) -> str:
-        """One line for `systemctl status`."""
+        """Return a one-line status for `systemctl status`."""
         if not self.enabled:
             return "switched off, cameras are closed"
         blind = self._health.blind
@@ -365,7 +364,7 @@ class Loop:
             observer.tell(line)
 
     def health(self) -> dict[str, Any]:
-        """The loop's part of `bridge/health`, with that of its surroundings."""
+        """Return the content of `bridge/health` without delivery's part."""
         return {
             **self._surroundings.health(),
             **self._health.report(len(self._pipeline.rules.rule_set.rules)),
@@ -377,7 +376,7 @@ class Loop:
 
     def _tell_armed(self) -> None:
         if self._pipeline.rules.rule_set.wake is None:
-            if self._waking:  # a reload took the wake gesture away: always armed
+            if self._waking:  # a reload removed the wake gesture: always armed
                 for camera in self._cameras:
                     self._sink.armed(camera, True)
             self._waking = False

@@ -1,4 +1,4 @@
-"""What the loop needs of the parts around it: what it uses, and the providers that it asks."""
+"""Ports of the main loop: protocols of the parts that it uses, and callbacks to the others."""
 
 from __future__ import annotations
 
@@ -10,61 +10,61 @@ from agent.core.types import Action, Detections, Frame, GestureEvent
 
 
 class Frames(Protocol):
-    """The mailbox of the cameras."""
+    """Protocol of the frame mailbox."""
 
     def take(self, timeout_s: float) -> list[Frame]:
-        """The newest frame of every camera that has news."""
+        """Return the newest frame of every camera with a new one; waits up to `timeout_s` seconds."""
 
 
 class FrameRecognizer(Protocol):
-    """The perception."""
+    """Protocol of the recogniser."""
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """What is in the frames; at most one frame a camera."""
+        """Return the detections in the frames, at most one frame for each camera."""
 
     def forget(self, camera: str) -> None:
-        """The camera was away: whoever stands there when it is back may be somebody else."""
+        """Drop all tracking state of a camera."""
 
 
 class Camera(Protocol):
-    """What the loop needs of a camera's watch."""
+    """Protocol of a camera's supervisor."""
 
     def enable(self, on: bool) -> None:
-        """On or off; off closes the device."""
+        """Enable or disable the camera; disabling closes the device."""
 
 
 class EventSink(Protocol):
-    """The way out: see `agent.delivery.delivery.Delivery`."""
+    """Protocol of the output side: events, actions, states and responses to requests."""
 
     def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> str | None:
-        """Tell of a gesture."""
+        """Publish a gesture event that expires after `max_age_s` seconds."""
 
     def perform(self, action: Action) -> None:
-        """Do what a rule wants."""
+        """Queue an action of a rule for execution."""
 
     def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
-        """Tell how a camera is."""
+        """Publish a camera's connection state."""
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
-        """Tell the wake state."""
+        """Publish whether a camera's rules are armed, and for how many seconds."""
 
     def occupied(self, camera: str, occupied: bool | None) -> None:
-        """Tell whether somebody is in view; None: nobody looks."""
+        """Publish whether somebody is in a camera's view; None: unknown."""
 
     def enabled(self, on: bool) -> None:
-        """Tell whether cameras are in use."""
+        """Publish whether the cameras are in use."""
 
     def health(self, health: Mapping[str, Any]) -> None:
-        """Tell how the agent fares."""
+        """Publish the agent's health."""
 
     def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
-        """The same with delivery's own figures."""
+        """Return the health figures with delivery's own added."""
 
     def next_request(self) -> Any | None:
-        """A wish from outside."""
+        """Return the next request received over MQTT, or None."""
 
     def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
-        """Answer it."""
+        """Publish the response to a request."""
 
 
 class RuleProvider(Protocol):
