@@ -142,7 +142,7 @@ bench-web: $(VENV)/.test ## from the camera to the kiosk's page, in a real Chrom
 test-service: $(VENV)/.test ## the installed service in a Debian of its own, booted (root; says why where it cannot)
 	$(call apt,debootstrap systemd-container)
 	@$(AGENT) models fetch
-	@$(BIN)/pytest tests/service/container.py --timeout 600
+	@$(BIN)/pytest -m container tests/service --timeout 600
 
 test-etlt: $(VENV)/.test ## TAO's .etlt files through NVIDIA's own package, from each Python here that it is built for
 	@tried=; for v in 3.10 3.12; do d=$(VENV)/etlt-$$v; \
@@ -166,7 +166,7 @@ test-triton: $(VENV)/.test ## our networks on a real Triton Inference Server (x8
 	@[ -x $(TRITON)/bin/pytriton ] || { $(PYTHON) -m venv $(TRITON) && \
 	  $(TRITON)/bin/python -m pip install --quiet --disable-pip-version-check 'nvidia-pytriton>=0.5.12' onnxruntime; }
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_TRITON=$(TRITON) $(BIN)/pytest tests/inference/triton_real.py --timeout 600
+	@GESTURE_AGENT_TRITON=$(TRITON) $(BIN)/pytest -m triton tests/inference --timeout 600
 
 test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which needs no GPU for that (x86-64; 96 MB); with a GPU: all of it
 	@$(PIP) 'tensorrt-rtx-cu13-libs>=1.7' 'tensorrt-rtx-cu13-bindings>=1.7'
