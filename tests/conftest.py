@@ -16,6 +16,9 @@ from agent.inference.models import fetch, locate
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile("busy machines", deadline=None)  # how long an example takes says nothing here
+settings.register_profile(
+    "attack", deadline=None, max_examples=100 * int(os.environ.get("GESTURE_AGENT_ATTACKS", "1"))
+)  # make attack
 settings.load_profile("busy machines")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
