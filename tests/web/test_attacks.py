@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 from film import Agent, Start
-from visitors import Answer, ask, post, stream, until
+from support.waiting import until
+from visitors import Answer, ask, post, stream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
