@@ -5,15 +5,14 @@
 
 What it does, each part going on when another failed: names the machine; runs the tests that wait for a GPU;
 builds plans of all networks in every precision; compares them with ONNX Runtime; compares the kernels with
-OpenCV; measures networks and the whole loop; measures what CUDA graphs would save (PyCUDA has none); feeds
-frames for some minutes and watches the device's memory. Exit 0: all went well; 1: the report says what did
+OpenCV; measures networks and the whole loop, with and without CUDA graphs; feeds frames for some minutes and
+watches the device's memory. What has not begun when the time is over is left out, and the report says so. Exit 0: all went well; 1: the report says what did
 not; 3: no GPU here.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import platform
@@ -42,7 +41,7 @@ from agent.inference.engine import EngineOptions, load_engine
 from agent.inference.manifest import Input, load_manifest
 from agent.inference.models import find
 from agent.inference.trt.availability import tensorrt_availability
-from agent.inference.trt.driver import LIBCUDA, find_gpu
+from agent.inference.trt.driver import find_gpu
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.gpu_context import default_context
 from agent.inference.trt.gpu_cropper import GpuCropper
@@ -65,6 +64,7 @@ class Report:
     """What is written at the end, and after each part."""
 
     folder: Path
+    until: float = float("inf")  # by the monotonic clock: nothing begins later
     parts: list[tuple[str, str, Lines]] = field(default_factory=list)  # title, "ok" or "failed", text
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -73,6 +73,8 @@ class Report:
         print(f"{title} ...", flush=True)
         began = time.monotonic()
         try:
+            if began > self.until:
+                raise TimeoutError("left out, the time was over; give --limit more minutes")
             lines, self.data[title] = work()
             state = "failed" if any(line.startswith("FAILED") for line in lines) else "ok"
         except (GestureAgentError, Exception) as exc:  # noqa: BLE001 (the next part may still work)
@@ -96,7 +98,7 @@ def machine(cache: Path) -> tuple[Lines, Any]:
     """GPU, driver, libraries."""
     gpu, context = find_gpu(), default_context(cache)
     packages = {}
-    for name in ("pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
+    for name in ("cuda-bindings", "pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
         try:
             packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -106,6 +108,8 @@ def machine(cache: Path) -> tuple[Lines, Any]:
         "memory_bytes": gpu.memory_bytes,
         "multiprocessors": gpu.multiprocessors,
         "power mode": gpu.power_mode or "none",
+        "clocks and power": smi("clocks.sm,clocks.max.sm,power.draw,power.limit,driver_version"),
+        "through": type(context.device).__name__,
         "driver speaks CUDA": ".".join(map(str, gpu.cuda)),
         "library": context.library.label,
         "python": platform.python_version(),
@@ -115,11 +119,21 @@ def machine(cache: Path) -> tuple[Lines, Any]:
     return [f"- {name}: {value}" for name, value in facts.items()], facts
 
 
+def smi(what: str) -> str:
+    """What nvidia-smi says; a Jetson's has less to say."""
+    try:
+        words = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return f"nvidia-smi: {exc}"
+    return " ".join((done.stdout or done.stderr).split())
+
+
 def tests() -> tuple[Lines, Any]:
     """Those that are skipped without a GPU."""
-    files = ["tests/inference/test_engine.py", "tests/inference/trt"]
+    files = ["tests/inference/test_engine.py", "tests/inference/trt/test_on_gpu.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", "900", *files]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     tail = done.stdout.strip().splitlines()[-25:]
     return [
         f"{'FAILED' if done.returncode else 'passed'}: {' '.join(command[2:])}",
@@ -282,52 +296,39 @@ def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
     return lines, [(where, vars_of(row)) for where, row in rows]
 
 
-def graphs(cache: Path) -> tuple[Lines, Any]:
-    """What a captured CUDA graph would save a run: PyCUDA cannot make one, the driver is asked directly."""
-    context = default_context(cache)
-    cuda = ctypes.CDLL(LIBCUDA)
-    rows = []
+def graphs(cache: Path, seconds: float) -> tuple[Lines, Any]:
+    """Runs replayed as CUDA graphs beside the same runs without: median milliseconds of a run."""
+    device = default_context(cache).device
+    rows, failed = [], []
     for name in ("gesturenet", "pose-landmark"):
-        options = EngineOptions(cache, TensorRtSettings(), load_manifest(name))
-        engine = TensorRtEngine(name, find(name, cache).path, options=options)
-        session = engine._session  # noqa: SLF001 (what a run costs below the engine)
-        assert session is not None  # noqa: S101
-        with context.device.current():
-            plain = timed(lambda s=session: s.enqueue(1), session.wait)
-            stream, graph, made = ctypes.c_void_p(session.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
-            demand(cuda.cuStreamBeginCapture_v2(stream, ctypes.c_int(1)), "begin")
-            session.enqueue(1)
-            demand(cuda.cuStreamEndCapture(stream, ctypes.byref(graph)), "end")
-            demand(
-                cuda.cuGraphInstantiateWithFlags(ctypes.byref(made), graph, ctypes.c_ulonglong(0)),
-                "instantiate",
-            )
-            captured = timed(
-                lambda g=made, s=stream: demand(cuda.cuGraphLaunch(g, s), "launch"), session.wait
-            )
-        engine.close()
-        rows.append((name, plain, captured))
-    return [
-        f"- {n}, batch 1: {p:.3f} ms, as a graph {g:.3f} ms: {p - g:.3f} ms are lost without"
-        for n, p, g in rows
-    ], rows
+        for captures in (True, False):
+            with told(f"{name}, graphs = {str(captures).lower()}", failed):
+                settings = TensorRtSettings(graphs=captures)
+                manifest = load_manifest(name)
+                options = EngineOptions(cache, settings, manifest)
+                engine = TensorRtEngine(name, find(name, cache).path, options=options)
+                feed = real_feed(manifest.input, 1)
+                ms = timed(lambda e=engine, f=feed: e.run(f), seconds)
+                session = engine._session  # noqa: SLF001 (whether it was captured, nobody else asks)
+                rows.append((name, captures, session.captured if session else 0, ms))
+                engine.close()
+    lines = [f"- through {type(device).__name__}"]
+    lines += [
+        f"- {name}, batch 1, graphs = {str(asked).lower()}: {ms:.3f} ms ({number} kinds of runs captured)"
+        for name, asked, number, ms in rows
+    ]
+    return [*lines, *failed], rows
 
 
-def timed(launch: Callable[[], object], wait: Callable[[], None]) -> float:
-    """Median milliseconds from launch to finish."""
-    times = []
-    for _ in range(220):
+def timed(run: Callable[[], object], seconds: float) -> float:
+    """Median milliseconds, the first twenty runs left out."""
+    times: list[float] = []
+    until = time.monotonic() + seconds
+    while len(times) < 40 or time.monotonic() < until:
         began = time.perf_counter()
-        launch()
-        wait()
+        run()
         times.append((time.perf_counter() - began) * 1000)
     return float(np.median(times[20:]))
-
-
-def demand(code: int, what: str) -> None:
-    """A CUDA call that must work."""
-    if code:
-        raise RuntimeError(f"CUDA graph: {what} says {code}")
 
 
 def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
@@ -404,6 +405,7 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=Path("gpu-report"))
     options.add_argument("--minutes", type=float, default=2.0, help="of frames at the end")
     options.add_argument("--seconds", type=float, default=3.0, help="for each line of the tables")
+    options.add_argument("--limit", type=float, default=7.0, help="minutes after which nothing more begins")
     given = options.parse_args()
     here = tensorrt_availability()
     if not here.usable:
@@ -411,14 +413,14 @@ def main() -> int:
         return 3
     given.out.mkdir(parents=True, exist_ok=True)
     cache = cache_folder(AgentSettings(), os.environ)
-    report = Report(given.out)
+    report = Report(given.out, time.monotonic() + given.limit * 60)
     report.part("machine", lambda: machine(cache))
     report.part("tests", tests)
     report.part("agreement with ONNX Runtime", lambda: agreement(cache))
     report.part("kernels against OpenCV", lambda: kernels(cache))
     report.part("networks", lambda: table(cache, given.seconds))
     report.part("whole loop", lambda: loops(cache, given.seconds))
-    report.part("CUDA graphs", lambda: graphs(cache))
+    report.part("CUDA graphs", lambda: graphs(cache, given.seconds))
     report.part("soak", lambda: soak(cache, given.minutes))
     print(f"report: {given.out / 'report.md'}")
     return 1 if any(state == "failed" for _, state, _ in report.parts) else 0

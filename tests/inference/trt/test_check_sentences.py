@@ -1,4 +1,4 @@
-"""What `gesture-agent check` says where a GPU is not used, in full: the real command on a driver of the tests' own."""
+"""What `gesture-agent check` says where a GPU is not used: the real command on a driver of the tests' own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from agent.errors import ModelError
 from agent.inference.trt.bindings import BINDINGS
 from agent.inference.trt.driver import Gpu
 
+ON = "TensorRT 10.13.0 on Orin (compute capability 8.7)"
 TENSORRT = """
 import os
 import numpy as np
@@ -102,23 +103,22 @@ def test_no_driver(machine: Machine) -> None:
 
 def test_a_driver_that_may_not_open_the_device(machine: Machine) -> None:
     assert machine.check(backend="tensorrt", DOUBLE_INIT="999") == (
-        "fail backend tensorrt: the NVIDIA driver fails: cuInit says 999, an error; see `dmesg | grep -i nvrm`; "
-        "may the agent open /dev/nvidia* or /dev/nvhost* (group video, render)"
+        "fail backend tensorrt: the NVIDIA driver fails: cuInit says 999, an error; see "
+        "`dmesg | grep -i nvrm`; may the agent open /dev/nvidia* or /dev/nvhost* (group video, render)"
     )
 
 
 def test_no_package_for_cuda(machine: Machine) -> None:
     machine.without = ["cuda", "pycuda"]
     assert machine.check().endswith(
-        "an NVIDIA GPU goes unused: Orin (compute capability 8.7) is here, but cuda-bindings is not installed "
-        "(No module named 'cuda.bindings'), PyCUDA is not installed (No module named 'pycuda.driver'); "
-        "pip install 'cuda-bindings<13'"
+        "an NVIDIA GPU goes unused: Orin (compute capability 8.7) is here, but cuda-bindings is not "
+        "installed (No module named 'cuda.bindings'), PyCUDA is not installed (No module named "
+        "'pycuda.driver'); pip install 'cuda-bindings<13'"
     )
 
 
 def test_all_is_well(machine: Machine) -> None:
-    on = "TensorRT 10.13.0 on Orin (compute capability 8.7)"
-    assert machine.check() == f"ok   backend tensorrt: {on}"
+    assert machine.check() == f"ok   backend tensorrt: {ON}"
     assert machine.check("gpu") == ""
 
 
@@ -126,12 +126,10 @@ def test_no_compiler_for_kernels(machine: Machine) -> None:
     nothing = machine.folder / "nothing"
     nothing.mkdir()
     said = machine.check("gpu", PATH=str(nothing), CUDA_HOME=str(nothing))
-    assert said.startswith(
-        "warn gpu TensorRT 10.13.0 on Orin (compute capability 8.7): cutting frames on the GPU needs NVRTC or nvcc: "
-    )
+    assert said.startswith(f"warn gpu {ON}: cutting frames on the GPU needs NVRTC or nvcc: ")
     assert said.endswith(
-        "; install one of them (a Jetson: apt install cuda-nvrtc-12-6 or cuda-nvcc-12-6, elsewhere: pip install "
-        'nvidia-cuda-nvrtc), or set recognition.tensorrt.frames to "cpu"'
+        "; install one of them (a Jetson: apt install cuda-nvrtc-12-6 or cuda-nvcc-12-6, elsewhere: pip "
+        'install nvidia-cuda-nvrtc), or set recognition.tensorrt.frames to "cpu"'
     )
 
 
@@ -139,13 +137,12 @@ def test_a_plan_that_tensorrt_refuses_and_one_that_gives_nan(machine: Machine) -
     built = machine.command("engines", "build", "gesturenet")
     assert machine.check("gpu") == "", built
     refused = machine.check("gpu", REFUSES="1")
-    assert refused.startswith(
-        "warn gpu TensorRT 10.13.0 on Orin (compute capability 8.7): gesturenet: TensorRT"
-    )
+    assert refused.startswith(f"warn gpu {ON}: gesturenet: TensorRT")
     assert refused.endswith("it is built again at the start, which takes minutes")
     assert "does not take this plan (Version tag does not match. Current 239, serialized 232)" in refused
     wrong = machine.check("gpu", backend="tensorrt", NAN="1")
-    assert wrong.startswith("fail gpu TensorRT 10.13.0 on Orin (compute capability 8.7): gesturenet: output ")
+    assert wrong.startswith(f"fail gpu {ON}: gesturenet: output ")
     assert wrong.endswith(
-        'holds NaN in fp16; set recognition.tensorrt.precision to "fp32", or recognition.backend to "onnxruntime"'
+        'holds NaN in fp16; set recognition.tensorrt.precision to "fp32", or recognition.backend '
+        'to "onnxruntime"'
     )
