@@ -145,7 +145,7 @@ class Projector:
         detections = self._film.sights[self._shown]
         if self._speed == 1:
             self._closed.wait(min(sum(detections.stage_ms.values()) / 1000, 0.5 / FPS))
-        return [replace(detections, at=frame.at) for frame in frames]
+        return [replace(detections, at=frame.at, frame=frame) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass
