@@ -11,13 +11,12 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Training and tests load ONNX Runtime themselves; the agent sets it anyway.
 export ORT_DISABLE_TELEMETRY := 1
 
-# A Jetson: TensorRT is a package of JetPack, which the environment must see, and PyCUDA is compiled, with nvcc on
-# PATH, beside which it finds the CUDA libraries.
+# A Jetson: TensorRT is a package of JetPack, which the environment must see; cuda-bindings of CUDA 12 are taken
+# by newer drivers as well.
 TEGRA := $(wildcard /etc/nv_tegra_release)
-define pycuda
-	@echo "Compiling PyCUDA for the Jetson's GPU (minutes)"
-	@PATH=/usr/local/cuda/bin:$$PATH $(PIP) 'pycuda>=2024.1' || \
-	  echo "WARNING: PyCUDA could not be installed; the GPU goes unused, recognition runs on the CPU"
+define cuda_bindings
+	@$(PIP) 'cuda-bindings>=12.6,<13' || \
+	  echo "WARNING: cuda-bindings could not be installed; the GPU goes unused, recognition runs on the CPU"
 endef
 
 APT_RUN  := python3 python3-venv ca-certificates
@@ -26,7 +25,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos soak audit idle install-deps docs docs-serve animation clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,7 +53,7 @@ $(VENV)/.run: pyproject.toml
 	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(if $(TEGRA),--system-site-packages) $(VENV); }
 	@echo "Installing gesture-agent and what it needs (a minute or two)"
 	@$(PIP) -e '.[embedded]'
-	$(if $(TEGRA),$(pycuda))
+	$(if $(TEGRA),$(cuda_bindings))
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.run
@@ -203,6 +202,24 @@ idle: $(VENV)/.test $(CLIP)/.ready ## rendered people who mean nothing, and gest
 
 bench-fleet: $(VENV)/.test ## AGENTS (100) delivery stacks on one broker: lost, latency, what the broker takes; RATE=1 SECONDS=30
 	@$(BIN)/python bench/fleet.py --agents $(or $(AGENTS),100) --rate $(or $(RATE),1) --seconds $(or $(SECONDS),30)
+
+wheel: ## dist/*.whl, which stands alone: pipx install dist/gesture_agent-*.whl
+	@scratch=$$(mktemp -d) && printf '[build]\nbuild_base = %s\n[egg_info]\negg_base = %s\n' $$scratch $$scratch > $$scratch/cfg && \
+	  DIST_EXTRA_CONFIG=$$scratch/cfg $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps \
+	    --wheel-dir dist . && rm -r $$scratch && ls dist/*.whl
+
+deb: ## dist/*.deb for the Debian or Ubuntu that this runs on, looked at by lintian
+	$(call apt,dpkg-dev debhelper python3 python3-venv lintian)
+	@packaging/debian/build.sh
+
+test-deb: $(VENV)/.test deb ## the package in a Debian of its own, booted: installs, runs, upgrades, purges (root)
+	$(call apt,mmdebstrap systemd-container)
+	@PYTHONPATH=tests/service $(BIN)/pytest tests/packaging/deb.py --timeout 600
+
+test-container: ## builds the image, runs it beside a broker, restarts it; then as an app of Home Assistant (root; no daemon)
+	$(call apt,podman runc buildah mmdebstrap bc iproute2 curl)
+	@packaging/container/try.sh
+	@packaging/homeassistant/try.sh
 
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,4 +1,4 @@
-"""The composition root: builds every part from the settings, runs them, closes them in reverse."""
+"""Composition root: builds every part from the settings, runs them, closes them in reverse order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agent.inference.build import build_recognizer
 from agent.inference.engine import choose_backend, unused_gpu
 from agent.inference.pipelined import with_overlap
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
+from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
 from agent.service.paused_flag import PausedFlag
 from agent.service.signals import signals
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Agent:
-    """All parts, built. As a context it starts them, and closes them in reverse."""
+    """The assembled agent; as a context manager it starts all parts and closes them in reverse."""
 
     def __init__(
         self,
@@ -50,19 +50,23 @@ class Agent:
         environ: Mapping[str, str] = os.environ,
         on_published: OnPublished | None = None,
     ) -> None:
-        """Raises `CannotStart` for whatever a person must mend."""
+        """Build all parts. Raises `CannotStart` for errors that the user has to correct."""
         if not settings.camera:
             raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
-        self.cameras: dict[str, CameraSupervisor] = {}  # filled below: they report to the loop
+        self.cameras: dict[str, CameraSupervisor] = {}  # filled below: the parts report to the loop
         self._health = HealthReporter(self.cameras)
         self.threads = Threads()
         self._main = self.threads.watch("loop")
         self._notifier = Notifier(environ)
         self._backend, self._backend_why = choose_backend(settings.recognition.backend)
         self._recognizer = build_recognizer(
-            settings.recognition, folders.cache, taught=folders.state, waiting=self._notifier.preparing
+            settings.recognition,
+            folders.cache,
+            taught=folders.state,
+            waiting=self._notifier.preparing,
+            threads=self.threads,
         )
         self._health.unused_gpu = unused_gpu(settings.recognition.backend, self._recognizer.backends)
         labels = self._recognizer.labels
@@ -82,18 +86,21 @@ class Agent:
         for doubt in unknown_gestures(settings.debounce, labels):
             log.warning("setting_doubtful", problem=f"debounce.{doubt}")
         self._trace = (
-            build_trace_writer(settings, labels, folders.state)
+            build_trace_writer(settings, labels, folders.state, self.threads)
             if settings.trace.enabled
             else NullTraceWriter()
         )
         self._paused = PausedFlag(folders.state)
+        self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
+            labels=labels,
+            state=folders.state,
             pipeline=self._pipeline,
             health=lambda: self._health.for_page(self.loop, self.delivery),
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
-            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop comes later)
+            ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
             threads=self.threads,
         )
         self._frames = FrameMailbox()
@@ -104,41 +111,40 @@ class Agent:
             sink=self.delivery,
             idle=settings.idle,
             max_age_s=settings.debounce.max_age,
-            hooks=self._hooks(),
+            context=self,
             clock=time.monotonic,
+            rules=self._rules,
+            health=self._health,
+            observers=self._observers(),
+            threads=self.threads,
         )
         for name, camera in settings.camera.items():
-            self.cameras[name] = CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
-        self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
+            self.cameras[name] = CameraSupervisor(
+                name, camera, self._frames, self.loop.camera_changed, threads=self.threads
+            )
 
-    def _hooks(self) -> Hooks:
-        """What the loop asks of the other parts, and what it tells them."""
-        return Hooks(
-            load_rules=self._rules.load,
-            rules_edited=lambda: self._rules.changed(time.monotonic()),
-            context=self._rule_context,
-            health=self._health.health,
-            enabled_changed=self._enabled_changed,
-            camera_changed=self.web_ui.camera_changed,
-            rules_changed=self._rules_changed,
-            rules_refused=self.web_ui.on_rules_refused,
-            state_changed=self._status.tell,
-            reloading=self._notifier.reloading,
-            reloaded=self._notifier.ready,
-            stepped=self._stepped,
-            detected=self.web_ui.on_detections,
-            processed=self.web_ui.on_result,
-            record=self._trace.record,
+    def _observers(self) -> Observers:
+        """The loop's callbacks to the other parts."""
+        return Observers(
+            recognition=(self.web_ui,),
+            cameras=(self.web_ui,),
+            enabled=(self.web_ui, self._paused),
+            rules=(self, self.web_ui),
+            reloads=(self._notifier,),
+            steps=(self, self._status, self._watchdog, self.web_ui),
+            summary=(self._status,),
+            recorders=(self._trace,),
         )
 
     def __enter__(self) -> Self:
-        """Start everything. Raises `CannotStart`."""
+        """Start all parts. Raises `CannotStart`; parts already started are closed."""
         self.threads.supervise(self.loop.stop)
         try:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
             self.delivery.start()
             self.web_ui.start()
-            self._rules_changed(self._pipeline.rules.rule_set)
+            self.on_rules(self._pipeline.rules.rule_set)
+            self.web_ui.on_rules(self._pipeline.rules.rule_set)
             self.loop.watch(self.cameras, enabled=not self._paused.on)
             for camera in self.cameras.values():
                 camera.start()
@@ -156,9 +162,9 @@ class Agent:
         self.close()
 
     def run(self) -> bool:
-        """Until `loop.stop`, or until all files are played; True when a restart was asked for.
+        """Run until `loop.stop`, or until all files are played; return True when a restart was requested.
 
-        Raises `ThreadFailed` when a thread has died or stands still: the process is to end.
+        Raises `ThreadFailed` when a thread has died or hangs, so that the process ends.
         """
         self._main.begins()
         try:
@@ -169,7 +175,7 @@ class Agent:
         return self.loop.restart_wanted
 
     def close(self) -> None:
-        """Close what was built, in reverse."""
+        """Close all parts in reverse order of construction."""
         self._notifier.stopping()
         self.web_ui.close()
         for camera in self.cameras.values():
@@ -182,20 +188,14 @@ class Agent:
         self.threads.close()
         log.info("agent_stopped")
 
-    # What one part says to several others.
+    # As an observer of the loop, and a provider to it.
 
-    def _stepped(self) -> None:
+    def on_step(self) -> None:
+        """The main thread moves."""
         self._main.moves()
-        self._status.step()
-        self._watchdog.step()
-        self.web_ui.on_step()
 
-    def _enabled_changed(self, on: bool) -> None:
-        self.web_ui.on_enabled(on)
-        self._paused.remember(on)
-
-    def _rules_changed(self, rule_set: RuleSet) -> None:
-        """Other rules ask for other topics, and are told of."""
+    def on_rules(self, rule_set: RuleSet) -> None:
+        """Subscribe to the topics of the new rules, and publish the rules."""
         made_of = info(self.settings, self._recognizer, rule_set, self._backend, self._backend_why)
         self.delivery.follow(rule_set.topics, AskedValues(rule_set).fault)
         self.delivery.info(made_of)
@@ -207,9 +207,11 @@ class Agent:
             wakes=rule_set.wake is not None,
             page=None if self.settings.web.loopback else self.web_ui.url or None,
         )
-        self.web_ui.on_rules(rule_set)
 
-    def _rule_context(self) -> RuleContext:
+    def on_rules_refused(self, problem: str) -> None:
+        """Nothing changes for delivery."""
+
+    def rule_context(self) -> RuleContext:
         """What rules may ask besides gestures."""
         return RuleContext(time=dt.datetime.now().astimezone().time(), values=self.delivery.values)
 
@@ -217,7 +219,7 @@ class Agent:
 def run_agent(
     settings: Settings, environ: Mapping[str, str] = os.environ, on_published: OnPublished | None = None
 ) -> bool:
-    """The daemon, until it is stopped by a signal; True when a restart was asked for over MQTT."""
+    """Run the daemon until a signal stops it; return whether a restart was requested over MQTT."""
     agent = Agent(settings, environ, on_published)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         return agent.run()

@@ -1,4 +1,4 @@
-"""The command `gesture-agent`. Heavy parts are imported by the functions that need them."""
+"""The command line `gesture-agent`. Heavy parts are imported by the functions that need them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _OPTIONAL = (
     "tritonclient",
     "tensorrt",
     "tensorrt-rtx-cu13-bindings",
+    "cuda-bindings",
     "pycuda",
 )
 
@@ -34,13 +35,13 @@ _CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 app = typer.Typer(
     name="gesture-agent",
     cls=LazyGroup,
-    help="""Watch cameras for hand gestures and tell an MQTT broker what was seen.
+    help="""Recognize hand gestures in camera streams and publish them over MQTT.
 
     \b
-    The first steps:
-      gesture-agent models fetch    get the networks, once
-      gesture-agent check           is all that the settings name there and in order?
-      gesture-agent run             watch, until Ctrl-C
+    First steps:
+      gesture-agent init            choose camera, broker and a first gesture
+      gesture-agent check           check configuration, models, rules, cameras and broker
+      gesture-agent run             run the agent until Ctrl-C
     """,
     epilog="""\b
     More:
@@ -49,8 +50,8 @@ app = typer.Typer(
       gesture-agent COMMAND --help              options and examples of one command
 
     \b
-    Exit codes: 0 stopped, 1 crashed, 2 wrong usage, 3 cannot start (the message says what to mend).
-    Settings: config.toml beside you or in /etc/gesture-agent; NO_COLOR=1 turns colours off.
+    Exit codes: 0 stopped, 1 crashed, 2 wrong usage, 3 cannot start (the message says what to fix).
+    Settings: config.toml in the current folder or /etc/gesture-agent; NO_COLOR=1 turns colours off.
     """,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -59,17 +60,18 @@ app = typer.Typer(
 )
 announce(
     app,
-    Lazy("run", "Watch the cameras and publish what is seen: the daemon."),
-    Lazy("demo", "See it work now, with a broker inside."),
-    Lazy("check", "Show the settings in force and try every part."),
+    Lazy("init", "Write settings and a first rule: it asks, tries, and says how to run."),
+    Lazy("run", "Run the daemon: watch the cameras and publish gestures."),
+    Lazy("demo", "Run a demonstration with an embedded broker."),
+    Lazy("check", "Check configuration, models, rules, cameras and broker."),
     Lazy("replay", "Show the gestures of a video, a folder of images or a trace."),
-    Lazy("record", "Keep a trace of what is seen: numbers, no pictures."),
-    Lazy("explain", "Say why a gesture fired or did not, from a trace."),
-    Lazy("tune", "Try other thresholds on traces: misses against mistakes."),
-    Lazy("evaluate", "Judge the recognition on photographs whose gesture is known."),
-    Lazy("bench", "Measure networks and the whole loop on this machine."),
-    Lazy("teach", "Teach a gesture of your own."),
-    Lazy("fleet", "List the agents of the broker and how they fare."),
+    Lazy("record", "Record a trace of what is recognized: numbers, no images."),
+    Lazy("explain", "Explain why a gesture fired or did not, from a trace."),
+    Lazy("tune", "Evaluate thresholds on traces: misses and false activations."),
+    Lazy("evaluate", "Evaluate the recognition on labelled photographs or videos."),
+    Lazy("bench", "Measure the speed of the networks and the whole pipeline."),
+    Lazy("teach", "Teach a custom gesture."),
+    Lazy("fleet", "List the agents of a broker and their health."),
 )
 
 
@@ -85,7 +87,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """What stands before a command."""
+    """Options before the command."""
 
 
 def _show_version() -> None:
@@ -95,7 +97,7 @@ def _show_version() -> None:
 
 @app.command()
 def version(as_json: AsJson = False) -> None:
-    """Show the version of the agent and of what it stands on."""
+    """Show the versions of the agent and its libraries."""
     import platform
 
     parts = {name: found for name in _OPTIONAL if (found := _version_of(name))}
@@ -117,11 +119,12 @@ def version(as_json: AsJson = False) -> None:
 
 announce(
     app,
-    Lazy("models", "The networks: list them, fetch them.", group=True),
-    Lazy("engines", "Plans for an NVIDIA GPU: build, list, remove them.", group=True),
-    Lazy("rules", "The rules: check, test, list them; try them with keys.", group=True),
-    Lazy("outbox", "Messages that wait for the broker: list them, remove them.", group=True),
-    Lazy("service", "The agent as a service of systemd: install it, see its state.", group=True),
+    Lazy("cameras", "List the cameras of this machine and show a picture of one.", group=True),
+    Lazy("models", "List, fetch and import networks.", group=True),
+    Lazy("engines", "Build, list and remove TensorRT plans for an NVIDIA GPU.", group=True),
+    Lazy("rules", "Check, test and list rules; try them with keys.", group=True),
+    Lazy("outbox", "List and remove messages that wait for the broker.", group=True),
+    Lazy("service", "Install, remove and show the systemd service.", group=True),
 )
 
 
@@ -135,10 +138,10 @@ def _version_of(package: str) -> str | None:
 
 
 def main() -> None:
-    """Run the command line; every error on purpose becomes its message and its exit code."""
+    """Run the command line; an expected error becomes a message and an exit code."""
     as_json = "--json" in sys.argv[1:]
     try:
-        if as_json:  # errors of usage come here too, instead of being printed for people
+        if as_json:  # usage errors come here too, instead of being printed by click
             sys.exit(app(color=wants_colour(), standalone_mode=False))
         app(color=wants_colour())
     except CannotStart as exc:
@@ -149,7 +152,7 @@ def main() -> None:
         _say(exc, exc.exit_code, as_json=as_json)
     except typer.Abort:
         sys.exit(CRASHED)
-    except BrokenPipeError:  # the reader has left, as `head` does
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(STOPPED)
 
@@ -160,7 +163,7 @@ def _say(error: Exception, exit_code: int, *, as_json: bool) -> None:
         if as_json:
             echo_json(error_document(error, exit_code) | {"error": text})
         typer.secho(text, fg="red", err=True, color=wants_colour())
-    except OSError:  # a full disk, a reader who has left: the exit code still says it
+    except OSError:  # a full disk or a closed pipe: the exit code still reports the error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(exit_code)
 

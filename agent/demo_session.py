@@ -1,6 +1,6 @@
-"""The whole agent on what this machine has: a camera or the clip, with a broker inside.
+"""Demonstration session: the whole agent on a camera or the clip, with an embedded broker.
 
-What is printed is what a subscriber of the broker receives, nothing is taken on the way.
+What is printed is what a subscriber of the broker receives.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.app import Agent
 from agent.capture.source import open_source, settings_of
 from agent.config.settings import AgentSettings, CameraSettings, MqttSettings, Settings, WebSettings
+from agent.config.shipped import demo_clip, shipped_folder
 from agent.errors import ConfigError, LostForNow
 from agent.service.signals import signals
 
-REPOSITORY = Path(__file__).parents[1]
-CLIP = REPOSITORY / "tests" / "data" / "demo.mp4"
-RULES = REPOSITORY / "rules" / "home.toml"
+CLIP = demo_clip()
+RULES = shipped_folder("rules/home.toml") / "rules" / "home.toml"
 CATCH_UP_S = 3.0
-TOO_MANY = 0.5  # of the frames dropped: of 30 a second 15 are looked at, which is enough
+TOO_MANY = 0.5  # share of dropped frames: of 30 a second 15 are processed, which is enough
 MARK = "demo/all-heard"
-QUIET_TOPICS = ("/bridge/info", "/bridge/health", "/config")  # long; nobody reads them on a first day
+QUIET_TOPICS = ("/bridge/info", "/bridge/health", "/config")  # long keys, left out of the demonstration
 
 Say = Callable[[float, str, str], None]
-"""Seconds since the start, topic, payload."""
+"""Called with seconds since the start, topic, payload."""
 
 
 def first_camera() -> str | None:
-    """The first video device that gives a picture."""
+    """Return the first video device that delivers a frame."""
     for device in sorted(Path("/dev").glob("video*")):
         source = open_source(CameraSettings(source=f"v4l2:{device}"), "demo")
         try:
@@ -53,7 +53,7 @@ def first_camera() -> str | None:
 
 
 def must_show(source: str) -> None:
-    """Look whether a source that somebody named gives a picture. Raises `ConfigError`: why it does not."""
+    """Check that a given source delivers a frame. Raises `ConfigError` with the reason."""
     opened = open_source(settings_of(source), "demo")
     try:
         opened.open()
@@ -66,22 +66,22 @@ def must_show(source: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a demo came to."""
+    """Result of a demonstration."""
 
-    started: int  # gestures that were published
-    frames: int  # read from the camera or clip
-    dropped: int  # of those, because the one before was still being looked at
+    started: int  # published gestures
+    frames: int  # frames read from the camera or clip
+    dropped: int  # of those, dropped while processing was busy
 
     @property
     def too_slow(self) -> bool:
-        """Whether so many frames went by unseen that gestures may have, too."""
+        """Return whether so many frames were dropped that gestures may have been missed."""
         return self.dropped > TOO_MANY * self.frames
 
 
 def demo_settings(settings: Settings, source: str, state: Path, *, web: bool = False) -> Settings:
-    """The user's settings, but for one camera, the embedded broker and a state folder that goes away.
+    """Return the user's settings with one camera, the embedded broker and a temporary state folder.
 
-    With `web` there is the page, with pictures, for this machine alone; a clip begins again at its end.
+    With `web`, the page with preview on localhost; a clip repeats.
     """
     page = WebSettings(enabled=True, port=settings.web.port, preview=True) if web else settings.web
     return settings.model_copy(
@@ -105,9 +105,9 @@ def run_demo(
     web: bool = False,
     page_ready: Callable[[str], None] = lambda _url: None,
 ) -> Shown:
-    """Until the clip is over or Ctrl-C. Raises `CannotStart`.
+    """Run until the clip is over or Ctrl-C. Raises `CannotStart`.
 
-    `page_ready` hears the address of the page, where there is one.
+    `page_ready` is called with the URL of the page, where there is one.
     """
     with tempfile.TemporaryDirectory(prefix="gesture-agent-demo-") as state:
         agent = Agent(demo_settings(settings, source, Path(state), web=web), environ)
@@ -124,7 +124,7 @@ def run_demo(
 
 
 class _Listener:
-    """A subscriber like any other: `mosquitto_sub -t '#' -v` with readable times."""
+    """MQTT subscriber that prints like `mosquitto_sub -t '#' -v`, with relative times."""
 
     def __init__(self, say: Say) -> None:
         self.started = 0
@@ -147,7 +147,7 @@ class _Listener:
             self._client.loop_stop()
 
     def catch_up(self) -> None:
-        """Wait until all that was published before has been heard: a message of ours comes last."""
+        """Wait until everything published before has been received, by a message of our own."""
         self._client.publish(MARK, qos=1)
         self._caught_up.wait(CATCH_UP_S)
 
@@ -163,7 +163,7 @@ class _Listener:
 
 
 def _short(payload: str) -> str:
-    """An event without the keys that a first look does not need."""
+    """An event without rarely needed keys."""
     try:
         document = json.loads(payload)
     except ValueError:

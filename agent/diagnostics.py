@@ -1,6 +1,6 @@
-"""Try each part of the agent as the settings describe it, with one verdict a line.
+"""Checks of each part of the agent as configured, with one verdict a line.
 
-`fail` is what keeps the daemon from starting; `warn` is what it starts with and keeps trying to mend.
+`fail` keeps the daemon from starting; with `warn` it starts and keeps retrying.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from agent.errors import CannotStart, ConfigError, EndOfSource, LostForNow, Mode
 
 State = Literal["ok", "warn", "fail"]
 
-CAMERA_S = 10.0  # for the first picture: a network stream needs two or three
-BROKER_S = 6.0  # to connect and to acknowledge, on MQTT 5 and again on 3.1.1
+CAMERA_S = 10.0  # seconds for the first frame: a network stream needs two or three
+BROKER_S = 6.0  # seconds to connect and to acknowledge, on MQTT 5 and again on 3.1.1
 LOW_DISK_BYTES = 50_000_000  # three times the outbox at its default size
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found of one thing."""
+    """Verdict on one part."""
 
     part: str
     name: str
@@ -40,7 +40,7 @@ class CheckResult:
 
 
 def run_checks(settings: Settings, environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Models, rules, folders, cameras, broker and page, in this order; each verdict as it is known."""
+    """Yield verdicts on models, rules, folders, cameras, broker and web page, in this order."""
     cache = cache_folder(settings.agent, environ)
     yield check_backend(settings.recognition)
     yield from check_models(settings.recognition, cache)
@@ -54,7 +54,7 @@ def run_checks(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check
 
 
 def check_backend(recognition: RecognitionSettings) -> CheckResult:
-    """What runs the networks, and why; whether what was asked for can be had here."""
+    """Check which backend runs the networks and why, and whether the configured one is available."""
     from agent.inference.engine import REMOTE_BACKENDS, choose_backend, unused_gpu
     from agent.inference.onnxruntime_trial import try_onnxruntime
     from agent.inference.trt.availability import tensorrt_availability
@@ -83,7 +83,7 @@ def check_backend(recognition: RecognitionSettings) -> CheckResult:
 
 
 def check_page(web: WebSettings) -> CheckResult:
-    """Whether the page's token is good and its port free."""
+    """Check that the token of the web page is valid and its port free."""
     from agent.web.auth import read_token
     from agent.web.server import bind
 
@@ -94,7 +94,7 @@ def check_page(web: WebSettings) -> CheckResult:
         return CheckResult("page", name, "fail", str(exc))
     try:
         bind(web).close()
-    except ConfigError as exc:  # as it must be while the agent runs
+    except ConfigError as exc:  # as it is while the agent runs
         return CheckResult("page", name, "warn", str(exc))
     pictures = "with pictures" if web.preview else "no pictures"
     return CheckResult(
@@ -103,7 +103,7 @@ def check_page(web: WebSettings) -> CheckResult:
 
 
 def check_models(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[CheckResult]:
-    """Whether every network that the settings ask for is here, with the right sha256."""
+    """Check that every configured network is present with the right sha256."""
     from agent.inference.models import engines_of, runs_elsewhere
 
     for name in engines_of(recognition):
@@ -141,9 +141,9 @@ def _check_model(name: str, cache_dir: Path) -> CheckResult:
 
 
 def labels_of(recognition: RecognitionSettings, state_dir: Path, cache_dir: Path) -> tuple[str, ...]:
-    """The classifier's labels (the built-in ones where its manifest is not there to ask), and the taught.
+    """Return the labels of the classifier (the built-in ones if its manifest is missing) and taught ones.
 
-    Raises `ConfigError` when what was taught cannot be read.
+    Raises `ConfigError` when the taught gestures cannot be read.
     """
     from agent.inference.files.store import manifest_of
     from agent.inference.gestures.taught import taught_labels
@@ -156,19 +156,19 @@ def labels_of(recognition: RecognitionSettings, state_dir: Path, cache_dir: Path
 
 
 def check_debounce(settings: Settings, state_dir: Path, cache_dir: Path) -> Iterator[CheckResult]:
-    """A warning where `confidence_of` names what the classifier does not know."""
+    """Warn where `confidence_of` names a label that the classifier does not have."""
     from agent.config.trace_settings import unknown_gestures
 
     try:
         labels = labels_of(settings.recognition, state_dir, cache_dir)
-    except ConfigError:  # the check of the rules tells it
+    except ConfigError:  # the check of the rules reports it
         return
     if doubts := unknown_gestures(settings.debounce, labels):
         yield CheckResult("settings", "debounce", "warn", "\n".join(doubts))
 
 
 def check_rules(settings: Settings, state_dir: Path, cache_dir: Path) -> CheckResult:
-    """Whether the rules can be read, and do what their cases say."""
+    """Check that the rules are valid and pass their cases."""
     from agent.config.rules.cases import run_cases
     from agent.config.rules.files import read_rules, unusable_key_rules
 
@@ -193,7 +193,7 @@ def check_rules(settings: Settings, state_dir: Path, cache_dir: Path) -> CheckRe
 
 
 def check_folder(name: str, folder: Path) -> CheckResult:
-    """Whether the agent can write there, and how much room there is."""
+    """Check that the state folder is writable, and how much space is free."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -208,7 +208,7 @@ def check_folder(name: str, folder: Path) -> CheckResult:
 
 
 def check_cameras(cameras: Mapping[str, CameraSettings]) -> Iterator[CheckResult]:
-    """Whether every camera opens and gives a picture."""
+    """Check that every camera opens and delivers a frame."""
     if not cameras:
         text = 'none is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
         yield CheckResult("camera", "-", "fail", text)
@@ -226,7 +226,7 @@ def _check_camera(name: str, settings: CameraSettings) -> CheckResult:
 
 
 def _first_picture(settings: CameraSettings, name: str) -> str:
-    """Its size and how long it took. Raises `LostForNow` and `CannotStart`."""
+    """Size of the first frame and time to it. Raises `LostForNow` and `CannotStart`."""
     source = open_source(settings, name)
     began = time.monotonic()
     timer = threading.Timer(CAMERA_S, source.interrupt)
@@ -244,7 +244,7 @@ def _first_picture(settings: CameraSettings, name: str) -> str:
 
 
 def check_broker(settings: MqttSettings, agent: str) -> CheckResult:
-    """Whether the broker takes our login and acknowledges a message on `bridge/check`."""
+    """Check that the broker accepts the login and acknowledges a message on `bridge/check`."""
     if settings.url == "embedded":
         if importlib.util.find_spec("amqtt"):
             return CheckResult("broker", "embedded", "ok", "starts with the agent, on this machine only")
@@ -295,7 +295,7 @@ def _greeting(settings: MqttSettings, agent: str) -> CheckResult:
 
 
 def _wait(up: threading.Event, given_up: Callable[[], bool], limit_s: float) -> bool:
-    """True once `up` is set; False when it was given up, or after the limit."""
+    """Return True once `up` is set; False when the attempt failed, or after the limit."""
     ends = time.monotonic() + limit_s
     while time.monotonic() < ends and not up.wait(0.05):
         if given_up():

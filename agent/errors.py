@@ -1,32 +1,32 @@
-"""Every error the agent raises on purpose.
+"""Exceptions that the agent raises on purpose.
 
-Three kinds of failure, chosen on purpose:
+Three kinds of failure:
 
-* `CannotStart`: something a person must mend (bad settings, no model). Exit 3, not restarted.
-* `LostForNow`: the world is away (camera, broker). Degrade, back off, report, recover.
-* anything else is a bug: the process crashes and systemd starts it again.
+* `CannotStart`: the user must fix something (bad settings, no model). Exit 3, not restarted.
+* `LostForNow`: something external is unavailable (camera, broker). Degrade, back off, report, recover.
+* anything else is a bug: the process crashes and systemd restarts it.
 """
 
 from __future__ import annotations
 
 
 class GestureAgentError(Exception):
-    """Base of all errors below; its text is written for the person who reads the log."""
+    """Base of all exceptions of the agent; the text is written for the user who reads the log."""
 
 
 class CannotStart(GestureAgentError):  # noqa: N818 (reads as the verdict that it is)
-    """The agent cannot run until a person changes something; the text says what."""
+    """The agent cannot run until the user changes something; the text says what."""
 
 
 NO_CAMERA = 'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
 
 
 class ConfigError(CannotStart):
-    """Settings or rules that do not hold up; the text lists every problem with file:line:column."""
+    """Invalid settings or rules; the text lists every problem with file:line:column."""
 
 
 class ModelError(CannotStart):
-    """A model file is missing, is not what its manifest says, or cannot be loaded."""
+    """A model file is missing, does not match its manifest, or cannot be loaded."""
 
 
 class EngineError(GestureAgentError):
@@ -34,15 +34,15 @@ class EngineError(GestureAgentError):
 
 
 class UnreadablePicture(GestureAgentError):  # noqa: N818
-    """A picture file or JPEG that cannot be shown; the text says what was seen, without a name."""
+    """An image file or JPEG cannot be decoded; the text says what was found, without a name."""
 
 
 class LostForNow(GestureAgentError):  # noqa: N818
-    """Something outside is away and may come back by itself."""
+    """Something external is unavailable and may recover by itself."""
 
 
 class SourceLost(LostForNow):
-    """A camera gives no frames: gone, frozen, refused, or a damaged stream."""
+    """A camera delivers no frames: disconnected, frozen, refused, or a damaged stream."""
 
 
 class EndOfSource(LostForNow):
@@ -50,8 +50,8 @@ class EndOfSource(LostForNow):
 
 
 class EngineAway(LostForNow):
-    """A network that runs on another machine does not answer, or not as it should."""
+    """A remote network does not answer, or answers incorrectly."""
 
 
 class BrokerLost(LostForNow):
-    """The MQTT broker refuses, is unreachable, or went away."""
+    """The MQTT broker refuses, is unreachable, or has disconnected."""

@@ -1,4 +1,4 @@
-"""What is told of the agent: what it is made of, and how it fares."""
+"""Contents of `bridge/info` (build and host) and `bridge/health` (runtime state)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from agent.service.sink import LOST
 
 
 def gestures_of(recognizer: Recognizer) -> list[str]:
-    """What can be recognised."""
+    """Gestures that can be recognized."""
     return [label for label in recognizer.labels if label != NO_GESTURE]
 
 
 def info(
     settings: Settings, recognizer: Recognizer, rule_set: RuleSet, backend: str, backend_why: str
 ) -> dict[str, Any]:
-    """`bridge/info`: what the agent is made of."""
+    """Payload of `bridge/info`: versions, networks, gestures, host."""
     return {
         "version": __version__,
         "config": fingerprint(settings),
@@ -44,14 +44,14 @@ def info(
 
 
 class HealthReporter:
-    """Counts the uptime from when it was made. `cameras` may be filled later."""
+    """Builds health reports; measures uptime from its creation. `cameras` may be filled later."""
 
     def __init__(self, cameras: Mapping[str, CameraSupervisor]) -> None:
         self._cameras, self._began = cameras, time.monotonic()
-        self.unused_gpu: str | None = None  # a sentence; set once the networks are loaded
+        self.unused_gpu: str | None = None  # one sentence; set once the networks are loaded
 
     def health(self) -> dict[str, Any]:
-        """The part of `bridge/health` that neither loop nor delivery knows."""
+        """Return the part of `bridge/health` that neither loop nor delivery provides."""
         return {
             "uptime_s": round(time.monotonic() - self._began),
             "camera": {name: _camera(watch) for name, watch in self._cameras.items()},
@@ -62,7 +62,7 @@ class HealthReporter:
         }
 
     def for_page(self, loop: Loop, delivery: Delivery) -> dict[str, Any]:
-        """`bridge/health`, and what the page shows besides."""
+        """Return `bridge/health` with additional values for the dashboard."""
         health, status = delivery.with_delivery(loop.health()), delivery.status()
         for name, watch in self._cameras.items():
             health["camera"][name]["reason"] = watch.state.reason
@@ -82,7 +82,7 @@ def _camera(watch: CameraSupervisor) -> dict[str, Any]:
 
 
 def _rss_mb() -> float:
-    """Memory in use now; 0 where it cannot be read, as when no file can be opened any more."""
+    """Resident memory in MB; 0 where it cannot be read, as when no file can be opened any more."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,7 +1,7 @@
-"""Reads picture files. Everything that needs one reads it here, so that no path ever reaches OpenCV.
+"""Reading of image files; the only place that does, so that no path ever reaches OpenCV.
 
-OpenCV ends the process with a segmentation fault for names that are not UTF-8, allocates whatever a header
-claims, and fills a JPEG that was cut off with grey.
+OpenCV crashes with a segmentation fault for names that are not UTF-8, allocates whatever a header
+claims, and fills a truncated JPEG with grey.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from agent.errors import UnreadablePicture
 MAX_PIXELS = 50_000_000  # 150 MB decoded; photographs of phones have 12 to 50 million
 MAX_BYTES = 500_000_000  # of a file
 
-_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
-_START, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA  # of a JPEG; ITU T.81, table B.1
+_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length field
+_START, _END, _SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA  # JPEG markers; ITU T.81, table B.1
 
 
 def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
-    """uint8 (H, W, 3) BGR, turned as its EXIF says. Raises `OSError` and `UnreadablePicture`."""
+    """Read an image as uint8 (H, W, 3) BGR, rotated by its EXIF. Raises `OSError` and `UnreadablePicture`."""
     if not path.is_file():
         if path.exists():
             raise UnreadablePicture("is no file")
@@ -35,19 +35,19 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:
-    """(width, height) by the header of a file; None where it says nothing."""
+    """Return (width, height) from the header of a file; None where it has none."""
     try:
         with path.open("rb") as file:
             width, height = imagesize.get(file)
-    except Exception:  # noqa: BLE001 (whatever a damaged header makes of it)
+    except Exception:  # noqa: BLE001 (whatever a damaged header causes)
         return None
     return (int(width), int(height)) if width > 0 and height > 0 else None
 
 
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
-    """uint8 (H, W, 3) BGR, turned as its EXIF says. Raises `UnreadablePicture`.
+    """Decode an image to uint8 (H, W, 3) BGR, rotated by its EXIF. Raises `UnreadablePicture`.
 
-    Bytes behind the end of a picture are ignored, as all decoders do.
+    Trailing bytes are ignored, as all decoders do.
     """
     if not data:
         raise UnreadablePicture("is empty (0 bytes)")
@@ -61,13 +61,13 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raises `UnreadablePicture` for more pixels than are wanted."""
+    """Raise `UnreadablePicture` for more than `max_pixels` pixels."""
     if width * height > max_pixels:
         raise UnreadablePicture(f"has {width} x {height} pixels, more than max_pixels = {max_pixels:_}")
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether it is a JPEG without its end marker, which cannot occur inside the coded picture."""
+    """Return whether it is a JPEG without its end marker, which cannot occur inside the coded image data."""
     if not data.startswith(_START):
         return False
     scan = scan_of(data, 0)
@@ -75,9 +75,9 @@ def is_cut_off(data: bytes) -> bool:
 
 
 def scan_of(data: bytes | bytearray, begin: int) -> int | None:
-    """Where the coded picture of the JPEG at `begin` starts.
+    """Return the offset of the coded image data of the JPEG at `begin`.
 
-    None when the bytes end before that, -1 when they are no header of a JPEG.
+    None when the bytes end before it, -1 when they are no JPEG header.
     """
     at = begin + len(_START)
     while at + 4 <= len(data):
@@ -86,7 +86,7 @@ def scan_of(data: bytes | bytearray, begin: int) -> int | None:
         kind = data[at + 1]
         if kind == _SCAN:
             return at
-        if kind == 0xFF:  # fills up
+        if kind == 0xFF:  # fill bytes
             at += 1
         elif kind in _ALONE:
             at += 2
@@ -96,10 +96,10 @@ def scan_of(data: bytes | bytearray, begin: int) -> int | None:
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    """(width, height) by the header; by a decoding at an eighth of the size where that says nothing."""
+    """(width, height) from the header; else from a decoding at an eighth of the size."""
     try:
         width, height = imagesize.get(io.BytesIO(data))
-    except Exception:  # noqa: BLE001 (whatever a damaged header makes of it)
+    except Exception:  # noqa: BLE001 (whatever a damaged header causes)
         width = height = -1
     if width > 0 and height > 0:
         return int(width), int(height)

@@ -1,4 +1,4 @@
-"""The core as the settings want it; part of the composition root."""
+"""Builds the gesture pipeline from the settings; part of the composition root."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agent.core.thresholds import thresholds_of
 
 
 def build_pipeline(settings: Settings, labels: tuple[str, ...], rule_set: RuleSet) -> GesturePipeline:
-    """The core, as the settings want it."""
+    """Build the gesture pipeline that the settings describe; `labels` are the classifier's."""
     return GesturePipeline(
         labels,
         smoothing_s=settings.debounce.smoothing,

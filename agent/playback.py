@@ -1,4 +1,4 @@
-"""A clip through the whole chain, or a trace through the core, as fast as it goes: what comes of it."""
+"""Replay of a clip through the whole pipeline, or of a trace through the core, at full speed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,9 +13,9 @@ from agent.capture.source import open_source, settings_of
 from agent.config.settings import Settings
 from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules import RuleSet
+from agent.core.timestamps import rfc3339, wall_seconds
 from agent.core.trace import TraceRecord, replay_record
 from agent.core.types import Action, GestureEvent, GestureHeld
-from agent.delivery.clocks import rfc3339
 from agent.delivery.topics import event_payload, phase
 from agent.errors import ConfigError, EndOfSource, SourceLost
 from agent.inference.build import build_recognizer
@@ -24,31 +23,31 @@ from agent.pipeline import build_pipeline
 from agent.service.trace_files import StoredTrace
 
 CAMERA = "replay"
-_EVENTS = uuid.UUID("7f0c5c1e-52f4-5c0c-9a5e-5d0f3a7f6b11")  # the space of the ids of replayed events
+_EVENTS = uuid.UUID("7f0c5c1e-52f4-5c0c-9a5e-5d0f3a7f6b11")  # namespace of the ids of replayed events
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """One moment and what came of it; the last one is the end of the clip or trace."""
+    """One step of a replay and its result; the last one ends the clip or trace."""
 
-    at_s: float  # from the start
+    at_s: float  # seconds from the start
     record: TraceRecord
     events: tuple[GestureEvent, ...]
     actions: tuple[Action, ...]
-    took_ms: float | None  # None: a trace says nothing of how long the networks took
+    took_ms: float | None  # None: a trace has no timing of the networks
 
 
 class ReplaySource(Protocol):
-    """What can be played again. `frames` counts those so far."""
+    """A clip or trace to replay. `frames` counts those processed so far."""
 
     frames: int
 
     def steps(self) -> Iterator[ReplayStep]:
-        """From start to end. Raises `ConfigError` when there is nothing to play."""
+        """Yield the steps from start to end. Raises `ConfigError` when there is nothing to play."""
 
 
 class ClipReplay:
-    """One clip. Iterate over `steps`; `frames` counts what was read so far."""
+    """Replay of a clip. Iterate over `steps`; `frames` counts what was read so far."""
 
     def __init__(
         self,
@@ -61,7 +60,7 @@ class ClipReplay:
         camera: str = CAMERA,
         taught: Path | None = None,
     ) -> None:
-        """Raises `CannotStart`: unknown source, missing models."""
+        """Open the clip. Raises `CannotStart`: unknown source, missing models."""
         given: dict[str, Any] = {} if fps is None else {"fps": fps}
         self._camera = camera
         self._source = open_source(settings_of(source, **given), camera, pace=False)
@@ -71,7 +70,7 @@ class ClipReplay:
         self.frames = 0
 
     def steps(self) -> Iterator[ReplayStep]:
-        """Frame by frame, then one step in which the clip is over and what is still on ends.
+        """Yield a step for each frame, then a final one that ends active gestures.
 
         Raises `ConfigError` when there is nothing to play.
         """
@@ -107,7 +106,7 @@ def _step(at_s: float, record: TraceRecord, result: PipelineResult, began: float
 
 
 class TraceReplay:
-    """One trace. The same trace, rules and settings give the same steps, to the last bit."""
+    """Replay of a trace. The same trace, rules and settings give identical steps, to the last bit."""
 
     def __init__(self, settings: Settings, trace: StoredTrace, rule_set: RuleSet | None = None) -> None:
         self._trace = trace
@@ -115,7 +114,7 @@ class TraceReplay:
         self.frames = 0
 
     def steps(self) -> Iterator[ReplayStep]:
-        """Moment by moment, then one step for each camera in which all ends. Raises `ConfigError`."""
+        """Yield a step for each record, then a final one for each camera. Raises `ConfigError`."""
         start, last = self._trace.header.at, {}
         for record in self._trace.records():
             self.frames += record.kind == "frame"
@@ -130,16 +129,16 @@ class TraceReplay:
 
 
 def started_wall_s(trace: StoredTrace) -> float | None:
-    """When a trace began, in seconds since 1970; None for that of a clip."""
+    """Return when a trace began, in seconds since 1970; None for that of a clip."""
     started = trace.header.started
-    return datetime.fromisoformat(started.replace("Z", "+00:00")).timestamp() if started else None
+    return wall_seconds(started) if started else None
 
 
 def published(step: ReplayStep, started_wall_s: float | None) -> Iterator[dict[str, Any]]:
-    """The payloads of `camera/<cam>/event` for one step: starts and ends, each with `at_s`.
+    """Return the payloads of `camera/<cam>/event` for one step: starts and ends, each with `at_s`.
 
-    The ids follow from what happened: the same replay gives the same ids. `ts` is null where nobody
-    knows when it was.
+    Ids are derived from the content: the same replay gives the same ids. `ts` is null where the time
+    is unknown.
     """
     for event in step.events:
         if not isinstance(event, GestureHeld):

@@ -1,4 +1,4 @@
-"""Cameras watched for their readings alone: nothing is published, no rule is followed."""
+"""Recording of traces from cameras without publishing or rules."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from agent.core.trace import TraceHeader, TraceRecord
 from agent.core.types import Action, GestureEvent
 from agent.inference.build import build_recognizer
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
+from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
 
 
 class NullSink:
-    """The way out of a loop that nobody listens to."""
+    """Sink of the main loop that discards everything."""
 
     def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> None:
-        """Dropped."""
+        """Discard."""
 
     def perform(self, action: Action) -> None:
-        """Dropped."""
+        """Discard."""
 
     def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
-        """Dropped."""
+        """Discard."""
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
-        """Dropped."""
+        """Discard."""
 
     def occupied(self, camera: str, occupied: bool | None) -> None:
-        """Dropped."""
+        """Discard."""
 
     def enabled(self, on: bool) -> None:
-        """Dropped."""
+        """Discard."""
 
     def health(self, health: Mapping[str, Any]) -> None:
-        """Dropped."""
+        """Discard."""
 
     def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
-        """There is none."""
+        """Return the report unchanged: there is no delivery."""
         return dict(health)
 
     def next_request(self) -> None:
-        """Nobody asks."""
+        """Return None: there are no requests."""
 
     def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
-        """Dropped."""
+        """Discard."""
 
 
 class Recording:
-    """The daemon's own loop on some of its cameras, with a recorder in place of a broker."""
+    """Main loop on some cameras, with a trace writer in place of a broker."""
 
     def __init__(
         self,
@@ -66,7 +66,8 @@ class Recording:
         cache_dir: Path,
         record: Callable[[TraceRecord], None],
     ) -> None:
-        """Raises `CannotStart`."""
+        """Build the loop. Raises `CannotStart`."""
+        self._record = record
         self._recognizer = build_recognizer(settings.recognition, cache_dir)
         self._frames = FrameMailbox()
         self._until: float | None = None
@@ -78,8 +79,9 @@ class Recording:
             sink=NullSink(),
             idle=settings.idle,
             max_age_s=settings.debounce.max_age,
-            hooks=Hooks(context=_context, stepped=self._turned, record=record),
+            context=self,
             clock=time.monotonic,
+            observers=Observers(steps=(self,), recorders=(self,)),
         )
         self._cameras = {
             name: CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
@@ -87,7 +89,7 @@ class Recording:
         }
 
     def run(self, for_s: float | None) -> None:
-        """Until `loop.stop`, the end of all files, or the time is over."""
+        """Run until `loop.stop`, the end of all files, or the time limit."""
         self._until = None if for_s is None else time.monotonic() + for_s
         try:
             self.loop.watch(self._cameras, enabled=True)
@@ -101,11 +103,17 @@ class Recording:
             self.loop.finish()
             self._recognizer.close()
 
-    def _turned(self) -> None:
+    # As an observer of the loop, and a provider to it.
+
+    def on_step(self) -> None:
+        """Stop the loop when the time is over."""
         if self._until is not None and time.monotonic() >= self._until:
             self.loop.stop()
 
+    def record(self, record: TraceRecord) -> None:
+        """A moment for the trace."""
+        self._record(record)
 
-def _context() -> RuleContext:
-    """The time of day; of topics nobody knows anything."""
-    return RuleContext(time=dt.datetime.now().astimezone().time())
+    def rule_context(self) -> RuleContext:
+        """Local time for rule conditions; no topic values."""
+        return RuleContext(time=dt.datetime.now().astimezone().time())

@@ -1,7 +1,7 @@
-"""The threads of the agent: each tells that it moves; one that dies or stands still ends the process.
+"""Supervision of threads: a thread that dies or hangs ends the process.
 
-A process that lost a thread looks alive and does half its work. So it ends instead, with exit code 1,
-and whoever supervises it (systemd, a container's restart policy) starts a whole one.
+A process that lost a thread looks alive and does half its work. So it ends with exit code 1, and its
+supervisor (systemd, a container's restart policy) starts a new one.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import structlog
 
 from agent.errors import GestureAgentError
 
-TICK_S = 1.0  # how often the threads are looked at
-PATIENCE_S = 30.0  # for one step of a thread; more than any that was seen, a disk that is dying included
-GRACE_S = 10.0  # for the way out in good order, then the process ends at once
+TICK_S = 1.0  # seconds between checks of the threads
+PATIENCE_S = 30.0  # seconds for one step of a thread; more than any observed, a failing disk included
+GRACE_S = 10.0  # seconds for an orderly shutdown, then the process ends at once
 
 log = structlog.get_logger(__name__)
 
 
 class ThreadFailed(GestureAgentError):  # noqa: N818 (reads as what happened)
-    """A thread died or stood still: the process ends with exit code 1."""
+    """Raised when a thread died or hangs: the process ends with exit code 1."""
 
 
 class Watched:
-    """How one thread tells that it makes progress.
+    """Heartbeat of one thread.
 
-    `moves` and `rests` are called in that thread and cost an addition. Who has not moved for its
-    patience counts as stuck; who rests, waiting for work, never does.
+    `moves` and `rests` are called in that thread and cost an addition. A thread without a heartbeat for its
+    patience counts as hung; one that rests, waiting for work, never does.
     """
 
     def __init__(self, name: str, patience_s: float = PATIENCE_S) -> None:
@@ -41,33 +41,33 @@ class Watched:
         self.patience_s = patience_s
         self.failure: BaseException | None = None
         self.ended = False
-        self.still_s = 0.0  # of the supervisor: seconds without a move
+        self.still_s = 0.0  # for the supervisor: seconds without a heartbeat
         self.thread_id: int | None = None
         self._moves = 0
         self._seen = -1
         self._allowed_s = math.inf  # before it starts
 
     def moves(self, within_s: float | None = None) -> None:
-        """It moves, and will again within its patience, or within `within_s` seconds this once."""
+        """Record a heartbeat; the next is due within the patience, or within `within_s` seconds this once."""
         self._allowed_s = self.patience_s if within_s is None else within_s
         self._moves += 1
 
     def rests(self) -> None:
-        """It waits for work, for as long as there is none."""
+        """Mark the thread as waiting for work, without a time limit."""
         self._allowed_s = math.inf
         self._moves += 1
 
     def begins(self) -> None:
-        """It runs now, in the thread that calls."""
+        """Mark the thread as running; called in it."""
         self.thread_id = threading.get_ident()
         self.moves()
 
     def ends(self) -> None:
-        """It is done, as it should be."""
+        """Mark the thread as ended in good order."""
         self.ended = True
 
     def pass_time(self, seconds: float) -> None:
-        """Of the supervisor: so long has the process run since the last look."""
+        """Add the run time of the process since the last check. Called by the supervisor."""
         if self._moves != self._seen or math.isinf(self._allowed_s):
             self._seen, self.still_s = self._moves, 0.0
         else:
@@ -75,7 +75,7 @@ class Watched:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with it, None while all is well."""
+        """What is wrong with the thread, None in normal operation."""
         if self.failure is not None:
             return f"the thread {self.name} has ended: {self.failure!r}"
         if not self.ended and self.still_s > self._allowed_s:
@@ -84,7 +84,7 @@ class Watched:
 
 
 class WatchedThread(Watched):
-    """A daemon thread that is watched: what it raises is logged, and is the end of the process."""
+    """Supervised daemon thread: an exception is logged and ends the process."""
 
     def __init__(
         self,
@@ -94,13 +94,13 @@ class WatchedThread(Watched):
         patience_s: float = PATIENCE_S,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`failed` is told, in the thread, that it has died."""
+        """`failed` is called in the thread when it dies."""
         super().__init__(name, patience_s)
         self._run, self._failed = run, failed
         self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start it."""
+        """Start the thread."""
         self._thread.start()
 
     def join(self, limit_s: float | None = None) -> bool:
@@ -111,7 +111,7 @@ class WatchedThread(Watched):
 
     @property
     def alive(self) -> bool:
-        """Started and not ended."""
+        """True while the thread runs."""
         return self._thread.is_alive()
 
     def _guarded(self) -> None:
@@ -127,7 +127,7 @@ class WatchedThread(Watched):
 
 
 class Threads:
-    """All watched threads of one process. `supervise` begins to act on what is wrong with them."""
+    """All supervised threads of a process. `supervise` starts acting on failures."""
 
     def __init__(self, tick_s: float = TICK_S, grace_s: float = GRACE_S) -> None:
         self._tick_s, self._grace_s = tick_s, grace_s
@@ -140,49 +140,53 @@ class Threads:
         self._supervisor = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def thread(self, name: str, run: Callable[[], None], *, patience_s: float = PATIENCE_S) -> WatchedThread:
-        """A thread that is watched from its start on."""
+        """Create a thread that is supervised from its start."""
         made = WatchedThread(name, run, patience_s=patience_s, failed=self._news.set)
         self._add(made)
         return made
 
     def watch(self, name: str, *, patience_s: float = PATIENCE_S) -> Watched:
-        """For a thread that somebody else makes, as the main one: it calls `begins`, `moves`, `ends`."""
+        """Supervise a thread created elsewhere, which calls `begins`, `moves`, `ends` (the main thread)."""
         made = Watched(name, patience_s)
         self._add(made)
         return made
 
     def _add(self, made: Watched) -> None:
-        with self._lock:  # cameras may come and go; what ended well need not be remembered
+        with self._lock:  # cameras come and go; threads that ended well are forgotten
             self._watched = [w for w in self._watched if not w.ended or w.failure is not None]
             self._watched.append(made)
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the first thread of which something is; None while all are well. Cheap."""
+        """What is wrong with the first failed thread; None if there is none. Cheap."""
         return next((watched.trouble for watched in self._watched if watched.trouble is not None), None)
 
     def progress(self) -> Mapping[str, int]:
-        """By thread, a counter that moves every second while that thread is well."""
-        return {w.name: self._looks if w.trouble is None else -1 for w in self._watched if not w.ended}
+        """Counters by thread that increase every second while the thread makes progress."""
+        return {
+            w.name: self._looks if w.trouble is None else -1
+            for w in self._watched
+            if not w.ended or w.failure is not None
+        }
 
     def supervise(self, end: Callable[[], None]) -> None:
-        """Look after them from now on. `end` is told to end the process in good order.
+        """Start the supervision. `end` is called on a failure to end the process in good order.
 
-        It is called in a thread of its own. When that has taken 10 s without `close`, the process ends
+        It is called in a thread of its own. If `close` does not follow within 10 s, the process ends
         at once with exit code 1.
         """
         self._end = end
         self._supervisor.start()
 
     def close(self) -> None:
-        """All have ended in good order, or will be left behind."""
+        """Stop the supervision at shutdown."""
         self._closed.set()
         self._news.set()
         if self._supervisor.ident is not None:
             self._supervisor.join()
 
     def check(self) -> None:
-        """Raises `ThreadFailed` when something is wrong with one."""
+        """Raise `ThreadFailed` when a thread failed."""
         trouble = self.trouble
         if trouble is not None:
             raise ThreadFailed(f"{trouble}; the agent ends, to be started again whole")
@@ -192,7 +196,7 @@ class Threads:
         while not self._closed.is_set():
             self._news.wait(self._tick_s)
             now = time.monotonic()
-            # Not what the clock says: a process that was stopped, or a machine that slept, stood still whole.
+            # Not wall time: a stopped process or a suspended machine is no hang.
             self._look(min(now - last, 2 * self._tick_s))
             last = now
             if self.trouble is not None and not self._closed.is_set():
@@ -216,7 +220,7 @@ class Threads:
                 os._exit(1)
 
     def _where(self) -> str:
-        """Where the stuck thread stands, for whoever has to mend it."""
+        """Stack of the hung thread, for diagnosis."""
         stuck = next((w for w in self._watched if w.trouble is not None), None)
         frame = sys._current_frames().get(stuck.thread_id or 0) if stuck and not stuck.failure else None  # noqa: SLF001
         return "" if frame is None else "".join(traceback.format_stack(frame)[-6:])

@@ -1,101 +1,108 @@
-"""The page in the browser, or none: a web server is imported only where one is wanted."""
+"""Interface of the web page and its null implementation; the web server is imported only if enabled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Protocol
 
 from agent import __version__
 from agent.config.settings import Settings
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
-from agent.core.types import CameraState, Detections, Frame
+from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 
 
 class WebUi(Protocol):
-    """What the agent tells its page (see `agent.web.page.WebPage`). None of it blocks."""
+    """Interface of the web page for the agent (see `agent.web.page.WebPage`). No method blocks."""
 
     url: str
-    """Where a browser finds it, once it is started; empty where there is none."""
+    """URL of the page, once started; empty where there is none."""
 
     def start(self) -> None:
-        """Raises `ConfigError` when the address cannot be had."""
+        """Start serving. Raises `ConfigError` when the address is not available."""
 
     def close(self) -> None:
-        """Takes seconds at most."""
+        """Stop serving; takes seconds at most."""
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
-        """A frame was looked at."""
+    def on_detections(self, detections: Detections) -> None:
+        """Take the detections of a frame."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """That is what came of it, or of its absence."""
+        """Take the pipeline's result for a frame, or for a step without one."""
 
     def on_step(self) -> None:
-        """After every turn of the loop."""
+        """Called after every turn of the loop."""
 
     def on_enabled(self, on: bool, /) -> None:
-        """The cameras were switched on or off."""
+        """Called when the cameras are enabled or disabled."""
 
     def camera_changed(self, state: CameraState) -> None:
-        """A camera came, went or was switched off."""
+        """Called when a camera goes online or offline or is disabled."""
 
     def on_rules(self, rule_set: RuleSet) -> None:
-        """Other rules are in force."""
+        """Called when other rules are in force."""
 
     def on_rules_refused(self, problem: str) -> None:
-        """Other rules were wrong."""
+        """Called when changed rule files were refused."""
 
 
 class NullWebUi:
-    """Nobody looks."""
+    """Implementation without a web server."""
 
     url = ""
 
     def start(self) -> None:
-        """Nothing starts."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
-        """Dropped."""
+    def on_detections(self, detections: Detections) -> None:
+        """Do nothing."""
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_step(self) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_enabled(self, on: bool, /) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def camera_changed(self, state: CameraState) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_rules(self, rule_set: RuleSet) -> None:
-        """Dropped."""
+        """Do nothing."""
 
     def on_rules_refused(self, problem: str) -> None:
-        """Dropped."""
+        """Do nothing."""
 
 
 def build_web_ui(
     settings: Settings,
     gestures: list[str],
     *,
+    labels: Sequence[str],
+    state: Path,
     pipeline: GesturePipeline,
     health: Callable[[], Mapping[str, Any]],
     progress: Callable[[], Mapping[str, int]],
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
 ) -> WebUi:
-    """As the settings want it; the callables as `WebPage` has them. Raises `ConfigError`."""
+    """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
+
+    `labels` of the classifier and the `state` folder are for editing rules.
+    """
     if not settings.web.enabled:
         return NullWebUi()
     from agent.web.dashboard import About  # noqa: PLC0415
     from agent.web.page import WebPage  # noqa: PLC0415 (a web server)
+    from agent.web.rule_editor import RuleEditor  # noqa: PLC0415
 
     about = About(
         agent=settings.agent.id,
@@ -104,7 +111,20 @@ def build_web_ui(
         cameras=tuple(settings.camera),
         hold_ms=settings.debounce.hold * 1000,
         preview=settings.web.preview,
+        edit=settings.web.edit,
+    )
+    editor = (
+        RuleEditor(settings.agent.rules, labels, settings.debounce, settings.camera or None, state=state)
+        if settings.web.edit
+        else None
     )
     return WebPage(
-        settings.web, about, pipeline=pipeline, health=health, progress=progress, ask=ask, threads=threads
+        settings.web,
+        about,
+        pipeline=pipeline,
+        health=health,
+        progress=progress,
+        ask=ask,
+        threads=threads,
+        editor=editor,
     )

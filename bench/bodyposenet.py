@@ -41,7 +41,7 @@ NOISES = (0.0, 0.03, 0.06)
 
 
 def enlarged_peaks(heatmaps: Floats, factor: int, window: int, threshold: float, *, blur: bool) -> Peaks:
-    """Tops of the map after it was enlarged; in cells of the map as it was."""
+    """Return the maxima of the enlarged map, in cells of the original map."""
     found = []
     for kind in range(len(JOINTS)):
         large = cv2.resize(heatmaps[:, :, kind], None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
@@ -60,7 +60,7 @@ def enlarged_peaks(heatmaps: Floats, factor: int, window: int, threshold: float,
 
 
 def deepstream(threshold: float) -> Decoder:
-    """As NVIDIA's DeepStream samples look for joints."""
+    """Find joints as NVIDIA's DeepStream samples do."""
 
     def run(heat: Floats, fields: Floats) -> list[Skeleton]:
         peaks = enlarged_peaks(heat, 4, 7, threshold, blur=False)
@@ -70,7 +70,7 @@ def deepstream(threshold: float) -> Decoder:
 
 
 def tao(threshold: float) -> Decoder:
-    """As TAO looks for joints."""
+    """Find joints as TAO does."""
 
     def run(heat: Floats, fields: Floats) -> list[Skeleton]:
         peaks = enlarged_peaks(heat, 8, 3, threshold, blur=True)
@@ -82,12 +82,12 @@ def tao(threshold: float) -> Decoder:
 
 
 def cells(threshold: float) -> Decoder:
-    """Ours."""
+    """Find joints with the agent's own decoder."""
     return lambda heat, fields: decode(heat, fields, SIZE, Decoding(peak=threshold))
 
 
 def scene(rng: np.random.Generator) -> list[Floats]:
-    """One to three people; arms anyhow, some joints hidden, some beyond the picture, necks `APART`."""
+    """Draw one to three people with random arms; some joints hidden or outside the image, necks `APART`."""
     people: list[Floats] = []
     necks: list[tuple[float, float]] = []
     for _ in range(rng.integers(1, 4)):
@@ -110,7 +110,7 @@ def scene(rng: np.random.Generator) -> list[Floats]:
 
 
 def weakened(heat: Floats, fields: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Each kind of joint and limb as sure as chance wants: 0.15 to 1."""
+    """Scale each kind of joint and limb by a random confidence of 0.15 to 1."""
     heat, fields = heat.copy(), fields.copy()
     heat[:, :, :-1] *= rng.uniform(0.15, 1, heat.shape[2] - 1).astype(np.float32)
     fields *= np.repeat(rng.uniform(0.3, 1, fields.shape[2] // 2), 2).astype(np.float32)
@@ -118,7 +118,7 @@ def weakened(heat: Floats, fields: Floats, rng: np.random.Generator) -> tuple[Fl
 
 
 def judge(found: list[Skeleton], people: list[Floats]) -> tuple[int, int, int, int, list[float]]:
-    """Joints of the truth, those found, joints claimed, people claimed beyond the truth, errors in px."""
+    """Count true joints, found joints, claimed joints and people beyond the truth; errors in px."""
     left = list(found)
     right = 0
     errors: list[float] = []
@@ -136,14 +136,17 @@ def judge(found: list[Skeleton], people: list[Floats]) -> tuple[int, int, int, i
 
 
 def _errors(skeleton: Skeleton, truth: Floats) -> Floats:
-    """Pixels by joint; infinite where one of the two has none."""
+    """Pixels by joint; infinite where one of the two is missing."""
     apart = np.hypot(*(skeleton.joints[:, :2] - truth).T)
     apart[(skeleton.joints[:, 2] == 0) | ~np.isfinite(apart)] = np.inf
     return np.asarray(apart, np.float32)
 
 
 def precision(decoders: dict[str, Decoder], scenes: int) -> Table:
-    """Each decoder on the same scenes. Recall stays below 1: what hangs on a hidden joint is nobody's."""
+    """Compare the decoders on the same scenes.
+
+    Recall stays below 1: joints beyond a hidden one belong to nobody.
+    """
     table = Table("joints found by", "noise", "recall", "precision", "false people", "error px, mean / p95")
     for noise in NOISES:
         sums = {name: np.zeros(4, np.int64) for name in decoders}
@@ -166,7 +169,7 @@ def precision(decoders: dict[str, Decoder], scenes: int) -> Table:
 
 
 def speed(decoders: dict[str, Decoder], rounds: int) -> Table:
-    """Three people, a little noise, 36 x 48 cells; then noise alone, the worst there is."""
+    """Measure three people with little noise, 36 x 48 cells; then noise alone, the worst case."""
     table = Table("joints found by", "ms of one core, p50", "p95")
     people = [person(70, 70, 230), person(190, 80, 200), person(310, 60, 240)]
     three = maps(people, noise=0.03)
@@ -185,7 +188,7 @@ def speed(decoders: dict[str, Decoder], rounds: int) -> Table:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--scenes", type=int, default=200)
     options.add_argument("--rounds", type=int, default=300)

@@ -1,4 +1,4 @@
-"""The whole daemon from outside: time to ready, memory, latency; and what is not a network.
+"""Benchmark of the whole daemon from outside: time to ready, memory, latency, and the cost without networks.
 
     python bench/daemon.py [CLIP] [--seconds 20]
 
@@ -33,7 +33,7 @@ from running import CLIP, agent_on
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, MqttSettings, OutboxSettings
 from agent.core.gesture_pipeline import GesturePipeline
-from agent.core.types import LABELS, Box, Detections, GestureStarted, HandDetection
+from agent.core.types import LABELS, Box, Detections, Frame, GestureStarted, HandDetection
 from agent.delivery.delivery import Delivery
 
 PATIENCE_S = 60.0
@@ -43,7 +43,7 @@ Milliseconds = list[float]
 
 @contextmanager
 def broker(folder: Path) -> Iterator[int | None]:
-    """The port of a mosquitto of our own; None where it is not installed."""
+    """Start mosquitto and return its port; None where it is not installed."""
     program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         yield None
@@ -61,7 +61,7 @@ def broker(folder: Path) -> Iterator[int | None]:
 
 
 class Ear:
-    """Hears the agent's messages, and how long after the frame each event came."""
+    """MQTT subscriber that measures the latency from frame to event."""
 
     def __init__(self, port: int) -> None:
         self.event_ms: Milliseconds = []
@@ -82,7 +82,7 @@ class Ear:
             self.health = payload["data"]
 
     def ask_health(self) -> dict[str, Any]:
-        """`bridge/health`, now."""
+        """Request `bridge/health` and return it."""
         self._client.publish("gesture/bench/bridge/request/health", "{}")
         ends = time.monotonic() + PATIENCE_S
         while not self.health and time.monotonic() < ends:
@@ -92,7 +92,7 @@ class Ear:
 
 @dataclass(frozen=True)
 class Seen:
-    """The daemon, from outside."""
+    """Measurements of the daemon from outside."""
 
     ready_s: float
     health: dict[str, Any]
@@ -100,7 +100,7 @@ class Seen:
 
 
 def daemon(clip: Path, seconds: float) -> Seen:
-    """Start, run for a while, stop; what was seen from outside."""
+    """Start the daemon, run it for a while, stop it, and return the measurements."""
     with tempfile.TemporaryDirectory() as name, broker(Path(name)) as port:
         folder = Path(name)
         url = f"mqtt://127.0.0.1:{port}" if port else "embedded"
@@ -112,7 +112,7 @@ def daemon(clip: Path, seconds: float) -> Seen:
 
 
 def timed(step: Callable[[], object], times: int) -> Milliseconds:
-    """Milliseconds of each call, the first few left out."""
+    """Return the milliseconds of each call without the warm-up."""
     spent = []
     for _ in range(times):
         start = time.perf_counter()
@@ -122,7 +122,7 @@ def timed(step: Callable[[], object], times: int) -> Milliseconds:
 
 
 def capture(clip: Path) -> Milliseconds:
-    """Reading and decoding a frame."""
+    """Measure reading and decoding of a frame."""
     source = open_source(CameraSettings(source=str(clip), loop=True), "bench", pace=False)
     source.open()
     spent = timed(source.read, 150)
@@ -131,21 +131,22 @@ def capture(clip: Path) -> Milliseconds:
 
 
 def core() -> Milliseconds:
-    """From a sight with two hands to events and actions."""
+    """Measure the core from detections of two hands to events and actions."""
     pipeline = GesturePipeline(LABELS)
     box, at = Box(320, 240, 90), iter(np.arange(0, 1000, 1 / 15))
     scores = np.full(6, 0.02, np.float32)
     scores[2] = 0.9
+    image = np.zeros((480, 640, 3), np.uint8)
 
     def step() -> None:
         hands = tuple(HandDetection(0, hand, box, scores) for hand in ("left", "right"))
-        pipeline.process(Detections("bench", float(next(at)), 640, 480, 1, hands))
+        pipeline.process(Detections(Frame("bench", 0, float(next(at)), image), 1, hands))
 
     return timed(step, 2000)
 
 
 def publish() -> Milliseconds:
-    """What handing an event to delivery costs the loop; the commit is in another thread."""
+    """Measure the cost of an event for the loop; the commit runs in another thread."""
     with tempfile.TemporaryDirectory() as name:
         delivery = Delivery("bench", MqttSettings(url="mqtt://127.0.0.1:9"), OutboxSettings(), Path(name))
         event = GestureStarted(0.0, "front", 0, "right", "stop", 0.9, 0.3)
@@ -155,7 +156,7 @@ def publish() -> Milliseconds:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("clip", type=Path, nargs="?", default=CLIP)
     options.add_argument("--seconds", type=float, default=20.0)

@@ -1,4 +1,4 @@
-"""How little light a man at a desk may have: his gestures, with and without automatic exposure, side by side.
+"""Benchmark of gestures at a desk in low light, with and without automatic exposure.
 
     python bench/dark.py ../shared/data
 
@@ -37,12 +37,12 @@ from agent.pipeline import build_pipeline
 
 GESTURES = ("fist", "stop", "thumbs_up", "ok")
 LIGHTS = (1.0, 0.3, 0.2, 0.12, 0.08)
-NOISE, QUALITY = 2.5, 88  # standard deviation of 255, after the light is gone; of the JPEG
+NOISE, QUALITY = 2.5, 88  # standard deviation of 255, at the reduced light; JPEG quality
 FPS = 15
 
 
 def darkened(image: Image, light: float, rng: np.random.Generator) -> Image:
-    """As a camera with a fixed exposure sees it in so much of the light."""
+    """Return the frame as a camera with a fixed exposure gives it at this share of the light."""
     if light == 1:
         return image
     seen = np.clip(image * light + rng.normal(0, NOISE, image.shape), 0, 255).astype(np.uint8)
@@ -51,7 +51,7 @@ def darkened(image: Image, light: float, rng: np.random.Generator) -> Image:
 
 
 def without_exposure(settings: Settings, cache: Path, folder: Path) -> Path:
-    """A cache with the same networks, but that they brighten nothing."""
+    """Return a cache with the same networks, but without brightening."""
     for name in engines_of(settings.recognition):
         model = onnx.load(cached(name, cache))
         for constant in model.graph.initializer:
@@ -66,7 +66,7 @@ def without_exposure(settings: Settings, cache: Path, folder: Path) -> Path:
 
 
 def starts(recognizer: Recognizer, settings: Settings, frames: Iterator[Image]) -> tuple[list[str], int]:
-    """The gestures that start, and in how many frames a hand was found."""
+    """Return the gestures that start, and in how many frames a hand was found."""
     recognizer.forget("desk")
     pipeline, started, found = build_pipeline(settings, recognizer.labels, RuleSet()), [], 0
     for number, image in enumerate(frames):
@@ -77,7 +77,7 @@ def starts(recognizer: Recognizer, settings: Settings, frames: Iterator[Image]) 
 
 
 def cell(recognizer: Recognizer, settings: Settings, clips: dict[str, list[Image]], light: float) -> str:
-    """What comes of all clips in so much of the light."""
+    """Return the result over all clips at this share of the light."""
     right = found = other = 0
     for gesture, clip in clips.items():
         rng = np.random.default_rng(0)
@@ -87,7 +87,7 @@ def cell(recognizer: Recognizer, settings: Settings, clips: dict[str, list[Image
 
 
 def main() -> None:
-    """A line for each light."""
+    """Print a line for each light level."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("root", type=Path)
     root: Path = options.parse_args().root

@@ -1,14 +1,14 @@
-"""Many agents on one broker: whether anything gets lost, how late it comes, what the broker takes.
+"""Benchmark of many agents on one broker: lost events, latency, and load of the broker.
 
-Each agent is the real delivery stack of the daemon: an outbox on disk, a connection with a will, retained
-states, threads and all; only cameras and networks are left out. They live in a few processes, as many
-threads would wait for one interpreter, make gestures at random moments at a set rate, and a subscriber
-counts what arrives. Times are monotonic on one machine, from the frame of the event to the subscriber.
-Lost is what the broker acknowledged and the subscriber never heard; expired what was still unsent at the end
-of its five seconds, as promised.
+Each agent is the real delivery stack of the daemon: an outbox on disk, a connection with a last will,
+retained states, and threads; only cameras and networks are left out. A few processes hold the agents,
+because threads of one process share an interpreter. They make gestures at random times at a given rate, and
+a subscriber counts what arrives. Times are monotonic on one machine, from the frame of the event to the
+subscriber. Lost is what the broker acknowledged and the subscriber never received; expired what was unsent
+at the end of its five seconds, as designed.
 
-    make bench-fleet                     100 agents, one gesture a second each, 30 s
-    python bench/fleet.py --agents 100 --rate 5 --seconds 60
+make bench-fleet                     100 agents, one gesture a second each, 30 s
+python bench/fleet.py --agents 100 --rate 5 --seconds 60
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HELD_S = 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """What one process does."""
+    """Parameters of one process."""
 
     url: str
     folder: Path
@@ -60,18 +60,18 @@ class Plan:
 
 
 class Process:
-    """What /proc says of a process."""
+    """CPU time and memory of a process from /proc."""
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
 
     def cpu_s(self) -> float:
-        """Seconds of processor time so far."""
+        """Processor time so far, in seconds."""
         after_name = (self._folder / "stat").read_text().rpartition(")")[2].split()
         return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
     def rss_mb(self) -> float:
-        """Memory in use now."""
+        """Resident memory in MB."""
         return int((self._folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
@@ -79,7 +79,7 @@ class Process:
 
 
 def be_agents(plan: Plan, wire: Connection) -> None:
-    """Start, say so, wait for the word, make gestures, drain, account."""
+    """Start agents, report ready, wait for the signal, make gestures, drain, report."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     me = Process(os.getpid())
     empty_mb = me.rss_mb()
@@ -127,7 +127,10 @@ def be_agents(plan: Plan, wire: Connection) -> None:
 
 
 def make_gestures(agents: Sequence[Delivery], plan: Plan) -> dict[str, float]:
-    """At random moments, each as a start and an end; the monotonic time of every event by its id."""
+    """Make gestures at random times, each with start and end.
+
+    Return the monotonic time of each event by id.
+    """
     dice = random.Random(plan.agents[0])  # noqa: S311 (moments, no secrets)
     count = round(plan.rate * plan.seconds)
     moments = sorted(
@@ -158,7 +161,7 @@ def make_gestures(agents: Sequence[Delivery], plan: Plan) -> dict[str, float]:
 
 
 def be_subscriber(port: int, wire: Connection) -> None:
-    """Note when each event comes, until told to stop."""
+    """Record when each event arrives, until told to stop."""
     heard: dict[str, float] = {}
     counts = {"again": 0, "other": 0}
     granted = threading.Event()
@@ -187,11 +190,11 @@ def be_subscriber(port: int, wire: Connection) -> None:
     wire.send({"heard": heard, **counts})
 
 
-# All of it.
+# The whole benchmark.
 
 
 def run(agents: int, processes: int, rate: float, seconds: float) -> dict[str, Any]:
-    """One measurement; the figures by name."""
+    """Run one measurement; return the figures by name."""
     with tempfile.TemporaryDirectory(prefix="bench-fleet-") as name:
         folder = Path(name)
         port, broker = start_broker(folder)
@@ -203,7 +206,7 @@ def run(agents: int, processes: int, rate: float, seconds: float) -> dict[str, A
 
 
 def start_broker(folder: Path) -> tuple[int, subprocess.Popen[bytes]]:
-    """Mosquitto on a free port of this machine."""
+    """Start mosquitto on a free port of this machine."""
     program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
         sys.exit("mosquitto is not installed; apt install mosquitto")
@@ -224,7 +227,7 @@ def start_broker(folder: Path) -> tuple[int, subprocess.Popen[bytes]]:
 def measure(  # noqa: PLR0917
     folder: Path, port: int, broker: Process, agents: int, processes: int, rate: float, seconds: float
 ) -> dict[str, Any]:
-    """Start all, let them run, put together what they say."""
+    """Start all processes, let them run, and combine their reports."""
     context = mp.get_context("spawn")
     wires: list[Connection] = []
     children = []
@@ -299,7 +302,7 @@ def measure(  # noqa: PLR0917
 
 
 def said(wire: Connection, limit_s: float = START_S) -> Any:
-    """The next word of a process; gives up when it has died or says nothing."""
+    """Return the next message of a process; fail when it has died or sends nothing."""
     if not wire.poll(limit_s):
         sys.exit("a process of the bench says nothing any more")
     try:
@@ -309,7 +312,7 @@ def said(wire: Connection, limit_s: float = START_S) -> Any:
 
 
 def wait_for_the_last(listener: Connection, expected: int) -> None:
-    """Until all has come, or nothing more comes for three seconds."""
+    """Wait until all events have arrived, or none for three seconds."""
     before, since = -1, time.monotonic()
     while time.monotonic() - since < 3:
         listener.send("how many")
@@ -322,7 +325,7 @@ def wait_for_the_last(listener: Connection, expected: int) -> None:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """For people."""
+    """Print the figures."""
     late, broker, agent = figures["latency_ms"], figures["broker"], figures["agent"]
     print(
         f"{figures['agents']} agents in {figures['processes']} processes, all connected after "
@@ -339,7 +342,7 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """The command."""
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,13 +1,12 @@
-"""Everything that needs an NVIDIA GPU, in one go, with a report.
+"""All checks and benchmarks that need an NVIDIA GPU, with a report.
 
-    python bench/gpu.py --out report                 all of it, less than ten minutes
-    python bench/gpu.py --out report --minutes 60    an hour of frames at the end
+python bench/gpu.py --out report                 all of it, less than ten minutes
+python bench/gpu.py --out report --minutes 60    an hour of frames at the end
 
-What it does, each part going on when another failed: names the machine; runs the tests that wait for a GPU;
-builds plans of all networks in every precision; compares them with ONNX Runtime; compares the kernels with
-OpenCV; measures networks and the whole loop; measures what CUDA graphs would save (PyCUDA has none); feeds
-frames for some minutes and watches the device's memory. Exit 0: all went well; 1: the report says what did
-not; 3: no GPU here.
+Independent parts, each run even if another failed: machine data; the tests that need a GPU; plans of all
+networks in every precision; their agreement with ONNX Runtime; kernels compared with OpenCV; speed of
+networks and of the whole loop; what CUDA graphs would save (PyCUDA has none); and a soak of some minutes
+that watches device memory. Exit 0: all passed; 1: the report says what failed; 3: no GPU here.
 """
 
 from __future__ import annotations
@@ -62,14 +61,14 @@ Lines = list[str]
 
 @dataclass
 class Report:
-    """What is written at the end, and after each part."""
+    """Report that is written after each part."""
 
     folder: Path
     parts: list[tuple[str, str, Lines]] = field(default_factory=list)  # title, "ok" or "failed", text
     data: dict[str, Any] = field(default_factory=dict)
 
     def part(self, title: str, work: Callable[[], tuple[Lines, Any]]) -> None:
-        """Do it, keep what it says; a failure is a line of the report."""
+        """Run a part and store its text; a failure becomes an entry of the report."""
         print(f"{title} ...", flush=True)
         began = time.monotonic()
         try:
@@ -82,7 +81,7 @@ class Report:
         self.write()
 
     def write(self) -> None:
-        """Markdown for people, JSON for programs."""
+        """Write Markdown for people and JSON for programs."""
         text = ["# GPU report", ""]
         for title, state, lines in self.parts:
             text += [f"## {title}: {state}", "", *lines, ""]
@@ -93,7 +92,7 @@ class Report:
 
 
 def machine(cache: Path) -> tuple[Lines, Any]:
-    """GPU, driver, libraries."""
+    """Describe GPU, driver and libraries."""
     gpu, context = find_gpu(), default_context(cache)
     packages = {}
     for name in ("pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
@@ -116,7 +115,7 @@ def machine(cache: Path) -> tuple[Lines, Any]:
 
 
 def tests() -> tuple[Lines, Any]:
-    """Those that are skipped without a GPU."""
+    """Run the tests that are skipped without a GPU."""
     files = ["tests/inference/test_engine.py", "tests/inference/trt"]
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", "900", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -130,7 +129,7 @@ def tests() -> tuple[Lines, Any]:
 
 
 def agreement(cache: Path) -> tuple[Lines, Any]:
-    """The largest difference from ONNX Runtime, of every output, network and precision."""
+    """Return the largest difference from ONNX Runtime, for every output, network and precision."""
     rows: list[tuple[str, str, str, float, float, float]] = []
     failed: Lines = []
     for name in NETWORKS:
@@ -165,13 +164,13 @@ def agreement(cache: Path) -> tuple[Lines, Any]:
 
 
 def precisions_of(name: str) -> tuple[str, ...]:
-    """Those that a network is tried in."""
+    """Return the precisions to test a network in."""
     return ("fp32", "fp16", "int8") if name in OF_HANDS else ("fp32", "fp16")
 
 
 @contextmanager
 def told(what: str, failed: Lines) -> Iterator[None]:
-    """Each network on its own: one that fails is a line of the report, and the next is tried."""
+    """Test each network independently: a failure is a line of the report."""
     try:
         yield
     except (GestureAgentError, Exception) as exc:  # noqa: BLE001 (whatever a driver may raise)
@@ -179,7 +178,7 @@ def told(what: str, failed: Lines) -> Iterator[None]:
 
 
 def real_feed(spec: Input, count: int) -> dict[str, Floats]:
-    """Frames of the clip as a network's input."""
+    """Return frames of the clip as a network's input."""
     images = [frame.image for frame in frames_of(str(CLIP))[: 30 * count : 30]]
     feed = {spec.name: fill_batch([cut(image, letterbox(image), spec.size) for image in images], spec)}
     if spec.angle:
@@ -188,7 +187,7 @@ def real_feed(spec: Input, count: int) -> dict[str, Floats]:
 
 
 def kernels(cache: Path) -> tuple[Lines, Any]:
-    """Cuts on the device against OpenCV, in grey levels of 255; and how long one takes."""
+    """Compare crops on the device with OpenCV, in grey levels of 255, and time one."""
     context = default_context(cache)
     rng = np.random.default_rng(0)
     scene = np.asarray(cv2.resize(frames_of(str(CLIP))[0].image, (1280, 720)), np.uint8)
@@ -211,7 +210,7 @@ def kernels(cache: Path) -> tuple[Lines, Any]:
 
 
 def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> tuple[Floats, float]:
-    """All cuts, and the milliseconds of one launch without the upload."""
+    """Return all crops, and the milliseconds of one launch without the upload."""
     with context.device.current():
         height, width = spec.size
         result = np.zeros((len(boxes), 3, height, width), np.float32)
@@ -223,7 +222,8 @@ def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> 
             stream.synchronize()
             if attempt == 1:
                 began = time.perf_counter()
-            cutter.crop(upload, boxes, spec, target=target, first=0, stream=stream)
+            cutter.write(0, upload, boxes, spec)
+            cutter.launch(len(boxes), spec, target=target, stream=stream)
             stream.synchronize()
         ms = (time.perf_counter() - began) * 1000 / 20
         context.device.download(result, target, stream)
@@ -234,7 +234,7 @@ def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> 
 
 
 def table(cache: Path, seconds: float) -> tuple[Lines, Any]:
-    """Networks by backend, precision and batch."""
+    """Measure the networks by backend, precision and batch."""
     rows = []
     failed: Lines = []
     for name in NETWORKS:
@@ -253,7 +253,7 @@ def table(cache: Path, seconds: float) -> tuple[Lines, Any]:
 
 
 def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
-    """The whole loop at two sizes, frames cut on the GPU and on the CPU."""
+    """Measure the whole loop at two sizes, frames cropped on the GPU and on the CPU."""
     rows = []
     for size in ((640, 480), (1280, 720)):
         frames = resized(size)
@@ -282,7 +282,10 @@ def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
 
 
 def graphs(cache: Path) -> tuple[Lines, Any]:
-    """What a captured CUDA graph would save a run: PyCUDA cannot make one, the driver is asked directly."""
+    """Measure what a CUDA graph would save a run.
+
+    The driver is called directly, because PyCUDA has no graphs.
+    """
     context = default_context(cache)
     cuda = ctypes.CDLL(LIBCUDA)
     rows = []
@@ -313,7 +316,7 @@ def graphs(cache: Path) -> tuple[Lines, Any]:
 
 
 def timed(launch: Callable[[], object], wait: Callable[[], None]) -> float:
-    """Median milliseconds from launch to finish."""
+    """Return the median milliseconds from launch to finish."""
     times = []
     for _ in range(220):
         began = time.perf_counter()
@@ -324,13 +327,13 @@ def timed(launch: Callable[[], object], wait: Callable[[], None]) -> float:
 
 
 def demand(code: int, what: str) -> None:
-    """A CUDA call that must work."""
+    """Raise if a CUDA call failed."""
     if code:
         raise RuntimeError(f"CUDA graph: {what} says {code}")
 
 
 def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
-    """Frames as fast as they go; free device memory every half minute."""
+    """Process frames at full speed and record free device memory every half minute."""
     context = default_context(cache)
     recognizer = build_recognizer(gpu_settings("fp16"), cache)
     endless = cycled(resized((1280, 720)))
@@ -352,14 +355,14 @@ def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
 
 
 def gpu_settings(precision: str, frames: str = "gpu") -> RecognitionSettings:
-    """TensorRT at a precision."""
+    """Return settings for TensorRT at a precision."""
     return RecognitionSettings.model_validate(
         {"backend": "tensorrt", "tensorrt": {"precision": precision, "frames": frames}}
     )
 
 
 def resized(size: tuple[int, int]) -> list[Frame]:
-    """The clip at another size."""
+    """Return the clip at another size."""
     return [
         Frame(f.camera, f.seq, f.at, np.asarray(cv2.resize(f.image, size), np.uint8))
         for f in frames_of(str(CLIP))
@@ -367,7 +370,7 @@ def resized(size: tuple[int, int]) -> list[Frame]:
 
 
 def cycled(frames: Sequence[Frame]) -> Iterator[Frame]:
-    """Forwards and backwards for ever, time going on."""
+    """Yield the frames forwards and backwards for ever, with rising times."""
     seq = 0
     while True:
         for frame in (*frames, *frames[-2:0:-1]):
@@ -376,7 +379,7 @@ def cycled(frames: Sequence[Frame]) -> Iterator[Frame]:
 
 
 def show(rows: Sequence[Any]) -> Lines:
-    """A table in Markdown."""
+    """Format a table in Markdown."""
     head = [
         "| network | backend | precision | batch | images/s | p50 ms | p99 ms |",
         "|---|---|---|---|---|---|---|",
@@ -389,16 +392,16 @@ def show(rows: Sequence[Any]) -> Lines:
 
 
 def vars_of(row: Any) -> Mapping[str, Any]:
-    """A row as JSON wants it."""
+    """Return a row as JSON data."""
     return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _quiet(_seconds: float) -> None:
-    """No bar."""
+    """Progress callback that does nothing."""
 
 
 def main() -> int:
-    """Run it."""
+    """Run all parts."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--out", type=Path, default=Path("gpu-report"))
     options.add_argument("--minutes", type=float, default=2.0, help="of frames at the end")

@@ -1,4 +1,4 @@
-"""The share of photographs in which a raised right hand is found and cropped, and a sheet of the crops.
+"""Share of photographs in which a raised right hand is found and cropped, and a contact sheet of the crops.
 
     python bench/hands_found.py ../shared/data --source emrecandir --sheet /tmp/found.png
     python bench/hands_found.py ../shared/data --live --worn     # as a camera in a dim room would see them
@@ -33,7 +33,7 @@ LIGHT, NOISE = 0.35, 6.0  # of a worn picture: share of the light, standard devi
 
 
 def photographs(root: Path, source: str) -> Iterator[tuple[Path, str]]:
-    """Path and label of every row of a source in which the hand is raised."""
+    """Return path and label of every row of a source in which the hand is raised."""
     with (root / "photos.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["source"] == source and row["label"] != "exclude":
@@ -41,7 +41,7 @@ def photographs(root: Path, source: str) -> Iterator[tuple[Path, str]]:
 
 
 def worn(image: Image) -> Image:
-    """Half as sharp, in a third of the light, with the noise of a webcam that has too little of it."""
+    """Degrade an image: half the resolution, a third of the light, noise of a webcam in low light."""
     height, width = image.shape[:2]
     small = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(0).normal(0, NOISE, image.shape)
@@ -49,7 +49,7 @@ def worn(image: Image) -> Image:
 
 
 def tile(image: Image, hands: list[HandDetection], right: HandDetection | None) -> Image:
-    """The crop of the right hand with its landmarks; without one, the whole picture with what was found."""
+    """Return the crop of the right hand with landmarks; without one, the whole image with the detections."""
     if right is None:
         small = image.copy()
         for hand in hands:
@@ -68,7 +68,7 @@ def tile(image: Image, hands: list[HandDetection], right: HandDetection | None) 
 
 
 def how_held(hands: list[tuple[str, HandPosture]]) -> str:
-    """How high, how upright, and how many could not begin what they show; labels beside the hands."""
+    """Print how high and upright hands are, and how many could not start their gesture."""
     limits = thresholds_of(DebounceSettings())
     heights = [posture.raised for _, posture in hands if posture.raised is not None]
     leans = [posture.lean for label, posture in hands if posture.lean is not None and label in UPRIGHT]
@@ -84,7 +84,7 @@ def how_held(hands: list[tuple[str, HandPosture]]) -> str:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("root", type=Path)
     options.add_argument("--source", default="emrecandir")

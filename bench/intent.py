@@ -1,4 +1,4 @@
-"""What the intent of one hand costs: how it is held, how it moves, whether it is meant.
+"""Benchmark of the intent checks for one hand: posture, motion and decision.
 
     python bench/intent.py
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from agent.core.intent import Courses, intent_of, settled
+from agent.core.intent import HandHistories, intent_of, speed_obstacle
 from agent.core.posture import posture_of
 from agent.core.thresholds import Thresholds
 from agent.core.types import LABELS, Box, HandObservation, Place, Pose
@@ -28,7 +28,7 @@ JOINTS = (
 
 
 def cost_ms(work: Callable[[int], object]) -> float:
-    """The best of five rounds, for one call."""
+    """Return the best of five rounds, in milliseconds per call."""
     rounds = []
     for _ in range(5):
         start = time.process_time()
@@ -39,7 +39,7 @@ def cost_ms(work: Callable[[int], object]) -> float:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     rng = np.random.default_rng(0)
     points = np.hstack([rng.uniform(50, 400, (len(JOINTS), 2)), np.ones((len(JOINTS), 1))])
     pose, hand = Pose(points.astype(np.float32), JOINTS, 1.0), Box(200, 150, 60)
@@ -49,12 +49,12 @@ def main() -> None:
     scores = np.full(len(LABELS), 0.1, np.float32)
     scores[1] = 0.9
     reading = HandObservation(0.0, "bench", 0, "right", scores, Place(0.3, 0.3, 0.12), 1, posture)
-    courses, limits = Courses(LABELS), Thresholds()
+    histories, limits = HandHistories(LABELS), Thresholds()
 
     def judge(run: int) -> None:
-        seen = courses.feed(replace(reading, at=run * 0.1))
+        seen = histories.feed(replace(reading, at=run * 0.1))
         intent_of(seen, "fist", limits)
-        settled(seen, limits)
+        speed_obstacle(seen, limits)
 
     held = cost_ms(lambda _run: posture_of(pose, hand, landmarks, others, (640, 480)))
     print(f"how a hand is held: {held:.3f} ms; how it moves and whether it is meant: {cost_ms(judge):.3f} ms")

@@ -1,4 +1,4 @@
-"""From the camera to the page: how long after a frame the kiosk has drawn what the frame decided.
+"""Benchmark of the latency from a frame to the reaction of the kiosk page in a browser.
 
     python bench/kiosk.py [CLIP] [--seconds 60] [--browsers 1]
 
@@ -52,7 +52,7 @@ NOTES = """(async () => {
 
 @contextmanager
 def kiosk_of(clip: Path, folder: Path) -> Iterator[str]:
-    """A running agent; the address of its page."""
+    """Start an agent and return the URL of its page."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -61,14 +61,14 @@ def kiosk_of(clip: Path, folder: Path) -> Iterator[str]:
 
 
 def show(tab: Tab, url: str) -> None:
-    """Open the kiosk and take notes."""
+    """Open the kiosk and record times."""
     tab.size(1280, 720)
     tab.go(f"{url}kiosk")
     tab.run(NOTES)
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("clip", type=Path, nargs="?", default=CLIP)
     options.add_argument("--seconds", type=float, default=60.0)

@@ -1,4 +1,4 @@
-"""The agent beside MediaPipe Hands and Holistic: CPU and wall milliseconds a frame, on the same pictures.
+"""Comparison with MediaPipe Hands and Holistic: CPU and wall milliseconds a frame on the same images.
 
     make bench-peers                      (installs MediaPipe in an environment of its own)
     python bench/peers.py --peers .venv/peers/bin/python [--data ../shared/data] [--blocks 4]
@@ -51,7 +51,7 @@ FPS = 15
 SIZES = ((640, 480), (1280, 720))
 HAND_UP_S, HANDS_DOWN_S = 5.5, 0.3  # of the demo's clip
 PEERS = ("Hands", "Holistic")
-BUSY = 0.15  # share of the machine that others took, from which on it is said
+BUSY = 0.15  # share of the machine used by others from which a warning is printed
 
 Pictures = Sequence[Image]
 
@@ -65,7 +65,7 @@ class Spent:
 
 
 class Peers:
-    """MediaPipe in its own Python: `bench/peers_worker.py`."""
+    """MediaPipe in its own Python process: `bench/peers_worker.py`."""
 
     def __init__(self, python: Path, threads: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "GLOG_minloglevel": "3"}
@@ -76,14 +76,14 @@ class Peers:
                 "-c",
                 "0",
                 *command,
-            ]  # its graph has a pool of threads that no option limits
+            ]  # its graph has a thread pool that no option limits
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=environment,
         )  # fmt: skip
 
     def block(self, peer: str, pictures: Path) -> tuple[float, float]:
-        """CPU and wall milliseconds a frame."""
+        """Process a block; return CPU and wall milliseconds a frame."""
         into, out_of = self._process.stdin, self._process.stdout
         if into is None or out_of is None:
             raise SystemExit("no pipes to the peers")
@@ -96,13 +96,13 @@ class Peers:
         return said["cpu_ms"], said["wall_ms"]
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.wait()
 
 
 class AgentUnderTest:
-    """Rest, perception and core, as the daemon joins them."""
+    """Idle throttle, perception and core, combined as in the daemon."""
 
     def __init__(self, recognition: RecognitionSettings, cache: Path) -> None:
         settings = Settings(recognition=recognition)
@@ -113,13 +113,13 @@ class AgentUnderTest:
         self.hands = 0.0
 
     def begin(self) -> None:
-        """Another scene: nothing of the one before is known."""
+        """Reset all state for another scene."""
         self._recognizer.forget("bench")
         settings = Settings()
         self._rest = IdleThrottle(settings.idle.fps, settings.idle.after)
 
     def block(self, pictures: Pictures) -> tuple[float, float]:
-        """CPU and wall milliseconds a frame."""
+        """Process a block; return CPU and wall milliseconds a frame."""
         cpu, wall, hands = time.process_time(), time.perf_counter(), 0
         for image in pictures:
             at = self._seq / FPS
@@ -140,7 +140,7 @@ class AgentUnderTest:
 
 
 def clip() -> list[Frame]:
-    """The whole demo."""
+    """Return the whole demo clip."""
     source = open_source(CameraSettings(source=str(CLIP)), "bench", pace=False)
     source.open()
     frames = []
@@ -154,7 +154,7 @@ def clip() -> list[Frame]:
 
 
 def scenes(size: tuple[int, int], frames: int, photograph: Path | None) -> dict[str, list[Image]]:
-    """The same pictures for everybody, by their names."""
+    """Return the scenes by name, the same for all programs."""
     film = clip()
     up = next(frame.image for frame in film if frame.at >= HAND_UP_S)
     down = next(frame.image for frame in film if frame.at >= HANDS_DOWN_S)
@@ -186,7 +186,7 @@ def scenes(size: tuple[int, int], frames: int, photograph: Path | None) -> dict[
 
 
 def _filmed(image: Image, size: tuple[int, int]) -> Image:
-    """As large as that: as high, with borders as wide."""
+    """Scale the frame to this size with borders in proportion."""
     width, height = size
     scale = min(height / image.shape[0], width / image.shape[1])
     scaled = cv2.resize(
@@ -198,7 +198,7 @@ def _filmed(image: Image, size: tuple[int, int]) -> Image:
 
 
 def _swaying(image: Image, count: int) -> list[Image]:
-    """By a few pixels, with a camera's noise."""
+    """Yield frames shifted by a few pixels, with camera noise."""
     rng = np.random.default_rng(0)
     noise = rng.integers(-3, 4, image.shape, np.int16)
     moved = []
@@ -212,7 +212,7 @@ def _swaying(image: Image, count: int) -> list[Image]:
 def measure(
     agent: AgentUnderTest, peers: Peers | None, pictures: Pictures, blocks: int, folder: Path
 ) -> tuple[dict[str, Spent], float, float]:
-    """What each took; hands that the agent saw a frame; the share of the machine that others took."""
+    """Measure every program; return times, hands per frame, and the share of the machine used by others."""
     stored = folder / "pictures.npy"
     np.save(stored, np.stack(pictures))
     runs: dict[str, Callable[[], tuple[float, float]]] = {"agent": lambda: agent.block(pictures)}
@@ -220,7 +220,7 @@ def measure(
         runs |= {peer: partial(peers.block, peer, stored) for peer in PEERS}
     agent.begin()
     for run in runs.values():
-        run()  # everybody finds what there is to find
+        run()  # warm-up: find everything in the scene
     began, total = time.perf_counter(), psutil.cpu_times()
     ours = 0.0
     spent = {name: Spent() for name in runs}
@@ -237,7 +237,7 @@ def measure(
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--peers", type=Path, help="Python that has mediapipe; without it the agent alone")
     options.add_argument(

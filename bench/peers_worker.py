@@ -1,4 +1,4 @@
-"""MediaPipe's own solutions, asked for one block of frames at a time, where mediapipe is installed.
+"""Worker process with MediaPipe's own solutions, which processes one block of frames per request.
 
 In: {"peer": "Hands" or "Holistic", "pictures": PATH.npy}; out: {"cpu_ms": .., "wall_ms": ..}; a line each.
 """
@@ -13,7 +13,7 @@ import mediapipe as mp
 import numpy as np
 
 PEERS = {
-    # What the Gesture Recognizer task stands on; two hands, the full model, as a live stream.
+    # As in the Gesture Recognizer task: two hands, the full model, as a live stream.
     "Hands": lambda: mp.solutions.hands.Hands(static_image_mode=False, max_num_hands=2, model_complexity=1),
     # Pose, face mesh and both hands.
     "Holistic": lambda: mp.solutions.holistic.Holistic(static_image_mode=False, model_complexity=1),
@@ -21,7 +21,7 @@ PEERS = {
 
 
 def main() -> None:
-    """Until the input ends."""
+    """Process requests until the input ends."""
     open_ones = {}
     for line in sys.stdin:
         asked = json.loads(line)

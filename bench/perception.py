@@ -1,4 +1,4 @@
-"""Milliseconds a frame by stage: p50 and p95, following and re-detecting, with 1 and 2 threads.
+"""Milliseconds a frame by stage: p50 and p95, tracking and re-detecting, with 1 and 2 threads.
 
     python bench/perception.py ../shared/data/photos/emrecandir/palm_077.jpg
 
@@ -41,12 +41,12 @@ PHOTOGRAPH = Path(__file__).parents[2] / "shared/data/photos/emrecandir/palm_077
 
 
 class TimedEngine(OnnxRuntimeEngine):
-    """Adds up what all networks take, to tell how much the rest does."""
+    """Engine wrapper that sums the time of all networks."""
 
     spent_ms = 0.0
 
     def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """See `Engine.run`."""
+        """Run the network and add its time."""
         start = time.perf_counter()
         results = super().run(inputs)
         TimedEngine.spent_ms += (time.perf_counter() - start) * 1000
@@ -54,7 +54,7 @@ class TimedEngine(OnnxRuntimeEngine):
 
 
 def both_hands(image: Image, recognizer: Recognizer) -> Image:
-    """A person with both hands up, made of one with the right hand up."""
+    """Compose a person with both hands raised from one with the right hand raised."""
     image = np.asarray(cv2.resize(image, (640, 480)), np.uint8)
     (detections,) = recognizer.recognize([Frame("find", 0, 0.0, image)])
     recognizer.forget("find")
@@ -73,7 +73,7 @@ def both_hands(image: Image, recognizer: Recognizer) -> Image:
 
 
 def filmed(image: Image, size: tuple[int, int]) -> Image:
-    """As high as that, and with borders as wide."""
+    """Scale the frame to this height, with borders to this width."""
     width, height = size
     scale = height / image.shape[0]
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
@@ -82,7 +82,7 @@ def filmed(image: Image, size: tuple[int, int]) -> Image:
 
 
 def decoding(image: Image) -> list[float]:
-    """Milliseconds of one thread's time, again and again."""
+    """Measure JPEG decoding in milliseconds of one thread."""
     jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     spent = []
     for _ in range(60):
@@ -93,7 +93,7 @@ def decoding(image: Image) -> list[float]:
 
 
 def frames(image: Image, count: int) -> list[Frame]:
-    """The picture, swaying by a few pixels."""
+    """Yield the image shifted by a few pixels."""
     moved = []
     for seq in range(count):
         sway = np.array([[1, 0, 6 * math.sin(seq / 5)], [0, 1, 4 * math.cos(seq / 7)]], np.float32)
@@ -105,7 +105,7 @@ def frames(image: Image, count: int) -> list[Frame]:
 def measure(
     recognizer: Recognizer, clip: list[Frame], *, forget: bool
 ) -> tuple[dict[str, list[float]], float]:
-    """Milliseconds of every frame by stage, and hands seen a frame."""
+    """Return the milliseconds of every frame by stage, and hands per frame."""
     spent: dict[str, list[float]] = {name: [] for name in (*STAGES, "all", "not a network")}
     hands = 0
     for frame in clip:
@@ -124,7 +124,7 @@ def measure(
 
 
 def networks(cache: Path, gestures: str) -> Table:
-    """Each network by itself; the classifier with the crops of two hands too."""
+    """Measure each network alone; the classifier with two crops too."""
     table = Table("network", "1 thread", "2 threads", title="ms a run alone, p10 / p50")
     runs = [(name, 1) for name in ("pose-detector", "pose-landmark", "palm-detector", gestures)]
     for name, batch in [*runs, (gestures, 2)]:
@@ -147,7 +147,7 @@ def networks(cache: Path, gestures: str) -> Table:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument(
         "image", type=Path, nargs="?", default=PHOTOGRAPH, help="one person, right hand raised"

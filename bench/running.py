@@ -1,4 +1,4 @@
-"""The whole agent on a clip that is played for ever, as the benchmarks start it."""
+"""Starts the whole agent on a looping clip for the benchmarks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READY_S = 120.0
 
 @contextmanager
 def agent_on(clip: Path, folder: Path, broker_url: str, more: str = "") -> Iterator[float]:
-    """It runs, and took so many seconds to say that it is ready. Its id is "bench", its camera "front"."""
+    """Start an agent and yield it with its time to ready. Its id is "bench", its camera "front"."""
     (folder / "rules").mkdir()
     config = folder / "config.toml"
     config.write_text(

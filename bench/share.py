@@ -1,4 +1,4 @@
-"""The daemon's share of one core, and its memory, from outside: at a camera's own pace, in several scenes.
+"""Share of one core and memory of the daemon, at a camera's own frame rate, in several scenes.
 
     python bench/share.py [--seconds 60] [--fps 15] [--scenes nobody grey down gesturing] [--cameras 1 2 4 8]
 
@@ -32,13 +32,13 @@ from running import agent_on
 from agent.core.types import Image
 
 SIZE = (1280, 720)
-SETTLE_S = 8.0  # until it rests where nobody is
-PORT = 1883  # of the broker inside
+SETTLE_S = 8.0  # seconds until the idle throttle is active
+PORT = 1883  # port of the embedded broker
 STILLS = {"nobody": "nobody", "down": "hands down", "gesturing": "demo clip"}
 
 
 def written(pictures: Sequence[Image], path: Path, fps: float) -> Path:
-    """As a video file of that pace."""
+    """Write a video file with this frame rate."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, SIZE)
     for picture in pictures:
         writer.write(picture)
@@ -47,7 +47,7 @@ def written(pictures: Sequence[Image], path: Path, fps: float) -> Path:
 
 
 def health(port: int) -> dict[str, Any]:
-    """`bridge/health`, asked for now."""
+    """Request `bridge/health` and return it."""
     heard = threading.Event()
     said: dict[str, Any] = {}
 
@@ -70,7 +70,7 @@ def health(port: int) -> dict[str, Any]:
 def measure(
     clip: Path, cameras: int, seconds: float, more: str
 ) -> tuple[float, float, float, dict[str, Any]]:
-    """Share of one core, MB, seconds until ready, health; over `seconds` after it has settled."""
+    """Return share of one core, MB, seconds to ready, and health; over `seconds` after it has settled."""
     others = "".join(f'[camera.c{i}]\nsource = "{clip}"\nloop = true\n' for i in range(1, cameras))
     with (
         tempfile.TemporaryDirectory() as name,
@@ -86,7 +86,7 @@ def measure(
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--fps", type=float, default=15.0)

@@ -1,4 +1,4 @@
-"""A trace of photographs, each shown for a second as if it stood before a camera: `tune` reads it.
+"""Makes a trace for `tune` from photographs, each shown for a second as if before a camera.
 
 Only those that show no gesture (label random), of the given sources, are shown, with half a second
 without a hand between two of them. This is no video: nothing moves, and a photograph that is misread
@@ -34,11 +34,11 @@ from agent.service.trace_files import TraceFile
 CAMERA = "stills"
 FPS = 15
 SHOWN_S, PAUSE_S = 1.0, 0.5
-LOOKS = 2  # at each photograph: the second one with the hand already followed
+LOOKS = 2  # per photograph: the second one with the hand already tracked
 
 
 def photographs(table: Path, root: Path, sources: list[str]) -> Iterator[Path]:
-    """Those that show no gesture."""
+    """Return the photographs that show no gesture."""
     with table.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["source"] in sources and row["label"] == "random":
@@ -46,7 +46,7 @@ def photographs(table: Path, root: Path, sources: list[str]) -> Iterator[Path]:
 
 
 def all_detections(recognizer: Recognizer, paths: Iterator[Path]) -> Iterator[Detections]:
-    """Every photograph at `FPS`; what was seen at the last look stays for the rest of its second."""
+    """Yield every photograph at `FPS`; the last detection is repeated for the rest of its second."""
     shown, pause = round(SHOWN_S * FPS), round(PAUSE_S * FPS)
     frame = 0
     for path in dict.fromkeys(paths):
@@ -61,16 +61,15 @@ def all_detections(recognizer: Recognizer, paths: Iterator[Path]) -> Iterator[De
             if number < LOOKS:
                 (detections,) = recognizer.recognize([Frame(CAMERA, frame, at, picture)])
             if detections is not None:
-                yield dataclasses.replace(detections, at=at)
+                yield dataclasses.replace(detections, frame=Frame(CAMERA, frame, at, picture))
             frame += 1
-        height, width = picture.shape[:2]
         for _ in range(pause):
-            yield Detections(CAMERA, frame / FPS, width, height, 0)
+            yield Detections(Frame(CAMERA, frame, frame / FPS, picture), 0)
             frame += 1
 
 
 def main() -> None:
-    """One trace."""
+    """Write the trace."""
     table, root, out, *sources = sys.argv[1:]
     settings = Settings()
     recognizer = build_recognizer(settings.recognition, cache_folder(settings.agent, os.environ))

@@ -1,4 +1,4 @@
-"""How well a taught gesture is known, and what it costs the six: taught from some people, tried on others.
+"""Accuracy of taught gestures, and their cost for the built-in six: taught by some people, tested on others.
 
     python bench/teach.py ../shared/data
 
@@ -63,7 +63,7 @@ class Seen:
 
 
 def look(data: Path, recognizer: Recognizer, every: int) -> Seen:
-    """Every n-th photograph of each kind; all of those that are taught."""
+    """Process every n-th photograph of each kind; all of the taught kinds."""
     with (data / "photos.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] != "exclude"]
     whole = {f"{source}/{label}" for source, label, _ in NEW} | {same for *_, more in NEW for same in more}
@@ -88,19 +88,19 @@ def look(data: Path, recognizer: Recognizer, every: int) -> Seen:
 
 
 def scores(head: TaughtHead, hands: HandSamples) -> np.ndarray:
-    """(N, labels)."""
+    """Return the probabilities (N, labels)."""
     pairs = zip(hands.scores, hands.embeddings, strict=True)
     return np.array([head.scores(base, embedding) for base, embedding in pairs]).reshape(len(hands), -1)
 
 
 def percent(values: Iterable[bool]) -> str:
-    """Share of the true ones."""
+    """Return the percentage of true values."""
     values = list(values)
     return f"{100 * sum(values) / len(values):.1f}" if values else "-"
 
 
 def main() -> None:
-    """Run it."""
+    """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("data", type=Path)
     options.add_argument("--gestures", default=RecognitionSettings().gestures)
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def halves(source: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to teach and to test."""
+    """Return the indices for teaching and for testing."""
     if source == "ardamavi":
         shown = np.array(spread(list(own), TAUGHT))
         return shown, np.setdiff1d(own, shown)
@@ -149,7 +149,7 @@ def halves(source: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mask(rows: np.ndarray, seen: Seen) -> np.ndarray:
-    """True at these rows."""
+    """Return a mask that is true at these rows."""
     chosen = np.zeros(len(seen.key), bool)
     chosen[rows] = True
     return chosen

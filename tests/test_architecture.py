@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agent"
 
 # A part may import itself, what stands to its left, and nothing else of the agent.
-EVERYWHERE = {"errors", "picture_file", "supervision"}
+EVERYWHERE = {"backoff", "errors", "picture_file", "supervision"}
 MAY_IMPORT = {
+    "backoff": set(),
     "errors": set(),
     "supervision": set(),
     "core": set(),
@@ -44,6 +45,7 @@ HEAVY = {
     "amqtt",
     "systemd",
     "tensorrt",
+    "cuda.bindings",
     "pycuda",
     "tree_sitter",
     "tritonclient",

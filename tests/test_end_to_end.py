@@ -121,7 +121,8 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
     assert heard("bridge/state") == ['{"state":"online"}', '{"state":"offline"}']
     states = [json.loads(payload) for payload in heard("camera/desk/state")]
     assert [state["state"] for state in states if state["reason"] is None] == ["online"]
-    assert "played to its end" in states[-1]["reason"]
+    assert "played to its end" in states[-2]["reason"]
+    assert states[-1]["reason"] == "the agent has stopped"
     assert json.loads(heard("camera/desk/gesture")[-1])["gesture"] == "none"
     assert set(json.loads(heard("bridge/info")[0])["gestures"]) == {"thumbs_up", "fist", "stop", "ok", "two"}
     assert not [h for h in subscriber.heard if h.topic.endswith(("/event", "/action")) and h.retained]

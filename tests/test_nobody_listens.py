@@ -82,14 +82,14 @@ def test_what_cannot_start_says_so_by_its_exit_code_when_nobody_can_read_why(tmp
 DIES = """
 import sys
 from agent.cli import main
-from agent.delivery.outbox.worker import Drain
+from agent.delivery.outbox.worker import OutboxWorker
 
 def measure(self, *, quiet):
     raise RuntimeError("a fault of ours")
 
 if "--die" in sys.argv:
     sys.argv.remove("--die")
-    Drain._measure = measure
+    OutboxWorker._measure = measure
 main()
 """
 
@@ -111,9 +111,10 @@ def test_a_clean_stop_leaves_no_gesture_and_no_camera_behind(
         until(lambda: subscriber.on("/action"), "a gesture", 120)
     subscriber.close()
     late = Subscriber(broker.port, "gesture/stopped/camera/desk/#")
-    until(lambda: len(late.heard) == 3, "what is retained")
+    until(lambda: len(late.heard) == 4, "what is retained")
     told = {h.topic.rsplit("/", 1)[1]: h.payload for h in late.heard}
     assert '"offline"' in told["state"]
     assert '"none"' in told["gesture"]
     assert '"armed":false' in told["armed"]
+    assert '"occupied":null' in told["occupancy"]
     late.close()

@@ -1,1 +1,1 @@
-"""What makes the weights, the demo clip and the rendered people."""
+"""Training of the gesture networks, and rendering of clips and scenes."""

@@ -1,1 +1,1 @@
-"""Cameras, files and streams as sources of frames."""
+"""Frame sources: cameras, video files, folders of images and network streams."""

@@ -1,4 +1,4 @@
-"""Where a camera's stream is, with its login, and how to speak of it without."""
+"""Source addresses of cameras: with the login for opening, without secrets for display."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class SourceAddress:
-    """The source of one camera. The password file is read anew each time, so that a changed one counts."""
+    """Source of one camera; reads the password file at each use, so that a changed one takes effect."""
 
     def __init__(self, settings: CameraSettings) -> None:
         self.name = public_name(settings.source)
         self._settings = settings
 
     def full(self) -> str:
-        """With user and password, to open it, its scheme in small letters. Raises `SourceLost`."""
+        """Return the source with user and password, its scheme in lower case. Raises `SourceLost`."""
         try:
             scheme, separator, rest = self._settings.address().partition(":")
         except OSError as exc:
@@ -29,7 +29,7 @@ class SourceAddress:
         return scheme.lower() + separator + rest
 
     def filled(self, text: str) -> str:
-        """A word of a pipeline with user and password in place of `{user}` and `{password}`."""
+        """Fill in `{user}` and `{password}` in a word of a GStreamer pipeline. Raises `SourceLost`."""
         try:
             return self._settings.filled(text)
         except OSError as exc:
@@ -39,19 +39,19 @@ class SourceAddress:
         return SourceLost(f"{self.name}: its password file cannot be read ({exc})")
 
     def hide(self, text: str) -> str:
-        """Words of another program or library without the camera's secrets."""
+        """Return a text of another program or library without the camera's secrets."""
         try:
             return without(text, self._settings.secrets())
         except OSError:
             return without(text, ())
 
     def lost(self, what: str) -> SourceLost:
-        """The error that the camera is lost, with its name."""
+        """Build a `SourceLost` whose text names the camera and has its secrets removed."""
         return SourceLost(f"{self.name}: {self.hide(what)}")
 
 
 def login_of(url: str) -> tuple[str, str | None, str | None]:
-    """The URL without its login, user and password; None where it has none."""
+    """Split a URL into itself without login, user and password; None where it has none."""
     scheme, separator, rest = url.partition("://")
     server, slash, path = rest.partition("/")
     userinfo, at, host = server.rpartition("@")
@@ -62,4 +62,4 @@ def login_of(url: str) -> tuple[str, str | None, str | None]:
     return bare, unquote(user), unquote(password)
 
 
-_AS_IT_IS = "/?&=%:;,@!$'()*+~#[]-._"  # of a path and query: what is written is what is asked for
+_AS_IT_IS = "/?&=%:;,@!$'()*+~#[]-._"  # characters of path and query that are not percent-encoded

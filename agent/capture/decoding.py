@@ -1,4 +1,4 @@
-"""From a decoded frame of FFmpeg to the picture that its author meant: whole, upright, of square pixels."""
+"""Conversion of decoded FFmpeg frames to BGR: deinterlaced, square pixels, rotated as recorded."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from agent.picture_file import check_size
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
 
-MAX_ASPECT = 8  # of a pixel; more is a mistake of the file
+MAX_ASPECT = 8  # largest pixel aspect ratio; a larger one is an error in the file
 
-av.logging.set_level(None)  # FFmpeg writes to stderr, URLs with passwords too; errors are raised anyway
+av.logging.set_level(None)  # FFmpeg would print URLs with passwords to stderr; errors are raised anyway
 
 
 def decoder_options(max_pixels: int) -> dict[str, str]:
-    """For `av.open` and the decoder: larger pictures are refused before memory is taken for them."""
+    """Return FFmpeg options that reject images over `max_pixels` before memory is allocated for them."""
     return {"max_pixels": str(max_pixels)}
 
 
 class Pictures:
-    """Makes pictures of the frames of one stream."""
+    """Converts the frames of one video stream to BGR images."""
 
     def __init__(self, stream: av.VideoStream, settings: CameraSettings) -> None:
         self._pixel_aspect = settings.pixel_aspect or pixel_aspect_of(stream)
         self._max_pixels = settings.max_pixels
-        self._to_bgr = VideoReformatter()  # keeps the tables of its conversion
+        self._to_bgr = VideoReformatter()  # caches its conversion tables
 
     def picture_of(self, frame: av.VideoFrame) -> Image:
-        """uint8 (H, W, 3) BGR. Raises `UnreadablePicture`: too large.
+        """Convert a frame to uint8 (H, W, 3) BGR. Raises `UnreadablePicture` where it is too large.
 
-        Interlaced frames are deinterlaced, pixels stretched to squares (never shrunk), then the picture is
-        turned as the recording says (its display matrix). The decoder has cropped it already.
+        Interlaced frames are deinterlaced, pixels stretched to squares (never shrunk), and the image is
+        rotated by the stream's display matrix. The decoder has cropped it already.
         """
         check_size(frame.width, frame.height, self._max_pixels)
         image: Image = cast("Image", self._to_bgr.reformat(frame, format="bgr24").to_ndarray())
@@ -52,7 +52,7 @@ class Pictures:
 
 
 def pixel_aspect_of(stream: av.VideoStream) -> float:
-    """Width of a pixel / its height, as container or codec say; 1 where they do not, or it makes no sense."""
+    """Return pixel width / height as the container or codec gives it; 1 where missing or implausible."""
     for said in (stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio):
         if said and 1 / MAX_ASPECT <= said <= MAX_ASPECT:
             return float(said)
@@ -60,7 +60,7 @@ def pixel_aspect_of(stream: av.VideoStream) -> float:
 
 
 def shown_as(image: Image, matrix: np.ndarray[Any, np.dtype[np.int32]]) -> Image:
-    """Turned and flipped by a display matrix: 3 x 3, row by row, ISO/IEC 14496-12; quarter turns only."""
+    """Apply a display matrix (3 x 3 by rows, ISO/IEC 14496-12): quarter turns and flips only."""
     a, b, _, c, d = (int(value) for value in matrix[:5])
     if abs(a) < abs(b):  # x goes to y
         image = cast("Image", cv2.transpose(image))
@@ -73,7 +73,7 @@ def shown_as(image: Image, matrix: np.ndarray[Any, np.dtype[np.int32]]) -> Image
 
 
 def frames_a_second(stream: av.VideoStream, otherwise: float) -> float:
-    """By the stream's own words where they can be believed."""
+    """Return the stream's own frames per second where plausible, else `otherwise`."""
     for said in (stream.average_rate, stream.guessed_rate):
         if said is not None and isinstance(said, Fraction) and 0.1 <= said <= 240:
             return float(said)
@@ -81,5 +81,5 @@ def frames_a_second(stream: av.VideoStream, otherwise: float) -> float:
 
 
 def explained(error: Exception) -> str:
-    """What FFmpeg says, without the address that it repeats."""
+    """Return FFmpeg's error text without the URL that it contains."""
     return str(getattr(error, "strerror", None) or type(error).__name__).strip()

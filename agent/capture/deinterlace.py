@@ -1,4 +1,4 @@
-"""Takes the combs out of interlaced pictures."""
+"""Deinterlacing: removes comb artefacts from interlaced images."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from agent.core.types import Image
 
-COMB = 12  # grey levels that a line differs from both its neighbours, the same way, where things moved
+COMB = 12  # grey levels by which a line differs from both neighbours, in one direction, where things moved
 
 
 def deinterlaced(image: Image) -> Image:
-    """The moment of the first field: lines of the second are kept where nothing moved, else interpolated.
+    """Return the image of the first field, with lines of the second field kept where nothing moved.
 
-    A line that differs by more than `COMB` from the lines above and below, the same way, is a comb. Detail
-    that stands still keeps its full height, which dropping a field would halve.
+    A line that differs by more than `COMB` from the lines above and below, in one direction, is a comb and is
+    interpolated. Still areas keep their full vertical resolution, which dropping a field would halve.
     """
     height = image.shape[0] // 2 * 2
     first, second = image[0:height:2], image[1:height:2]

@@ -1,4 +1,4 @@
-"""The thread that touches a camera's device. It may hang; nothing else does."""
+"""Reader thread of one camera: the only code that may block on a device."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent.errors import LostForNow, SourceLost
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.capture.liveness import Liveness
@@ -20,10 +21,10 @@ log = structlog.get_logger()
 
 
 class DeviceReader:
-    """One life of a source: opened, read until it ends or is left, closed; all in one thread.
+    """Reads one opened source in a thread of its own, until it ends or is abandoned, then closes it.
 
-    `accept` gets every frame while the camera shows the world (see `Liveness`); `notify` is called when
-    that begins, and when it is `finished`.
+    `accept` gets every frame while the camera is live (see `Liveness`); `notify` is called when that begins
+    and when the reader is `finished`.
     """
 
     def __init__(
@@ -34,47 +35,48 @@ class DeviceReader:
         accept: Callable[[Frame], None],
         notify: Callable[[], None],
         *,
+        threads: Threads,
         hide: Callable[[str], str] = lambda text: text,
     ) -> None:
         self.source = source
         self.liveness = liveness
         self.negotiated: NegotiatedFormat | None = None
-        self.error: Exception | None = None  # why it ended; None when it was left
+        self.error: Exception | None = None  # why it ended; None where it was abandoned
         self._done = False
         self._camera = camera
         self._accept = accept
         self._notify = notify
-        self._hide = hide  # takes secrets out of a traceback
+        self._hide = hide  # removes secrets from a traceback
         self._gate = threading.Lock()
         self._left = False
-        self._thread = threading.Thread(target=self._run, name=f"camera-{camera}", daemon=True)
+        self._thread = threads.thread(f"camera-{camera}", self._run)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start the thread; returns at once."""
         self._thread.start()
 
     def abandon(self) -> None:
-        """Its frames do not count any more, from now on; it ends when it comes back from its device."""
+        """Ignore all further frames; the thread ends once its device call returns."""
         with self._gate:
             self._left = True
         self.source.interrupt()
 
     def wait_closed(self, patience_s: float = 0) -> bool:
-        """Wait until the device is closed; False when that takes longer."""
-        self._thread.join(patience_s)
-        return not self._thread.is_alive()
+        """Wait up to `patience_s` seconds until the device is closed; return whether it is."""
+        return self._thread.join(patience_s)
 
     @property
     def finished(self) -> bool:
-        """No frame comes any more; the device may still be closing."""
+        """Whether no more frames will come; the device may still be closing."""
         return self.error is not None or self._done
 
     def _run(self) -> None:
+        self._thread.rests()  # a device may hang: its supervisor notices, and the camera is lost for now
         try:
             self._play()
         except LostForNow as exc:
             self.error = exc
-        except Exception as exc:  # noqa: BLE001 (top of a thread; told with its traceback)
+        except Exception as exc:  # noqa: BLE001 (top of a thread; logged with its traceback)
             self._failed(exc)
         self._notify()
         try:
@@ -86,7 +88,7 @@ class DeviceReader:
             self._notify()
 
     def _failed(self, exc: Exception) -> None:
-        """A fault in the agent: told with its traceback, then the camera is opened anew."""
+        """Log an internal error with its traceback; the supervisor then reopens the camera."""
         shown = self._hide("".join(traceback.format_exception(exc)))
         log.error("camera_reader_failed", camera=self._camera, traceback=shown)
         self.error = self.error or SourceLost(f"a fault in the agent ({self._hide(repr(exc))}); see its log")

@@ -1,4 +1,4 @@
-"""A folder of numbered images, or one image, played as a clip."""
+"""Source that plays a folder of numbered images, or a single image, as a clip."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame
 
-FOLDER_FPS = 15.0  # where the settings say nothing: recordings as images are seldom made at 30
+FOLDER_FPS = 15.0  # default: image sequences are seldom recorded at 30
 
 log = structlog.get_logger()
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts 2.jpg before 10.jpg."""
+    """Return a sort key that puts 2.jpg before 10.jpg."""
     parts = re.split(r"(\d+)", path.name.lower())
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
 class ImageFolder:
-    """Images in natural order, at `fps` of the settings. Damaged ones are left out and counted.
+    """Plays the images of a folder in natural order, at `fps` of the settings.
 
-    A damaged image keeps its place in time: the others stay where they were.
+    Damaged images are skipped and counted; the others keep their times.
     """
 
     live = False
@@ -50,10 +50,10 @@ class ImageFolder:
         self._pacing = Pacing(clock, pace=pace)
         self._paths: list[Path] = []
         self._next = 0
-        self._damaged = 0  # images one after the other, up to now
+        self._damaged = 0  # consecutive damaged images
 
     def open(self) -> NegotiatedFormat:
-        """As `FrameSource.open`; the size is that of the first good image."""
+        """List the images and return the format of the first readable one. Raises `SourceLost`."""
         self.skipped = self._damaged = 0
         self._next = 0
         self._pacing.restart()
@@ -87,7 +87,7 @@ class ImageFolder:
         return sorted(images, key=natural_key)
 
     def read(self) -> Frame:
-        """As `FrameSource.read`."""
+        """Return the next image at its time. Raises `EndOfSource` after the last, or `SourceLost`."""
         if not self._paths:
             raise SourceLost(f"{self._name}: is not open")
         while True:
@@ -107,15 +107,15 @@ class ImageFolder:
         self.skipped += 1
         self._damaged += 1
         log.warning("image_skipped", image=shown(path), reason=why)
-        if self._damaged >= len(self._paths):  # a loop through a folder that is gone would never end
+        if self._damaged >= len(self._paths):  # a loop over a deleted folder would never end
             raise SourceLost(f"{self._name}: none of its {len(self._paths)} images can be read any more")
 
     def close(self) -> None:
-        """As `FrameSource.close`."""
+        """Drop the list of images; may be called twice."""
         self._paths = []
 
     def interrupt(self) -> None:
-        """End the wait for the next image's time."""
+        """End the wait for the next image's time, from another thread."""
         self._pacing.interrupt()
 
 

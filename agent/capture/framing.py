@@ -1,4 +1,4 @@
-"""From a picture as the device gives it to the agent's frame: upright, not mirrored, numbered."""
+"""Conversion of a source's images to frames: rotated, mirrored, square pixels, numbered."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
 
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-SQUARE = 0.01  # share by which a pixel may be longer than wide and still counts as square
+SQUARE = 0.01  # deviation of the pixel aspect from 1 that still counts as square
 _LEFT_RIGHT = 1  # cv2.flip around the vertical axis
 
 
 def upright(image: Image, rotate: int, mirror: bool) -> Image:
-    """Turned by `rotate` degrees clockwise, then left and right swapped where `mirror` is set."""
+    """Rotate an image by `rotate` degrees clockwise, then swap left and right where `mirror` is set."""
     turned = cv2.rotate(image, _TURNS[rotate]) if rotate else image
     return cast("Image", cv2.flip(turned, _LEFT_RIGHT) if mirror else turned)
 
 
 def of_square_pixels(image: Image, pixel_aspect: float) -> Image:
-    """The same picture, made wider or higher (never smaller) so that its pixels are squares."""
+    """Widen or heighten (never shrink) an image so that its pixels are square."""
     if abs(pixel_aspect - 1) <= SQUARE:
         return image
     height, width = image.shape[:2]
@@ -34,7 +34,7 @@ def of_square_pixels(image: Image, pixel_aspect: float) -> Image:
 
 
 class Framing:
-    """Makes the frames of one source; counts them from 0."""
+    """Builds the frames of one source, numbered from 0."""
 
     def __init__(self, settings: CameraSettings, camera: str) -> None:
         self._camera = camera
@@ -45,11 +45,11 @@ class Framing:
 
     @property
     def begun(self) -> bool:
-        """Whether it has made a frame."""
+        """Whether a frame was built already."""
         return self._seq > 0
 
     def frame(self, image: Image, at: float, *, square: bool = False) -> Frame:
-        """The next frame. `square`: its pixels are squares already, by what the recording says."""
+        """Build the next frame, captured at `at` seconds; `square` skips the correction of pixel aspect."""
         if not square:
             image = of_square_pixels(image, self._pixel_aspect)
         frame = Frame(self._camera, self._seq, at, upright(image, self._rotate, self._mirror))

@@ -1,8 +1,8 @@
-"""Runs a GStreamer pipeline that holds a secret: `gst_launch.py WORD`, the other words on stdin.
+"""Runs a GStreamer pipeline whose words must stay secret: `gst_launch.py WORD`, the other words on stdin.
 
-What `gst-launch-1.0` does, for pipelines whose words must not be arguments: those of every process can be
-read by every user of the machine (/proc/PID/cmdline). Words are separated by zero bytes; the argument comes
-last. Errors go to stderr in the words of gst-launch-1.0. Needs nothing but GStreamer's library.
+A replacement for `gst-launch-1.0` where arguments hold a login: every user of the machine can read the
+arguments of every process (/proc/PID/cmdline). Words are separated by zero bytes; the argument is the last
+word. Errors go to stderr in the format of gst-launch-1.0. Needs only GStreamer's library.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Error(ctypes.Structure):
 
 
 def run(words: list[bytes]) -> int:
-    """Until the pipeline ends; the exit code."""
+    """Run a pipeline until it ends; return the exit code."""
     gst = ctypes.CDLL(LIBRARY)
     gst.gst_parse_launchv.restype = ctypes.c_void_p
     gst.gst_element_get_bus.restype = ctypes.c_void_p

@@ -1,11 +1,10 @@
-"""GStreamer pipelines, among them NVIDIA's CSI cameras, in a child process.
+"""Sources that read a GStreamer pipeline, including NVIDIA's CSI cameras, through a child process.
 
-`gst-launch-1.0` writes raw BGR frames to a pipe that the agent reads. A child rather than GStreamer
-inside the daemon, because a camera stack that hangs (nvargus does) can then be killed, its leaks end
-with it, OpenCV from PyPI has no GStreamer, and nothing but Debian's gstreamer1.0-tools is needed.
-The pipe carries no headers, so the size is fixed beforehand: `width` and `height` of the settings.
-Pictures of another shape get black borders, never another aspect. One copy through a pipe costs
-about 0.8 ms of CPU for 640 x 480.
+`gst-launch-1.0` writes raw BGR frames to a pipe. A child process rather than GStreamer inside the daemon,
+because a hung camera stack (nvargus) can then be killed and its leaks end with it, OpenCV from PyPI has no
+GStreamer, and only Debian's gstreamer1.0-tools is needed. The pipe carries no headers, so the size is fixed
+by `width` and `height` of the settings; images of another aspect get black borders. The copy through the pipe
+costs about 0.8 ms of CPU for 640 x 480.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from agent.core.types import Frame
 
 LAUNCH = "gst-launch-1.0"
-START_S = 10.0  # for the first frame; a CSI camera takes 2 to 5 s
+START_S = 10.0  # timeout of the first frame; a CSI camera takes 2 to 5 s
 
 
 class GstPipeline:
-    """`gst:PIPELINE`, the pipeline up to where raw video comes out, as in `gst-launch-1.0`."""
+    """Camera or stream read through a GStreamer pipeline, `gst:PIPELINE` as for `gst-launch-1.0`."""
 
     skipped = 0
     advice = "try the pipeline with gst-launch-1.0"
@@ -45,12 +44,12 @@ class GstPipeline:
         self._settings = settings
         self._clock = clock
         self._framing = Framing(settings, camera)
-        self._pipeline()  # raises `ConfigError` for one that makes no sense
+        self._pipeline()  # raises `ConfigError` where it is malformed
         self._child: PipelineProcess | None = None
         self._frames = 0
 
     def _pipeline(self) -> list[str]:
-        """The pipeline's words, with placeholders for the login."""
+        """The words of the pipeline, with placeholders for the login."""
         text = self._settings.source.partition(":")[2]
         try:
             return shlex.split(text)
@@ -58,7 +57,7 @@ class GstPipeline:
             raise ConfigError(f"{self._name}: {exc}; every quote needs its partner") from exc
 
     def _start(self) -> PipelineProcess:
-        """Words that hold the login go to the child's stdin: arguments can be read by every user."""
+        """Start the child; words with the login go to its stdin, as every user can read arguments."""
         words = self._pipeline()
         sink = _sink(self._settings, live=self.live)
         filled = [self._address.filled(word) for word in words]
@@ -68,7 +67,10 @@ class GstPipeline:
         return PipelineProcess([sys.executable, "-I", gst_launch.__file__], told)
 
     def open(self) -> NegotiatedFormat:
-        """As `FrameSource.open`; a pipeline that is wrong shows at the first `read`."""
+        """Start the child and return the configured format; pipeline errors appear at the first `read`.
+
+        Raises `SourceLost`.
+        """
         self.close()
         if shutil.which(LAUNCH) is None:
             raise SourceLost(f"{self._name}: {LAUNCH} is not installed; apt install gstreamer1.0-tools")
@@ -77,7 +79,10 @@ class GstPipeline:
         return NegotiatedFormat(self._settings.width, self._settings.height, self._settings.fps)
 
     def read(self) -> Frame:
-        """As `FrameSource.read`; waits at most `stall` seconds, `START_S` for the first frame."""
+        """Return the next frame; waits at most `stall_timeout`, `START_S` for the first.
+
+        Raises `SourceLost`, or `EndOfSource` at the end of a file.
+        """
         child = self._child
         if child is None:
             raise SourceLost(f"{self._name}: is not open")
@@ -104,20 +109,20 @@ class GstPipeline:
         return self._address.lost(f"{seen}{f' and said: {said}' if said else ''}; {self.advice}")
 
     def close(self) -> None:
-        """As `FrameSource.close`; ends the child, by force if need be."""
+        """End the child, by force if need be; may be called twice."""
         if self._child is not None:
             self._child.close()
         self._child = None
 
     def interrupt(self) -> None:
-        """Kill the child: the pipe ends, and with it a waiting `read`."""
+        """Kill the child, so that the pipe closes and a waiting `read` returns."""
         child = self._child
         if child is not None:
             child.kill()
 
 
 class CsiCamera(GstPipeline):
-    """`csi:0`: a camera at a Jetson's CSI port, through NVIDIA's Argus, scaled by the ISP."""
+    """CSI camera of a Jetson (`csi:0`), through NVIDIA's Argus, scaled by the ISP."""
 
     advice = "csi needs JetPack's nvarguscamerasrc; restart nvargus-daemon, check the ribbon cable"
 
@@ -139,10 +144,10 @@ def _fraction(fps: float) -> str:
 
 
 def _sink(settings: CameraSettings, *, live: bool) -> list[str]:
-    """The pipeline's end: BGR of the wanted size to the pipe.
+    """The last elements of the pipeline: BGR of the configured size, written to the pipe.
 
-    Live: by the clock, at most `fps`, and only the newest frame waits. Else: every frame, evenly
-    spaced, so that its number is its time.
+    Live: by the clock, at most `fps`, and only the newest frame is kept. Otherwise: every frame, evenly
+    spaced, so that its index gives its time.
     """
     caps = f"video/x-raw,format=BGR,width={settings.width},height={settings.height},pixel-aspect-ratio=1/1"
     shape = ["!", "videoconvert", "!", "videoscale", "add-borders=true", "!", caps]

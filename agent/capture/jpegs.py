@@ -1,8 +1,8 @@
-"""Finds JPEGs in a stream of bytes, whatever stands between them. Pure.
+"""Extraction of JPEGs from a byte stream. Pure.
 
-Cameras disagree about multipart/x-mixed-replace: the first boundary, its dashes, line ends, lengths and types
-of parts are missing or wrong in one firmware or another. A JPEG shows by itself where it begins and ends, so
-nothing else is looked at; a picture is complete with its last byte, not with the next boundary.
+Cameras differ in their multipart/x-mixed-replace: first boundary, dashes, line ends, lengths or types of
+parts are missing or wrong in some firmware. JPEG markers alone delimit an image, so nothing else is parsed,
+and an image is complete with its last byte rather than with the next boundary.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from agent.picture_file import scan_of
 
 START, END = b"\xff\xd8\xff", b"\xff\xd9"
-MOST_BYTES = 64_000_000  # of one picture; more is no JPEG
+MOST_BYTES = 64_000_000  # of one image; more is not a JPEG
 
 
 class JpegSplitter:
-    """Bytes in, whole JPEGs out."""
+    """Incremental splitter: bytes in, complete JPEGs out."""
 
     def __init__(self) -> None:
-        self.cut_off = 0  # pictures that stopped in the middle
+        self.cut_off = 0  # truncated images
         self._bytes = bytearray()
-        self._looked = 0  # up to here no end was found
+        self._looked = 0  # no end marker before this offset
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The JPEGs that are complete now."""
+        """Add bytes and yield the JPEGs that are now complete."""
         self._bytes += data
         while picture := self._next():
             yield picture
@@ -49,7 +49,7 @@ class JpegSplitter:
             self._drop(-end)
 
     def _end(self) -> int:
-        """Where the picture at the front ends; 0: not here yet; below 0: cut off, minus that is the next."""
+        """End offset of the first image; 0: incomplete; negative: truncated, minus the offset of the next."""
         scan = scan_of(self._bytes, 0)
         if scan is None:
             return 0

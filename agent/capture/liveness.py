@@ -1,4 +1,4 @@
-"""Does a camera still show the world? Pure: fed with frames and times, asked for a verdict."""
+"""Liveness of a camera: detects stalled, black and frozen pictures. Pure."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 if TYPE_CHECKING:
     from agent.core.types import Frame, Image
 
-START_S = 14.0  # for opening and the first picture; sources give up by themselves after 12 s at most
-RETURN_S = 1.0  # a source ends a silent read by itself after `stall`; this much later it hangs
-COARSE = 16  # every 16th pixel is compared first: nearly always enough to see that something changed
-SMOOTHING = 0.1  # weight of the newest interval
+START_S = 14.0  # timeout of opening and the first image; sources give up by themselves after 12 s at most
+RETURN_S = 1.0  # a source ends a read without data after `stall_timeout`; this much later it counts as hung
+COARSE = 16  # every 16th pixel is compared first, which nearly always suffices to see a change
+SMOOTHING = 0.1  # weight of the newest frame interval
 
 Fault: TypeAlias = Literal["hangs", "black", "frozen"]
-"""No picture for so long that the source itself should have said something | always the
-same picture, all zero | always the same picture."""
+"""Kind of fault: no frame although the source should have reported an error | constant all-zero image |
+constant image."""
 
 
 class Liveness:
-    """What came last and when, and since when it has been the same picture, bit by bit.
+    """Tracks when the last frame came and since when the image is unchanged, byte by byte.
 
-    Real sensors are noisy: frames that are equal in every byte come from a camera, a driver or a
-    server that repeats itself. `frozen` is what the camera showed all the time before it was opened
-    again: it is believed at the first frame that differs.
+    Real sensors are noisy: identical frames come from a camera, driver or server that repeats itself.
+    `frozen` is the constant image of a camera before it was reopened; the camera counts as live again at the
+    first frame that differs from it.
     """
 
     def __init__(self, began_at: float, stall_s: float, frozen: Image | None = None) -> None:
@@ -38,16 +38,16 @@ class Liveness:
 
     @property
     def is_live(self) -> bool:
-        """It has shown something, and that was not just the frozen picture of before."""
+        """Whether a frame has come that is not just the earlier frozen image."""
         return self._came_at is not None and self.trusted
 
     @property
     def fps(self) -> float:
-        """Measured; 0 before the second frame."""
+        """Measured frame rate; 0 before the second frame."""
         return 1 / self._interval_s if self._interval_s else 0.0
 
     def update(self, frame: Frame) -> None:
-        """Take the next frame."""
+        """Record the next frame."""
         if self.image is None or not same(self.image, frame.image):
             self._changed_at = frame.at
             self.trusted = True
@@ -57,7 +57,7 @@ class Liveness:
         self._came_at, self.image = frame.at, frame.image
 
     def fault(self, now: float, patience_s: float) -> Fault | None:
-        """What is wrong, if anything; the same picture is borne for `patience_s`."""
+        """Return the fault at `now`, or None. An unchanged image is tolerated for `patience_s` seconds."""
         if self._came_at is None:
             return "hangs" if now - self.began_at > START_S else None
         if now - self._came_at > self._stall_s + RETURN_S:
@@ -67,12 +67,12 @@ class Liveness:
         return "black" if self.image is not None and not self.image.any() else "frozen"
 
     def silent_s(self, now: float) -> float:
-        """Since the last picture; since the beginning where none came."""
+        """Return the seconds since the last frame, or since the start where none came."""
         return now - (self.began_at if self._came_at is None else self._came_at)
 
 
 def same(one: Image, other: Image) -> bool:
-    """Equal in every byte."""
+    """Whether two images are equal in every byte."""
     if one.shape != other.shape or not np.array_equal(one[::COARSE, ::COARSE], other[::COARSE, ::COARSE]):
         return False
     return np.array_equal(one, other)

@@ -1,4 +1,4 @@
-"""Between the cameras and the loop: one slot a camera, the newest frame wins."""
+"""Frame mailbox between cameras and loop: one slot for each camera, the newest frame wins."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ if TYPE_CHECKING:
 
 
 class FrameMailbox:
-    """A mailbox for all cameras. Nothing queues: a frame that was not taken in time is dropped, and counted.
+    """Holds the newest frame of every camera; an older frame not yet taken is dropped and counted.
 
-    Fair by its shape: `take` hands over the newest frame of every camera that has news, so a fast
-    camera cannot keep a slow one waiting.
+    `take` returns the newest frame of every camera at once, so that a fast camera cannot starve a slow one.
     """
 
     def __init__(self) -> None:
@@ -23,7 +22,7 @@ class FrameMailbox:
         self._closed = False
 
     def put(self, frame: Frame) -> None:
-        """Leave a frame; from the thread of its camera."""
+        """Store a frame, from its camera's thread; ignored after `close`."""
         with self._changed:
             if self._closed:
                 return
@@ -33,7 +32,7 @@ class FrameMailbox:
             self._changed.notify()
 
     def take(self, timeout_s: float) -> list[Frame]:
-        """The newest frame of every camera that has news, oldest first; none after `timeout_s` or `close`."""
+        """Return each camera's new frame, oldest first; empty after `timeout_s` or `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._slots or self._closed, timeout_s)
             frames = sorted(self._slots.values(), key=lambda frame: frame.at)
@@ -41,17 +40,17 @@ class FrameMailbox:
             return frames
 
     def forget(self, camera: str) -> None:
-        """A camera is lost or was switched off: what it left is no news any more."""
+        """Discard the waiting frame of a camera that was lost or disabled."""
         with self._changed:
             self._slots.pop(camera, None)
 
     def dropped(self, camera: str) -> int:
-        """Frames of a camera that were never taken."""
+        """Return how many frames of a camera were dropped."""
         with self._changed:
             return self._dropped.get(camera, 0)
 
     def close(self) -> None:
-        """Nothing comes any more; a waiting `take` returns."""
+        """Accept no more frames; a waiting `take` returns."""
         with self._changed:
             self._closed = True
             self._slots.clear()

@@ -1,4 +1,4 @@
-"""Motion JPEG over HTTP, in whatever dialect; other media over HTTP go on to FFmpeg."""
+"""Motion JPEG over HTTP in its many dialects; other media over HTTP are read by FFmpeg."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from agent.core.types import Frame, Image
 
 CHUNK_BYTES = 65_536
-MAX_DAMAGED = 30  # pictures in a row that cannot be decoded: about a second, then the source is lost
+MAX_DAMAGED = 30  # consecutive undecodable images, about a second, after which the source is lost
 PICTURES = ("multipart/", "image/")
 PAGES = ("text/", "application/json", "application/xml", "application/xhtml")
 EXPECTED = "expected a stream of pictures (multipart/x-mixed-replace); correct the path"
 
 
 class HttpStream:
-    """A camera's HTTP or HTTPS address. Follows redirects, logs in by Basic or Digest.
+    """Camera at an HTTP or HTTPS address; follows redirects, supports Basic and Digest authentication.
 
-    Read as RFC 2046 multipart only in spirit: see `JpegSplitter`. What is neither pictures nor a page (HLS,
-    MPEG-TS, FLV, an MP4) is FFmpeg's.
+    JPEGs are extracted by `JpegSplitter`, without parsing multipart. Content that is neither images nor a web
+    page (HLS, MPEG-TS, FLV, MP4) is read by FFmpeg.
     """
 
     live = True
@@ -54,11 +54,15 @@ class HttpStream:
 
     @property
     def skipped(self) -> int:
-        """Pictures that could not be decoded."""
+        """Number of images that could not be decoded."""
         return self._other.skipped if self._plays_other else self._damaged + self._splitter.cut_off
 
     def open(self) -> NegotiatedFormat:
-        """As `FrameSource.open`: tells apart no host, no server, a login, a page and silence."""
+        """Connect and return the format of the first image.
+
+        Raises `SourceLost`, whose text distinguishes an unknown host, no server, a refused login, a web page
+        and no data.
+        """
         self.close()
         self._damaged, self._splitter = 0, JpegSplitter()
         url, user, password = login_of(self._address.full())
@@ -73,7 +77,7 @@ class HttpStream:
         return NegotiatedFormat(self._first.shape[1], self._first.shape[0], 0.0)
 
     def _ask(self, url: str, user: str | None, password: str | None) -> OpenStream | None:
-        """The answer that holds pictures; None for what FFmpeg should try. Raises `SourceLost`."""
+        """The response that holds images; None where FFmpeg should try. Raises `SourceLost`."""
         try:
             answer = OpenStream(url, user, password, OPEN_TIMEOUT_S)
         except urllib.error.HTTPError as exc:
@@ -81,7 +85,7 @@ class HttpStream:
                 said = verdict(exc.code, str(exc.reason), path=urlsplit(url).path, login=user is not None)
             raise self._address.lost(said or NO_ANSWER) from None
         except (http.client.HTTPException, ValueError):
-            return None  # no HTTP as we know it
+            return None  # not HTTP as the standard library understands it
         except OSError as exc:
             reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
             raise self._address.lost(_why_no_answer(reason)) from None
@@ -94,7 +98,7 @@ class HttpStream:
         return None
 
     def read(self) -> Frame:
-        """As `FrameSource.read`; waits `stall` for a picture."""
+        """Return the next frame; waits at most `stall_timeout`. Raises `SourceLost`."""
         if self._plays_other:
             return self._other.read()
         if self._answer is None:
@@ -105,7 +109,7 @@ class HttpStream:
         return self._framing.frame(*self._picture(max(self._settings.stall_timeout, 0.1)))
 
     def _picture(self, patience_s: float) -> tuple[Image, float]:
-        """The next good picture and when it came. Raises `SourceLost`."""
+        """The next decodable image and its arrival time. Raises `SourceLost`."""
         deadline = time.monotonic() + patience_s
         why: UnreadablePicture | None = None
         for _ in range(MAX_DAMAGED):
@@ -147,7 +151,7 @@ class HttpStream:
         )
 
     def close(self) -> None:
-        """As `FrameSource.close`."""
+        """Close the connection; may be called twice."""
         self._other.close()
         self._plays_other = False
         self._first = None
@@ -157,7 +161,7 @@ class HttpStream:
         self._answer = None
 
     def interrupt(self) -> None:
-        """End a waiting read."""
+        """End a waiting `read`, from another thread."""
         answer = self._answer
         if answer is not None:
             answer.interrupt()

@@ -1,4 +1,4 @@
-"""What the sources that read through OpenCV share."""
+"""Common base of the sources that read through OpenCV."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from agent.core.types import Frame, Image
 
 V4L2 = cv2.CAP_V4L2
-MAX_DAMAGED = 30  # pictures in a row that cannot be decoded: about a second, then the source is lost
-SILENCE_S = 0.5  # a grab that failed after so long waited in vain; a sooner one met damaged data, or the end
-_FATAL_ONLY = 1  # of OpenCV's log levels
+MAX_DAMAGED = 30  # consecutive undecodable images, about a second, after which the source is lost
+SILENCE_S = 0.5  # a grab that fails after this time had no data; a faster one met damaged data, or the end
+_FATAL_ONLY = 1  # OpenCV log level
 _ENVIRONMENT = {
-    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "3",  # seconds; OpenCV's own 10 would hide a stall
+    "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "3",  # seconds; OpenCV's default of 10 would hide a stall
 }
 
 
 def prepare() -> None:
-    """Call before a capture is opened.
+    """Configure OpenCV's environment and logging; call before a capture is opened.
 
-    Keeps OpenCV from writing to stderr: the agent says itself what went wrong. What the user set holds.
+    Stops OpenCV from writing to stderr, because the agent logs errors itself. Variables set by the user win.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -36,7 +36,7 @@ def prepare() -> None:
 
 
 def negotiated_format(capture: cv2.VideoCapture) -> NegotiatedFormat:
-    """What an open capture says of itself; 0 for what it does not know."""
+    """Return the format that an open capture reports; 0 where unknown."""
     width, height, fps = (
         max(float(capture.get(prop)), 0.0)
         for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
@@ -45,15 +45,15 @@ def negotiated_format(capture: cv2.VideoCapture) -> NegotiatedFormat:
 
 
 class LiveCapture:
-    """An open `cv2.VideoCapture` of a live source: grabbed, stamped, then decoded."""
+    """An open `cv2.VideoCapture` of a live source: grabs, timestamps, then decodes."""
 
     def __init__(self, capture: cv2.VideoCapture, clock: Clock) -> None:
-        self.damaged = 0  # pictures that could not be decoded
+        self.damaged = 0  # images that could not be decoded
         self._capture = capture
         self._clock = clock
 
     def read(self) -> tuple[Image, float] | None:
-        """The next picture, uint8 (H, W, 3) BGR, and when it came; None when no good one comes any more."""
+        """Return the next image, uint8 (H, W, 3) BGR, and its arrival time; None when none comes."""
         for damaged in range(MAX_DAMAGED):
             asked_at = self._clock()
             grabbed = self._capture.grab()
@@ -67,12 +67,12 @@ class LiveCapture:
         return None
 
     def release(self) -> None:
-        """Close the device or the connection."""
+        """Close the device or connection."""
         self._capture.release()
 
 
 class LiveSource:
-    """A camera or stream that OpenCV reads. A subclass opens it, and says why no picture comes any more."""
+    """Base of cameras and streams read through OpenCV; subclasses open the capture and explain failures."""
 
     live = True
 
@@ -91,21 +91,21 @@ class LiveSource:
         self._capture: LiveCapture | None = None
 
     def _why_silent(self) -> str:
-        """What to say when no good picture comes any more."""
+        """Explanation, for the user, why no more images come."""
         raise NotImplementedError
 
     def _opened(self, capture: cv2.VideoCapture) -> NegotiatedFormat:
-        """Keep what a subclass has opened."""
+        """Store the capture that a subclass has opened."""
         self._capture = LiveCapture(capture, self._clock)
         return negotiated_format(capture)
 
     @property
     def skipped(self) -> int:
-        """Pictures that could not be decoded."""
+        """Number of images that could not be decoded."""
         return self._capture.damaged if self._capture else 0
 
     def read(self) -> Frame:
-        """As `FrameSource.read`; OpenCV's own timeouts bound the wait."""
+        """Return the next frame; OpenCV's own timeouts bound the wait. Raises `SourceLost`."""
         if self._capture is None:
             raise SourceLost(f"{self._name}: is not open")
         picture = self._capture.read()
@@ -114,10 +114,10 @@ class LiveSource:
         return self._framing.frame(*picture)
 
     def close(self) -> None:
-        """As `FrameSource.close`: the camera's light goes out."""
+        """Release the device, so that the camera's light goes out; may be called twice."""
         if self._capture is not None:
             self._capture.release()
         self._capture = None
 
     def interrupt(self) -> None:
-        """OpenCV cannot be woken; its own timeouts end the wait."""
+        """Do nothing: OpenCV cannot be interrupted; its own timeouts end the wait."""

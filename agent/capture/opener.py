@@ -1,4 +1,4 @@
-"""Asks a camera's web server for its stream: redirects, Basic and Digest logins, HTTPS."""
+"""HTTP client for camera streams: redirects, Basic and Digest authentication, HTTPS."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from agent.capture.server import unverified
 
 
 class OpenStream:
-    """An answer that goes on, and the socket under it: its timeout changes, and another thread may end it."""
+    """A streaming HTTP response with access to its socket, to change the timeout and to interrupt a read."""
 
     def __init__(self, url: str, user: str | None, password: str | None, timeout_s: float) -> None:
-        """Raises what `urllib.request` raises: `HTTPError`, `OSError`, `HTTPException`, `ValueError`."""
+        """Connect. Raises `HTTPError`, `OSError`, `HTTPException` or `ValueError`, like `urllib`."""
         passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         if user is not None:
             passwords.add_password(None, url, user, password or "")
         self._sockets: list[socket.socket] = []
         opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),  # a camera is never behind the proxy of the web
+            urllib.request.ProxyHandler({}),  # cameras are on the local network: no proxy
             _Plain(self._sockets),
             _Encrypted(self._sockets),
             urllib.request.HTTPDigestAuthHandler(passwords),
@@ -36,21 +36,21 @@ class OpenStream:
 
     @property
     def kind(self) -> str:
-        """The content type without parameters; empty where none is told."""
+        """Content type without parameters; empty where the header is missing."""
         headers = self._answer.headers
         return headers.get_content_type() if "Content-Type" in headers else ""
 
     def wait_at_most(self, timeout_s: float) -> None:
-        """How long a read may take from now on."""
+        """Set the timeout of further reads, in seconds."""
         with contextlib.suppress(OSError):
             self._sockets[-1].settimeout(timeout_s)
 
     def read(self, most_bytes: int) -> bytes:
-        """What is there, nothing at the end. Raises `TimeoutError`, `OSError`, `HTTPException`."""
+        """Return available bytes; empty at the end. Raises `TimeoutError`, `OSError`, `HTTPException`."""
         return self._answer.read1(most_bytes)
 
     def interrupt(self) -> None:
-        """A waiting read returns; from any thread."""
+        """Make a waiting `read` return, from any thread."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             self._sockets[-1].shutdown(socket.SHUT_RDWR)
 
@@ -60,9 +60,9 @@ class OpenStream:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Of the sockets of redirects and first tries too, which the standard library leaves to chance."""
+        """Close all sockets; the standard library leaves those of redirects to garbage collection."""
         for opened in self._sockets:
-            descriptor = opened.detach()  # -1 for one that is closed already
+            descriptor = opened.detach()  # -1 where it is closed already
             if descriptor >= 0:
                 os.close(descriptor)
         self._sockets.clear()
@@ -89,7 +89,7 @@ class _Encrypted(urllib.request.HTTPSHandler):
 
 
 def _remembering(kind: type[Any], sockets: list[socket.socket]) -> Any:
-    """A connection that tells its socket: nothing of the standard library hands it out."""
+    """Connection class that records its socket, which the standard library does not expose."""
 
     class Connection(kind):  # type: ignore[misc]
         def connect(self) -> None:

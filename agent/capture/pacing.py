@@ -1,4 +1,4 @@
-"""When a frame of a file is due: at its own time after the start, or at once."""
+"""Playback timing of files: real time, or as fast as possible."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agent.capture.source import Clock
 
-MAX_LATE_S = 0.5  # a reader that is this late does not hurry after the clock: the rest comes later
+MAX_LATE_S = 0.5  # a reader later than this shifts the schedule instead of catching up
 
 
 class Pacing:
-    """Turns the time inside a file into the frame's `at`, and waits until it has come.
+    """Converts times within a file to the `at` of frames, and waits until each is due.
 
-    With `pace=False` nothing is waited for and `at` is the time inside the file.
+    With `pace=False` it never waits, and `at` is the time within the file.
     """
 
     def __init__(self, clock: Clock, *, pace: bool) -> None:
@@ -24,12 +24,12 @@ class Pacing:
         self._interrupted = threading.Event()
 
     def restart(self) -> None:
-        """The file begins from its start, at the next frame."""
+        """Restart the schedule at the next frame, because the file starts over."""
         self._start = None
         self._interrupted.clear()
 
     def due(self, time_s: float) -> float:
-        """Wait until the frame at `time_s` of the file is due; its `at`."""
+        """Wait until the frame at `time_s` of the file is due and return its `at`, both in seconds."""
         if not self._pace:
             return time_s
         now = self._clock()
@@ -43,5 +43,5 @@ class Pacing:
         return self._start + time_s
 
     def interrupt(self) -> None:
-        """End the wait; from any thread."""
+        """End the wait, from any thread."""
         self._interrupted.set()

@@ -1,4 +1,4 @@
-"""A child process that writes raw pictures to a pipe, and tells its troubles on another."""
+"""Child process that writes raw images to a pipe and messages to its output."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import numpy as np
 
 from agent.core.types import Image
 
-PIPE_BYTES = 1 << 20  # the most that Linux grants to everyone: 640 x 480 in one go, 1280 x 720 in three
+PIPE_BYTES = 1 << 20  # Linux's limit for unprivileged users: 640 x 480 in one write, 1280 x 720 in three
 SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of linux/fcntl.h
-KEPT_LINES = 20  # of what the child said last
-END_S = 1.0  # for an orderly end, before it is killed
+KEPT_LINES = 20  # of the child's last output
+END_S = 1.0  # seconds for an orderly end, before it is killed
 
 
 class PipelineProcess:
-    """A running command. `fd=N` is appended to it: the pipe that it writes pictures to.
+    """A running command that writes images to a pipe; `fd=N` of the pipe is appended to its arguments.
 
-    Its stdout and stderr are what it says; pictures do not go there, because NVIDIA's elements chat.
-    Used by one thread, but for `kill`.
+    Images do not go to stdout, because NVIDIA's elements print there; stdout and stderr hold messages. Used
+    by one thread, except for `kill`.
     """
 
     def __init__(self, command: list[str], told: bytes = b"") -> None:
-        """`told` is what it reads from its stdin, a pipe that holds it at once. Raises `OSError`."""
+        """Start the command; `told` is written to its stdin. Raises `OSError`."""
         self._pictures, their_end = os.pipe()
         os.set_blocking(self._pictures, False)
-        with contextlib.suppress(OSError):  # a smaller pipe is slower, not wrong
+        with contextlib.suppress(OSError):  # a smaller pipe is slower but works
             fcntl.fcntl(self._pictures, SET_PIPE_SIZE, PIPE_BYTES)
         self._words, their_words = os.pipe()
         os.set_blocking(self._words, False)
@@ -45,7 +45,7 @@ class PipelineProcess:
                 stdout=their_words,
                 stderr=their_words,
                 pass_fds=(their_end,),
-                start_new_session=True,  # Ctrl-C at a terminal is for the agent, which ends its children
+                start_new_session=True,  # Ctrl-C at a terminal goes to the agent, which ends its children
             )
         except OSError:
             self._close_pipes()
@@ -61,7 +61,7 @@ class PipelineProcess:
         self._open = True
 
     def read(self, shape: tuple[int, int, int], patience_s: float) -> Image | None:
-        """One picture; None when the child ended, or it was not complete after `patience_s`."""
+        """Return one image; None where the child ended or it is incomplete after `patience_s` seconds."""
         image = np.empty(shape, np.uint8)
         missing = memoryview(image.data).cast("B")
         deadline = time.monotonic() + patience_s
@@ -79,14 +79,14 @@ class PipelineProcess:
         return image
 
     def _listen(self) -> None:
-        """Take what the child says, so that it never waits for us; stop at the end of it."""
+        """Collect available output, so that the child never blocks on it; stop at its end."""
         with contextlib.suppress(BlockingIOError):
             while words := os.read(self._words, 65536):
                 self._said.extend(words.decode(errors="replace").splitlines())
             self._poll.unregister(self._words)
 
     def exit_code(self) -> int | None:
-        """Of a child that has closed its pipe; None while it runs on."""
+        """Return the exit code of a child that has closed its pipe; None while it runs."""
         if self._poll_pictures_closed():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(END_S)
@@ -96,7 +96,7 @@ class PipelineProcess:
         return any(event & select.POLLHUP for fd, event in self._poll.poll(0) if fd == self._pictures)
 
     def last_error(self) -> str:
-        """The line in which GStreamer names the error; else the last line; else nothing."""
+        """Return the line in which GStreamer reports the error, else the last line, else an empty text."""
         with contextlib.suppress(KeyError, OSError):
             self._listen()
         for line in self._said:
@@ -105,11 +105,11 @@ class PipelineProcess:
         return self._said[-1] if self._said else ""
 
     def kill(self) -> None:
-        """End it at once; from any thread. A waiting `read` returns None."""
+        """Kill the child at once, from any thread; a waiting `read` returns None."""
         self._process.kill()
 
     def close(self) -> None:
-        """End it in order, within `END_S`, else by force. Twice is fine."""
+        """End the child, within `END_S` or by force; may be called twice."""
         if not self._open:
             return
         self._open = False
@@ -128,5 +128,5 @@ class PipelineProcess:
 
 
 def _read_into(fd: int, buffer: memoryview) -> int:
-    """Bytes read; 0 at the end of the pipe."""
+    """Read into a buffer; return the number of bytes, 0 at the end of the pipe."""
     return os.readv(fd, [buffer])

@@ -1,4 +1,4 @@
-"""Asks a camera's server why there is no stream: FFmpeg does not always say."""
+"""Diagnosis of unreachable streams: queries the camera's server, as FFmpeg's errors are unspecific."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NO_ANSWER = "accepts the connection but sends no stream; restart the camera, and
 
 
 def check_reachable(url: str, name: str) -> None:
-    """Raises `SourceLost` where no server listens at the address; `name` is how it may be called."""
+    """Raise `SourceLost` where no server listens at a URL; `name` is the camera's name in the text."""
     try:
         host, port = _address(urlsplit(url))
-    except ValueError:  # it repeats what it takes for a port, which may be half a password
+    except ValueError:  # its text repeats the supposed port, which may be part of a password
         text = "not a URL (no host in it, or its port is no number); expected SCHEME://HOST[:PORT]/PATH"
         raise SourceLost(f"{name}: {text}") from None
     try:
@@ -43,7 +43,7 @@ def _address(parts: SplitResult) -> tuple[str, int]:
 
 
 def why_refused(url: str) -> str:
-    """What an RTSP server says to a plain request for the stream: seen, and what to do; empty for success."""
+    """Return what an RTSP server answers to DESCRIBE, and what to do; empty where it succeeds."""
     parts = urlsplit(url)
     try:
         status, reason = _rtsp_answer(parts)
@@ -53,7 +53,7 @@ def why_refused(url: str) -> str:
 
 
 def verdict(status: int, reason: str, *, path: str, login: bool) -> str:
-    """What a status of HTTP or RTSP means for the camera; empty for success."""
+    """Return what an HTTP or RTSP status means for a camera, and what to do; empty for success."""
     if status in {401, 403}:
         if login:
             return (
@@ -70,17 +70,17 @@ def verdict(status: int, reason: str, *, path: str, login: bool) -> str:
 
 
 def unverified() -> ssl.SSLContext:
-    """TLS without a look at the certificate: cameras sign their own."""
+    """Return a TLS context without certificate verification, because cameras use self-signed certificates."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # many cameras get no updates any more
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # nor longer keys
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # many cameras get no updates
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # and have short keys
     return context
 
 
 def _rtsp_answer(parts: SplitResult) -> tuple[int, str]:
-    """(status, reason) of DESCRIBE, RFC 2326 10.2, without a login: none is sent in the clear."""
+    """(status, reason) of an RTSP DESCRIBE (RFC 2326 10.2), without a login, which would be in the clear."""
     host, port = _address(parts)
     shown_host = f"[{host}]" if ":" in host else host
     bare = f"{parts.scheme}://{shown_host}:{port}{parts.path}" + (f"?{parts.query}" if parts.query else "")

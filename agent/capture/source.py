@@ -1,4 +1,4 @@
-"""Where frames come from: one protocol, and a table from the scheme of `source` to what reads it."""
+"""Frame sources: the `FrameSource` protocol, and the table of schemes that selects one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agent.core.types import Frame
 
 Clock = Callable[[], float]
-"""Monotonic seconds."""
+"""Clock that returns monotonic seconds."""
 
 SCHEMES = {
     "v4l2": "agent.capture.v4l2:V4l2Camera",
@@ -36,7 +36,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedFormat:
-    """What a source gives, which may differ from what was asked: pixels, and frames a second (0: unknown)."""
+    """Image size in px and frame rate that a source delivers (0: unknown); may differ from the settings."""
 
     width: int
     height: int
@@ -47,32 +47,32 @@ class NegotiatedFormat:
 
 
 class FrameSource(Protocol):
-    """One camera, stream, file or folder. Used by one thread, but for `interrupt`."""
+    """Protocol of a camera, stream, file or folder. Used by one thread, except for `interrupt`."""
 
     live: bool
-    """True: frames that nobody takes are gone; the time of a frame is the moment it arrived."""
+    """True: a frame that is not read is lost; its time is that of its arrival."""
 
     @property
     def skipped(self) -> int:
-        """Damaged pictures that were left out since `open`."""
+        """Number of damaged images skipped since `open`."""
 
     def open(self) -> NegotiatedFormat:
-        """Start it. Raises `SourceLost` (text: what was seen, what to do)."""
+        """Open the source. Raises `SourceLost`, whose text says what was seen and what to do."""
 
     def read(self) -> Frame:
         """Wait for the next frame. Raises `SourceLost`, or `EndOfSource` at the end of a file."""
 
     def close(self) -> None:
-        """Let go of the device; safe to call twice, or without `open`."""
+        """Release the device; may be called twice, or without `open`."""
 
     def interrupt(self) -> None:
-        """Called from another thread: make a waiting `read` return soon, as far as the source can."""
+        """Make a waiting `read` return soon where the source can; called from another thread."""
 
 
 def scheme_of(source: str) -> str:
-    """Key of `SCHEMES` for a source as in the settings; a path is "file", "folder", or under /dev "v4l2".
+    """Return the key of `SCHEMES` for a source; a path is "file" or "folder", under /dev "v4l2".
 
-    Raises `ConfigError` for a scheme that nobody knows.
+    Raises `ConfigError` for an unknown scheme.
     """
     scheme = sources.scheme(source)
     if scheme is None:
@@ -98,11 +98,10 @@ def _holds_images(path: Path) -> bool:
 def open_source(
     settings: CameraSettings, camera: str, clock: Clock = time.monotonic, *, pace: bool = True
 ) -> FrameSource:
-    """The source that the settings name, not opened yet.
+    """Build the source that the settings name, without opening it. Raises `ConfigError`.
 
-    `pace=False` is for replaying: a file, a folder or a pipeline gives all its frames as fast as they
-    are read, with times that start at 0; cameras and network streams know no such thing and ignore it.
-    Raises `ConfigError`.
+    With `pace=False`, for replays, files, folders and pipelines deliver all frames as fast as they are read,
+    with times that start at 0; cameras and network streams ignore it.
     """
     module, _, name = SCHEMES[scheme_of(settings.source)].partition(":")
     build = getattr(import_module(module), name)
@@ -110,7 +109,7 @@ def open_source(
 
 
 def settings_of(source: str, **given: Any) -> CameraSettings:
-    """Settings of a source that was named on the command line. Raises `ConfigError`."""
+    """Build the settings of a source given on the command line. Raises `ConfigError`."""
     from agent.config.settings import CameraSettings  # noqa: PLC0415 (commands start without pydantic)
 
     try:
@@ -122,5 +121,5 @@ def settings_of(source: str, **given: Any) -> CameraSettings:
 
 
 def public_name(source: str) -> str:
-    """The source without the secrets it may carry, for logs, states and error texts."""
+    """Return the source without secrets, for logs, states and error texts."""
     return redacted(source.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

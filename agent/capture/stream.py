@@ -1,6 +1,6 @@
-"""RTSP, and whatever else FFmpeg plays from the network.
+"""Source for RTSP and everything else that FFmpeg reads from the network.
 
-FFmpeg runs inside the daemon, so it gets a timeout for everything it may wait for.
+FFmpeg runs within the daemon, so every operation has a timeout.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame
 
-OPEN_TIMEOUT_S = 8.0  # the stream starts at the next key frame, which cameras send every 1 to 5 s
-MAX_DAMAGED = 60  # packets in a row that cannot be decoded: a second or two, then the stream is lost
+OPEN_TIMEOUT_S = 8.0  # decoding starts at a key frame, which cameras send every 1 to 5 s
+MAX_DAMAGED = 60  # consecutive undecodable packets, a second or two, after which the stream is lost
 OPTIONS = {
-    "rtsp_transport": "tcp",  # over UDP a lost packet is a smeared picture
-    "tls_verify": "0",  # cameras sign their own certificates
+    "rtsp_transport": "tcp",  # over UDP, packet loss damages images
+    "tls_verify": "0",  # cameras use self-signed certificates
 }
 
 
 class FfmpegStream:
-    """A camera on the network; the newest picture, whatever the server's speed.
+    """Network camera read through FFmpeg; delivers the newest image at the server's pace.
 
-    Where the server changes the size in the middle, the pictures change theirs.
+    Where the server changes the size of its images, that of the frames changes too.
     """
 
     live = True
@@ -56,7 +56,11 @@ class FfmpegStream:
         self._frames: Iterator[av.VideoFrame] = iter(())
 
     def open(self) -> NegotiatedFormat:
-        """As `FrameSource.open`: tells apart no host, no server, no such stream, a login and silence."""
+        """Connect and return the stream's format.
+
+        Raises `SourceLost`, whose text distinguishes an unknown host, no server, no such stream, a refused
+        login and no data.
+        """
         self.close()
         self.skipped = 0
         url = self._address.full()
@@ -66,13 +70,13 @@ class FfmpegStream:
         try:
             container = av.open(url, options={**OPTIONS, **limit}, timeout=timeouts)
         except (av.FFmpegError, ValueError) as exc:
-            raise self._address.lost(self._why_not_opened(url, exc)) from None  # it repeats the URL
+            raise self._address.lost(self._why_not_opened(url, exc)) from None  # its text repeats the URL
         if not container.streams.video:
             container.close()
             raise self._address.lost("sends no pictures, only sound or data; correct the path in the URL")
         stream = container.streams.video[0]
         stream.thread_type = "SLICE"
-        stream.codec_context.thread_count = 1  # frame threads hold back as many pictures as there are threads
+        stream.codec_context.thread_count = 1  # frame threading adds one image of latency for each thread
         stream.codec_context.options = limit
         self._container = container
         self._to_picture = Pictures(stream, self._settings)
@@ -82,7 +86,7 @@ class FfmpegStream:
     def _decoded(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Iterator[av.VideoFrame]:
-        """Frames until the stream ends or is silent; damaged packets among good ones are counted."""
+        """Decoded frames until the stream ends or stalls; damaged packets are counted."""
         packets = container.demux(stream)
         damaged = 0
         while damaged < MAX_DAMAGED:
@@ -98,7 +102,7 @@ class FfmpegStream:
                 self.skipped += 1
 
     def read(self) -> Frame:
-        """As `FrameSource.read`; FFmpeg's timeouts bound the wait."""
+        """Return the next frame; FFmpeg's timeouts bound the wait. Raises `SourceLost`."""
         if self._to_picture is None:
             raise self._address.lost("is not open")
         try:
@@ -131,11 +135,11 @@ class FfmpegStream:
         )
 
     def close(self) -> None:
-        """As `FrameSource.close`."""
+        """Close the connection; may be called twice."""
         self._frames, self._to_picture = iter(()), None
         if self._container is not None:
             self._container.close()
         self._container = None
 
     def interrupt(self) -> None:
-        """FFmpeg cannot be woken; its own timeouts end the wait."""
+        """Do nothing: FFmpeg cannot be interrupted; its own timeouts end the wait."""

@@ -1,4 +1,4 @@
-"""Keeps one camera running: opens it, notices when it stops showing the world, opens it again."""
+"""Supervision of one camera: opens it, detects faults, reopens it with backoff."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from agent.backoff import Backoff
 from agent.capture.address import SourceAddress
-from agent.capture.backoff import Backoff
 from agent.capture.device_reader import DeviceReader
 from agent.capture.liveness import Fault, Liveness
 from agent.capture.source import Clock, FrameSource, NegotiatedFormat, open_source
 from agent.core.types import CameraState, Frame, Image
 from agent.errors import EndOfSource
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.capture.mailbox import FrameMailbox
     from agent.config.settings import CameraSettings
 
-TICK_S = 0.2  # how often a silent camera is judged
-SLOW_START_S = 4.0  # no first picture by then: say so, and go on waiting
-CLOSE_S = 2.0  # for closing a device
-MAX_HUNG = 4  # reads that never returned; each keeps a thread and perhaps the device
-GOOD_S = 10.0  # online for this long: the next loss is a new one, and its first retry is soon
+TICK_S = 0.2  # interval at which liveness is checked
+SLOW_START_S = 4.0  # time without a first frame after which this is reported; waiting goes on
+CLOSE_S = 2.0  # timeout of closing a device
+MAX_HUNG = 4  # reader threads that never returned; each holds a thread and perhaps the device
+GOOD_S = 10.0  # time online after which the backoff is reset
 FAULTS = {
     "hangs": "no picture, and its driver or server does not return; check cable, power and network",
     "black": "every pixel of its pictures is zero; is the lens covered, or does its recorder send no video?",
-    "frozen": "the same picture again and again; restart the camera, or raise `stall` if it may stand still",
+    "frozen": "its image does not change; restart the camera, or raise `stall_timeout` for a static scene",
 }
 
 log = structlog.get_logger()
@@ -39,9 +40,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CameraCounters:
-    """For `bridge/health`, since the start of the agent.
+    """Counters of one camera since the agent started, for `bridge/health`.
 
-    `fps` is measured. `negotiated` is what the source said, None before it was first seen.
+    `fps` is measured. `negotiated` is the format that the source reported, None before the first frame.
     """
 
     frames: int
@@ -53,11 +54,11 @@ class CameraCounters:
 
 
 class CameraSupervisor:
-    """One camera, two threads: one touches the device, one watches over it.
+    """Runs one camera with two threads: one reads the device, one supervises it.
 
-    A reader that hangs is left behind and replaced; when it returns it closes what it held. The newest
-    frame goes to `mailbox`, numbered over all lives of the camera. `tell` hears every change of state,
-    from the watching thread; it must not block.
+    A reader that hangs is abandoned and replaced; when its call returns it closes its device. The newest
+    frame goes to `mailbox`; frame numbers continue over reopenings. `tell` is called for every change of
+    state, from the supervising thread; it must not block.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class CameraSupervisor:
         clock: Clock = time.monotonic,
         make: Callable[[CameraSettings, str, Clock], FrameSource] = open_source,
         backoff: Backoff | None = None,
+        threads: Threads | None = None,
     ) -> None:
-        """Raises `ConfigError` where the source makes no sense; whether it is there shows later."""
+        """Raises `ConfigError` for a malformed source; whether it exists is found when it is opened."""
         self._camera = camera
         self._settings = settings
         self._address = SourceAddress(settings)
@@ -87,44 +89,44 @@ class CameraSupervisor:
         self._closing = False
         self._finished = False
         self._state = CameraState(camera, "offline", f"opening {self._name}")
-        self._reader: DeviceReader | None = None  # whose frames count
+        self._reader: DeviceReader | None = None  # the current reader
         self._hung: list[DeviceReader] = []
-        self._frozen: Image | None = None  # what the camera showed when it was given up as frozen
+        self._frozen: Image | None = None  # constant image at the time the camera was given up as frozen
         self._frames = self._skipped = self._stalls = 0
         self._negotiated: NegotiatedFormat | None = None
-        self._thread = threading.Thread(target=self._run, name=f"watch-{camera}", daemon=True)
+        self._threads = threads or Threads()
+        self._thread = self._threads.thread(f"watch-{camera}", self._run)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start the threads; returns at once."""
         self._thread.start()
 
     def enable(self, on: bool) -> None:
-        """Switch the camera on or off; off closes the device. `tell` hears when it is done."""
+        """Enable or disable the camera; disabling closes the device. `tell` is called when done."""
         with self._news:
             self._enabled = on
             self._news.notify_all()
 
     def close(self) -> None:
-        """End it and close the device; waits for that, a few seconds at most."""
+        """End the threads and close the device; waits a few seconds at most."""
         with self._news:
             self._closing = True
             self._news.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S + 2 * TICK_S)
+        self._thread.join(CLOSE_S + 2 * TICK_S)
 
     @property
     def state(self) -> CameraState:
-        """As last told."""
+        """The last reported state."""
         return self._state
 
     @property
     def finished(self) -> bool:
-        """True once a file or folder has been played to its end."""
+        """Whether a file or folder has been played to its end."""
         return self._finished
 
     @property
     def counters(self) -> CameraCounters:
-        """What happened so far."""
+        """Return the counters so far."""
         reader = self._reader
         return CameraCounters(
             frames=self._frames,
@@ -142,15 +144,16 @@ class CameraSupervisor:
         return self._make(self._settings, self._camera, self._clock)
 
     def _run(self) -> None:
-        """Until closed. A fault in the agent is told and the camera begun anew; others do not notice."""
+        """Run until closed. An internal error is logged and restarts this camera only."""
         told = False
         while not self._closing:
+            self._thread.moves()
             try:
                 if not told:
                     told = True
                     self._tell(self._state)
                 self._live() if self._enabled else self._be_off()
-            except Exception as exc:  # noqa: BLE001 (top of a thread; told with its traceback)
+            except Exception as exc:  # noqa: BLE001 (top of a thread; logged with its traceback)
                 self._begin_anew(exc)
 
     def _begin_anew(self, exc: Exception) -> None:
@@ -162,22 +165,21 @@ class CameraSupervisor:
                 self._leave(reader, "")
             fault = f"a fault in the agent ({self._hide(repr(exc))}); see its log"
             self._report("offline", f"{self._name}: {fault}")
-        except Exception as again:  # noqa: BLE001 (the fault may lie in telling)
+        except Exception as again:  # noqa: BLE001 (the error may lie in reporting)
             log.error("camera_watch_failed", camera=self._camera, traceback=self._hide(repr(again)))
         self._sleep(self._backoff.next_s())
 
     def _be_off(self) -> None:
         hangs = any(not reader.wait_closed() for reader in self._hung)
         self._report("disabled", "a read of it still hangs: the device may still be open" if hangs else "")
-        with self._news:
-            self._news.wait_for(lambda: self._enabled or self._closing)
+        self._rest_until(lambda: self._enabled or self._closing)
         self._backoff.reset()
         self._frozen = None
         if not self._closing:
             self._report("offline", f"opening {self._name}")
 
     def _live(self) -> None:
-        """Open the camera and stay with it until it is lost, ended or switched off."""
+        """Open the camera and supervise it until it is lost, ended or disabled."""
         self._hung = [reader for reader in self._hung if not reader.wait_closed()]
         if len(self._hung) >= MAX_HUNG:
             self._report(
@@ -189,7 +191,13 @@ class CameraSupervisor:
             return
         liveness = Liveness(self._clock(), self._settings.stall_timeout, self._frozen)
         reader = DeviceReader(
-            self._camera, self._new_source(), liveness, self._accept, self._notify, hide=self._hide
+            self._camera,
+            self._new_source(),
+            liveness,
+            self._accept,
+            self._notify,
+            threads=self._threads,
+            hide=self._hide,
         )
         self._reader = reader
         reader.start()
@@ -198,10 +206,10 @@ class CameraSupervisor:
         if isinstance(reader.error, EndOfSource):
             self._stay_ended()
         elif reader.error or (reason and self._frozen is None):
-            self._sleep(self._backoff.next_s())  # a frozen one is opened at once, and watched instead
+            self._sleep(self._backoff.next_s())  # a frozen camera is reopened at once and checked further
 
     def _watch_over(self, reader: DeviceReader) -> str:
-        """Wait until it is over; why, empty when it was switched off."""
+        """Wait for the end of the reader and return the reason; empty where it was disabled."""
         online_at: float | None = None
         stall_s = self._settings.stall_timeout
         patience_s = stall_s if self._frozen is None else max(stall_s, self._backoff.next_s())
@@ -221,11 +229,11 @@ class CameraSupervisor:
                 self._backoff.reset()
             self._sleep(TICK_S)
         if online_at is None and reader.finished and reader.liveness.is_live:
-            self._report("online")  # it was, for less than a tick
+            self._report("online")  # it was online for less than a tick
         return str(reader.error) if reader.error else ""
 
     def _fault(self, reader: DeviceReader, now: float, patience_s: float) -> Fault | None:
-        """What is wrong. A file may stand still, but its pictures come in time."""
+        """The current fault; an unchanged image in a file is none, but a late one is."""
         fault = reader.liveness.fault(now, patience_s)
         if fault is None or reader.source.live:
             return fault
@@ -238,7 +246,7 @@ class CameraSupervisor:
             self._report("offline", f"{self._name}: no picture after {SLOW_START_S:g} s; still waiting")
 
     def _leave(self, reader: DeviceReader, reason: str) -> None:
-        """Say that the camera is lost, and let go of the device."""
+        """Report the camera as lost and abandon its reader."""
         self._reader = None
         reader.abandon()
         self._skipped += reader.source.skipped
@@ -249,14 +257,13 @@ class CameraSupervisor:
             self._hung.append(reader)
 
     def _stay_ended(self) -> None:
-        """A file was played: nothing to do until it is switched off and on, or closed."""
+        """Wait, after the end of a file, until the camera is disabled and enabled again, or closed."""
         self._finished = True
-        with self._news:
-            self._news.wait_for(lambda: not self._enabled or self._closing)
+        self._rest_until(lambda: not self._enabled or self._closing)
         self._finished = False
 
     def _report(self, state: Literal["online", "offline", "disabled"], reason: str = "") -> None:
-        """Tell a state, once."""
+        """Report a state, unless it is unchanged."""
         told, self._state = self._state, CameraState(self._camera, state, reason)
         if told == self._state:
             return
@@ -268,12 +275,20 @@ class CameraSupervisor:
             log.warning("camera_lost", camera=self._camera, reason=reason)
         self._tell(self._state)
 
+    def _rest_until(self, wanted: Callable[[], bool]) -> None:
+        self._thread.rests()
+        with self._news:
+            self._news.wait_for(wanted)
+        self._thread.moves()
+
     def _sleep(self, wait_s: float) -> None:
-        """Wait, by the clock, unless something is wanted of this camera or its reader has news."""
+        """Wait, unless the camera is to change state or its reader has notified."""
         until = self._clock() + wait_s
+        self._thread.moves()
         with self._news:
             self._news.wait(min(wait_s, TICK_S))
             while self._reader is None and self._enabled and not self._closing and self._clock() < until:
+                self._thread.moves()
                 self._news.wait(TICK_S)
 
     # --- called from the reading thread ---

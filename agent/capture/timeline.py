@@ -1,24 +1,24 @@
-"""Turns the time stamps of a recording into times that grow, whatever the stamps do. Pure."""
+"""Monotonic times from the timestamps of a recording, even where those are wrong. Pure."""
 
 from __future__ import annotations
 
 import math
 
-LEAST_S = 0.001  # between two pictures; less is a wrong time base, or the same stamp again
-MOST_S = 2.0  # a longer gap passes as this: pictures go on, and what was shown before has ended
+LEAST_S = 0.001  # smallest step between images; less is a wrong time base or a repeated timestamp
+MOST_S = 2.0  # largest step: a longer gap is shortened, but ends active gestures
 
 
 class Timeline:
-    """Times from 0. A stamp that jumps back, repeats, is missing or no number counts as one picture on."""
+    """Turns timestamps into increasing times from 0; an invalid timestamp counts as one frame interval."""
 
     def __init__(self, fps: float) -> None:
-        self.time_s = 0.0  # of the last picture
+        self.time_s = 0.0  # of the last image
         self._step_s = 1 / fps
         self._stamp_s: float | None = None
         self._begun = False
 
     def time_of(self, stamp_s: float | None) -> float:
-        """Seconds since the first picture, of the next one."""
+        """Return the time, in seconds since the first image, of an image with timestamp `stamp_s`."""
         if stamp_s is not None and not math.isfinite(stamp_s):
             stamp_s = None
         if self._begun:

@@ -1,4 +1,4 @@
-"""A camera of the kernel (USB, MIPI with a V4L2 driver), through OpenCV."""
+"""Source for V4L2 cameras (USB, MIPI with a kernel driver), through OpenCV."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MJPG = cv2.VideoWriter.fourcc(*"MJPG")  # raw YUYV at 30/s fills USB 2 at 640 x 480 already
-SMALL = (640, 480)  # px: what cameras without MJPG can send at full speed
-FAST_ENOUGH = 0.5  # of the pictures a second that are wanted: fewer, and a smaller size is tried
+MJPG = cv2.VideoWriter.fourcc(*"MJPG")  # raw YUYV at 30/s saturates USB 2 at 640 x 480
+SMALL = (640, 480)  # px: a size at which cameras without MJPG reach full rate
+FAST_ENOUGH = 0.5  # share of the requested frame rate below which a smaller size is tried
 
 
 class V4l2Camera(LiveSource):
-    """Asks for MJPG at the wanted size and speed; the driver grants what is nearest.
+    """V4L2 camera; requests MJPG at the configured size and rate, and accepts the driver's nearest match.
 
-    Speed comes first: a camera without MJPG sends large pictures only a few times a second.
+    Frame rate comes first: a camera without MJPG sends large images only a few times a second.
     """
 
     def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
@@ -38,7 +38,10 @@ class V4l2Camera(LiveSource):
         self._device = Path(settings.source.removeprefix("v4l2:"))
 
     def open(self) -> NegotiatedFormat:
-        """As `FrameSource.open`: tells apart a missing device, a missing right and a busy camera."""
+        """Open the device and return its format.
+
+        Raises `SourceLost`, whose text distinguishes a missing device, missing permission and a busy camera.
+        """
         self.close()
         self._check_device()
         prepare()
@@ -66,7 +69,7 @@ class V4l2Camera(LiveSource):
         )
 
     def _negotiated(self, capture: cv2.VideoCapture, size: tuple[int, int]) -> NegotiatedFormat:
-        capture.set(cv2.CAP_PROP_FOURCC, MJPG)  # first: it decides which sizes there are
+        capture.set(cv2.CAP_PROP_FOURCC, MJPG)  # first: it determines the available sizes
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         capture.set(cv2.CAP_PROP_FPS, self._settings.fps)

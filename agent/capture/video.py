@@ -1,4 +1,4 @@
-"""A video file, by its own time stamps."""
+"""Source that plays a video file by its own timestamps."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
     from agent.core.types import Frame
 
-MISSING_SHARE = 0.02  # of the time; containers estimate it, less than this is no damage
+MISSING_SHARE = 0.02  # of the duration; containers estimate it, so less is no damage
 MISSING_S = 0.2
-NO_FILM = frozenset({"tty"})  # FFmpeg draws any text file as one
-LOCAL_ONLY = "file,crypto,data"  # protocols: a playlist must not make the agent fetch anything
+NO_FILM = frozenset({"tty"})  # FFmpeg formats that render any text file as video
+LOCAL_ONLY = "file,crypto,data"  # FFmpeg protocols: a playlist must not cause network access
 
 log = structlog.get_logger()
 
 
 class VideoFile:
-    """Plays what is there: a file that was cut off ends early, with a warning, not with an error."""
+    """Video file; a truncated file ends early, with a warning instead of an error."""
 
     live = False
 
@@ -47,13 +47,13 @@ class VideoFile:
         self._timeline = Timeline(settings.fps)
         self._fps = settings.fps
         self._to_picture: Pictures | None = None
-        self._frames = 0  # read since the file was opened
+        self._frames = 0  # since the file was opened
         self._expected_s = 0.0
-        self._round_s = 0.0  # where this round of a loop starts
-        self._black = True  # all pictures of this round
+        self._round_s = 0.0  # start time of the current repetition of a loop
+        self._black = True  # whether all images of this repetition are black
 
     def open(self) -> NegotiatedFormat:
-        """As `FrameSource.open`."""
+        """Open the file and return its format. Raises `SourceLost`."""
         self._round_s = 0.0
         self.skipped = 0
         self._pacing.restart()
@@ -94,7 +94,7 @@ class VideoFile:
     def _decoded(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Iterator[av.VideoFrame]:
-        """All frames that can be decoded; damaged ones are counted. A file that breaks off ends there."""
+        """All decodable frames; damaged ones are counted. A truncated file ends early."""
         packets = container.demux(stream)
         while True:
             try:
@@ -109,7 +109,10 @@ class VideoFile:
                 self.skipped += 1
 
     def read(self) -> Frame:
-        """As `FrameSource.read`."""
+        """Return the next frame at its time.
+
+        Raises `EndOfSource` after the last frame, `SourceLost` where none can be decoded.
+        """
         if self._container is None or self._to_picture is None:
             raise SourceLost(f"{self._name}: is not open")
         frame = next(self._pictures, None)
@@ -149,26 +152,26 @@ class VideoFile:
         self._open_file()
 
     def close(self) -> None:
-        """As `FrameSource.close`."""
+        """Close the file; may be called twice."""
         if self._container is not None:
             self._pictures = iter(())
             self._container.close()
         self._container = None
 
     def interrupt(self) -> None:
-        """End the wait for the next frame's time."""
+        """End the wait for the next frame's time, from another thread."""
         self._pacing.interrupt()
 
 
 def _length_s(stream: av.VideoStream, fps: float) -> float:
-    """By the number of frames, else by the duration; 0 where nothing is said."""
+    """Duration by number of frames, else by the container; 0 where unknown."""
     if stream.frames:
         return stream.frames / fps
     return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
 
 
 def _check_readable(path: Path) -> None:
-    """Raises `SourceLost`: not there, no permission, empty, or a pipe or device that never ends."""
+    """Raise `SourceLost` where a path is missing, unreadable, empty, or a pipe or device."""
     try:
         if path.exists() and not path.is_file():
             raise SourceLost(f"{shown(path)}: is no regular file; name a video file, or a folder of images")

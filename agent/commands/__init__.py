@@ -1,1 +1,1 @@
-"""What the command line can do, one module per group; each imports the heavy parts when it runs."""
+"""Commands of the command line, one module per group; each imports its heavy parts when it runs."""

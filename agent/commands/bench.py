@@ -1,4 +1,4 @@
-"""`gesture-agent bench`: the model card's table for this machine."""
+"""`gesture-agent bench`: speed of the networks and of the whole pipeline on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EPILOG = examples(
     "gesture-agent bench --backend tensorrt --precision fp16 --precision int8 --batch 1 --batch 8",
     "gesture-agent bench --seconds 1 --no-loop --json | jq -r '.rows[] | [.what, .per_second] | @tsv'",
 )
-REFERENCE = "gesturenet"  # the network of NVIDIA's table: any weights of that shape are as fast
+REFERENCE = "gesturenet"  # the network of NVIDIA's table: speed does not depend on the weights
 PUBLISHED = (  # NVIDIA's model card of GestureNet, April 2023: trtexec, FP16, batch 1, images a second
     ("Jetson Nano", 79),
     ("Jetson Xavier NX", 111),
@@ -36,7 +36,7 @@ PUBLISHED = (  # NVIDIA's model card of GestureNet, April 2023: trtexec, FP16, b
 
 
 class Backend(str, Enum):
-    """What runs networks on this machine."""
+    """Runtime for networks."""
 
     onnxruntime = "onnxruntime"
     tensorrt = "tensorrt"
@@ -53,31 +53,37 @@ class Precision(str, Enum):
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Only these networks.", show_default="the settings', gesturenet"),
+        typer.Argument(
+            metavar="NAME", help="Measure only these networks.", show_default="the settings', gesturenet"
+        ),
     ] = None,
     backend: Annotated[
         list[Backend] | None, typer.Option(help="May be repeated.", show_default="all that work here")
     ] = None,
     precision: Annotated[
         list[Precision] | None,
-        typer.Option(help="Of TensorRT; may be repeated.", show_default="recognition.tensorrt.precision"),
+        typer.Option(
+            help="Precision of TensorRT; may be repeated.", show_default="recognition.tensorrt.precision"
+        ),
     ] = None,
     batch: Annotated[
         list[int] | None,
-        typer.Option(help="Pictures a run; may be repeated.", min=1, max=64, show_default="1, 2, 8"),
+        typer.Option(help="Images per run; may be repeated.", min=1, max=64, show_default="1, 2, 8"),
     ] = None,
-    seconds: Annotated[str, typer.Option(help="Time for each line of the table.", metavar="TIME")] = "2s",
-    loop: Annotated[bool, typer.Option(help="Measure the whole loop too.")] = True,
+    seconds: Annotated[
+        str, typer.Option(help="Measuring time for each row of the table.", metavar="TIME")
+    ] = "2s",
+    loop: Annotated[bool, typer.Option(help="Measure the whole pipeline too.")] = True,
     source: Annotated[
-        str | None, typer.Option(help="Clip for the whole loop.", show_default="the rendered clip")
+        str | None, typer.Option(help="Clip for the whole pipeline.", show_default="the rendered clip")
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure every network and the whole loop on this machine, by backend.
+    """Measure every network and the whole pipeline on this machine, by backend.
 
-    Networks: random pictures, host memory to host memory, copies included. Whole loop: a frame in, the
-    gestures' probabilities out. Let nothing else run meanwhile. What NVIDIA published stands beside it.
+    Networks: random images, host memory to host memory, copies included. Whole loop: from a frame to the
+    gesture probabilities. Stop other load first. Figures published by NVIDIA are shown for comparison.
     """
     from agent.commands.bench_measure import device_name, frames_of, measure_loop, measure_network
 
@@ -112,13 +118,13 @@ def bench(
 def _recognitions(
     recognition: RecognitionSettings, backends: list[Backend] | None, precisions: list[Precision] | None
 ) -> list[RecognitionSettings]:
-    """One for every backend and precision that is measured."""
+    """One recognition setting for every backend and precision to measure."""
     from agent.inference.trt.availability import tensorrt_availability
 
     here = tensorrt_availability()
     wanted = [b.value for b in backends or ()] or ["onnxruntime", *(["tensorrt"] if here.usable else [])]
     if not backends and not here.usable:
-        warn(f"TensorRT is left out: {here.why}")
+        warn(f"TensorRT is skipped: {here.why}")
     found = []
     for name in wanted:
         own = recognition.model_copy(update={"backend": name})
@@ -138,7 +144,7 @@ def _networks(recognition: RecognitionSettings, names: list[str] | None) -> list
 def _tasks(
     recognitions: list[RecognitionSettings], networks: list[str], batches: list[int], cache: Path
 ) -> list[Task]:
-    """Networks of fixed batch are measured at theirs."""
+    """Tasks for each network; one with a fixed batch size is measured at that."""
     from agent.commands.bench_measure import Task
     from agent.inference.files.store import manifest_of
 
@@ -160,7 +166,7 @@ def _clip(source: str | None) -> str | None:
     from agent.demo_session import CLIP
 
     if source is None and not CLIP.is_file():
-        warn("the whole loop is left out: the rendered clip is not here; name a clip with --source")
+        warn("the whole loop is skipped: the rendered clip is not here; name a clip with --source")
         return None
     return source or str(CLIP)
 
@@ -187,7 +193,7 @@ def _show(rows: list[BenchResult], devices: dict[str, str], threads: int) -> Non
 
 @contextmanager
 def _progress(total_s: float) -> Iterator[tuple[Callable[[str], None], Callable[[float], None]]]:
-    """A bar on stderr with the time left, in a terminal only."""
+    """Progress bar on stderr with the time left, in a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""How fast networks and the whole loop are on this machine: what `gesture-agent bench` measures."""
+"""Measurement of networks and of the whole pipeline for `gesture-agent bench`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from agent.inference.files.store import find, manifest_of
 from agent.inference.manifest import Manifest
 from agent.inference.models import engines_of
 
-WARM_UP = 5  # runs that do not count: memory is touched, kernels are chosen
-AT_LEAST = 20  # runs, however short the time: a p99 of fewer says nothing
-FRAMES = 150  # of a clip, kept in memory
+WARM_UP = 5  # warm-up runs: memory is allocated, kernels are chosen
+AT_LEAST = 20  # minimum runs, however short the time: needed for a p99
+FRAMES = 150  # frames of a clip, kept in memory
 
-Step = Callable[[float], None]  # seconds that have passed since the last call
+Step = Callable[[float], None]  # called with the seconds since the last call
 
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """One line of the table. `per_second` counts pictures, or frames for the whole loop."""
+    """One row of the table. `per_second` counts images, or frames for the whole pipeline."""
 
     what: str
     backend: str
@@ -45,7 +45,7 @@ class BenchResult:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One network on one backend, or the whole loop where `network` is None."""
+    """One network on one backend, or the whole pipeline where `network` is None."""
 
     network: str | None
     recognition: RecognitionSettings
@@ -53,7 +53,7 @@ class Task:
 
 
 def device_name(backend: str) -> str:
-    """What a backend runs on."""
+    """Return the name of the device that a backend runs on."""
     if backend == "tensorrt":
         from agent.inference.trt.driver import find_gpu
 
@@ -64,7 +64,7 @@ def device_name(backend: str) -> str:
 
 
 def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> BenchResult:
-    """Runs of random pictures, host memory to host memory. Raises `CannotStart`."""
+    """Time runs of random images, host memory to host memory. Raises `CannotStart`."""
     assert task.network  # noqa: S101 (a task of a network)
     manifest = manifest_of(task.network, cache_dir)
     recognition = task.recognition
@@ -84,7 +84,10 @@ def measure_network(task: Task, cache_dir: Path, seconds: float, step: Step) -> 
 def measure_loop(
     task: Task, cache_dir: Path, frames: Sequence[Frame], seconds: float, step: Step
 ) -> BenchResult:
-    """Frame in, gestures' probabilities out: poses, crops, classifier, decoding; no camera. `CannotStart`."""
+    """Time the pipeline from frame to gesture probabilities: poses, crops, classifier, decoding; no camera.
+
+    Raises `CannotStart`.
+    """
     recognizer = build_recognizer(task.recognition, cache_dir)
     try:
         endless = _again(frames)
@@ -96,7 +99,7 @@ def measure_loop(
 
 
 def frames_of(source: str) -> list[Frame]:
-    """The first frames of a clip, decoded. Raises `ConfigError`."""
+    """Return the first frames of a clip, decoded. Raises `ConfigError`."""
     opened = open_source(settings_of(source), "bench", pace=False)
     frames: list[Frame] = []
     try:
@@ -110,12 +113,12 @@ def frames_of(source: str) -> list[Frame]:
     finally:
         opened.close()
     if not frames:
-        raise ConfigError(f"{public_name(source)}: there is not a single picture in it")
+        raise ConfigError(f"{public_name(source)}: it holds no frame")
     return frames
 
 
 def _again(frames: Sequence[Frame]) -> Iterator[Frame]:
-    """The clip forwards and backwards for ever, so that nobody jumps; time goes on."""
+    """The clip forwards and backwards for ever, so that nobody jumps between frames; time goes on."""
     step = max((frames[-1].at - frames[0].at) / max(len(frames) - 1, 1), 1e-3)
     order = [*frames, *frames[-2:0:-1]]
     seq = 0
@@ -137,7 +140,7 @@ def _feed(engine: Engine, manifest: Manifest, batch: int) -> dict[str, Floats]:
 
 
 def _timed(run: Callable[[], object], seconds: float, step: Step) -> list[float]:
-    """Milliseconds of each run."""
+    """Run times in milliseconds."""
     for _ in range(WARM_UP):
         run()
     times: list[float] = []
@@ -159,7 +162,7 @@ def _row(task: Task, what: str, times: list[float], pictures: int, cache_dir: Pa
 
 
 def _precision(task: Task, cache_dir: Path) -> str:
-    """What TensorRT was asked for; ONNX Runtime takes each file as it is."""
+    """Precision set for TensorRT; ONNX Runtime uses the precision of the file."""
     if task.recognition.backend == "tensorrt":
         return task.recognition.tensorrt.precision
     names = [task.network] if task.network else engines_of(task.recognition)

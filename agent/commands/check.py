@@ -1,4 +1,4 @@
-"""`gesture-agent check`: the settings in force, then a verdict on each part."""
+"""`gesture-agent check`: shows the settings in force and checks each part."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def check(
     changed: Annotated[bool, typer.Option("--changed", help="Show only settings that were set.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the settings in force, then try models, rules, folders, cameras and broker.
+    """Check configuration, models, rules, folders, cameras and broker.
 
-    Secrets are not shown. Exit code 3 when something is wrong that keeps the agent from starting; a
-    camera or broker that is away does not: the agent starts and keeps trying.
+    Shows the settings in force first, without secrets. Exit code 3 when something keeps the agent from
+    starting; an unreachable camera or broker does not: the agent starts and keeps trying.
     """
     quiet_logs()
     if as_json:
@@ -56,7 +56,7 @@ def check(
 
 
 def _resolved(found: Loaded) -> Loaded:
-    """With the folders that hold where none are set."""
+    """Settings with the default folders filled in."""
     agent = found.settings.agent
     folders = {"state_dir": state_folder(agent, os.environ), "cache_dir": cache_folder(agent, os.environ)}
     settings = found.settings.model_copy(update={"agent": agent.model_copy(update=folders)})
@@ -70,7 +70,7 @@ def _verdicts(found: Loaded) -> Iterator[CheckResult]:
 
 
 def _show(found: Loaded, only_changed: bool) -> None:
-    """TOML that could be read back; what was set stands out and says where."""
+    """Print TOML that could be read back; non-default values are highlighted with their origin."""
     from agent.capture.source import public_name
     from agent.config.toml_output import TomlLine, lines
 

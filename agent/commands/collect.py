@@ -1,4 +1,4 @@
-"""Hands to learn from: of a camera, of a clip, of folders of pictures."""
+"""Collects example hands for teaching from a camera, a clip or folders of images."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from agent.core.types import Frame, HandDetection, Image
     from agent.inference.recognizer import Recognizer
 
-COUNTDOWN_S = 3.0  # to get the hand up
-SPACING_S = 0.2  # between two examples of a camera: sooner they are the same picture
-PATIENCE_S = 30.0  # without a hand
-MOST = 30  # examples of one folder or clip, spread over all of it
+COUNTDOWN_S = 3.0  # seconds to raise the hand
+SPACING_S = 0.2  # seconds between two examples of a camera: closer ones are nearly identical
+PATIENCE_S = 30.0  # seconds without a hand
+MOST = 30  # maximum examples of one folder or clip, spread over all of it
 
 Show = Callable[["Image", "HandDetection | None", float, int], None]
-"""Told of every frame: the picture (BGR), the hand in it, seconds until it begins, examples so far."""
+"""Called with every frame: image (BGR), hand in it, seconds until the start, examples so far."""
 
 log = structlog.get_logger()
 
@@ -36,9 +36,9 @@ _Any = TypeVar("_Any")
 def of_camera(
     recognizer: Recognizer, settings: CameraSettings, camera: str, wanted: int, show: Show
 ) -> list[HandDetection]:
-    """So many hands, one every `SPACING_S`, after a countdown.
+    """Collect `wanted` hands from a camera, one every `SPACING_S`, after a countdown.
 
-    Raises `LostForNow`: no camera, it ended, or nobody shows a hand.
+    Raises `LostForNow`: the camera is away, its file ended, or no hand is seen.
     """
     taken: list[HandDetection] = []
     start = last = None
@@ -58,7 +58,7 @@ def of_camera(
 
 
 def of_clip(recognizer: Recognizer, settings: CameraSettings, show: Show) -> list[HandDetection]:
-    """At most `MOST` hands, from all over the clip."""
+    """Collect at most `MOST` hands from a clip, spread over all of it."""
     taken: list[HandDetection] = []
     for frame in _frames(settings, "clip", pace=False):
         hand = largest(recognizer.recognize([frame])[0].hands)
@@ -68,7 +68,7 @@ def of_clip(recognizer: Recognizer, settings: CameraSettings, show: Show) -> lis
 
 
 def of_folder(recognizer: Recognizer, folder: Path, show: Show) -> list[HandDetection]:
-    """The largest hand of each picture, of at most `MOST` pictures. Raises `ConfigError`: no pictures."""
+    """Collect the largest hand of each image, of at most `MOST` images. Raises `ConfigError`: no images."""
     try:
         files = visible_files(folder, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
     except OSError as exc:
@@ -90,12 +90,12 @@ def of_folder(recognizer: Recognizer, folder: Path, show: Show) -> list[HandDete
 
 
 def largest(hands: Sequence[HandDetection]) -> HandDetection | None:
-    """The hand that is shown: the nearest."""
+    """Return the largest hand, taken as the one that is shown."""
     return max(hands, key=lambda hand: hand.box.side, default=None)
 
 
 def spread(items: Sequence[_Any], most: int) -> list[_Any]:
-    """At most so many, evenly over the whole."""
+    """Return at most `count` items, evenly spread over the whole sequence."""
     if len(items) <= most:
         return list(items)
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, most)]

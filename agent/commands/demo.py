@@ -1,4 +1,4 @@
-"""`gesture-agent demo`: see it work, with whatever this machine has."""
+"""`gesture-agent demo`: a demonstration with whatever this machine has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from agent.commands.models import make_ready
 from agent.commands.options import ConfigFile, examples, loaded
 from agent.commands.output import quiet_logs
+from agent.commands.this_program import this_program
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,16 +26,17 @@ EPILOG = examples(
 
 def demo(
     source: Annotated[
-        str | None, typer.Option(help="What to watch.", show_default="the first camera, else a rendered clip")
+        str | None,
+        typer.Option(help="Camera or clip to use.", show_default="the first camera, else a rendered clip"),
     ] = None,
     web: Annotated[
-        bool, typer.Option("--web", help="Show the page with the camera's pictures too; a clip begins again.")
+        bool, typer.Option("--web", help="Serve the web page with preview too; a clip repeats.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Watch a camera, or a clip where there is none, and show every MQTT message as a subscriber gets it.
+    """Recognize gestures of a camera, or of a clip where there is none, and show every MQTT message.
 
-    The broker is inside, the rules are those of rules/home.toml. Nothing stays behind but the networks.
+    Uses an embedded broker and the rules of rules/home.toml. Nothing is left behind but the networks.
     """
     from agent.capture.source import public_name
     from agent.demo_session import CLIP, first_camera, must_show, run_demo
@@ -47,7 +49,7 @@ def demo(
     chosen = source or first_camera()
     if chosen is None:
         if not CLIP.is_file():
-            raise ConfigError(f"no camera here, and {CLIP} is missing; name something with --source")
+            raise ConfigError(f"no camera here, and {CLIP} is missing; name a camera or clip with --source")
         typer.echo(
             f"No camera here: playing {CLIP.name}, a clip of a person that this project rendered itself."
         )
@@ -57,15 +59,15 @@ def demo(
             f"Watching {public_name(chosen)}. Show it a palm, a fist, a thumb up, ok or two fingers. "
             "Ctrl-C ends it."
         )
-    typer.echo("What follows came back from the broker: seconds, topic, payload.\n")
+    typer.echo("Messages received from the broker: seconds, topic, payload.\n")
     shown = run_demo(settings, chosen, os.environ, _say, web=web, page_ready=_page_ready)
     typer.echo(f"\n{_summary(shown)}")
-    typer.echo(f"{shown.started} gestures were published. Next: put your camera into config.toml, your rules")
-    typer.echo("into rules/, ask `gesture-agent check`, then `gesture-agent run`.")
+    typer.echo(f"{shown.started} gestures were published. Next, with your own camera and broker:")
+    typer.echo(f"  {this_program()} init ~/gestures")
 
 
 def _summary(shown: Shown) -> str:
-    """How many of the pictures this machine could look at, and what helps where they were too few."""
+    """Share of the frames that were processed, and advice where it was too low."""
     looked = shown.frames - shown.dropped
     text = f"Of {shown.frames} pictures {looked} were looked at."
     if not shown.too_slow:
@@ -73,7 +75,7 @@ def _summary(shown: Shown) -> str:
     return (
         f"{text} This machine is too slow for all of them, and gestures pass unseen. What helps: smaller "
         'pictures (width = 640, height = 480), people = 1 and gestures = "gesturenet" under [recognition]; '
-        "`gesture-agent bench` measures what it can do."
+        f"`{this_program()} bench` measures what it can do."
     )
 
 
@@ -82,7 +84,7 @@ def _page_ready(url: str) -> None:
 
 
 def _say(at_s: float, topic: str, payload: str) -> None:
-    """One message; in a terminal gestures stand out and states step back."""
+    """Print one message; in a terminal gestures are highlighted and states dimmed."""
     ours = topic.startswith("gesture/demo/")
     gesture = topic.endswith(("/event", "/action"))
     line = f"{at_s:6.1f} s  {topic}  {payload}"

@@ -1,4 +1,4 @@
-"""`gesture-agent engines`: plans for the NVIDIA GPU of this machine."""
+"""`gesture-agent engines`: TensorRT plans for the NVIDIA GPU of this machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ app.command(epilog=engines_export.EPILOG)(engines_export.export)
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NAME", help="Only these networks.", show_default="all that the settings ask for"),
+    typer.Argument(
+        metavar="NAME", help="Use only these networks.", show_default="all that the settings ask for"
+    ),
 ]
 
 
@@ -51,7 +53,7 @@ WantedPrecision = Annotated[
 WantedBatch = Annotated[
     str | None,
     typer.Option(
-        help="Pictures a run: smallest, usual, largest.",
+        help="Images per run: minimum, optimum, maximum.",
         metavar="MIN,OPT,MAX",
         show_default="recognition.tensorrt.batch",
     ),
@@ -59,7 +61,7 @@ WantedBatch = Annotated[
 WantedCalibration = Annotated[
     Path | None,
     typer.Option(
-        help="For int8: a folder of pictures, or NVIDIA's calibration file (TensorRT up to 10).",
+        help="For int8: a folder of images, or NVIDIA's calibration file (TensorRT up to 10).",
         metavar="PATH",
         show_default="recognition.tensorrt.calibration",
     ),
@@ -79,15 +81,15 @@ def build_engines(
     precision: WantedPrecision = None,
     batch: WantedBatch = None,
     calibration: WantedCalibration = None,
-    force: Annotated[bool, typer.Option("--force", help="Build also what is in order.")] = False,
-    log_level: Annotated[Level, typer.Option(help="Of TensorRT's own log, on stderr.")] = Level.none,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild valid plans too.")] = False,
+    log_level: Annotated[Level, typer.Option(help="Level of TensorRT's own log, on stderr.")] = Level.none,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build plans with TensorRT: what the daemon would do at its first start, which takes minutes.
+    """Build TensorRT plans ahead of the first start of the daemon, which takes minutes.
 
-    Plans are kept in the cache folder by network, GPU, TensorRT version, precision and batch. What is in
-    order is left alone; what is stale or damaged is built again.
+    Plans are kept in the cache folder by network, GPU, TensorRT version, precision and batch. Valid plans
+    are kept; stale or damaged ones are built again.
     """
     from agent.errors import ModelError
     from agent.inference.trt.plan_builder import build
@@ -112,7 +114,7 @@ def build_engines(
         try:
             with progress_bar(request.name, quiet=as_json or log_level is not Level.none) as watch:
                 plan = build(request, watch, log_teller(log_level))
-        except ModelError as exc:  # the others may still be built
+        except ModelError as exc:  # the others may still build
             failed.append(str(exc))
             done.append(told(request, "failed", as_json))
             continue
@@ -132,7 +134,7 @@ def build_engines(
     ),
 )
 def list_engines(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show which backend runs the networks and why, the plans that are asked for, and all there are."""
+    """Show which backend runs the networks and why, the required plans, and all stored plans."""
     from agent.errors import ModelError
     from agent.inference.engine import choose_backend
     from agent.inference.trt.plan_requests import find_build_target, plan_requests, state_of
@@ -165,12 +167,12 @@ def list_engines(config: ConfigFile = None, as_json: AsJson = False) -> None:
     epilog=examples("gesture-agent engines clean --dry-run", "gesture-agent engines clean --all"),
 )
 def clean_engines(
-    all_plans: Annotated[bool, typer.Option("--all", help="Every plan, also those in use.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    all_plans: Annotated[bool, typer.Option("--all", help="Remove every plan, also those in use.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove plans that cannot be used here: damaged, of other versions, other GPUs, changed networks."""
+    """Remove plans that cannot be used here: damaged, or of other versions, GPUs or networks."""
     from agent.errors import ModelError
     from agent.inference.trt.plan_requests import find_build_target, useless
     from agent.inference.trt.plans import FOLDER, kept_plans, remove_plan

@@ -1,4 +1,4 @@
-"""`gesture-agent engines export`: our networks for other programs."""
+"""`gesture-agent engines export`: exports the networks for other programs."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ EPILOG = examples(
 
 def export(
     deepstream: Annotated[
-        Path, typer.Option("--deepstream", metavar="DIR", help="Folder to write; made if it is not there.")
+        Path, typer.Option("--deepstream", metavar="DIR", help="Output folder; created if missing.")
     ],
     gestures: Annotated[
         str,
-        typer.Option("--gestures", metavar="NAME", help="The classifier: one that takes upright pictures."),
+        typer.Option("--gestures", metavar="NAME", help="Classifier; one that takes upright crops."),
     ] = "gesturenet",
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write configuration, labels and networks for DeepStream's nvinfer.
+    """Export configuration, labels and networks for DeepStream's nvinfer.
 
     A secondary engine for the gestures and a primary one for BodyPoseNet, with notes for the parser. Without
-    BodyPoseNet on this machine its configuration is written all the same.
+    BodyPoseNet on this machine only its configuration is written.
     """
     from agent.inference.nvidia.deepstream import export as write
 
@@ -44,4 +44,4 @@ def export(
     for path in done.files:
         typer.echo(path)
     for reason in done.left_out:
-        warn(f"left out: {reason}")
+        warn(f"skipped: {reason}")

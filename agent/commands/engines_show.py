@@ -1,4 +1,4 @@
-"""What one sees of plans: what is wanted and kept, how a build goes on, what came of it."""
+"""Output of `gesture-agent engines`: plans, build progress and results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "stale": "warn", 
 
 
 class Level(str, Enum):
-    """How much of TensorRT's own log is shown, on stderr."""
+    """Levels of TensorRT's own log, on stderr."""
 
     none = "none"
     error = "error"
@@ -30,7 +30,7 @@ class Level(str, Enum):
 
 
 def plan_document(plan: StoredPlan) -> dict[str, Any]:
-    """A plan that is there, for programs."""
+    """Return a stored plan as JSON data."""
     key = plan.key
     return {
         "file": str(plan.path),
@@ -48,7 +48,7 @@ def plan_document(plan: StoredPlan) -> dict[str, Any]:
 def show_plans(
     backend: str, trouble: str, wanted: Sequence[dict[str, Any]], kept: Sequence[StoredPlan]
 ) -> None:
-    """For people: why plans are used or not, those that the settings ask for, those that are there."""
+    """Print why plans are used or not, the required plans, and the stored plans."""
     typer.echo(f"backend: {backend}")
     if trouble:
         typer.echo(f"{sign('warn')} no plans can be used or built here: {trouble}")
@@ -76,7 +76,7 @@ def _line(plan: StoredPlan) -> tuple[str, ...]:
 
 
 def request_document(request: PlanRequest) -> dict[str, Any]:
-    """What a plan is of, for programs."""
+    """Return a requested plan as JSON data."""
     key = request.key
     return {
         "name": key.name, "precision": key.precision, "batch": key.batch, "gpu": key.gpu,
@@ -85,7 +85,7 @@ def request_document(request: PlanRequest) -> dict[str, Any]:
 
 
 def told(request: PlanRequest, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
-    """What was done, as a row; for people at once."""
+    """Return the result of a build as JSON data; print it too, unless in JSON mode."""
     if not as_json:
         how = f" in {more['took_s']:.1f} s, {more['size_bytes'] / 1e6:.1f} MB" if more else ""
         key, mark = request.key, sign("fail" if state == "failed" else "ok")
@@ -105,7 +105,7 @@ def _sizes(batch: tuple[int, int, int]) -> str:
 
 
 def log_teller(level: Level) -> Callable[[str, str], None]:
-    """Shows the lines of TensorRT's log that are wanted."""
+    """Return a callback that prints lines of TensorRT's log from a level on."""
     from agent.inference.trt.trt_log import LEVELS
 
     shown = () if level is Level.none else LEVELS[: LEVELS.index(level.value) + 1]
@@ -119,7 +119,7 @@ def log_teller(level: Level) -> Callable[[str, str], None]:
 
 @contextmanager
 def progress_bar(name: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar with the time left in a terminal; nothing elsewhere."""
+    """Progress bar with the time left in a terminal; nothing elsewhere."""
     if quiet or not is_fancy():
         yield lambda _progress: None
         return

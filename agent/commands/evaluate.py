@@ -1,4 +1,4 @@
-"""`gesture-agent evaluate`: how good the recognition is, on labelled photographs and videos."""
+"""`gesture-agent evaluate`: accuracy of the recognition on labelled photographs and videos."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EPILOG = examples(
 
 
 class StageName(str, Enum):
-    """How much of the chain is judged."""
+    """Part of the pipeline to evaluate."""
 
     crop = "crop"
     pipeline = "pipeline"
@@ -50,39 +50,39 @@ def evaluate(
             metavar="FILE",
         ),
     ] = None,
-    root: Annotated[Path, typer.Option(help="Folder that the paths start from.", metavar="DIR")] = Path(),
+    root: Annotated[Path, typer.Option(help="Base folder of relative paths.", metavar="DIR")] = Path(),
     stage: Annotated[
         StageName,
         typer.Option(help="crop: the hand in the given box; pipeline: find the hands first."),
     ] = StageName.pipeline,
     model: Annotated[
-        str | None, typer.Option(help="The classifier.", metavar="NAME", show_default="recognition.gestures")
+        str | None, typer.Option(help="Classifier.", metavar="NAME", show_default="recognition.gestures")
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
-            help="Write a page with the confusion matrix, the reliability and the mistakes.", metavar="DIR"
+            help="Write an HTML report with confusion matrix, reliability and errors.", metavar="DIR"
         ),
     ] = None,
     fps: Annotated[
-        float, typer.Option(min=1.0, max=240.0, help="Pictures a second of a video that are looked at.")
+        float, typer.Option(min=1.0, max=240.0, help="Frames per second to process of a video.")
     ] = 10.0,
     traces: Annotated[
         Path | None,
-        typer.Option(help="Write a trace of each video, and what was meant, for `tune`.", metavar="DIR"),
+        typer.Option(help="Write a trace of each video, and its labels, for `tune`.", metavar="DIR"),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge the recognition on photographs whose gesture is known, or on videos.
+    """Evaluate the recognition on labelled photographs or videos.
 
-    Photographs: labels are those of the classifier and the gestures that were taught; rows labelled "exclude"
-    are left out. A photograph counts as random when no hand is found in it: both mean that no gesture is
+    Photographs: labels are those of the classifier and of taught gestures; rows labelled "exclude"
+    are skipped. A photograph without a detected hand counts as random: both mean that no gesture is
     made.
 
-    Videos: how often gestures start an hour while nothing is meant, and how many that are meant are missed.
-    A row for each gesture with its seconds, or a row that says "idle"; each video is seen with nothing
-    remembered of the one before. Film your own room for an hour to know how it is with you.
+    Videos: false activations an hour without intended gestures, and the share of gestures missed.
+    A row for each gesture with its seconds, or a row that says "idle"; each video is processed
+    independently. Film your own room for an hour to measure it.
     """
     if (manifest is None) == (videos is None):
         raise typer.BadParameter(
@@ -175,7 +175,7 @@ def _photographs(
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, in a terminal only."""
+    """Progress bar on stderr, in a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

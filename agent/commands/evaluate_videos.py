@@ -1,4 +1,4 @@
-"""The part of `gesture-agent evaluate` that plays videos."""
+"""Processing of videos for `gesture-agent evaluate`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def judge_videos(
     traces: Path | None,
     step: Callable[[], None],
 ) -> list[Judged]:
-    """Every clip by itself. With `traces`, a trace of each and `truth.csv`, as `tune` wants them.
+    """Run every clip independently. With `traces`, write a trace of each and `truth.csv` for `tune`.
 
     Raises `ConfigError` for a file that is no video.
     """
@@ -66,7 +66,7 @@ def judge_videos(
 
 
 def frames_of(path: Path, fps: float) -> Iterator[Frame]:
-    """The frames of a video or a folder of images, at most so many a second. Raises `ConfigError`."""
+    """Yield the frames of a video or a folder of images at a limited rate. Raises `ConfigError`."""
     source = open_source(CameraSettings(source=str(path)), CAMERA, pace=False)
     due: float | None = None
     try:

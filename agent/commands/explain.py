@@ -11,7 +11,7 @@ import typer
 from agent.commands.options import AsJson, ConfigFile, duration, examples, loaded
 from agent.commands.output import echo_json, quiet_logs, warn
 
-LAST_S = 120.0  # what is told where no time is asked for
+LAST_S = 120.0  # shown where no time is given
 
 EPILOG = examples(
     "gesture-agent explain                              the last two minutes of the daemon",
@@ -25,7 +25,7 @@ def explain(
     trace: Annotated[
         Path | None,
         typer.Argument(
-            help="A trace, or a folder of them, made by `record` or by the daemon.",
+            help="A trace, or a folder of them, written by `record` or the daemon.",
             show_default="state_dir/trace, which the daemon writes",
         ),
     ] = None,
@@ -46,14 +46,14 @@ def explain(
         typer.Option(
             metavar="TIME",
             parser=duration,
-            help="Tell what happened this much before and after.",
-            show_default="1s; 2min where no time is asked for",
+            help="Explain this much before and after.",
+            show_default="1s; 2min where no time is given",
         ),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say in sentences what let a gesture through or stopped it at one time of a trace.
+    """Explain what started a gesture or prevented it at one time of a trace.
 
     Thresholds, hold, release and cooldown are those of the settings in force; zones, wake gesture and
     the rules' own thresholds are those of the rules.

@@ -1,4 +1,4 @@
-"""Which part of the daemon's traces holds the time that somebody asks about."""
+"""Finds the part of the daemon's traces that covers a given time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from agent.core.trace import TraceHeader, TraceRecord
     from agent.service.trace_files import StoredTrace
 
-GOES_ON_S = 5.0  # a part of the ring that begins where the one before it ends belongs to the same run
+GOES_ON_S = 5.0  # a file that begins where the previous one ends belongs to the same run
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedTime:
-    """A time of one run of the daemon, in the parts of its trace about it; `at_s` counts from the first."""
+    """A time of one run of the daemon, with the trace files around it; `at_s` counts from the first."""
 
     parts: tuple[StoredTrace, ...]
     path: Path
@@ -34,16 +34,16 @@ class RecordedTime:
 
     @property
     def header(self) -> TraceHeader:
-        """Of the first part: times count from there."""
+        """Header of the first file: times count from there."""
         return self.parts[0].header
 
     def moments(self) -> Iterator[TraceRecord]:
-        """Of all parts, in order."""
+        """Records of all files, in order."""
         for part in self.parts:
             yield from part.records()
 
     def tell(self, at_s: float) -> str:
-        """The time of day, where that was asked for or the daemon wrote it; else seconds."""
+        """Format a time: as time of day where one was given or the daemon wrote it; else in seconds."""
         began = started_wall_s(self.parts[0])
         if began is None or not self.by_clock:
             return seconds(at_s)
@@ -51,7 +51,7 @@ class RecordedTime:
 
 
 def find_moment(traces: Sequence[StoredTrace], at: str | None) -> RecordedTime:
-    """The parts about a time: seconds of one trace, a time of day, or None for the end of the last one."""
+    """Find the trace files for a time: seconds of one trace, a time of day, or None for the last end."""
     if at is None:
         parts = _run(traces, len(traces) - 1)
         last = parts[0].header.at
@@ -69,7 +69,7 @@ def find_moment(traces: Sequence[StoredTrace], at: str | None) -> RecordedTime:
 
 
 def _by_clock(traces: Sequence[StoredTrace], hour: int, minute: int, second: int) -> RecordedTime:
-    """Today's time of that name, or yesterday's where it is yet to come."""
+    """Time of day of today, or of yesterday if it is still to come."""
     now = datetime.now().astimezone()
     wanted = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
     if wanted > now:
@@ -92,7 +92,7 @@ def _by_clock(traces: Sequence[StoredTrace], hour: int, minute: int, second: int
 
 
 def _run(traces: Sequence[StoredTrace], index: int) -> tuple[StoredTrace, ...]:
-    """A part with the one before and the one after it, where they are of the same run of the daemon."""
+    """A file with the one before and after it, where they belong to the same run of the daemon."""
     first = index - 1 if index > 0 and _goes_on(traces[index - 1], traces[index]) else index
     last = index + 1 if index + 1 < len(traces) and _goes_on(traces[index], traces[index + 1]) else index
     return tuple(traces[first : last + 1])

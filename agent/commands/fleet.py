@@ -1,4 +1,4 @@
-"""`gesture-agent fleet`: the agents of a broker, how they fare, what they saw last."""
+"""`gesture-agent fleet`: agents on a broker, their health and last gestures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agent.errors import CannotStart
 if TYPE_CHECKING:
     from agent.config.settings import MqttSettings, Settings
 
-UNWELL = 4  # some agent is offline or in trouble, or there is none
+UNWELL = 4  # exit code: an agent is offline or in trouble, or there is none
 EMBEDDED_URL = "mqtt://127.0.0.1:1883"
 EPILOG = (
     examples(
@@ -36,22 +36,24 @@ EPILOG = (
 
 
 def fleet(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Update until Ctrl-C.")] = False,
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Another broker.", show_default="mqtt.url"),
+        typer.Option("--url", metavar="URL", help="Use another broker.", show_default="mqtt.url"),
     ] = None,
     forget: Annotated[
         str | None,
-        typer.Option("--forget", metavar="ID", help="Remove what an agent that is gone has left there."),
+        typer.Option(
+            "--forget", metavar="ID", help="Remove the retained messages of an agent that no longer exists."
+        ),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the agents of the broker: versions, cameras, health, what they saw last.
+    """List the agents of the broker: versions, cameras, health, last gesture.
 
-    It reads what the agents keep on the broker ([mqtt] of the settings: address, base, login, TLS) and
-    publishes nothing, so a login that may only read will do.
+    Reads the retained messages on the broker ([mqtt] of the settings: address, base, login, TLS) and
+    publishes nothing, so a read-only login is enough.
     """
     from agent.delivery.fleet.agents import Fleet
 
@@ -73,13 +75,13 @@ def fleet(
     elif found.agents:
         echo_table(TITLES, [row(agent, now_s) for agent in found.agents])
     else:
-        typer.echo(f"No agent has told anything below {mqtt.base}/ on {mqtt.url}.")
+        typer.echo(f"No agent has published anything below {mqtt.base}/ on {mqtt.url}.")
     if not found.agents or any(list(agent.troubles(now_s)) for agent in found.agents):
         raise typer.Exit(UNWELL)
 
 
 def _broker(settings: Settings, url: str | None) -> MqttSettings:
-    """Where to listen. Raises `CannotStart` for a URL that is none."""
+    """Broker to connect to. Raises `CannotStart` for an invalid URL."""
     from pydantic import ValidationError
 
     from agent.config.settings import MqttSettings
@@ -96,7 +98,7 @@ def _broker(settings: Settings, url: str | None) -> MqttSettings:
 
 
 def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool) -> None:
-    """Empty its retained topics. Raises `CannotStart` when it is online, or unknown."""
+    """Empty the retained topics of an agent. Raises `CannotStart` when it is online, or unknown."""
     from agent.delivery.fleet.agents import Fleet
     from agent.delivery.fleet.reader import FleetReader
     from agent.delivery.homeassistant.discovery import filters
@@ -117,7 +119,7 @@ def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool
     with FleetReader(mqtt, topics, heard) as reader:
         reader.collect()
         if any(seen.state == "online" for seen in found.agents):
-            raise CannotStart(f'"{agent}" is online; stop it first, it would tell everything again')
+            raise CannotStart(f'"{agent}" is online; stop it first, it would publish everything again')
         if not left:
             raise CannotStart(
                 f'nothing of an agent "{agent}" is on {mqtt.url}; `gesture-agent fleet` lists them'

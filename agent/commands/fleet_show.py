@@ -1,4 +1,4 @@
-"""What one sees of the agents of a broker: a line of a table each, a document, what is new."""
+"""Output of `gesture-agent fleet`: table rows, JSON, and changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TITLES = ("", "agent", "version", "host", "cameras", "last gesture", "p95", "wai
 
 
 def row(agent: AgentSeen, now_s: float) -> tuple[str, ...]:
-    """A line of the table."""
+    """Build the table row of an agent."""
     from agent.delivery.fleet.agents import span, text, when
 
     troubles = list(agent.troubles(now_s))
@@ -52,7 +52,7 @@ def _unit(value: float | None, unit: str) -> str:
 
 
 def document(found: Fleet, now_s: float) -> dict[str, Any]:
-    """All of it, for programs."""
+    """Return the state of all agents as JSON data."""
     return {"agents": [_facts(agent, now_s) for agent in found.agents]}
 
 
@@ -76,7 +76,7 @@ def _facts(agent: AgentSeen, now_s: float) -> dict[str, Any]:
 
 
 def picture(found: Fleet, url: str, problem: str) -> RenderableType:
-    """All of it as it is now, for a terminal."""
+    """Render the state of all agents for a terminal."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -93,7 +93,7 @@ def picture(found: Fleet, url: str, problem: str) -> RenderableType:
 
 
 def news(found: Fleet, before: dict[str, str]) -> Iterator[str]:
-    """A line for every agent that is not as it was."""
+    """Return a line for every agent whose state changed."""
     for agent in found.agents:
         now = "; ".join(agent.troubles(time.time())) or agent.state
         last = agent.last()

@@ -1,4 +1,4 @@
-"""`fleet --watch`: a table in a terminal, a line a change in a pipe, a document a change for programs."""
+"""`fleet --watch`: a live table in a terminal, a line per change in a pipe, or a JSON document per change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RETRY_S = 2.0
 
 
 def reading(mqtt: MqttSettings, found: Fleet) -> FleetReader:
-    """Fills `found` with what the agents have told."""
+    """Context manager: updates `found` from the broker's messages."""
     from agent.delivery.fleet.reader import FleetReader
 
     return FleetReader(
@@ -31,7 +31,7 @@ def reading(mqtt: MqttSettings, found: Fleet) -> FleetReader:
 
 
 def watch_fleet(mqtt: MqttSettings, found: Fleet, *, as_json: bool) -> None:
-    """Until Ctrl-C. Raises `BrokerLost` when it was never reached."""
+    """Watch until Ctrl-C. Raises `BrokerLost` if the first connection fails."""
     try:
         if as_json or not is_fancy():
             _watch_lines(mqtt, found, as_json=as_json)
@@ -42,7 +42,7 @@ def watch_fleet(mqtt: MqttSettings, found: Fleet, *, as_json: bool) -> None:
 
 
 def _turns(mqtt: MqttSettings, found: Fleet) -> Iterator[str]:
-    """Now and then, for ever: what is wrong with the broker, or nothing. The first failure is an error."""
+    """Yield the broker trouble, or nothing, repeatedly and for ever. Raises if the first connection fails."""
     reached = False
     while True:
         try:

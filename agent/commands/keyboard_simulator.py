@@ -1,4 +1,4 @@
-"""Keys as gestures: what `rules try` does, without the terminal."""
+"""Simulation of hands by keys for `rules try`, independent of the terminal."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from agent.core.types import (
     Place,
 )
 
-NOTES = 12  # the newest are kept
+NOTES = 12  # maximum notes
 
 Kind = Literal["gesture", "fired", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing that happened, `at_s` seconds after the first key."""
+    """Something that happened, `at_s` seconds after the first key."""
 
     at_s: float
     kind: Kind
@@ -42,7 +42,7 @@ class Note:
 
 
 class KeyboardSimulator:
-    """Two hands that show what the keys say, and what the rules make of it."""
+    """Simulates two hands from key presses and records what the rules do."""
 
     def __init__(
         self, interpreter: GesturePipeline, labels: Sequence[str], cameras: Sequence[str] = ()
@@ -60,13 +60,13 @@ class KeyboardSimulator:
 
     @property
     def camera(self) -> str:
-        """The camera of the zone, else the first that a rule or the settings name."""
+        """Camera of the current zone, else the first that a rule or the settings name."""
         named = [rule.when.camera for rule in self._interpreter.rules.rule_set.rules]
         wanted = [self.zone.camera if self.zone else None, *named, *self._cameras]
         return next((camera for camera in wanted if camera), CAMERA)
 
     def press(self, key: str) -> bool:
-        """Take a key; False when it says goodbye."""
+        """Process a key; False when it quits."""
         if key in {"q", "\x04", "\x1b"}:  # q, Ctrl-D, Esc
             return False
         if key == "\t":
@@ -80,7 +80,10 @@ class KeyboardSimulator:
         return True
 
     def advance(self, at: float, time: dt.time | None = None) -> list[Action]:
-        """Let a frame pass at `at` (monotonic seconds); what would be done. `time` is the local time."""
+        """Process a frame at `at` (monotonic seconds) and note what rules would do.
+
+        `time` is the local time.
+        """
         self._began = at if self._began is None else self._began
         why: list[RuleVerdict] = []
         result = self._interpreter.process_observations(
@@ -98,7 +101,7 @@ class KeyboardSimulator:
         return list(result.actions)
 
     def pending(self) -> list[PendingGesture]:
-        """Gestures on their way."""
+        """Pending gestures."""
         return self._interpreter.pending()
 
     def _observation(self, at: float, hand: Hand) -> HandObservation:
@@ -119,12 +122,12 @@ class KeyboardSimulator:
 
 
 def _keys(labels: Sequence[str]) -> dict[str, str]:
-    """Key: gesture. Gestures that were taught get the free digits."""
+    """Key: gesture. Taught gestures get the free digits."""
     known = {key.lower(): label for key, label in LETTERS.items() if label in labels and label != NO_GESTURE}
     taught = [label for label in labels if label != NO_GESTURE and label not in known.values()]
     return {**known, **dict(zip("3456789", taught, strict=False))}
 
 
 def _telling(why: Iterable[RuleVerdict]) -> list[RuleVerdict]:
-    """Refusals that teach something: that a rule wants another gesture is plain to see."""
+    """Verdicts worth showing: not those where a rule just wants another gesture."""
     return [verdict for verdict in why if not verdict.fired and verdict.reason != "gesture"]

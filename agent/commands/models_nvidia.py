@@ -1,4 +1,4 @@
-"""What `gesture-agent models` does with NVIDIA's networks: bars, messages, results."""
+"""Fetch and import of NVIDIA's networks for `gesture-agent models`: progress and results."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from agent.inference.nvidia.download import Progress
     from agent.inference.nvidia.importing import Imported
 
-EVERY_BYTES = 10_000_000  # in a pipe: a line for each
+EVERY_BYTES = 10_000_000  # in a pipe: one line per this many bytes
 
 Python: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--python",
         metavar="PYTHON",
-        help="An interpreter that has NVIDIA's decoder of .etlt files.",
-        show_default="the one that runs",
+        help="Python interpreter that has NVIDIA's decoder of .etlt files.",
+        show_default="the current one",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The options of `models import`."""
+    """Options of `models import`."""
 
     file: Path
     name: str | None
@@ -43,7 +43,7 @@ class ImportRequest:
 
 
 def bring(asked: ImportRequest, cache: Path, *, as_json: bool) -> None:
-    """Import a file and say what was made of it. Raises `ModelError`."""
+    """Import a file and print the result. Raises `ModelError`."""
     from agent.inference.nvidia.importing import import_model, read_given
     from agent.inference.nvidia.model_matching import NORMALISATIONS, Choices
 
@@ -61,7 +61,7 @@ def bring(asked: ImportRequest, cache: Path, *, as_json: bool) -> None:
 def fetch(
     name: str, cache: Path, *, accepted: bool, url: str | None, python: Path | None, quiet: bool
 ) -> str:
-    """One of NVIDIA's from NGC; its path. Raises `ModelError`."""
+    """Download one of NVIDIA's networks from NGC; return its path. Raises `ModelError`."""
     from agent.inference.files.store import own_folder
     from agent.inference.models import locate
     from agent.inference.nvidia.ngc import NgcOptions, fetch_from_ngc
@@ -94,7 +94,7 @@ def _say(*, quiet: bool) -> Callable[[str], None]:
 
 @contextmanager
 def _bytes(*, quiet: bool) -> Iterator[Progress]:
-    """A bar with speed and time left in a terminal, a line now and then in a pipe."""
+    """Progress of a download: a bar in a terminal, a line now and then in a pipe."""
     if quiet:
         yield lambda _done, _all: None
         return
@@ -109,13 +109,13 @@ def _bytes(*, quiet: bool) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Progress for a pipe."""
+    """Download progress for a pipe."""
 
     def __init__(self) -> None:
         self._told = 0
 
     def step(self, done: int, total: int | None) -> None:
-        """Tell every `EVERY_BYTES`."""
+        """Print progress every `EVERY_BYTES`."""
         if done // EVERY_BYTES > self._told:
             self._told = done // EVERY_BYTES
             whole = f" of {total / 1e6:.0f}" if total else ""

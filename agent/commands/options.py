@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings they lead to."""
+"""Options shared by several commands, and loading of the settings."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ ConfigFile: TypeAlias = Annotated[
         "--config",
         "-c",
         metavar="FILE",
-        help="Settings. Default: $GESTURE_AGENT_CONFIG, ./config.toml, /etc/gesture-agent/config.toml.",
+        help="Settings file. Default: $GESTURE_AGENT_CONFIG, ./config.toml, /etc/gesture-agent/config.toml.",
         show_default=False,
     ),
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RulesPath: TypeAlias = Annotated[
     Path | None,
-    typer.Argument(metavar="PATH", help="A rule file or a folder of them.", show_default="agent.rules"),
+    typer.Argument(metavar="PATH", help="Rule file or folder.", show_default="agent.rules"),
 ]
 
 
 def loaded(config: Path | None, *, need_files: bool = False, as_service: bool = True) -> Loaded:
-    """The settings; warnings go to stderr. Raises `ConfigProblems`.
+    """Load the settings; warnings go to stderr. Raises `ConfigProblems`.
 
-    `as_service`: with the settings of the installed service come its folders too.
+    `as_service`: the settings of the installed service use its folders too.
     """
     from agent.commands.service_folders import as_the_service
     from agent.config.load import load
@@ -45,7 +45,7 @@ def loaded(config: Path | None, *, need_files: bool = False, as_service: bool = 
 
 
 def duration(given: str | float) -> float:
-    """Seconds of an option like "12.3s"; a bare number counts as seconds, as does a default."""
+    """Parse an option like "12.3s" to seconds; a bare number counts as seconds, as does a default."""
     from agent.core.duration import MAX_S, parse_duration
     from agent.core.numbers import read_float
 
@@ -57,5 +57,5 @@ def duration(given: str | float) -> float:
 
 
 def examples(*lines: str) -> str:
-    """The end of a help text: what one may type. The first line keeps click from wrapping the rest."""
+    """Build the examples at the end of a help text. The first line keeps click from wrapping the rest."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-PAYLOAD_CHARS = 60  # of a payload are shown to people; JSON has all of it
+PAYLOAD_CHARS = 60  # characters of a payload shown to people; JSON has all of it
 
 
 @app.command(
@@ -29,11 +29,11 @@ PAYLOAD_CHARS = 60  # of a payload are shown to people; JSON has all of it
     ),
 )
 def list_outbox(
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number, oldest first.")] = 1000,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what waits on disk; also while the agent runs."""
+    """List waiting messages and dead letters; also while the agent runs."""
     from agent.delivery.outbox.outbox import list_rows
 
     rows = list_rows(_folder(config), limit)
@@ -67,8 +67,10 @@ def list_outbox(
     ),
 )
 def purge_outbox(
-    dead: Annotated[bool, typer.Option("--dead", help="Only what the broker refused.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="Only dead letters, which the broker refused.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +79,7 @@ def purge_outbox(
 
     folder = _folder(config)
     if not (yes or as_json):
-        what = "all refused messages" if dead else "all messages, those that wait too,"
+        what = "all refused messages" if dead else "all messages, waiting ones included,"
         typer.confirm(f"Remove {what} from {folder}?", abort=True)
     removed = purge(folder, dead_only=dead)
     if as_json:
@@ -93,7 +95,7 @@ def _folder(config: Path | None) -> Path:
 def _facts(row: Row) -> dict[str, Any]:
     from agent.delivery.clocks import Clocks
 
-    left_s = Clocks().left_s(row.deadline)  # an agent that runs takes what is expired away within seconds
+    left_s = Clocks().left_s(row.deadline)  # a running agent removes expired rows within seconds
     return {
         "id": row.id,
         "kind": row.kind,

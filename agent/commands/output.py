@@ -1,4 +1,4 @@
-"""How commands speak: for people in a terminal, plain text in a pipe, JSON for programs."""
+"""Output of commands: formatted in a terminal, plain text in a pipe, JSON on request."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import typer
 
 State = Literal["ok", "warn", "fail"]
 GAP = "  "  # between columns of a table
-NARROWEST = 12  # a column is not folded below this
+NARROWEST = 12  # minimum width of a folded column
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
 def is_fancy() -> bool:
-    """True: stdout is a terminal that can show more than ASCII."""
+    """Return whether stdout is a terminal that can show more than ASCII."""
     return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def echo_json(document: Any) -> None:
-    """One line of JSON; what is no number (a share of nothing) is null."""
+    """Print one line of JSON; NaN and infinity become null."""
     try:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     except ValueError:
@@ -44,7 +44,7 @@ def _finite(value: Any) -> Any:
 
 
 def error_document(error: Exception, exit_code: int) -> dict[str, Any]:
-    """What a command with --json prints instead of its answer when it fails."""
+    """Return the JSON document that a command with --json prints when it fails."""
     from agent.config.problems import ConfigProblems
 
     document: dict[str, Any] = {"ok": False, "error": str(error), "exit_code": exit_code}
@@ -54,23 +54,23 @@ def error_document(error: Exception, exit_code: int) -> dict[str, Any]:
 
 
 def wants_colour() -> bool | None:
-    """False where NO_COLOR is set (no-color.org); None: in a terminal yes, in a pipe no."""
+    """False where NO_COLOR is set (no-color.org); None: colour in a terminal, none in a pipe."""
     return False if os.environ.get("NO_COLOR") else None
 
 
 def warn(text: str) -> None:
-    """A line on stderr that leaves stdout to the result."""
+    """Print a warning on stderr, so that stdout holds the result only."""
     typer.secho(f"warning: {text}", fg="yellow", err=True, color=wants_colour())
 
 
 def sign(state: State) -> str:
-    """✓ ! or ✗ in colour; in a pipe or an ASCII terminal the word itself."""
+    """Return ✓ ! or ✗ in colour; in a pipe or an ASCII terminal a word."""
     mark, colour = _SIGNS[state]
     return typer.style(mark, fg=colour) if is_fancy() else f"{state:4}"
 
 
 def echo_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns; in a terminal with titles that stand out and cells that wrap."""
+    """Print aligned columns; in a terminal with highlighted titles and wrapped cells."""
     if is_fancy():
         from rich.console import Console
         from rich.table import Table
@@ -91,19 +91,19 @@ def echo_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def echo_below(text: str) -> None:
-    """A sentence that belongs to a table: folded between words, never inside a path or a command's option."""
+    """Print a sentence below a table, wrapped between words, never inside a path or an option."""
     typer.echo(
         textwrap.fill(text, columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     )
 
 
 def columns() -> int:
-    """How wide a line may be: of the terminal, $COLUMNS, else 80."""
+    """Width of a line: of the terminal, $COLUMNS, else 80."""
     return max(40, shutil.get_terminal_size((80, 24)).columns)
 
 
 def fitting(widths: Sequence[int], room: int) -> list[int]:
-    """Widths of columns that fit into a line together; the widest give way."""
+    """Return column widths that fit into a line together; the widest shrink."""
     found = list(widths)
     spare = sum(found) + len(GAP) * (len(found) - 1) - room
     while spare > 0 and max(found) > NARROWEST:
@@ -113,14 +113,14 @@ def fitting(widths: Sequence[int], room: int) -> list[int]:
 
 
 def _folded(cell: str, width: int) -> list[str]:
-    """Lines of one cell; words stay whole where they fit."""
+    """Wrapped lines of one cell; words stay whole where they fit."""
     if len(cell) <= width:
         return [cell]
     return textwrap.wrap(cell, width, break_on_hyphens=False) or [""]
 
 
 def quiet_logs() -> None:
-    """The command says itself what it finds; nothing that it calls shall log in between."""
+    """Suppress logs below errors, so that the command alone reports its results."""
     import logging
 
     import structlog

@@ -1,4 +1,4 @@
-"""`gesture-agent record`: a trace of what the classifier says, to look into later."""
+"""`gesture-agent record`: records a trace of the classifier's output."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ def record(
     ] = None,
     camera: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only this camera; with --source: what it is called in the trace."),
+        typer.Option(metavar="NAME", help="Only this camera; with --source: its name in the trace."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where to.",
+            help="Output file.",
             show_default="a ring of files in state_dir/trace; of a clip: CLIP.jsonl here",
         ),
     ] = None,
     for_: Annotated[
         float | None,
-        typer.Option("--for", metavar="TIME", parser=duration, help='Stop after this long, as in "10min".'),
+        typer.Option("--for", metavar="TIME", parser=duration, help='Stop after this time, as in "10min".'),
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.1, max=240, help="Frames a second of a folder of images.", show_default="15"),
+        typer.Option(min=0.1, max=240, help="Frames per second of a folder of images.", show_default="15"),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Record what the classifier says of every hand: numbers with times and places, never a picture.
+    """Record the classifier's output for every hand: numbers with times and positions, never an image.
 
     Nothing is published. For `replay`, `explain` and `tune`. The daemon records its last hour by itself,
     unless the settings say enabled = false under [trace].
@@ -90,7 +90,7 @@ def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float
 
 
 def _beside(source: str) -> Path:
-    """A trace named after a clip; an address is no name, it may hold a password."""
+    """Trace named after a clip; not after a URL, which may hold a password."""
     from agent.config.sources import local_path
 
     path = local_path(source)
@@ -101,7 +101,7 @@ def _of_cameras(
     settings: Settings, cameras: dict[str, CameraSettings], out: Path | None, for_s: float | None
 ) -> None:
     from agent.config.folders import make_folders
-    from agent.delivery.clocks import rfc3339
+    from agent.core.timestamps import rfc3339
     from agent.recording import Recording
     from agent.service.signals import signals
     from agent.service.trace_files import FOLDER, TraceFile, build_trace_writer

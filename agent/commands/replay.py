@@ -1,4 +1,4 @@
-"""`gesture-agent replay`: the gestures of a clip or a trace, as fast as it goes."""
+"""`gesture-agent replay`: gestures of a clip or a trace, processed at full speed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def replay(
     ],
     fps: Annotated[
         float | None,
-        typer.Option(min=0.1, max=240, help="Frames a second of a folder of images.", show_default="15"),
+        typer.Option(min=0.1, max=240, help="Frames per second of a folder of images.", show_default="15"),
     ] = None,
     rules: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Rule file or folder: tell what the rules would do.", show_default="none"
+            metavar="PATH", help="Rule file or folder: show what the rules would do.", show_default="none"
         ),
     ] = None,
     config: ConfigFile = None,
@@ -49,10 +49,10 @@ def replay(
         typer.Option("--json", help="One JSON object a line: the payload of camera/<cam>/event, with at_s."),
     ] = False,
 ) -> None:
-    """Run a clip through the whole chain and show which gestures start and end, and when.
+    """Process a clip through the whole pipeline and show which gestures start and end, and when.
 
-    Nothing is published. Times are those of the clip, not of this machine. A trace (made by `record`)
-    goes through debounce and rules alone: the same trace gives the same output, to the last byte.
+    Nothing is published. Times are those of the clip, not of this machine. A trace (written by `record`)
+    passes debounce and rules only: the output is reproducible byte by byte.
     """
     from agent.playback import TraceReplay, published, started_wall_s
     from agent.service.trace_files import is_trace, open_trace
@@ -96,7 +96,7 @@ def _rule_set(rules: Path | None, labels: tuple[str, ...], settings: Settings) -
 
 
 def _steps(clip: ReplaySource, *, quiet: bool) -> Iterator[ReplayStep]:
-    """With a moving line in a terminal: how far it is."""
+    """Iterate over the steps; in a terminal with a progress line."""
     if quiet or not is_fancy():
         yield from clip.steps()
         return

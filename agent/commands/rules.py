@@ -1,4 +1,4 @@
-"""`gesture-agent rules`: read them, test them, look at them, try them without a camera."""
+"""`gesture-agent rules`: check, test, list and try rules without a camera."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("check", epilog=examples("gesture-agent rules check", "gesture-agent rules check my-rules.toml"))
 def check_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Read the rules; say all that is wrong with them, and what is doubtful. Exit code 3 if wrong."""
+    """Check the rule files; print errors and warnings. Exit code 3 on errors."""
     try:
         _, _, rules = _read(path, config)
     except ConfigProblems as exc:
@@ -55,9 +55,9 @@ def check_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJs
 
 @app.command("test", epilog=examples("gesture-agent rules test", "gesture-agent rules test my-rules.toml"))
 def play_cases(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Play every [[case]] of the rule files; exit code 1 when one fails.
+    """Run every [[case]] of the rule files; exit code 1 when one fails.
 
-    A case is a timeline, a letter for each tenth of a second, and what must fire in it.
+    A case is a timeline, one letter per tenth of a second, and the rules that must fire in it.
     """
     from agent.config.rules.cases import run_cases
 
@@ -79,7 +79,7 @@ def play_cases(path: RulesPath = None, config: ConfigFile = None, as_json: AsJso
     epilog=examples("gesture-agent rules list", "gesture-agent rules list --json | jq -r '.[].id'"),
 )
 def list_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show every rule in the order in which they are tried: when it fires and what it does."""
+    """List the rules in the order of evaluation: when each fires and what it does."""
     from agent.core.rules.formatting import describe_actions, describe_conditions, rule_facts
 
     _, _, rules = _read(path, config)
@@ -102,7 +102,7 @@ def list_rules(path: RulesPath = None, config: ConfigFile = None, as_json: AsJso
 
 @app.command("try", epilog=examples("gesture-agent rules try", "gesture-agent rules try my-rules.toml"))
 def try_rules(path: RulesPath = None, config: ConfigFile = None) -> None:
-    """Press keys as gestures and see which rules would fire; nothing is sent.
+    """Simulate gestures by keys and show which rules would fire; nothing is sent.
 
     t thumbs_up, f fist, s stop, o ok, 2 two, space no hand; Tab changes the hand, z the zone, q ends.
     A gesture stays until the next key.
@@ -126,7 +126,7 @@ def try_rules(path: RulesPath = None, config: ConfigFile = None) -> None:
 
 
 def _read(path: Path | None, config: Path | None) -> tuple[Settings, tuple[str, ...], LoadedRules]:
-    """Settings, the classifier's labels, and the rules in `path` or where the settings say."""
+    """Load settings, the classifier's labels, and the rules in `path` or of the settings."""
     from agent.config.rules.files import read_rules
     from agent.diagnostics import labels_of
 

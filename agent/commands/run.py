@@ -15,17 +15,17 @@ EPILOG = examples(
 
 
 def run(config: ConfigFile = None) -> None:
-    """Watch the cameras and publish what is seen, until Ctrl-C or SIGTERM.
+    """Watch the cameras and publish gestures, until Ctrl-C or SIGTERM.
 
-    SIGHUP reads the rules again. A camera or a broker that is away is waited for.
+    SIGHUP reloads the rules. The agent waits for unreachable cameras and brokers.
     """
     from agent.service.memory import bound_arenas
 
-    bound_arenas()  # before anything starts threads
+    bound_arenas()  # before any thread starts
     from agent.app import run_agent
     from agent.service.logs import configure_logs
 
     settings = loaded(config, need_files=True, as_service=False).settings
     configure_logs(settings.log)
-    if run_agent(settings):  # a restart was asked for: begin anew in the same process
+    if run_agent(settings):  # restart requested: replace the process image
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

@@ -1,4 +1,4 @@
-"""`gesture-agent service`: the agent as a service of systemd."""
+"""`gesture-agent service`: installs, removes and shows the systemd service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.commands.output import echo_json, sign
 
 app = typer.Typer(no_args_is_help=True)
 
-DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show every step, do none of them.")]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Show every step without performing it.")]
 
 
 @app.command(
@@ -27,15 +27,15 @@ def install(
         bool | None,
         typer.Option(
             "--keys/--no-keys",
-            help="Whether it may press keys (/dev/uinput).",
-            show_default="as it is, at first not",
+            help="Allow rules to press keys (/dev/uinput).",
+            show_default="unchanged, at first no",
         ),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Put the agent under /opt, its settings under /etc, and start it; again: upgrade it.
+    """Install the agent under /opt, its settings under /etc, and start it; or upgrade it.
 
-    What you changed in /etc/gesture-agent is kept.
+    Your changes in /etc/gesture-agent are kept.
     """
     from agent.installation.install import install as do_install
 
@@ -44,10 +44,10 @@ def install(
 
 @app.command(epilog=examples("sudo gesture-agent service uninstall --keep-settings"))
 def uninstall(
-    keep_settings: Annotated[bool, typer.Option("--keep-settings", help="Leave /etc/gesture-agent.")] = False,
+    keep_settings: Annotated[bool, typer.Option("--keep-settings", help="Keep /etc/gesture-agent.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Stop the service and remove all of it: program, networks, messages that wait, settings."""
+    """Stop the service and remove all of it: program, networks, outbox, settings."""
     from agent.installation.install import uninstall as do_uninstall
 
     do_uninstall(typer.echo, keep_settings=keep_settings, dry_run=dry_run)
@@ -57,7 +57,7 @@ def uninstall(
     epilog=examples("gesture-agent service status", "gesture-agent service status --json | jq .running")
 )
 def status(as_json: AsJson = False) -> None:
-    """Show whether it runs, since when, and what it says. Exit code 1 where it does not run."""
+    """Show whether the service runs, since when, and its status. Exit code 1 where it does not run."""
     from agent.installation.state import read_state
 
     state = read_state()
@@ -73,6 +73,6 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(
             f"  process {state.pid}{memory}, restarts {state.restarts}, last exit code {state.exit_code}"
         )
-        typer.echo(f"  starts with the machine: {'yes' if state.at_boot else 'no'}")
+        typer.echo(f"  starts at boot: {'yes' if state.at_boot else 'no'}")
     if not state.running:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Commands that are given the service's settings look into the service's folders, not into the caller's."""
+"""State and cache folders for commands that use the installed service's settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def as_the_service(found: Loaded, environ: Mapping[str, str], places: InstallPaths | None = None) -> Loaded:
-    """The settings with state and cache where the unit keeps them.
+    """Return the settings with state and cache folders where the systemd unit keeps them.
 
     Only where the settings are the installed service's own and neither they nor the environment (systemd's
     own variables in the service itself) name other folders. Warns where the caller may not look there.
@@ -34,8 +34,8 @@ def as_the_service(found: Loaded, environ: Mapping[str, str], places: InstallPat
     ]
     if closed:
         warn(
-            f"the service keeps its things in {' and '.join(closed)}, which you may not open; "
-            "this looks into your own folders instead. Try again with sudo"
+            f"the service keeps its data in {' and '.join(closed)}, which you may not open; "
+            "your own folders are used instead. Try again with sudo"
         )
         return found
     settings = found.settings.model_copy(update={"agent": agent.model_copy(update=folders)})

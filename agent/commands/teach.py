@@ -1,4 +1,4 @@
-"""`gesture-agent teach`: gestures of your own, and the built-in ones as you make them."""
+"""`gesture-agent teach`: teaches custom gestures and adapts built-in ones."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ EPILOG = examples(
     "gesture-agent teach --remove rock",
 )
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-RESERVED = ("any",)  # means something else in rules
-FEWEST = 8  # examples
+RESERVED = ("any",)  # reserved: has another meaning in rules
+FEWEST = 8  # minimum examples
 DOUBTFUL = 0.8  # share of left-out examples that should be recognised
 
 
 def teach(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="The gesture: letters a-z, digits, _.", show_default=False),
+        typer.Argument(
+            metavar="NAME", help="Name of the gesture: letters a-z, digits, _.", show_default=False
+        ),
     ] = None,
     camera: Annotated[
         str | None,
@@ -50,7 +52,7 @@ def teach(
     folder: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="DIR", help="Learn from the pictures in it; may be given again.", show_default=False
+            metavar="DIR", help="Learn from a folder of images; may be repeated.", show_default=False
         ),
     ] = None,
     source: Annotated[
@@ -59,22 +61,22 @@ def teach(
     ] = None,
     count: Annotated[int, typer.Option(min=FEWEST, max=200, help="Examples to take from the camera.")] = 25,
     improve: Annotated[
-        bool, typer.Option("--improve", help="Add to a gesture that is there: built in, or taught before.")
+        bool, typer.Option("--improve", help="Add examples to a built-in or taught gesture.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Teach it although it looks like a built-in gesture.")
+        bool, typer.Option("--force", help="Teach it even if it resembles a built-in gesture.")
     ] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Show what was taught.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List taught gestures.")] = False,
     remove: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Forget this gesture.", show_default=False)
+        str | None, typer.Option(metavar="NAME", help="Remove this gesture.", show_default=False)
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a gesture of your own, or how you make a built-in one.
+    """Teach a custom gesture, or adapt a built-in one to your hand.
 
-    Two or three dozen hands are enough. Pictures are not kept and nothing leaves this machine: numbers that
-    describe the hands go into taught.npz in the state folder. Rules may name the gesture at once; the agent
+    20 to 40 hands are enough. Images are not kept and nothing leaves this machine: embeddings of
+    the hands are stored in taught.npz in the state folder. Rules may name the gesture at once; the agent
     recognises it from its next start.
     """
     quiet_logs()
@@ -92,13 +94,13 @@ def teach(
 
 
 class _Given:
-    """Where the examples are to come from."""
+    """Sources of the examples."""
 
     def __init__(self, camera: str | None, folders: list[Path], source: str | None, count: int) -> None:
         self.camera, self.folders, self.source, self.count = camera, folders, source, count
 
     def collect(self, recognizer: Recognizer, settings: Settings, gesture: str) -> HandSamples:
-        """Raises `ConfigError` when too few hands were found."""
+        """Collect the examples. Raises `ConfigError` when too few hands were found."""
         from agent.capture.source import settings_of
         from agent.commands.collect import of_camera, of_clip, of_folder
         from agent.commands.teach_tui import screen
@@ -191,7 +193,7 @@ def _check_name(name: str, built_in: tuple[str, ...], before: Taught | None, *, 
 
 
 def _mistaken(taught: Taught, others: HandSamples, name: str) -> int:
-    """Rendered hands that are read as this gesture now and were not before."""
+    """Rendered hands that are misread as this gesture now and were not before."""
     wanted = taught.head.labels.index(name)
     return sum(
         int(taught.head.scores(base, embedding).argmax()) == wanted != int(base.argmax())
@@ -200,7 +202,10 @@ def _mistaken(taught: Taught, others: HandSamples, name: str) -> int:
 
 
 def _likeness(new: HandSamples, built_in: tuple[str, ...], name: str) -> str | None:
-    """The built-in gesture that most of the new hands are read as, with how many; None where it is none."""
+    """Built-in gesture that most of the new hands are classified as, with the count.
+
+    None if there is none.
+    """
     read_as = [built_in[i] for i in new.scores.argmax(axis=1)]
     most = max(set(read_as), key=read_as.count)
     if most in {name, NO_GESTURE} or read_as.count(most) <= len(read_as) / 2:
@@ -276,7 +281,7 @@ def _remove(settings: Settings, name: str, *, as_json: bool) -> None:
 
 @contextmanager
 def _bar(title: str) -> Iterator[Callable[[], None]]:
-    """A moving line on stderr, in a terminal only."""
+    """Progress line on stderr, in a terminal only."""
     from rich.console import Console
 
     console = Console(stderr=True)

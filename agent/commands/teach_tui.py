@@ -1,4 +1,4 @@
-"""What one sees while teaching: the camera's picture in the terminal, a countdown, how many are taken."""
+"""Terminal view of `teach`: live image, countdown and number of examples."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from agent.commands.collect import Show
     from agent.core.types import HandDetection, Image
 
-COLUMNS = 64  # two pixels a character, one above the other
+COLUMNS = 64  # two pixels per character, one above the other
 HAND_COLOUR = (80, 220, 80)  # BGR
-SKIPPED_EVERY = 25  # pictures without a hand between two such lines
+SKIPPED_EVERY = 25  # images without a hand between two such lines
 EVERY = 5  # examples between two lines of plain text
 
 
 @contextmanager
 def screen(gesture: str, wanted: int | None) -> Iterator[Show]:
-    """A live picture where the terminal has true colours, else lines of text on stderr."""
+    """Return a live view where the terminal has true colours, else plain lines on stderr."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
@@ -44,7 +44,7 @@ def screen(gesture: str, wanted: int | None) -> Iterator[Show]:
 
 
 def status(gesture: str, hand: HandDetection | None, wait_s: float, taken: int, wanted: int | None) -> str:
-    """One line."""
+    """Build the status line."""
     if wait_s > 0:
         return f"{gesture}: show it in {math.ceil(wait_s)} s"
     if wanted is None:
@@ -55,7 +55,7 @@ def status(gesture: str, hand: HandDetection | None, wait_s: float, taken: int, 
 
 
 def framed(image: Image, hand: HandDetection | None) -> Image:
-    """The picture with a box around the hand."""
+    """Return the image with a box around the hand."""
     if hand is None:
         return image
     drawn = image.copy()
@@ -65,7 +65,7 @@ def framed(image: Image, hand: HandDetection | None) -> Image:
 
 
 def half_blocks(image: Image, columns: int) -> str:
-    """ANSI text: every character is an upper half block, its two colours are two pixels."""
+    """Render as ANSI text: each character is an upper half block whose two colours are two pixels."""
     height, width = image.shape[:2]
     lines = max(1, round(columns * height / width / 2))
     small = cv2.resize(image, (columns, 2 * lines), interpolation=cv2.INTER_AREA)[..., ::-1]

@@ -1,4 +1,4 @@
-"""The terminal of `rules try`: keys in, a live picture out."""
+"""Terminal view of `rules try`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from rich.text import Text
 from agent.commands.keyboard_simulator import KeyboardSimulator
 from agent.errors import CannotStart
 
-FRAME_S = 0.05  # 20 frames a second, as from a camera
+FRAME_S = 0.05  # 20 frames per second, as from a camera
 BAR = 20  # characters
 _STYLES = {"gesture": "cyan", "fired": "bold green", "refused": "yellow"}
 
 
 def play(simulator: KeyboardSimulator, source: Path) -> None:
-    """Until a key says goodbye. Raises `CannotStart` without a terminal."""
+    """Run until a key quits. Raises `CannotStart` without a terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CannotStart("rules try: needs a terminal for the keys; `rules test` runs without one")
     console = Console()
@@ -40,7 +40,7 @@ def play(simulator: KeyboardSimulator, source: Path) -> None:
 
 
 def picture(simulator: KeyboardSimulator, source: Path) -> Group:
-    """What the hands show, what is on its way, and what happened, the newest last."""
+    """Render the hands, pending gestures, and the notes, newest last."""
     keys = "  ".join(f"{key} {gesture}" for key, gesture in simulator.keys.items())
     zone = simulator.zone.name if simulator.zone else "none"
     hands = Table.grid(padding=(0, 2))
@@ -65,7 +65,7 @@ def picture(simulator: KeyboardSimulator, source: Path) -> Group:
 
 
 def _take_keys(simulator: KeyboardSimulator, descriptor: int) -> bool:
-    """All keys within one frame; False when one of them says goodbye."""
+    """Process all keys within one frame; False when one quits."""
     ends = time.monotonic() + FRAME_S
     while (left := ends - time.monotonic()) > 0:
         if select.select([descriptor], [], [], left)[0]:
@@ -77,7 +77,7 @@ def _take_keys(simulator: KeyboardSimulator, descriptor: int) -> bool:
 
 @contextmanager
 def _every_key() -> Iterator[int]:
-    """Keys arrive as they are pressed and are not echoed; Ctrl-C ends quietly."""
+    """Read keys unbuffered and without echo; Ctrl-C quits."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:

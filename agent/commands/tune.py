@@ -1,4 +1,4 @@
-"""`gesture-agent tune`: the trade between misses and false activations, over recorded traces."""
+"""`gesture-agent tune`: trade-off between misses and false activations over recorded traces."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ RELEASES = "250ms,350ms,500ms"
 
 
 def tune(
-    traces: Annotated[list[Path], typer.Argument(help="Traces, made by `record` or by the daemon.")],
+    traces: Annotated[list[Path], typer.Argument(help="Traces, written by `record` or the daemon.")],
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -45,17 +45,19 @@ def tune(
             show_default="none: every start counts as false",
         ),
     ] = None,
-    confidence: Annotated[str, typer.Option(metavar="LIST", help="Confidences to try.")] = CONFIDENCES,
+    confidence: Annotated[
+        str, typer.Option(metavar="LIST", help="Confidence thresholds to try.")
+    ] = CONFIDENCES,
     of: Annotated[
         str | None,
         typer.Option(
             metavar="GESTURE",
-            help="Try them for this gesture alone, the others as they are.",
+            help="Try them for this gesture only.",
             show_default="for all gestures alike",
         ),
     ] = None,
-    hold: Annotated[str, typer.Option(metavar="LIST", help="Holds to try.")] = HOLDS,
-    release: Annotated[str, typer.Option(metavar="LIST", help="Releases to try.")] = RELEASES,
+    hold: Annotated[str, typer.Option(metavar="LIST", help="Hold times to try.")] = HOLDS,
+    release: Annotated[str, typer.Option(metavar="LIST", help="Release times to try.")] = RELEASES,
     raised: Annotated[
         str,
         typer.Option(
@@ -74,16 +76,14 @@ def tune(
     ] = "",
     advise: Annotated[
         bool,
-        typer.Option("--suggest", help="Look for the confidence of each gesture that does best here."),
+        typer.Option("--suggest", help="Suggest the best confidence of each gesture on these traces."),
     ] = False,
     intent: Annotated[
         bool,
-        typer.Option(
-            "--intent", help="What each setting of intent keeps from firing here, and what it costs."
-        ),
+        typer.Option("--intent", help="Show what each intent setting suppresses here, and its cost."),
     ] = False,
     every: Annotated[
-        bool, typer.Option("--all", help="Show all, not only those that no other beats.")
+        bool, typer.Option("--all", help="Show all combinations, not only Pareto-optimal ones.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Write the plot as SVG, not to the terminal.")
@@ -91,10 +91,10 @@ def tune(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try other thresholds on recorded traces: what would have been missed, what would have fired by mistake.
+    """Evaluate other thresholds on recorded traces: misses, false activations and delay.
 
-    The settings in force come first, marked with X; where gestures ask for a confidence of their own, the
-    lowest and the highest stand there. `keep` stays as far below confidence as it is in the settings.
+    The settings in force come first, marked with X; where gestures have a confidence of their own, the
+    lowest and the highest are shown. `keep` stays as far below confidence as it is in the settings.
     """
     from agent.core.thresholds import thresholds_of
     from agent.core.trace_tune import grid, sweep, unbeaten
@@ -141,7 +141,7 @@ def _suggest(
     *,
     as_json: bool,
 ) -> None:
-    """The settings in force beside what is suggested, which is printed as it stands in `config.toml`."""
+    """Print the settings in force and the suggested ones, the latter as lines for `config.toml`."""
     from agent.core.trace_suggest import rounds, suggest
     from agent.core.trace_tune import evaluate_thresholds
 
@@ -167,7 +167,7 @@ def _suggest(
 
 
 def _plot(outcomes: list[TuningResult], best: list[TuningResult], of: str | None) -> Plot:
-    """Against misses; where there are none, against what else one pays with: delay, or hold."""
+    """Plot against misses; without any, against delay or hold."""
     from agent.commands.tune_plot import Plot, Point
 
     now = outcomes[0]
@@ -289,7 +289,7 @@ def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[La
 
 
 def _gestures(name: str | None, labelled_traces: list[LabelledTrace]) -> list[str]:
-    """Those that the traces know, or the one that is asked for."""
+    """Gestures of the traces, or the given one."""
     known = list(
         dict.fromkeys(
             label for labelled in labelled_traces for label in labelled.labels if label != NO_GESTURE
@@ -301,7 +301,7 @@ def _gestures(name: str | None, labelled_traces: list[LabelledTrace]) -> list[st
 
 
 def _numbers(text: str, low: float, high: float, expected: str) -> list[float]:
-    """The numbers of a list, none for an empty one; `expected` says what they are."""
+    """Parse a list of numbers, empty for an empty text; `expected` is for the error message."""
     from agent.core.numbers import read_float
 
     try:
@@ -319,7 +319,7 @@ def _durations(text: str) -> list[float]:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, in a terminal only."""
+    """Progress bar on stderr, in a terminal only."""
     from rich.console import Console
     from rich.progress import Progress
 

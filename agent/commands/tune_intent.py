@@ -1,4 +1,4 @@
-"""`gesture-agent tune --intent`: each threshold of intent as it is, turned off, and strict."""
+"""`gesture-agent tune --intent`: each intent threshold as set, turned off, and strict."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from agent.core.intent import STRICT, TURNED_OFF
 from agent.core.thresholds import Thresholds
 from agent.core.trace_tune import LabelledTrace, TuningResult, evaluate_thresholds
 
-SETTINGS = {"onset_s": "onset", "doubtful_hold_s": "doubtful_hold"}  # where they are not called alike
+SETTINGS = {"onset_s": "onset", "doubtful_hold_s": "doubtful_hold"}  # where the names differ
 TITLES = ("setting", "now", "false", "missed", "off", "false", "missed", "strict", "false", "missed")
 
 
 def show_intent(takes: Sequence[LabelledTrace], now: Thresholds, *, as_json: bool) -> None:
-    """A row for each threshold, all others as they are; false: starts that nobody meant."""
+    """Print a row for each threshold, all others as set; false: false activations."""
     base = evaluate_thresholds(takes, now)
     rows: list[list[str]] = []
     facts: list[dict[str, Any]] = []

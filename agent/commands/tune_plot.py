@@ -1,4 +1,4 @@
-"""Misses against false activations as a picture: of characters for the terminal, or SVG."""
+"""Plot of misses against false activations, as text for the terminal or as SVG."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SVG_HEAD = (
 Mark = Literal["tried", "best", "now"]
 _SIGNS = {"tried": ".", "best": "o", "now": "X"}  # drawn in this order: later ones cover earlier ones
 _LOOKS = {"tried": ("#999", 3), "best": ("#0a7", 5), "now": ("#c30", 6)}
-_LEGEND = {"tried": "tried", "best": "beaten by none", "now": "settings in force"}
+_LEGEND = {"tried": "tried", "best": "Pareto-optimal", "now": "settings in force"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Points with what the axes mean; both start at 0."""
+    """Scatter plot; both axes start at 0."""
 
     points: Sequence[Point]
     x_name: str
     y_name: str
 
     def text(self) -> str:
-        """Plain ASCII."""
+        """Render as plain ASCII."""
         rows = [[" "] * (WIDTH + 1) for _ in range(HEIGHT + 1)]
         top, right = self._ends()
         for point in self._ordered():
@@ -60,7 +60,7 @@ class Plot:
         )
 
     def svg(self) -> str:
-        """A document of its own; each point tells its thresholds when pointed at."""
+        """Render as a standalone SVG document; each point shows its thresholds on hover."""
         top, right = self._ends()
         wide, high = SVG_WIDTH - 2 * MARGIN, SVG_HEIGHT - 2 * MARGIN
         low = SVG_HEIGHT - MARGIN
@@ -100,7 +100,7 @@ class Plot:
 
 
 def _end(values: Iterable[float]) -> float:
-    """The largest value; an axis on which all is 0 still needs a length."""
+    """Largest value; an axis with only zeros still needs a length."""
     return max([0.0, *values]) or 1.0
 
 

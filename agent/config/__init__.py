@@ -1,1 +1,1 @@
-"""Settings and rule files: from text to frozen models, with every problem named and placed."""
+"""Configuration: reads settings and rule files into frozen models, with the position of every problem."""

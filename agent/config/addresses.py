@@ -1,19 +1,21 @@
-"""Addresses in settings and rules: a host that can be, a port that can be, letters that can be sent."""
+"""Validation of URLs in settings and rules: host, port, permitted characters."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import quote, urlsplit
 
+from agent.core.redaction import redacted
+
 MAX_PORT = 65535
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PATH_SAFE = "/%:@!$&'()*+,;=~{}"  # RFC 3986; what is encoded already stays; {} are places to fill in
+_PATH_SAFE = "/%:@!$&'()*+,;=~{}"  # RFC 3986; % keeps encoded characters, {} are template fields
 _QUERY_SAFE = _PATH_SAFE + "?"
 
 
 def checked_address(url: str) -> str:
-    """The same; raises `ValueError` where its host or port cannot be (`embedded` is no URL, and good)."""
+    """Return a URL unchanged. Raises `ValueError` for an impossible host or port; "embedded" is accepted."""
     if "://" not in url:
         return url
     host_and_port(url)
@@ -21,30 +23,31 @@ def checked_address(url: str) -> str:
 
 
 def host_and_port(url: str) -> tuple[str, int | None]:
-    """Host and port of a URL, None where none is written. Raises `ValueError` that says what is wrong."""
+    """Return host and port (None where absent) of a URL. Raises `ValueError` that says what is wrong."""
     if _CONTROL.search(url):
         raise ValueError(f"{url!a} holds a line end or another control character")
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as exc:
-        raise ValueError(f'"{_shown(url)}" is no address: {exc}') from exc
+        raise ValueError(f'"{_shown(redacted(url))}" is no address: {exc}') from exc
     behind = parts.netloc.rpartition("@")[2].rpartition("]")[2]
     _, colon, port = behind.rpartition(":")
     if not host:
-        raise ValueError(f'"{_shown(url)}" names no host')
+        raise ValueError(f'"{_shown(redacted(url))}" names no host')
     if not colon or not port:
         return host, None
     if not _PORT.fullmatch(port) or not 0 < int(port) <= MAX_PORT:
-        raise ValueError(f'"{_shown(port)}" is no port; ports go from 1 to {MAX_PORT}')
+        seen = f'"{_shown(port)}"' if port.isdigit() else "what stands behind the colon"  # half a password
+        raise ValueError(f"{seen} is no port; ports go from 1 to {MAX_PORT}")
     return host, int(port)
 
 
 def as_uri(iri: str) -> str:
-    """An address as people write it, in the letters that HTTP can send (RFC 3987, section 3.1).
+    """Convert an IRI, as people write it, to a URI that HTTP can send (RFC 3987, section 3.1).
 
-    Path and query are percent-encoded as UTF-8, the host as IDNA; places to fill in stay as they are.
-    Raises `ValueError`.
+    Path and query are percent-encoded as UTF-8, the host as IDNA; template fields are kept. Raises
+    `ValueError`.
     """
     host, port = host_and_port(iri)
     parts = urlsplit(iri)

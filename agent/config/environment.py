@@ -1,13 +1,14 @@
-"""Settings from the environment: GESTURE_AGENT__MQTT__URL is `url` in `[mqtt]`."""
+"""Settings from environment variables: GESTURE_AGENT__MQTT__URL is `url` in `[mqtt]`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from agent.config.annotations import members_of
 from agent.config.problems import ConfigProblems, Problem, did_you_mean
 from agent.config.renamed_keys import current_path
 from agent.config.settings import Secret, Settings
@@ -18,13 +19,13 @@ SEPARATOR = "__"
 
 
 class _WrongNameError(Exception):
-    """The variable leads to no setting; the text says why."""
+    """A variable that names no setting; the text says why."""
 
 
 def overlay(located: TomlDocument, environ: Mapping[str, str]) -> tuple[TomlDocument, list[Problem]]:
-    """The settings with all variables laid over them, and the variables that lead nowhere.
+    """Apply all variables to the settings; also return a problem for each variable that names no setting.
 
-    Values are taken as the field's type; whether they hold is for the validation to say.
+    Values are converted to the field's type here and checked by validation later.
     """
     problems = []
     for name in sorted(environ):
@@ -39,7 +40,7 @@ def overlay(located: TomlDocument, environ: Mapping[str, str]) -> tuple[TomlDocu
 
 
 def current_name(name: str) -> str:
-    """A variable's name with new names of settings for old."""
+    """Return a variable's name with renamed settings replaced by their current names."""
     parts = name.removeprefix(PREFIX).split(SEPARATOR)
     lower = [part.lower() for part in parts]
     new = current_path(lower)
@@ -47,14 +48,14 @@ def current_name(name: str) -> str:
 
 
 def old_names(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for every variable whose setting has a new name."""
+    """Return a warning for every variable whose setting was renamed."""
     given = [name for name in sorted(environ) if name.startswith(PREFIX)]
     return [f"{name} is now called {current_name(name)}" for name in given if current_name(name) != name]
 
 
 def variables(kind: Any = Settings, prefix: str = PREFIX.removesuffix(SEPARATOR)) -> Iterator[str]:
-    """Names of all variables there are; NAME stands for the name of a camera."""
-    members = _members(kind)
+    """Yield the names of all variables; NAME stands for the name of a camera."""
+    members = list(members_of(kind))
     if table := next((get_args(member)[1] for member in members if get_origin(member) is dict), None):
         yield from variables(table, f"{prefix}{SEPARATOR}NAME")
     elif model := _model(members):
@@ -69,7 +70,7 @@ def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
     kind: Any = Settings
     path: list[str] = []
     for part in current_path(name.removeprefix(PREFIX).lower().split(SEPARATOR)):
-        members = _members(kind)
+        members = list(members_of(kind))
         if get_origin(members[0]) is dict:
             part, kind = _entry(part, data.get(path[-1])), get_args(members[0])[1]  # noqa: PLW2901
         elif (model := _model(members)) and part in model.model_fields:
@@ -77,21 +78,21 @@ def _find(name: str, data: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
         else:
             raise _WrongNameError(_unknown(name, path))
         path.append(part)
-    if _model(_members(kind)) is Secret:
+    if _model(list(members_of(kind))) is Secret:
         raise _WrongNameError(f"a secret is never written here: put it into a file and set {name}__FILE=PATH")
-    if len(path) < 2 or _model(_members(kind)):
+    if len(path) < 2 or _model(list(members_of(kind))):
         raise _WrongNameError(f"is a section, not a setting; its settings begin with {name}{SEPARATOR}")
     return tuple(path), kind
 
 
 def _entry(part: str, entries: Any) -> str:
-    """Key of a table of things named by the user: as the file writes it, where variables cannot have "-"."""
+    """Key of a user-named table as the file spells it; variables cannot contain "-"."""
     names = entries if isinstance(entries, dict) else {}
     return next((name for name in names if name.replace("-", "_") == part), part)
 
 
 def _unknown(name: str, path: list[str]) -> str:
-    """What a variable that leads nowhere is told: the nearest that leads somewhere."""
+    """Error text for a variable that names no setting, with the most similar one that does."""
     camera = name.removeprefix(PREFIX).split(SEPARATOR)[1] if path[:1] == ["camera"] else "NAME"
     known = [known.replace(f"CAMERA{SEPARATOR}NAME", f"CAMERA{SEPARATOR}{camera}") for known in variables()]
     meant = did_you_mean(name, known)
@@ -99,7 +100,7 @@ def _unknown(name: str, path: list[str]) -> str:
 
 
 def _parsed(text: str, kind: Any) -> Any:
-    members = _members(kind)
+    members = list(members_of(kind))
     if not text and NoneType in members:
         return None
     numbers = [value for member in members if get_origin(member) is Literal for value in get_args(member)]
@@ -109,17 +110,8 @@ def _parsed(text: str, kind: Any) -> Any:
         try:
             return parse(f"value = {text}", "").data["value"]
         except ConfigProblems:
-            return text  # the validation says what it should have been
+            return text  # validation reports the expected type
     return text
-
-
-def _members(kind: Any) -> list[Any]:
-    """A union's members, an annotation's type; anything else is itself."""
-    if get_origin(kind) in {Union, UnionType}:
-        return [inner for member in get_args(kind) for inner in _members(member)]
-    if get_origin(kind) is Annotated:
-        return _members(get_args(kind)[0])
-    return [kind]
 
 
 def _model(members: list[Any]) -> type[BaseModel] | None:

@@ -1,4 +1,4 @@
-"""Noticing that somebody has edited the rule files."""
+"""Detection of changes to the rule files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 from agent.config.regular_file import visible_files
 
 LOOK_EVERY_S = 1.0
-GONE_S = 5.0  # editors and synchronisers move a file away and back: it is gone when it was for so long
+GONE_S = 5.0  # time for which a file must be missing: editors and sync tools move files away and back
 
 _FileStamp: TypeAlias = (
     "tuple[tuple[str, int, int, int], ...] | str"  # name, mtime in ns, bytes, mode; or why not
@@ -17,19 +17,19 @@ _FileStamp: TypeAlias = (
 
 
 def is_rule_file(name: str) -> bool:
-    """Whether a visible file of the rules folder holds rules."""
+    """Whether a file name is that of a rule file."""
     return name.endswith(".toml")
 
 
 def rule_paths(source: Path) -> list[Path]:
-    """The rule files of a folder in name order, or the one file. Raises `OSError`."""
+    """Return the rule files of a folder in name order, or the single file. Raises `OSError`."""
     if stat.S_ISDIR(source.stat().st_mode):
         return visible_files(source, is_rule_file)
     return [source]
 
 
 class FileWatcher:
-    """Looks at a folder of TOML files, or at one file, once a second at most."""
+    """Polls a folder of TOML files, or one file, at most once a second."""
 
     def __init__(self, source: Path) -> None:
         self._source = source
@@ -39,9 +39,9 @@ class FileWatcher:
         self._looked_at = 0.0
 
     def changed(self, now: float) -> bool:
-        """True once for every change that has stood still: an editor may write in steps.
+        """Return True once for every change after the files have stopped changing. `now` is in seconds.
 
-        One look is enough, but where a file is missing it may be on its way back.
+        Editors write in several steps, and move files away and back; a missing file counts after `GONE_S`.
         """
         if now - self._looked_at < LOOK_EVERY_S:
             return False
@@ -56,7 +56,7 @@ class FileWatcher:
         return True
 
     def _missing(self) -> bool:
-        """Whether something is not there that was there when it last stood still."""
+        """Whether a file is missing that was there when the files last were stable."""
         if isinstance(self._seen, str):
             return not isinstance(self._settled, str)
         return not isinstance(self._settled, str) and not _names(self._settled) <= _names(self._seen)

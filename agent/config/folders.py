@@ -1,4 +1,4 @@
-"""Where the agent keeps what must survive (state) and what can be made again (cache)."""
+"""State folder (must survive) and cache folder (can be rebuilt) of an agent."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ APP_NAME = "gesture-agent"
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where an agent keeps things; both exist."""
+    """Paths of an agent's state and cache folder; both exist."""
 
     state: Path
     cache: Path
 
 
 def make_folders(settings: AgentSettings, environ: Mapping[str, str]) -> Folders:
-    """Create what is missing. Raises `ConfigError` that names the folder and the setting."""
+    """Create the folders that are missing. Raises `ConfigError` that names the folder and the setting."""
     folders = Folders(state_folder(settings, environ), cache_folder(settings, environ))
     for folder, setting in ((folders.state, "agent.state_dir"), (folders.cache, "agent.cache_dir")):
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # what waits in the outbox is nobody else's
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the outbox holds private data
         except OSError as exc:
             raise ConfigError(f"{folder}: {exc.strerror}; make it writable or set {setting}") from exc
     return folders
 
 
 def state_folder(settings: AgentSettings, environ: Mapping[str, str]) -> Path:
-    """Folder of the outbox: the setting, else systemd's $STATE_DIRECTORY, else the user's own."""
+    """Return the outbox folder: the setting, systemd's $STATE_DIRECTORY, or the user's state folder."""
     return (
         settings.state_dir
         or _of_systemd(environ, "STATE_DIRECTORY")
@@ -43,7 +43,7 @@ def state_folder(settings: AgentSettings, environ: Mapping[str, str]) -> Path:
 
 
 def cache_folder(settings: AgentSettings, environ: Mapping[str, str]) -> Path:
-    """Folder of models and plans: the setting, else systemd's $CACHE_DIRECTORY, else the user's own."""
+    """Return the folder of models and plans: the setting, systemd's $CACHE_DIRECTORY, or the user's cache."""
     return (
         settings.cache_dir
         or _of_systemd(environ, "CACHE_DIRECTORY")
@@ -52,6 +52,6 @@ def cache_folder(settings: AgentSettings, environ: Mapping[str, str]) -> Path:
 
 
 def _of_systemd(environ: Mapping[str, str], name: str) -> Path | None:
-    """The first of the folders that systemd lists, separated by colons."""
+    """The first of the folders in a colon-separated variable set by systemd."""
     first = environ.get(name, "").split(":")[0]
     return Path(first) if first else None

@@ -1,4 +1,4 @@
-"""Names of keys, as the kernel has them in linux/input-event-codes.h, so that a typo is told at load."""
+"""Key names of linux/input-event-codes.h, to reject misspelt keys when rules are loaded."""
 
 from __future__ import annotations
 

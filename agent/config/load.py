@@ -1,7 +1,7 @@
-"""From files and environment to `Settings`, with every problem told at once.
+"""Loads `Settings` from file and environment, and reports all problems at once.
 
-The first of these that exists is read: --config, $GESTURE_AGENT_CONFIG, ./config.toml,
-/etc/gesture-agent/config.toml. Without any of them the defaults hold.
+The first existing file is read: --config, $GESTURE_AGENT_CONFIG, ./config.toml,
+/etc/gesture-agent/config.toml. Without any, the defaults apply.
 """
 
 from __future__ import annotations
@@ -33,25 +33,24 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings and where they come from."""
+    """Loaded settings and their origin."""
 
     settings: Settings
-    file: Path | None  # None: there is no file, the defaults hold
-    written: TomlDocument  # place of every setting that is not a default
+    file: Path | None  # None: no file, defaults apply
+    written: TomlDocument  # position of every setting that is not a default
     warnings: tuple[str, ...] = ()
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """The settings alone. Raises `ConfigProblems`."""
+    """Load the settings without their origin. Raises `ConfigProblems`."""
     return load(path, environ).settings
 
 
 def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = True) -> Loaded:
-    """Read, lay the environment over, validate, make paths absolute.
+    """Read the file, apply the environment, validate, make paths absolute. Raises `ConfigProblems`.
 
-    `need_files`: secrets and certificates must be there and readable, and nobody else may write the
-    settings; so it is for what talks to a broker or a camera. Raises `ConfigProblems` with everything
-    that is wrong.
+    `need_files` requires secrets and certificates to exist and be readable, and the settings file to be
+    writable by its owner only; commands that connect to no broker or camera pass False.
     """
     file = find_file(path, environ)
     written = read(file) if file else TomlDocument(BUILT_IN, {})
@@ -75,14 +74,14 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read; a named one is returned whether it exists or not."""
+    """Return the file to read, or None; a file named explicitly is returned even where it does not exist."""
     if path or environ.get(PATH_VARIABLE):
         return path or Path(environ[PATH_VARIABLE])
     return next((found for found in SEARCHED if found.is_file()), None)
 
 
 class _Paths:
-    """Relative paths of the file start at its folder, those of the environment at the current one."""
+    """Resolves relative paths: of the file against its folder, of the environment against the current one."""
 
     def __init__(self, folder: Path, written: TomlDocument, environ: Mapping[str, str]) -> None:
         self._folder, self._written = folder, written
@@ -90,7 +89,7 @@ class _Paths:
         self._credentials = Path(credentials) if credentials else None
 
     def absolute(self, model: M, at: KeyPath = ()) -> M:
-        """The same settings with no relative path in them; what was left at its default still is."""
+        """The settings with absolute paths; defaults stay defaults."""
         values = {name: self._value(model, name, (*at, name)) for name in type(model).model_fields}
         changed = {name: value for name, value in values.items() if value != getattr(model, name)}
         return model.model_copy(update=changed)
@@ -111,7 +110,7 @@ class _Paths:
         return value
 
     def _credential(self, path: Path) -> Path | None:
-        """The credential of this name that systemd holds for the service (LoadCredential=)."""
+        """The systemd credential of this name (LoadCredential=), if any."""
         found = self._credentials / path if self._credentials and len(path.parts) == 1 else None
         return found if found and found.exists() else None
 
@@ -121,7 +120,7 @@ class _Paths:
 
 
 def _logins(settings: Settings, written: TomlDocument) -> Iterator[Problem]:
-    """Sources that hold a password, which settings never do."""
+    """Problems for sources that hold a password, which settings must not contain."""
     text = (
         'a source holds no password here; write user = "NAME" and password = { file = "PATH" }; where the '
         f"address asks for it elsewhere, write {PASSWORD} there (an @ that belongs to a path is written %40)"
@@ -132,7 +131,7 @@ def _logins(settings: Settings, written: TomlDocument) -> Iterator[Problem]:
 
 
 def _needed_files(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath, Path, bool]]:
-    """Where it is written, its path, whether it is a secret: of every file that must be there."""
+    """(position, path, whether a secret) of every file that must exist."""
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, Secret):
@@ -148,7 +147,7 @@ def _needed_files(model: BaseModel, at: KeyPath = ()) -> Iterator[tuple[KeyPath,
 
 
 def _writable(file: Path | None) -> Iterator[Problem]:
-    """Whoever writes the settings chooses the rules, the broker and the cameras."""
+    """Problems for settings that others can write: they select rules, broker and cameras."""
     for path in (file, file.absolute().parent) if file else ():
         yield from open_to_all(path, "settings say which rules run and who hears of it")
 

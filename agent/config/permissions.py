@@ -1,4 +1,4 @@
-"""Who may write the files that the agent obeys, or put others in their place."""
+"""Permission check: who can write the files that the agent trusts, or replace them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from agent.config.problems import Problem
 
-MAX_LINKS = 40  # as the kernel
+MAX_LINKS = 40  # as in the kernel
 
 
 def open_to_all(path: Path, danger: str) -> Iterator[Problem]:
-    """A problem for each place on the way to a file or folder where anyone may write, and so replace it.
+    """Yield a problem for each component of a path that every user can write, and so replace.
 
-    Every folder above it counts, and those that links lead through. A folder that is sticky, as /tmp is,
-    protects what belongs to us or to root. What is not there is said when it is read.
+    All parent folders and link targets are checked. A sticky folder, like /tmp, protects what belongs to this
+    user or to root. Missing files are reported when they are read. `danger` ends the text of the problem.
     """
     sticky = False
     for place in _way(path):
@@ -35,7 +35,7 @@ def open_to_all(path: Path, danger: str) -> Iterator[Problem]:
 
 
 def _way(path: Path) -> Iterator[Path]:
-    """Every folder and link that the kernel goes through to `path`, and what it comes to at last."""
+    """Every folder and link that resolving `path` passes, and the final target."""
     here = Path("/")
     yield here
     todo = list(reversed(path.absolute().parts[1:]))
@@ -49,7 +49,7 @@ def _way(path: Path) -> Iterator[Path]:
         yield step
         try:
             target = step.readlink()
-        except OSError:  # no link
+        except OSError:  # not a link
             here = step
             continue
         links += 1

@@ -1,4 +1,4 @@
-"""What is wrong in a settings or rule file, said like a compiler: file:line:column, seen, expected."""
+"""Problems in settings and rule files, formatted like compiler errors: file:line:column, seen, expected."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rapidfuzz import fuzz, process
 
 from agent.errors import ConfigError
 
-MOST_SHOWN = 100  # problems in one message; nobody mends more at once, and it goes out over MQTT too
-ALIKE = 60.0  # per cent of letters in common (Indel ratio); below it a suggestion misleads
+MOST_SHOWN = 100  # problems in one message, which is also sent over MQTT
+ALIKE = 60.0  # per cent similarity (Indel ratio) below which a suggestion would mislead
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
-    """One thing to mend. Line and column count from 1; line 0 means that there is none to name."""
+    """A problem at one position. Line and column count from 1; line 0 means that there is no position."""
 
     file: str
     line: int
@@ -28,7 +28,7 @@ class Problem:
 
 
 class ConfigProblems(ConfigError):  # noqa: N818 (there may be many)
-    """Every problem of the files that were read, one a line."""
+    """All problems of the files that were read, one a line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(set(problems)))
@@ -39,7 +39,7 @@ class ConfigProblems(ConfigError):  # noqa: N818 (there may be many)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that was probably meant; None where nothing is close."""
+    """Return the most similar choice, or None where none is similar enough."""
     found = process.extractOne(
         word, sorted(choices), scorer=fuzz.ratio, processor=str.casefold, score_cutoff=ALIKE
     )
@@ -47,7 +47,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:
-    """`unknown gesture "thumb_up"; did you mean "thumbs_up"?`, or the choices where nothing is close."""
+    """Return `unknown gesture "thumb_up"; did you mean "thumbs_up"?`, or the choices if none is similar."""
     known = sorted(choices)
     if meant := did_you_mean(word, known):
         return f'unknown {what} "{word}"; did you mean "{meant}"?'

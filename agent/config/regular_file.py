@@ -1,8 +1,8 @@
-"""Files that people write, read within limits: regular ones only, never more than so many bytes.
+"""Bounded reading of user-written files: regular files only, up to a size limit.
 
-A pipe would be waited for, a device never ends; both can stand where a rule file is expected, by a
-link. Companion files of editors and other systems (`.#hall.toml`, `._hall.toml`, `.hall.toml.swp`) are
-nobody's rules, pictures or networks: names that begin with a dot are passed over wherever a folder is read.
+Reading a pipe would block and a device never ends, and both can be where a rule file is expected, through a
+link. Companion files of editors and other systems (`.#hall.toml`, `._hall.toml`, `.hall.toml.swp`) are not
+rules, images or networks: names that begin with a dot are skipped in every folder.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 
 class NotAFileError(OSError):
-    """Something else is there than a file that can be read to its end."""
+    """The path is not a regular file, or is too long to read."""
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """All of a regular file. Raises `OSError` whose `strerror` says what is wrong with it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
+    """Read a regular file of at most `most` bytes. Raises `OSError` whose `strerror` says what is wrong."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe must not block
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -36,9 +36,9 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def visible_files(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
-    """What lies in a folder under names that are wanted, in name order; raises `OSError`.
+    """Return the visible files of a folder whose names `wanted` accepts, in name order. Raises `OSError`.
 
-    An error is never an empty folder (`Path.glob` would make it one).
+    Unlike `Path.glob`, it does not turn an error into an empty list.
     """
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)
@@ -46,7 +46,7 @@ def visible_files(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
 
 
 def is_visible(name: str) -> bool:
-    """Whether a name is meant for people and programs, and not for an editor or another system."""
+    """Whether a name is not hidden, that is, not a companion file of an editor or another system."""
     return not name.startswith(".")
 
 

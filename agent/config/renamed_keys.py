@@ -1,4 +1,4 @@
-"""Settings and rule keys that have a new name: the old one is accepted for this release, with a warning."""
+"""Renamed settings and rule keys: the old name is accepted for this release, with a warning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANY = "*"  # any name or index in a path
 
 @dataclass(frozen=True, slots=True)
 class RenamedKey:
-    """A key of the table at `table`; `ANY` stands for the name of a camera or the number of a rule."""
+    """A renamed key in `table`; `ANY` stands for the name of a camera or the index of a rule."""
 
     table: tuple[str, ...]
     old: str
@@ -37,9 +37,9 @@ _Places: TypeAlias = dict[KeyPath, SourcePosition]
 def with_new_names(
     document: TomlDocument, renamed: Sequence[RenamedKey]
 ) -> tuple[TomlDocument, list[Problem]]:
-    """The document with new names for old, and a warning at each of them.
+    """Return the document with old names replaced by new ones, and a warning for each.
 
-    Where a table has both names the old one stays, and is an unknown key for the validation.
+    Where a table has both names, the old one is kept and rejected by validation as unknown.
     """
     warnings: list[Problem] = []
     for key in renamed:
@@ -53,7 +53,7 @@ def with_new_names(
 
 
 def current_path(path: Sequence[str], renamed: Sequence[RenamedKey] = RENAMED_SETTINGS) -> tuple[str, ...]:
-    """The path of a setting with new names for old."""
+    """Return the path of a setting with old names replaced by new ones."""
     parts = tuple(path)
     for key in renamed:
         depth = len(key.table)
@@ -69,7 +69,7 @@ def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def _tables(data: Any, pattern: tuple[str, ...], at: KeyPath = ()) -> list[KeyPath]:
-    """Paths of all tables that a pattern leads to."""
+    """Paths of all tables that match a pattern."""
     if not pattern:
         return [at] if isinstance(data, dict) else []
     head, rest = pattern[0], pattern[1:]

@@ -1,4 +1,4 @@
-"""Reads files that hold one secret: passwords and tokens."""
+"""Reads secrets (passwords and tokens), each in a file of its own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import stat
 from pathlib import Path
 
-MOST_BYTES = 65_536  # far more than any password; less than a file that was named by mistake
+MOST_BYTES = 65_536  # more than any password; rejects files named by mistake
 
 
 def read_secret(path: Path) -> str:
-    """The text of a secret's file, without line ends and without a byte order mark.
+    """Return a secret's text without line ends and byte order mark.
 
-    Raises `OSError`: no such file, no permission, no regular file (a pipe would block), too long, or not
-    UTF-8 (Windows editors call UTF-16 "Unicode"). The error holds nothing of what was read.
+    Raises `OSError` where the file is missing, unreadable, not regular (a pipe would block), too long, or not
+    UTF-8 (Windows editors call UTF-16 "Unicode"). The error contains nothing of the file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:

@@ -1,6 +1,6 @@
-"""Every setting of the agent, as frozen models. `config.toml` is the same list for people.
+"""All settings of the agent as frozen models; `config.toml` documents them for users.
 
-A part of the agent receives its own small model from here, never the whole `Settings`.
+Each part of the agent receives its own section, never the whole `Settings`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from agent.core.thresholds import USUAL_CONFIDENCE_OF, Thresholds
 from agent.core.types import NO_GESTURE
 from agent.core.work_plan import Profile
 
-AS_WRITTEN = "as written"  # validation context of files and environment: durations need a unit there
+AS_WRITTEN = "as written"  # validation context of files and environment, where durations need a unit
 
 
 def _duration(value: Any, info: ValidationInfo) -> Any:
@@ -57,7 +57,7 @@ BASE_PATTERN = r"^[^#+\s\x00-\x1f\x7f-\x9f]*[^#+/\s\x00-\x1f\x7f-\x9f]/*$"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
 ORIGIN_PATTERN = r"^https?://[^/\s?#@]+$"
 SERVER_PATTERN = r"^https?://[^/\s?#@]+(/[^\s?#]*)?$"
-FORMS = {  # the same for people
+FORMS = {  # the patterns in words, for error texts
     ID_PATTERN: "a name of 1 to 64 of the letters a-z 0-9 _ -",
     URL_PATTERN: '"mqtt://HOST[:PORT]", "mqtts://HOST[:PORT]" or "embedded"',
     BASE_PATTERN: "part of a topic: no space, no + and no #",
@@ -67,29 +67,29 @@ FORMS = {  # the same for people
 }
 
 Address = Annotated[str, AfterValidator(checked_address)]
-"""A URL whose host and port can be."""
+"""A URL with a valid host and port."""
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
-"""A name that is safe inside an MQTT topic."""
+"""A name that can be used within an MQTT topic."""
 
 TopicStart = Annotated[str, Field(pattern=BASE_PATTERN), AfterValidator(lambda topic: topic.rstrip("/"))]
-"""First levels of a topic; a slash at the end is left out, the next level brings its own."""
+"""First levels of a topic; a trailing slash is removed."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Raised = Annotated[float, Field(ge=-1, le=2)]  # 0: the hips, 1: the shoulders; no hand hangs as low as -1
+Raised = Annotated[float, Field(ge=-1, le=2)]  # 0: the hips, 1: the shoulders; no hand is as low as -1
 Lean = Annotated[float, Field(ge=0, le=180)]  # degrees from upright
-Angle = Annotated[float, Field(ge=0, le=180)]  # degrees; no angle is over 180
-Widths = Annotated[float, Field(ge=0, le=100)]  # of a hand; no hand moves 100 of them a second
+Angle = Annotated[float, Field(ge=0, le=180)]  # degrees
+Widths = Annotated[float, Field(ge=0, le=100)]  # in hand widths, or hand widths/s
 
 
 class Model(BaseModel):
-    """Frozen; unknown keys are errors."""
+    """Base of all settings models: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Secret(Model):
-    """A secret, always in a file of its own: never in the settings, the environment or a log."""
+    """A secret in a file of its own; its text is never in the settings, the environment or a log."""
 
     file: Path
 
@@ -104,7 +104,7 @@ class Secret(Model):
         return value
 
     def read(self) -> str:
-        """The file's text, see `read_secret`. Raises `OSError`."""
+        """Read the secret without line ends. Raises `OSError` where the file cannot be read as UTF-8 text."""
         return read_secret(self.file)
 
 
@@ -113,7 +113,7 @@ def _id_of_this_host() -> str:
 
 
 class AgentSettings(Model):
-    """Who this agent is and where it keeps things."""
+    """Settings of `[agent]`: id, rules and folders."""
 
     id: Id = Field(default_factory=_id_of_this_host)
     rules: Path = Path("rules")
@@ -122,7 +122,7 @@ class AgentSettings(Model):
 
 
 class CameraSettings(Model):
-    """One camera."""
+    """Settings of one camera, `[camera.NAME]`."""
 
     source: str
     width: Annotated[int, Field(ge=64, le=7680)] = 1280
@@ -130,17 +130,17 @@ class CameraSettings(Model):
     fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     rotate: Literal[0, 90, 180, 270] = 0
     mirror: bool = False
-    pixel_aspect: Annotated[float, Field(ge=1 / 8, le=8)] | None = None  # None: as the source says, else 1
-    max_pixels: Annotated[int, Field(ge=4096, le=1_000_000_000)] = 35_000_000  # 7680 x 4320 and a little
-    loop: bool = False  # files and folders: start again at the end
-    stall_timeout: Duration = 3.0  # no frame, or the same frame, for this long: the camera is lost
-    user: str | None = None  # of a stream
+    pixel_aspect: Annotated[float, Field(ge=1 / 8, le=8)] | None = None  # None: as the source reports, else 1
+    max_pixels: Annotated[int, Field(ge=4096, le=1_000_000_000)] = 35_000_000  # 7680 x 4320 with some reserve
+    loop: bool = False  # files and folders: start over at the end
+    stall_timeout: Duration = 3.0  # without a frame, or with an unchanged one, after which the camera is lost
+    user: str | None = None  # login of a stream
     password: Secret | None = None
 
     @field_validator("source", mode="before")
     @classmethod
     def _is_no_number(cls, source: Any) -> Any:
-        """OpenCV's way to name a camera, which says nothing of what it is."""
+        """Reject OpenCV's camera indices, which do not identify a camera."""
         if type(source) is int or (isinstance(source, str) and source.strip().isdecimal()):
             raise ValueError(
                 f'a number is no source; write "v4l2:/dev/video{source}" for camera {source}, '
@@ -160,10 +160,10 @@ class CameraSettings(Model):
         return self
 
     def address(self) -> str:
-        """The source with user and password put in: to open it, never to show it. Raises `OSError`.
+        """Return the source with user and password, for opening only. Raises `OSError`.
 
-        They stand where the source says `{user}` and `{password}`, else before the host. An empty password
-        is one: a user is always followed by a colon, without which no login is sent.
+        They replace `{user}` and `{password}`, else precede the host. A user is always followed by a colon,
+        even with an empty password, because otherwise no login is sent.
         """
         if USER in self.source or PASSWORD in self.source:
             return self.filled(self.source)
@@ -174,9 +174,9 @@ class CameraSettings(Model):
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
     def filled(self, text: str) -> str:
-        """A part of the source with user and password in place of their placeholders. Raises `OSError`.
+        """Fill in user and password in a part of the source. Raises `OSError`.
 
-        Percent-encoded inside a URL, as they are elsewhere (properties of a pipeline).
+        They are percent-encoded within a URL and literal elsewhere (properties of a pipeline).
         """
         if USER not in text and PASSWORD not in text:
             return text
@@ -186,12 +186,12 @@ class CameraSettings(Model):
         return before.replace(USER, user).replace(PASSWORD, password) + scheme + encoded
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not be seen in any text about this camera. Raises `OSError`."""
+        """Return the secrets that no text about this camera may show. Raises `OSError`."""
         return (*secrets_in(self.source), *([self.password.read()] if self.password else []))
 
 
 class TlsSettings(Model):
-    """TLS of a connection; used when its URL says mqtts:// or https://."""
+    """TLS settings of a connection; used where its URL begins with mqtts:// or https://."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -200,7 +200,7 @@ class TlsSettings(Model):
 
 
 class TritonSettings(Model):
-    """The server that runs networks for this agent: Triton, or another that speaks KServe v2 over HTTP."""
+    """Settings of a remote inference server: Triton, or another with KServe v2 over HTTP."""
 
     url: Annotated[Address, Field(pattern=SERVER_PATTERN)] = "http://localhost:8000"
     networks: Literal["classifier", "all"] = "classifier"
@@ -209,7 +209,7 @@ class TritonSettings(Model):
 
 
 class TensorRtSettings(Model):
-    """How networks run on an NVIDIA GPU."""
+    """Settings of inference on an NVIDIA GPU."""
 
     precision: Literal["fp32", "fp16", "int8"] = "fp16"
     batch: tuple[
@@ -218,6 +218,7 @@ class TensorRtSettings(Model):
         Annotated[int, Field(ge=1, le=64)],
     ] = (1, 2, 8)
     frames: Literal["gpu", "cpu"] = "gpu"
+    graphs: bool = True
     overlap: bool = False
     calibration: Path | None = None
     workspace_bytes: Annotated[int, Field(ge=16_000_000, le=10**12)] = 1_000_000_000
@@ -235,11 +236,11 @@ CLASSIFIER_OF: dict[str, str] = {
     "balanced": "gesturenet-ensemble",
     "accurate": "gesturenet-ensemble",
 }
-"""Profile -> the classifier that it takes where `gestures` names none."""
+"""Default classifier of each profile."""
 
 
 class RecognitionSettings(Model):
-    """Which networks look, and how."""
+    """Settings of `[recognition]`: networks, backend and profile."""
 
     backend: Literal["auto", "onnxruntime", "tensorrt", "triton"] = "auto"
     pose: Literal["blazepose", "bodyposenet"] = "blazepose"
@@ -257,7 +258,7 @@ class RecognitionSettings(Model):
     @model_validator(mode="before")
     @classmethod
     def _profile_has_a_classifier(cls, written: Any) -> Any:
-        """The classifier of the profile, unless one is written."""
+        """Choose the profile's classifier, unless one is written."""
         if not isinstance(written, dict) or "gestures" in written:
             return written
         chosen = CLASSIFIER_OF.get(written.get("profile", "balanced"))
@@ -265,7 +266,7 @@ class RecognitionSettings(Model):
 
 
 class IdleSettings(Model):
-    """How the agent rests while nobody is in view."""
+    """Settings of `[idle]`: frame rate while nobody is in view."""
 
     fps: Annotated[float, Field(gt=0, le=240)] = 4.0
     after: Duration = 5.0
@@ -275,7 +276,7 @@ _USUAL = Thresholds()
 
 
 class IntentSettings(Model):
-    """What tells a hand that is shown to the camera from one that lives."""
+    """Settings of `[debounce.intent]`: limits that tell intended gestures from idle hands."""
 
     facing: Angle = _USUAL.facing
     forearm: Angle = _USUAL.forearm
@@ -289,7 +290,7 @@ class IntentSettings(Model):
 
 
 class DebounceSettings(Model):
-    """From probabilities to events."""
+    """Settings of `[debounce]`: smoothing and thresholds of gesture events."""
 
     smoothing: Duration = 0.15
     confidence: Share = _USUAL.confidence
@@ -307,7 +308,7 @@ class DebounceSettings(Model):
     @model_validator(mode="before")
     @classmethod
     def _what_is_written_holds(cls, written: Any) -> Any:
-        """A `confidence` that somebody wrote is for every gesture that they name no other for."""
+        """Apply a written `confidence` to every gesture without a written value of its own."""
         if not isinstance(written, dict):
             return written
         usual = {} if "confidence" in written else USUAL_CONFIDENCE_OF
@@ -335,7 +336,7 @@ class DebounceSettings(Model):
 
 
 class MqttSettings(Model):
-    """Where events go."""
+    """Settings of `[mqtt]`: the broker connection."""
 
     url: Annotated[Address, Field(pattern=URL_PATTERN)] = "mqtt://localhost:1883"
     base: TopicStart = "gesture"
@@ -356,14 +357,14 @@ class MqttSettings(Model):
 
 
 class OutboxSettings(Model):
-    """How much may wait for a broker that is away."""
+    """Settings of `[outbox]`: limits on what is stored while the broker is offline."""
 
     rows: Annotated[int, Field(ge=10, le=10_000_000)] = 10_000
     queue_bytes: Annotated[int, Field(ge=10_000, le=10**11)] = 16_000_000
 
 
 class ActionsSettings(Model):
-    """What rules may do besides MQTT, and for how long."""
+    """Settings of `[actions]`: limits and permissions of actions other than MQTT."""
 
     keys: bool = False
     command_timeout: Duration = 10.0
@@ -371,7 +372,7 @@ class ActionsSettings(Model):
 
 
 class HomeAssistantSettings(Model):
-    """How Home Assistant gets to know this agent."""
+    """Settings of `[homeassistant]`: MQTT discovery."""
 
     discovery: Literal["device", "component", "off"] = "device"
     prefix: TopicStart = "homeassistant"
@@ -380,14 +381,14 @@ class HomeAssistantSettings(Model):
 
 
 class LogSettings(Model):
-    """How the agent speaks."""
+    """Settings of `[log]`: format and level."""
 
     format: Literal["auto", "console", "json", "journal"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class TraceSettings(Model):
-    """What is kept of the last hours, to see why a gesture fired or did not: numbers, no pictures."""
+    """Settings of `[trace]`: the stored numbers, never images, that explain why a gesture fired or not."""
 
     enabled: bool = True
     keep: Duration = 3600.0
@@ -405,13 +406,14 @@ IpAddress: TypeAlias = Annotated[str, AfterValidator(_ip_address)]
 
 
 class WebSettings(Model):
-    """The page in the browser, its streams for kiosks, and /metrics."""
+    """Settings of `[web]`: web UI, WebSocket and SSE streams, and /metrics."""
 
     enabled: bool = False
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8765  # 0: a free one, told in the log
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765  # 0: any free port, written to the log
     token: Secret | None = None
     preview: bool = False
+    edit: bool = False
     names: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
     origins: tuple[Annotated[Address, Field(pattern=ORIGIN_PATTERN)], ...] = ()
     proxies: tuple[IpAddress, ...] = ()
@@ -419,7 +421,7 @@ class WebSettings(Model):
 
     @property
     def loopback(self) -> bool:
-        """Whether this machine alone can reach the page."""
+        """Whether only this machine can reach the web UI."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -434,9 +436,18 @@ class WebSettings(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _editors_need_a_token(self) -> WebSettings:
+        if self.edit and self.token is None:
+            raise ValueError(
+                'edit = true lets visitors change rules; write token = { file = "web-token" } '
+                "with a secret of your own in that file"
+            )
+        return self
+
 
 class Settings(Model):
-    """All of it."""
+    """All settings, one field for each section of `config.toml`."""
 
     agent: AgentSettings = Field(default_factory=AgentSettings)
     camera: dict[Id, CameraSettings] = Field(default_factory=dict)

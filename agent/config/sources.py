@@ -1,4 +1,4 @@
-"""Sources that are files: what a path, `file:PATH`, `folder:PATH` and `file:///PATH` name."""
+"""Local sources: interprets a path, `file:PATH`, `folder:PATH` and `file:///PATH`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]*):")  # "v4l2:...", "rtsp://...", "gst:..."; else it is a path
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]*):")  # "v4l2:...", "rtsp://...", "gst:..."; otherwise a path
 _LOCAL = frozenset({"file", "folder"})
 
 
 def scheme(source: str) -> str | None:
-    """What stands before the first colon, in small letters; None for a plain path."""
+    """Return the scheme of a source in lower case; None for a plain path."""
     found = SCHEME.match(source)
     return found.group(1).lower() if found else None
 
 
 def local_path(source: str) -> Path | None:
-    """The file or folder that a source names; None for a camera, a stream or a pipeline.
+    """Return the file or folder that a source names; None for a camera, stream or pipeline.
 
-    `~` is the user's home. `file://` takes a URL (RFC 8089: percent-encoded, this
-    host only), `file:` and `folder:` a path as it is.
+    `~` is the user's home. `file://` takes a URL (RFC 8089: percent-encoded, this host only), `file:` and
+    `folder:` a literal path.
     """
     kind = scheme(source)
     if kind is None:
@@ -37,12 +37,12 @@ def local_path(source: str) -> Path | None:
 
 
 def shown(path: Path) -> str:
-    """The path as text that every log, terminal and JSON can take, also where its name is not UTF-8."""
+    """Return a path as valid UTF-8 text for logs, terminals and JSON, even where its name is not UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def absolute_source(source: str, folder: Path) -> str:
-    """The same source; a relative path starts at `folder`."""
+    """Return a source with its relative path resolved against `folder`; others are unchanged."""
     path = local_path(source)
     if path is None:
         return source

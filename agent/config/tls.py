@@ -1,4 +1,4 @@
-"""A TLS line as its settings want it, for every library that speaks it."""
+"""TLS contexts from settings, for every library that uses one."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ def secure_context(
     table: str,
     create: Callable[..., ssl.SSLContext] = ssl.create_default_context,
 ) -> ssl.SSLContext:
-    """Verifies the other side's certificate and name unless told not to, and shows ours where there is one.
+    """Create a TLS context; it verifies certificate and host name unless `verify` is off.
 
-    `table` names the settings in messages, `create` is that of another library. Raises `ConfigError`.
+    Adds the client certificate where one is set. `table` names the settings in messages, `create` is the
+    factory of another library. Raises `ConfigError`.
     """
     try:
         context = create(cafile=str(settings.ca) if settings.ca else None)
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(f"{table}.ca {settings.ca}: expected a PEM file with certificates ({exc})") from exc
-    # Python 3.13 asks for extensions that a CA made with plain `openssl req -x509` has not. Chain, name
-    # and dates are verified all the same.
+    # Python 3.13 requires extensions that a CA made with plain `openssl req -x509` lacks. Chain, name and
+    # dates are verified in any case.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not settings.verify:
         context.check_hostname = False

@@ -1,7 +1,7 @@
-"""TOML in which every key and value knows its line and column.
+"""TOML documents with the line and column of every key and value.
 
-tomllib (tomli on Python 3.10) says what the values are; tree-sitter's TOML grammar says where they
-stand, also inside inline tables and arrays of tables. Lines and columns count from 1, in characters.
+Values come from tomllib (tomli on Python 3.10), positions from tree-sitter's TOML grammar, including those in
+inline tables and arrays of tables. Lines and columns count from 1, in characters.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ else:
 
 KeyPath: TypeAlias = tuple[str | int, ...]  # ("rule", 0, "when", "gesture")
 
-MAX_FILE_BYTES = 1_000_000  # a thousand rules are 200 kB; more is a mistake, and parsing it would stall
-SECRET_WORDS = ("password", "passwd", "secret", "token")  # a value under such a key is never shown
-MAX_PARTS = 50  # of a dotted key; the time to read it grows with their square
-MAX_DIGITS = 18  # of a number that is out of range are shown
+MAX_FILE_BYTES = 1_000_000  # a thousand rules are 200 kB; parsing more would stall the agent
+SECRET_WORDS = ("password", "passwd", "secret", "token")  # values under such keys are never shown
+MAX_PARTS = 50  # of a dotted key; parsing time grows with the square
+MAX_DIGITS = 18  # shown of a number that is out of range
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
-_TOKEN = re.compile(  # every one is consumed whole, so the time to look grows with the text alone
+_TOKEN = re.compile(  # each alternative consumes whole tokens, so matching time is linear
     rf"""(?P<long>(?:{_PART}){{{MAX_PARTS}}})"""
     r'''|"""(?s:.*?)(?:"""|\Z)|"(?:[^"\\\n]|\\.)*"?'''
     r"""|'''(?s:.*?)(?:'''|\Z)|'[^'\n]*'?|#[^\n]*|[\w-]+"""
 )
-_ODD_NUMBER = re.compile(r"\b(?:inf|nan)\b|[0-9a-fA-F_]{16}|[eE][+-]?\d{3}")  # perhaps: the grammar knows
+_ODD_NUMBER = re.compile(r"\b(?:inf|nan)\b|[0-9a-fA-F_]{16}|[eE][+-]?\d{3}")  # candidates
 _WORD = r"(?P<word>[^\s\"'\[\]{}#,=][^\"'\[\]{}#,=\n]*)"
 _VALUE = re.compile(_WORD)
 _BARE_VALUE = re.compile(rf"=[ \t]*{_WORD}")
@@ -52,7 +52,7 @@ _AT_END = re.compile(r"\s*\(at end of document\)$")
 
 @dataclass(frozen=True)
 class SourcePosition:
-    """Where something was written; line 0 where there are no lines (an environment variable)."""
+    """Position in a file; line 0 where there is none (an environment variable)."""
 
     file: str
     line: int = 0
@@ -61,9 +61,9 @@ class SourcePosition:
 
 @dataclass(frozen=True)
 class TomlDocument:
-    """Plain data and the places it came from.
+    """Plain data with the position of every key and value.
 
-    A path is what leads to a value: ("rule", 0, "when", "gesture").
+    A path addresses a value: ("rule", 0, "when", "gesture").
     """
 
     file: str
@@ -72,12 +72,12 @@ class TomlDocument:
     values: dict[KeyPath, SourcePosition] = field(default_factory=dict, repr=False)
 
     def at(self, path: KeyPath) -> tuple[int, int]:
-        """Line and column of a value; of the nearest table around it where the path is not written."""
+        """Return line and column of a value; of the nearest enclosing table where it is not written."""
         spot = self.spot(path)
         return spot.line, spot.column
 
     def spot(self, path: KeyPath, *, key: bool = False) -> SourcePosition:
-        """Place of a value, or of the key that names it; of the nearest table around it otherwise."""
+        """Return the position of a value or of its key, or of the nearest enclosing table."""
         if key and path in self.keys:
             return self.keys[path]
         for end in range(len(path), 0, -1):
@@ -86,14 +86,14 @@ class TomlDocument:
         return SourcePosition(self.file, 1, 1)
 
     def problem(self, path: KeyPath, text: str, *, key: bool = False) -> Problem:
-        """A problem with a value, or with the key that names it."""
+        """Build a problem at the position of a value, or of its key."""
         spot = self.spot(path, key=key)
         return Problem(spot.file, spot.line, spot.column, text)
 
     def overlaid(self, path: tuple[str, ...], value: Any, origin: str) -> TomlDocument:
-        """The same with one value from elsewhere; problems with it name `origin` instead of a line.
+        """Return a copy with one value replaced; problems with that value name `origin` instead of a line.
 
-        Raises `ConfigProblems` where the path leads through something that is not a table.
+        Raises `ConfigProblems` where the path leads through something other than a table.
         """
         data = copy.deepcopy(self.data)
         table: Any = data
@@ -107,7 +107,7 @@ class TomlDocument:
 
 
 def read(path: Path, name: str | None = None) -> TomlDocument:
-    """Parse a file. Raises `ConfigProblems`, also for what is absent, huge, no regular file or not UTF-8."""
+    """Parse a file. Raises `ConfigProblems`, also for one missing, too large, not regular or not UTF-8."""
     name = name or str(path)
     try:
         return parse(read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig"), name)
@@ -121,9 +121,9 @@ def read(path: Path, name: str | None = None) -> TomlDocument:
 
 
 def parse(text: str, path: str | Path) -> TomlDocument:
-    """Parse TOML; `path` is what problems call the file. Raises `ConfigProblems` on bad syntax.
+    """Parse TOML; `path` is the file's name in problems. Raises `ConfigProblems` on syntax errors.
 
-    Numbers must be finite and fit 64 bits, as TOML has it; Python would take any.
+    Numbers must be finite and fit 64 bits, as TOML specifies; Python accepts more.
     """
     file = str(path)
     text = text.replace("\r\n", "\n")
@@ -142,7 +142,7 @@ def parse(text: str, path: str | Path) -> TomlDocument:
 
 
 def _long_key(text: str) -> int | None:
-    """The first line with a key of too many parts; strings and comments may hold any dots."""
+    """The first line with a key of too many parts; dots in strings and comments do not count."""
     if all(line.count(".") < MAX_PARTS for line in text.split("\n")):
         return None
     long = next((token for token in _TOKEN.finditer(text) if token.lastgroup == "long"), None)
@@ -150,7 +150,7 @@ def _long_key(text: str) -> int | None:
 
 
 def _odd_numbers(text: str, file: str) -> list[Problem]:
-    """Numbers that nothing here can mean, by their place; Python reads any, and then cannot print them."""
+    """Problems for numbers out of range; Python accepts integers that it cannot print."""
     if not _ODD_NUMBER.search(text):
         return []
     source = text.encode()
@@ -191,7 +191,7 @@ def _syntax_problem(message: str, text: str, file: str) -> Problem:
 
 
 def _what_to_write(line: str, column: int) -> str:
-    """Where a bare word stands as a value, or a quote is never closed; empty for anything else."""
+    """Advice for an unquoted text value or an unclosed quote; empty otherwise."""
     if column > len(line):
         return "; a quote that is opened in this line is not closed" if line.count('"') % 2 else ""
     values = (
@@ -209,14 +209,14 @@ def _what_to_write(line: str, column: int) -> str:
 
 
 class _PositionCollector:
-    """Notes the place of every key and value of one document that tomllib has accepted."""
+    """Records the position of every key and value of a document that tomllib has accepted."""
 
     def __init__(self, located: TomlDocument, text: str) -> None:
         self._file, self._keys, self._values = located.file, located.keys, located.values
         self._root = tree_sitter.Parser(_LANGUAGE).parse(text.encode()).root_node
         self._lines = [line.encode() for line in text.split("\n")]
         self._plain = [line.isascii() for line in self._lines]
-        self._columns: dict[int, list[int]] = {}  # of rows with letters of several bytes: byte to column
+        self._columns: dict[int, list[int]] = {}  # for rows with multi-byte characters: byte to column
         self._counts: dict[KeyPath, int] = {}  # tables so far in each array of tables
 
     def document(self) -> None:
@@ -242,7 +242,7 @@ class _PositionCollector:
                 self._pair(path, pair)
 
     def _last(self, path: KeyPath, node: tree_sitter.Node) -> KeyPath:
-        """The path itself, or its newest element where it is an array of tables; noted either way."""
+        """The path, or that of the newest element of an array of tables; records its position."""
         self._note(path, node)
         if path in self._counts:
             path = (*path, self._counts[path] - 1)
@@ -269,7 +269,7 @@ class _PositionCollector:
                 self._value((*path, index), child)
 
     def _note(self, path: KeyPath, node: tree_sitter.Node) -> None:
-        """First mention wins: it is where a reader looks for the table."""
+        """Record a position; the first mention of a table wins."""
         self._keys.setdefault(path, self._spot(node))
         self._values.setdefault(path, self._spot(node))
 
@@ -278,19 +278,17 @@ class _PositionCollector:
         return SourcePosition(self._file, row + 1, self._column(row, byte))
 
     def _column(self, row: int, byte: int) -> int:
-        """Counted once a row: a line may be a megabyte long and hold a hundred thousand values."""
+        """Column of a byte; computed once for each row, as a line may hold 100,000 values."""
         if self._plain[row]:
             return byte + 1
         if row not in self._columns:
-            begins = (
-                each & 0xC0 != 0x80 for each in self._lines[row]
-            )  # not the second and further bytes of a letter
+            begins = (each & 0xC0 != 0x80 for each in self._lines[row])  # continuation bytes do not count
             self._columns[row] = [0, *itertools.accumulate(begins)]
         return self._columns[row][byte] + 1
 
 
 def _names(node: tree_sitter.Node) -> list[str]:
-    """The parts of a key as tomllib reads them: bare, quoted or dotted."""
+    """The parts of a key (bare, quoted or dotted), as tomllib reads them."""
     text = (node.text or b"").decode()
     if node.type == "bare_key":
         return [text]

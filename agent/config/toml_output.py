@@ -1,4 +1,4 @@
-"""The settings in force as TOML, each with where it was written; what may hold a secret goes masked."""
+"""Writes the effective settings as TOML, with the origin of each and secrets masked."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Mask = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class TomlLine:
-    """One line of TOML. `origin` is where it was written; None for a default or a table's head."""
+    """One line of TOML. `origin` is where its setting was written; None for a default or a table's head."""
 
     text: str
     origin: str | None = None
 
 
 def lines(loaded: Loaded, mask: Mask) -> Iterator[TomlLine]:
-    """All settings; `mask` is applied to every text, so that no login inside a URL is shown."""
+    """Yield all settings as TOML; `mask` is applied to every text, to hide logins in URLs."""
     yield from _table((), loaded.settings.model_dump(mode="json"), origins(loaded), mask)
 
 
 def masked(loaded: Loaded, mask: Mask) -> Any:
-    """The same as plain data, for JSON."""
+    """Return all settings as plain data for JSON; `mask` is applied to every text."""
     return _masked(loaded.settings.model_dump(mode="json"), mask)
 
 
 def origins(loaded: Loaded) -> dict[str, str]:
-    """Where each setting that is no default was written, by its dotted name."""
+    """Return the origin of each setting that is not a default, by its dotted name."""
     return {
         ".".join(map(str, at)): f"{spot.file}:{spot.line}" if spot.line else spot.file
         for at, spot in loaded.written.keys.items()
@@ -60,7 +60,7 @@ def _table(
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) != {"file"}  # a secret is shown on one line
+    return isinstance(value, dict) and set(value) != {"file"}  # a secret is written on one line
 
 
 def _setting(at: KeyPath, value: Any, written: Mapping[str, str], mask: Mask) -> TomlLine:
@@ -85,4 +85,4 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)  # texts, numbers and booleans are written alike in both
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are alike in JSON and TOML

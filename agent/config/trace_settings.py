@@ -1,4 +1,4 @@
-"""The core as the settings want it, and what a trace must know of them."""
+"""Settings that a trace records, and checks of settings against the classifier's labels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from agent.core.types import NO_GESTURE
 
 
 def unknown_gestures(debounce: DebounceSettings, labels: Sequence[str]) -> list[str]:
-    """Sentences about names in `confidence_of` that the classifier does not know."""
+    """Return a warning for each name in `confidence_of` that is not a label of the classifier."""
     gestures = [label for label in labels if label != NO_GESTURE]
     wanted = debounce.confidence_of.keys() - USUAL_CONFIDENCE_OF.keys() - set(gestures)
     return [f"confidence_of: {unknown('gesture', name, gestures)}" for name in sorted(wanted)]
 
 
 def trace_header(settings: Settings, labels: tuple[str, ...], at: float = 0.0) -> TraceHeader:
-    """What a trace must know of the settings under which it is recorded."""
+    """Build the header of a trace recorded with these settings; `at` is its start in seconds."""
     return TraceHeader(
         at=at,
         labels=labels,
@@ -31,5 +31,5 @@ def trace_header(settings: Settings, labels: tuple[str, ...], at: float = 0.0) -
 
 
 def fingerprint(settings: Settings) -> str:
-    """Tells two configurations apart without telling what is in them."""
+    """Return a hash that identifies a configuration without revealing it."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]

@@ -1,14 +1,14 @@
-"""Pydantic's errors as problems with a place in the file, in words of people who write such files."""
+"""Converts pydantic's validation errors to problems with a position and plain wording."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from agent.config.annotations import members_of
 from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
 from agent.config.settings import AS_WRITTEN, FORMS
 from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 
-HIDDEN = "the value"  # instead of one that may be secret
-SEEN_CHARS = 60  # of a wrong value are shown
-_TABLE_ARRAYS = ("rule", "case")  # what is written [[so]]
+HIDDEN = "the value"  # shown instead of a value that may be secret
+SEEN_CHARS = 60  # shown of a wrong value
+_TABLE_ARRAYS = ("rule", "case")  # written as [[rule]]
 
-_EXPECTED = {  # pydantic's error types by what people call the thing they wanted
+_EXPECTED = {  # pydantic's error types in plain words
     "int": "a whole number",
     "float": "a number",
     "finite": "a number",
@@ -48,7 +48,7 @@ _LIMITS = {
 
 
 def validate(model: type[M], located: TomlDocument) -> M:
-    """The data as a model. Raises `ConfigProblems` with everything that is wrong, all at once."""
+    """Validate a document as a model. Raises `ConfigProblems` with every problem."""
     try:
         return model.model_validate(located.data, context={AS_WRITTEN: True})
     except ValidationError as exc:
@@ -56,9 +56,9 @@ def validate(model: type[M], located: TomlDocument) -> M:
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDocument) -> list[Problem]:
-    """Pydantic's errors as problems, in the order of the file.
+    """Convert pydantic's errors to problems, in the order of the file.
 
-    Several complaints about one value (the branches of a union) become one: "expected A or B".
+    Several errors about one value (the members of a union) become one: "expected A or B".
     """
     wrong_kind: dict[KeyPath, list[str]] = {}
     problems = []
@@ -102,7 +102,7 @@ def _expected(detail: ErrorDetails) -> str:
 
 
 def _hint(path: KeyPath, value: Any, seen: str, expected: Sequence[str]) -> str:
-    """What to write instead, where that can be guessed."""
+    """Advice on what to write instead, where it can be guessed."""
     key = path[-1] if path else ""
     if unquoted := _without_quotes(value, expected):
         return f"; write it without quotes: {key} = {unquoted}"
@@ -118,7 +118,7 @@ def _hint(path: KeyPath, value: Any, seen: str, expected: Sequence[str]) -> str:
 
 
 def _without_quotes(value: Any, expected: Sequence[str]) -> str | None:
-    """A number, true or false that stands in quotes where the bare one is wanted."""
+    """The content of a quoted value where an unquoted number, true or false is expected."""
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -137,9 +137,9 @@ def _choice_meant(seen: str, expected: Sequence[str]) -> str | None:
 
 
 def _data_path(data: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, int | str | None]:
-    """The part of pydantic's location that is in the data, and the last part that is not.
+    """The part of pydantic's location that is in the data, and the first part that is not.
 
-    Pydantic puts names of union branches and validators between the keys; they lead nowhere.
+    Pydantic inserts names of union members and validators between the keys.
     """
     path: list[str | int] = []
     rest: int | str | None = None
@@ -168,13 +168,13 @@ def _seen(data: Any, path: KeyPath) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A value much as it was written, cut short."""
+    """A value approximately as written, shortened."""
     text = json.dumps(_redacted(value), ensure_ascii=False, default=str)
     return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."
 
 
 def _redacted(value: Any) -> Any:
-    """Without the secrets of URLs, at any depth; the values of keys that name a secret are left out."""
+    """The value without secrets: in URLs at any depth, and under keys that name a secret."""
     if isinstance(value, dict):
         return {key: "***" if _names_a_secret(key) else _redacted(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -187,7 +187,7 @@ def _names_a_secret(key: Any) -> bool:
 
 
 def _known_keys(model: type[BaseModel], data: Any, path: KeyPath) -> set[str]:
-    """Keys that may stand in the table at `path`, by the models' fields."""
+    """Keys that are valid in the table at `path`, by the fields of the models."""
     kinds: list[Any] = [model]
     for part in path:
         data = data[part]
@@ -197,29 +197,18 @@ def _known_keys(model: type[BaseModel], data: Any, path: KeyPath) -> set[str]:
 
 
 def _inside(kind: Any, part: str | int) -> Iterator[Any]:
-    """Types that the key or index `part` of a value of type `kind` may have, unions laid open."""
+    """Types of the key or index `part` in a value of type `kind`, with unions expanded."""
     origin = get_origin(kind)
     if _is_model(kind):
         for name, field in kind.model_fields.items():
             if part == (field.alias or name):
-                yield from _open(field.annotation)
+                yield from members_of(field.annotation)
     elif isinstance(origin, type) and issubclass(origin, Mapping):
-        yield from _open(get_args(kind)[1])
+        yield from members_of(get_args(kind)[1])
     elif isinstance(origin, type) and issubclass(origin, Iterable) and isinstance(part, int):
-        yield from _open(get_args(kind)[0])
+        yield from members_of(get_args(kind)[0])
 
 
 def _is_model(kind: Any) -> bool:
-    """Python 3.10 takes list[int] for a type, and then finds that it is no class."""
+    """Whether a type is a model; Python 3.10 takes list[int] for a class."""
     return get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _open(kind: Any) -> Iterator[Any]:
-    """A union's members, an annotation's type; anything else is itself."""
-    if get_origin(kind) in {Union, UnionType}:
-        for member in get_args(kind):
-            yield from _open(member)
-    elif get_origin(kind) is Annotated:
-        yield from _open(get_args(kind)[0])
-    else:
-        yield kind

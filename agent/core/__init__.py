@@ -1,4 +1,4 @@
-"""What the agent thinks with: pure functions and state machines.
+"""Pure core of the agent: tracking, smoothing, debounce, intent and rules.
 
 No I/O, no clock, no threads, no logging. Time arrives as data, in seconds.
 """

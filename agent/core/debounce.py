@@ -1,21 +1,20 @@
-"""From smoothed probabilities to gestures that start, go on and end.
+"""Debounce: turns smoothed probabilities into gestures that start, continue and end.
 
-Each hand has one gesture that is *on* at most, and one that is *forming* at most:
+Each hand has at most one *active* gesture and at most one *pending* gesture:
 
-    nothing   --score >= confidence, hand held for it-->       forming
-    forming   --score < keep-->                                nothing
-    forming   --hold seconds, and both as at first-->          on         GestureStarted
-    on        --score >= keep-->                               on         GestureHeld
-    on        --score < keep-->                                releasing
-    releasing --score >= keep-->                               on         GestureHeld
-    releasing --release seconds-->                             nothing    GestureEnded
+        nothing   --score >= confidence, hand held for it-->       pending
+        pending   --score < keep-->                                nothing
+        pending   --hold seconds, then both conditions again-->    active     GestureStarted
+        active    --score >= keep-->                               active     GestureHeld
+        active    --score < keep-->                                releasing
+        releasing --score >= keep-->                               active     GestureHeld
+        releasing --release seconds-->                             nothing    GestureEnded
 
-Another gesture may form while one is on or releasing; once it is formed it ends the one before, so an
-end always stands between two starts of a hand. A gesture that has just ended may form, but does not
-start again before `cooldown` seconds have passed. Whether it is meant (`intent`) counts for the beginning
-alone: a hand that sinks keeps what is on, and that it is still is asked when the hold is over. Time comes
-from the readings alone; after a gap of more than `GAP_S` nothing is known to have gone on: what was on ends,
-what was forming forms anew.
+Another gesture may become pending while one is active or releasing; when it starts it ends the active one, so
+a hand always has an end between two starts. A gesture that has just ended may become pending, but does not
+start again within `cooldown` seconds. Intent (`intent`) is checked only for starting: a hand that sinks keeps
+its active gesture. Hand speed is checked when the hold is over. All times are those of the observations;
+after a gap of more than `GAP_S` the active gesture ends and the pending one starts over.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard
 
-from agent.core.intent import Intent, Obstacle, intent_of, settled
+from agent.core.intent import Intent, Obstacle, intent_of, speed_obstacle
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
 from agent.core.types import (
@@ -39,13 +38,13 @@ from agent.core.types import (
     Place,
 )
 
-EPSILON_S = 1e-6  # 0.1 + 0.2 is not 0.3: durations are compared with this much mercy
-IDLE_S = 10.0  # a hand that is idle for longer is dropped from memory
+EPSILON_S = 1e-6  # tolerance when durations are compared: 0.1 + 0.2 is not 0.3
+IDLE_S = 10.0  # the state of a hand that is idle for longer is dropped
 
 
 @dataclass(frozen=True, slots=True)
 class PendingGesture:
-    """A gesture on its way; `progress` is 0..1 of the hold, for dwell rings."""
+    """A gesture that is being held but has not started; `progress` is 0..1 of the hold, for dwell rings."""
 
     camera: str
     person: int
@@ -57,9 +56,10 @@ class PendingGesture:
 
 @dataclass(frozen=True, slots=True)
 class HandState:
-    """How one hand stands: what is on, what is forming, what may not start again yet.
+    """Debounce state of one hand: the active gesture, the pending one, and cooldowns that still run.
 
-    Times are those of readings. `away_since`: since when the gesture that is on is not seen.
+    `at`, `on_since`, `away_since` and `pending_since` are times of observations, in seconds. `on` is the
+    active gesture; `away_since` is when it was last lost from view, None while it is seen.
     """
 
     camera: str
@@ -72,16 +72,17 @@ class HandState:
     pending: str | None = None
     pending_since: float = 0.0
     cooling: tuple[tuple[str, float], ...] = ()  # gesture, seconds left
-    hold_s: float = 0.0  # that the forming gesture must be held for
-    obstacle: Obstacle | None = None  # what keeps a sure gesture from beginning, or from starting
+    hold_s: float = 0.0  # required hold of the pending gesture
+    obstacle: Obstacle | None = None  # what keeps a confident gesture from becoming pending or starting
 
 
 @dataclass(frozen=True, slots=True)
 class HandProgress:
-    """How far one hand is with its gesture: what a dwell ring is drawn from.
+    """Progress of one hand towards its gesture, for drawing a dwell ring.
 
-    `gesture` is the one that is forming, else the one that is on, and `score` its smoothed
-    probability; `ring` is 0..1 of its hold, 1 while it is on. `on` stays named while another forms.
+    `gesture` is the pending gesture, else the active one, and `score` its smoothed probability; `ring` is
+    0..1 of the hold and 1 while the gesture is active. `on` is the active gesture, also while another is
+    pending.
     """
 
     at: float
@@ -97,21 +98,21 @@ class HandProgress:
     ring: float = 0.0
     held_s: float = 0.0  # since the smoothed gesture first passed the threshold
     on: str | None = None
-    held_back: str = ""  # in words, what keeps a gesture that is sure enough from beginning
+    held_back: str = ""  # reason, in words, why a confident gesture does not start
 
 
 @dataclass(slots=True)
 class _ActiveGesture:
-    """One gesture of one hand, forming or on."""
+    """One gesture of one hand, pending or active."""
 
-    label: int  # index
+    label: int  # index into the labels
     since: float
     person: int
     hand: Hand
     score: float = 0.0
     seen_at: float = 0.0
     away_since: float | None = None
-    hold_s: float = 0.0  # as long as it must be held to start
+    hold_s: float = 0.0  # required hold before it starts
 
 
 @dataclass(slots=True)
@@ -120,13 +121,13 @@ class _DebounceState:
     at: float
     on: _ActiveGesture | None = None
     pending: _ActiveGesture | None = None
-    ended: dict[int, float] = field(default_factory=dict)  # label: when it last ended
+    ended: dict[int, float] = field(default_factory=dict)  # label: time of its last end
     place: Place | None = None
-    obstacle: Obstacle | None = None  # what keeps the best gesture of the newest reading from beginning
+    obstacle: Obstacle | None = None  # why the best gesture of the newest observation does not become pending
 
 
 class Debouncer:
-    """Feed smoothed readings; get events."""
+    """Turns smoothed observations of every hand into gesture events, by one set of thresholds."""
 
     def __init__(self, thresholds: Thresholds, labels: Sequence[str]) -> None:
         self.thresholds = thresholds
@@ -136,7 +137,7 @@ class Debouncer:
         self._hands: dict[tuple[str, int, str], _DebounceState] = {}
 
     def feed(self, observation: HandObservation) -> list[GestureEvent]:
-        """Events of one hand, in order. A reading that is not newer than the last one is ignored."""
+        """Return the events of one hand, in order; an observation not newer than the last one is ignored."""
         state = self._hands.get(observation.key) or self._new(observation)
         if abs(observation.at - state.at) > GAP_S:
             state.ended = {label: at for label, at in state.ended.items() if at <= observation.at}
@@ -144,14 +145,14 @@ class Debouncer:
         return list(self._step(state, observation)) if observation.at > state.at else []
 
     def end(self, camera: str, at: float) -> list[GestureEvent]:
-        """End all that is on in a camera's view, at once: it was paused or closed."""
+        """End every active gesture of a camera at once, because it was paused or closed."""
         states = [(key, state) for key, state in self._hands.items() if state.camera == camera]
         for key, _ in states:
             del self._hands[key]
         return [event for _, state in states for event in self._reset(state, at)]
 
     def pending(self) -> list[PendingGesture]:
-        """Every gesture that is forming, as of its hand's newest reading."""
+        """Return every pending gesture, as of its hand's newest observation."""
         return [
             PendingGesture(s.camera, f.person, f.hand, self._labels[f.label], self._progress(s, f), s.place)
             for s in self._hands.values()
@@ -159,7 +160,7 @@ class Debouncer:
         ]
 
     def hand_state(self, observation: HandObservation) -> HandState:
-        """How a reading's hand stands after that reading was fed."""
+        """Return the debounce state of an observation's hand; call it after `feed` of that observation."""
         state = self._hands.get(observation.key) or _DebounceState(observation.camera, observation.at)
         on, forming = state.on, state.pending
         lefts = {label: self._cooldown_left(state, label) for label in state.ended}
@@ -179,7 +180,7 @@ class Debouncer:
         )
 
     def progress(self, observation: HandObservation) -> HandProgress:
-        """How far a smoothed reading's hand is after that reading was fed."""
+        """Return the progress of a smoothed observation's hand; call it after `feed` of that observation."""
         state = self._hands.get(observation.key)
         span = (state.pending or state.on) if state else None
         who = (
@@ -190,7 +191,7 @@ class Debouncer:
             observation.track,
             observation.place,
         )
-        seen = observation.place is not None  # scores fade out over a few readings
+        seen = observation.place is not None  # scores fade out over a few observations after the hand is lost
         if state is None or span is None:
             why = state.obstacle if state else None
             return HandProgress(*who, seen, "idle", held_back=why.words if why else "")
@@ -208,7 +209,7 @@ class Debouncer:
         )
 
     def _new(self, observation: HandObservation) -> _DebounceState:
-        """A hand not heard of; those that are long idle are dropped from memory on the way."""
+        """Create the state of a new hand and drop states that are long idle."""
         self._hands = {
             key: state
             for key, state in self._hands.items()
@@ -259,25 +260,25 @@ class Debouncer:
             yield self._end(state, on, state.at)
 
     def _formed(self, state: _DebounceState, new: _ActiveGesture, observation: HandObservation) -> bool:
-        """The hold is over, and the gesture is as sure, and as much meant, as when it began to form."""
+        """Whether the hold is over and confidence and intent are still met."""
         intent = self._intent(state, new.label, new.score, observation)
         if not self._begins(intent, new.score):
             return False
         held = state.at - new.since >= new.hold_s - EPSILON_S
         if not held or self._cooldown_left(state, new.label) > EPSILON_S:
             return False
-        state.obstacle = settled(observation, self.thresholds)
+        state.obstacle = speed_obstacle(observation, self.thresholds)
         return state.obstacle is None
 
     def _intent(
         self, state: _DebounceState, label: int, score: float, observation: HandObservation
     ) -> Intent | None:
-        """None where it makes no difference: the gesture is not sure enough."""
+        """None where the gesture is not confident enough for intent to matter."""
         if score < self._asked[label]:
             return None
         forming = state.pending
         if forming and forming.label == label and observation.onset_s is not None:
-            # What counts is how long it took until it began to form: holding it is no hesitation.
+            # Onset ends where the gesture becomes pending; the hold itself must not count as slow onset.
             observation = replace(observation, onset_s=observation.onset_s - (observation.at - forming.since))
         return intent_of(observation, self._labels[label], self.thresholds)
 
@@ -304,7 +305,7 @@ class Debouncer:
             yield self._end(state, state.on, at)
 
     def _end(self, state: _DebounceState, on: _ActiveGesture, at: float) -> GestureEvent:
-        """`held_s` counts until the gesture was last seen: the release is not part of it."""
+        """`held_s` runs until the gesture was last seen; the release time is not part of it."""
         state.on = None
         state.ended[on.label] = at
         return self._event(GestureEnded, state, on, on.seen_at - on.since, at)

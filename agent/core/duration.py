@@ -1,17 +1,17 @@
-"""Durations as people write them: "300ms", "1.5s", "2min", "1h"."""
+"""Parsing and formatting of durations such as "300ms", "1.5s", "2min" and "1h"."""
 
 from __future__ import annotations
 
 import re
 
-MAX_DIGITS = 15  # as many as a number keeps
-MAX_S = 366 * 24 * 3600.0  # nothing here lasts longer, and no clock is asked to wait for more
+MAX_DIGITS = 15  # significant digits of a float
+MAX_S = 366 * 24 * 3600.0  # one year: longer than any setting needs, short enough for every timer
 _UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)\s*", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds. Raises `ValueError` that says what was seen and what is expected."""
+    """Parse a duration into seconds. Raises `ValueError` that says what was seen and what is expected."""
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads back as the same number of milliseconds."""
+    """Return the shortest text that `parse_duration` reads back as the same number of milliseconds."""
     if seconds and seconds < 1:
         return f"{seconds * 1000:g}ms"
     if seconds >= 3600 and seconds % 3600 == 0:

@@ -1,4 +1,4 @@
-"""Boxes, turns and overlaps, in full-frame pixels. Pure."""
+"""Geometry of hand boxes, in full-frame pixels: rotation, boxes from landmarks or joints, matching. Pure."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ LANDMARK_SIDE, LANDMARK_SHIFT = (
     0.1,
 )  # MediaPipe: hand box = 2 x the box of `PALM_AND_KNUCKLES`, moved 0.1
 PALM_AND_KNUCKLES = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # they stay put when fingers bend
-HANGING = 35  # degrees from straight down
+HANGING = 35  # degrees from straight down within which a forearm counts as hanging
 WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # rows of the 21 hand landmarks; the fingers' knuckles (MCP)
 
 
 def turn_up(x0: float, y0: float, x1: float, y1: float) -> float:
-    """The angle of a box whose own "up" runs from (x0, y0) to (x1, y1); within -pi..pi."""
+    """Return the rotation, within -pi..pi, of a box whose own "up" runs from (x0, y0) to (x1, y1)."""
     return math.atan2(x1 - x0, y0 - y1)
 
 
 def shifted(box: Box, up: float) -> Box:
-    """The box moved along its own "up" by `up` of its side."""
+    """Return the box moved along its own "up" by `up` times its side."""
     step = box.side * up
     return Box(box.cx + step * math.sin(box.angle), box.cy - step * math.cos(box.angle), box.side, box.angle)
 
 
 def box_of_palm(palm: Floats) -> Box:
-    """The hand box of a detected palm.
+    """Return the hand box of a detected palm, in full-frame pixels.
 
     `palm` is float32 (9, 2): centre, (width, height), then the seven keypoints, wrist first, middle knuckle
     third. MediaPipe's palm_detection_detection_to_roi.
@@ -45,7 +45,7 @@ def box_of_palm(palm: Floats) -> Box:
 
 
 def box_of_landmarks(landmarks: Floats) -> Box:
-    """The hand box that 21 landmarks (float32 (21, 2 or more)) ask for next time.
+    """Return the hand box for the next frame, from the 21 landmarks (float32 (21, 2 or more)) of this one.
 
     MediaPipe's hand_landmark_landmarks_to_roi.
     """
@@ -57,7 +57,7 @@ def box_of_landmarks(landmarks: Floats) -> Box:
 
 
 def box_around(points: Floats, angle: float = 0.0) -> Box:
-    """The smallest square at `angle` that holds all points."""
+    """Return the smallest square, rotated by `angle`, that contains all points."""
     cos, sin = math.cos(angle), math.sin(angle)
     own = points[:, :2] @ np.array([(cos, -sin), (sin, cos)], np.float32)
     low, high = own.min(axis=0), own.max(axis=0)
@@ -66,7 +66,7 @@ def box_around(points: Floats, angle: float = 0.0) -> Box:
 
 
 def box_of_arm(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> Box | None:
-    """A rough hand box from the body's joints; its up runs from the wrist to the knuckles, or along the arm.
+    """Return a rough hand box from body joints; its up runs from wrist to knuckles, or along the forearm.
 
     With knuckles (BlazePose): centre on the knuckles, side 2.7 x the palm, as MediaPipe Holistic does, but
     never under 1.1 x the forearm, because a hand seen from its edge has its knuckles close together.
@@ -92,7 +92,7 @@ def box_of_arm(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> Box | No
 
 
 def arm_hangs(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> bool:
-    """Whether the forearm points down: its hand makes no gesture, yet it looks like a fist."""
+    """Whether the forearm points down: such a hand makes no gesture but looks like a fist."""
     wrist, elbow = seen_joint(pose, f"{hand}_wrist", min_joint), seen_joint(pose, f"{hand}_elbow", min_joint)
     if wrist is None or elbow is None:
         return False
@@ -100,13 +100,13 @@ def arm_hangs(pose: Pose, hand: Hand, min_joint: float = MIN_JOINT) -> bool:
 
 
 def seen_joint(pose: Pose, name: str, min_joint: float = MIN_JOINT) -> tuple[float, float] | None:
-    """Where a joint is; None: the pose has none of that name, or merely guesses it."""
+    """Return a joint's (x, y) in pixels; None where it is missing or its score is under `min_joint`."""
     joint = pose.joint(name)
     return joint[:2] if joint and joint[2] >= min_joint else None
 
 
 def share_in_frame(box: Box, width: int, height: int) -> float:
-    """How much of a box, its turn ignored, lies inside a frame: 0..1."""
+    """Return the share of a box, its rotation ignored, that lies inside a frame: 0..1."""
     half = box.side / 2
     wide = min(box.cx + half, width) - max(box.cx - half, 0.0)
     high = min(box.cy + half, height) - max(box.cy - half, 0.0)
@@ -114,7 +114,7 @@ def share_in_frame(box: Box, width: int, height: int) -> float:
 
 
 def matches(costs: Sequence[Sequence[float]], limit: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) with the lowest costs first, each row and column once, none above `limit`."""
+    """Match rows to columns greedily, lowest cost first, each used once, no cost above `limit`."""
     ranked = sorted(
         (cost, r, c) for r, row in enumerate(costs) for c, cost in enumerate(row) if cost <= limit
     )

@@ -1,7 +1,7 @@
-"""From what the networks saw to events and actions: the whole pure half of the agent in one call.
+"""Gesture pipeline: detections to events and actions, without I/O.
 
-Readings, smoothing, debounce and rules are joined here in the one order in which they make sense, so
-that the daemon, a replayed trace and a rule file's test cases all go the same way.
+Runs tracking, intent, smoothing, debounce and rules in their fixed order. The daemon, trace replay and the
+test cases of rule files all use it, so they cannot differ.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent.core.debounce import Debouncer, HandProgress, HandState, PendingGesture
 from agent.core.hand_tracking import FORGET_S, HandTracker
-from agent.core.intent import Courses
+from agent.core.intent import HandHistories
 from agent.core.rules import ArmedWindow, RuleContext, RuleEngine, RuleSet, RuleVerdict
 from agent.core.rules.engine import EMPTY_CONTEXT
 from agent.core.smoothing import Smoother
@@ -21,20 +21,20 @@ from agent.core.types import Action, Detections, GestureEvent, HandObservation
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """What came of one frame, in order.
+    """Everything that one frame led to: events, actions and observations, each in order.
 
-    `observations` is what the classifier said of every hand, `smoothed` what the gestures are judged by.
+    `observations` holds the classifier's scores of every tracked hand, `smoothed` what debounce uses.
     """
 
     events: tuple[GestureEvent, ...] = ()
     actions: tuple[Action, ...] = ()
     smoothed: tuple[HandObservation, ...] = ()
     observations: tuple[HandObservation, ...] = ()
-    verdicts: tuple[RuleVerdict, ...] = ()  # of the rules, where they were asked for
+    verdicts: tuple[RuleVerdict, ...] = ()  # of every rule, where requested
 
 
 class GesturePipeline:
-    """Feed it sights; time comes from their stamps alone."""
+    """Turns each frame's detections into gesture events and actions; the clock is their `at`."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class GesturePipeline:
         self._labels = tuple(labels)
         self._smoother = Smoother(smoothing_s, labels)
         self._hand_tracker = HandTracker()
-        self._courses = Courses(labels)
+        self._histories = HandHistories(labels)
         self._events = Debouncer(thresholds or Thresholds(), labels)
         self._debouncers = {self._events.thresholds: self._events}
         self.rules = RuleEngine(RuleSet())
@@ -59,11 +59,11 @@ class GesturePipeline:
         context: RuleContext = EMPTY_CONTEXT,
         why: list[RuleVerdict] | None = None,
     ) -> PipelineResult:
-        """All that follows from one frame. `why` collects the rules' verdicts."""
+        """Process one frame's detections. `why`, where given, collects the verdict of every rule."""
         return self.process_observations(self._hand_tracker.update(detections), context, why)
 
     def process_silence(self, camera: str, at: float, context: RuleContext = EMPTY_CONTEXT) -> PipelineResult:
-        """The same for a camera that gave no frame for a while: what was on ends in due time."""
+        """Process a camera without frames for a while, so that active gestures end after their release."""
         return self.process_observations(self._hand_tracker.silence(camera, at), context)
 
     def process_observations(
@@ -72,11 +72,13 @@ class GesturePipeline:
         context: RuleContext = EMPTY_CONTEXT,
         why: list[RuleVerdict] | None = None,
     ) -> PipelineResult:
-        """The same for readings: of a recorded trace, or of a rule file's test case."""
+        """Process observations that already exist, from a recorded trace or a rule file's test case."""
         events: list[GestureEvent] = []
         actions: list[Action] = []
         observations = tuple(observations)
-        smoothed = tuple(self._courses.feed(self._smoother.feed(observation)) for observation in observations)
+        smoothed = tuple(
+            self._histories.feed(self._smoother.feed(observation)) for observation in observations
+        )
         for observation in smoothed:
             heard = {by: debouncer.feed(observation) for by, debouncer in self._debouncers.items()}
             events += heard[self._events.thresholds]
@@ -84,7 +86,7 @@ class GesturePipeline:
         return PipelineResult(tuple(events), tuple(actions), smoothed, observations, tuple(why or ()))
 
     def stop(self, camera: str, at: float, context: RuleContext = EMPTY_CONTEXT) -> PipelineResult:
-        """End everything in a camera's view at once: it was paused, removed or closed."""
+        """End everything in a camera's view at once, because it was paused, removed or closed."""
         heard = {by: debouncer.end(camera, at) for by, debouncer in self._debouncers.items()}
         actions = [
             action
@@ -95,7 +97,7 @@ class GesturePipeline:
         return PipelineResult(tuple(heard[self._events.thresholds]), tuple(actions))
 
     def reload(self, rule_set: RuleSet) -> None:
-        """Go on with other rules. Gestures that are on stay on; cooldowns and wake state stay too."""
+        """Replace the rules. Active gestures stay active; cooldowns and wake state are kept."""
         rules = RuleEngine(rule_set)
         rules.restore_state(self.rules)
         self.rules = rules
@@ -105,22 +107,22 @@ class GesturePipeline:
         self._hand_tracker.forget_s = FORGET_S + max(by.release_s for by in wanted)
 
     def pending(self) -> list[PendingGesture]:
-        """Gestures on their way by the general thresholds, for dwell rings."""
+        """Return the gestures that are pending by the general thresholds, for dwell rings."""
         return self._events.pending()
 
     def progress(self, smoothed: Iterable[HandObservation]) -> tuple[HandProgress, ...]:
-        """How far each hand is by the general thresholds, after what came of one frame."""
+        """Return each hand's progress by the general thresholds, after its observation was processed."""
         return tuple(self._events.progress(observation) for observation in smoothed)
 
     def hand_states(self, observation: HandObservation) -> dict[Thresholds, HandState]:
-        """How a reading's hand stands by each set of thresholds, the general ones first."""
+        """Return a hand's debounce state by each set of thresholds, the general ones first."""
         return {by: debouncer.hand_state(observation) for by, debouncer in self._debouncers.items()}
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the scores of a reading stand for, in order."""
+        """Names of the classes, in the order of an observation's scores."""
         return self._labels
 
     def armed(self, camera: str, at: float) -> ArmedWindow | None:
-        """The wake state of a camera."""
+        """Return the window in which a camera's wake gesture is in effect; None where it is not armed."""
         return self.rules.armed(camera, at)

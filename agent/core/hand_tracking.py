@@ -1,7 +1,7 @@
-"""From what one frame shows to one reading for every hand that is followed.
+"""Hand tracking: turns each frame's detections into one observation for every tracked hand.
 
-A hand is followed by where it is, with its person and side as a strong hint: a frame that calls the
-same hand "left", or its person by another number, must neither end its gesture nor start it twice.
+Hands are matched by position; person number and side are a strong hint only. A frame that swaps left and
+right, or renumbers a person, must neither end a gesture nor start it twice.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from agent.core.types import (
     Place,
 )
 
-FORGET_S = 2.0  # a hand unseen for longer is another hand when it comes back
-TAKEOVER_S = 0.5  # a hand unseen for longer is not continued under another name
-REACH = 1.5  # hand heights between two frames within which another name can be the same hand
-RENAMED = 1.0  # hand heights that a change of name costs against keeping the name
-VOTE_S = 1.0  # a hand is called what it was mostly called in about the last second
+FORGET_S = 2.0  # an unseen hand's track is dropped after this time
+TAKEOVER_S = 0.5  # an unseen hand's track is not matched to another label after this time
+REACH = 1.5  # maximum distance, in hand heights, at which a hand with another label matches a track
+RENAMED = 1.0  # cost of a label change, in hand heights
+VOTE_S = 1.0  # a track's label is a majority vote over about this time
 
 Label: TypeAlias = tuple[int, Hand]  # person and side
 
@@ -55,18 +55,18 @@ class _HandTrack:
 
 
 class HandTracker:
-    """Follows the hands of every camera from frame to frame."""
+    """Tracks the hands of every camera from frame to frame."""
 
     def __init__(self, forget_s: float = FORGET_S) -> None:
-        """`forget_s` must be longer than any release, or a lost hand's gesture could not end."""
+        """`forget_s` must be longer than any release, or a lost hand's gesture would not end."""
         self.forget_s = forget_s
         self._tracks: dict[str, list[_HandTrack]] = {}
         self._number = 0
 
     def update(self, detections: Detections) -> list[HandObservation]:
-        """One reading for every followed hand; those that this frame does not show have no scores.
+        """Return one observation for every tracked hand; `scores` is None for those not in this frame.
 
-        A hand that is forgotten gets a last empty reading, however long ago the frame before was.
+        A dropped track gives one last empty observation, however long ago the previous frame was.
         """
         tracks, gone = self._followed(detections.camera, detections.at)
         places = [_place(hand, detections) for hand in detections.hands]
@@ -83,12 +83,12 @@ class HandTracker:
         ]
 
     def silence(self, camera: str, at: float) -> list[HandObservation]:
-        """Empty readings of a camera that gave no frame for a while."""
+        """Return empty observations for a camera that gave no frame for a while."""
         tracks, gone = self._followed(camera, at)
         return [track.observation(camera, at, None) for track in (*gone, *tracks)]
 
     def _followed(self, camera: str, at: float) -> tuple[list[_HandTrack], list[_HandTrack]]:
-        """The tracks that go on, and those that are forgotten now."""
+        """Tracks that are kept, and tracks that are dropped now."""
         tracks = self._tracks.get(camera, [])
         living = [track for track in tracks if abs(at - track.seen_at) <= self.forget_s]
         self._tracks[camera] = living
@@ -97,7 +97,7 @@ class HandTracker:
     def _matches(
         self, tracks: list[_HandTrack], detections: Detections, places: list[Place]
     ) -> Iterator[tuple[_HandTrack, int]]:
-        """Each seen hand with its track, cheapest pairs first; a hand without one gets a new track."""
+        """Pairs of track and detection, lowest cost first; an unmatched detection gets a new track."""
         pairs = sorted(
             (cost, i, j)
             for i, track in enumerate(tracks)
@@ -128,7 +128,7 @@ def _place(hand: HandDetection, detections: Detections) -> Place:
 
 
 def _cost(track: _HandTrack, hand: HandDetection, place: Place, at: float) -> float | None:
-    """Hand heights between a track and a seen hand, plus a price for a new name; None: not the same hand."""
+    """Distance in hand heights plus the cost of a label change; None: cannot be the same hand."""
     distance = hands_apart(track.place, place)
     if (hand.person, hand.hand) == track.label:
         return distance
@@ -138,6 +138,6 @@ def _cost(track: _HandTrack, hand: HandDetection, place: Place, at: float) -> fl
 
 
 def hands_apart(a: Place, b: Place) -> float:
-    """Distance of two places in heights of the larger hand, so that it means the same near and far."""
+    """Return the distance of two places in heights of the larger hand, independent of camera distance."""
     height = max(a.height_share, b.height_share, 1e-6)
     return math.hypot((a.x_share - b.x_share) * a.aspect, a.y_share - b.y_share) / height

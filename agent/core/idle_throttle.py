@@ -1,4 +1,4 @@
-"""Resting: with nobody in view a camera is looked at a few times a second, less while nothing moves."""
+"""Idle throttle: fewer frames are processed while nobody is in view, fewer still while nothing moves."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import math
 from agent.core.motion import glance, moved
 from agent.core.types import Floats, Image
 
-STILL_S = 2.0  # between two looks while nothing moves: whoever was there and kept still is found then
+STILL_S = 2.0  # longest time between two processed frames while idle: finds people who keep still
 
 
 class IdleThrottle:
-    """Decides for one camera which frames are worth a look.
+    """Decides, for one camera, which frames are processed.
 
-    Awake, every frame is. After `after_s` seconds without a person or hand only `fps` frames a second are,
-    and of these only those that differ from the last one looked at; one every `STILL_S` in any case. Somebody
-    who is seen wakes the camera: that very frame, and the ones after it at full rate.
+    While active, every frame is. After `after_s` seconds without a person or hand the camera is idle: at most
+    `fps` frames a second are processed, and only those that differ from the last processed one; one every
+    `STILL_S` in any case. A detection ends idling at once.
     """
 
     def __init__(self, fps: float, after_s: float) -> None:
@@ -24,20 +24,20 @@ class IdleThrottle:
         self._last_seen_at: float | None = None
         self._last_look_at = -math.inf
         self._last_glance_at = -math.inf
-        self._looked: Floats | None = None  # a glance at the last picture that was looked at while resting
+        self._looked: Floats | None = None  # coarse thumbnail of the last processed frame while idle
 
     def is_idle(self, at: float) -> bool:
-        """Whether nobody was seen for long enough."""
+        """Whether nobody was seen for longer than `after_s`. `at` is in seconds."""
         return self._last_seen_at is not None and at - self._last_seen_at > self._after_s
 
     def should_process(self, at: float, image: Image) -> bool:
-        """Whether the frame stamped `at` should be looked at."""
+        """Whether the frame captured at `at` (seconds) is to be processed."""
         if self._last_seen_at is None:
-            self._last_seen_at = at  # the first frame counts as company: begin awake
+            self._last_seen_at = at  # the first frame counts as a detection: start active
         if not self.is_idle(at):
             self._looked = None
             return self._look(at)
-        if at < self._last_look_at:  # a clip began anew
+        if at < self._last_look_at:  # a video file started over
             return self._look(at)
         if at - self._last_glance_at < self._interval_s and at >= self._last_glance_at:
             return False
@@ -49,7 +49,7 @@ class IdleThrottle:
         return self._look(at)
 
     def note_detections(self, at: float, somebody: bool) -> None:
-        """What the look at `at` found."""
+        """Record whether the frame at `at` showed a person or hand."""
         if somebody or (self._last_seen_at is not None and at < self._last_seen_at):
             self._last_seen_at = at
 

@@ -1,15 +1,14 @@
-"""Whether a hand is being shown to the camera: the stage between what is observed and what is debounced.
+"""Intent: whether a hand is being shown to the camera. Runs between hand tracking and debounce.
 
-A hand that lives looks like a gesture now and then: it holds a pencil, clasps the other one, carries a chin.
-A gesture that is meant has more than its shape. The person faces the camera and does not lie, the hand is
-raised, its forearm points up, it is upright, free of the face and of other hands, and it is still while it is
-held. Each of these is a number of a reading (`HandPosture`, and `speed` from `Courses`) with a limit
-(`Thresholds`), and what is in the way is told in words. What is not known is not in the way.
+Idle hands resemble gestures now and then: they hold a pencil, clasp each other, support a chin. An intended
+gesture has more than its shape: the person faces the camera and is not lying down, the hand is raised, its
+forearm points up, it is upright, clear of the face and of other hands, and still while it is held. Each of
+these is a measured number (`HandPosture`, and `speed` from `HandHistories`) with a limit (`Thresholds`); the
+first that misses its limit is the `Obstacle`. Unknown numbers are not obstacles.
 
-But where one of the numbers is near its limit, no body or no elbow is in view, or a gesture took shape slowly
-(a hand that holds a thing looks like a fist for long, and now and then clearly so), intent is in doubt: then
-more confidence and a longer hold are asked for. All counts for the beginning alone: a gesture that is on goes
-on.
+Intent is in doubt where a number is near its limit, no body or no elbow is in view, or the gesture took shape
+slowly (a hand that holds an object resembles a fist for long). Doubt raises the required confidence and hold.
+Intent is checked only for starting; it never ends a gesture.
 """
 
 from __future__ import annotations
@@ -27,35 +26,35 @@ from agent.core.types import NO_GESTURE, HandObservation, HandPosture, Place
 Reason: TypeAlias = Literal[
     "upright", "facing", "raised", "forearm", "lean", "at_face", "face_gap", "hand_gap", "still"
 ]
-"""The threshold that is not met; each is a setting of that name."""
+"""Name of the threshold that is not met; each is a setting of that name."""
 
-UPRIGHT = ("fist", "stop", "ok", "two")  # a thumb is up on a hand that lies; taught gestures point anywhere
-AT_LEAST: tuple[Reason, ...] = ("raised", "face_gap", "hand_gap")  # what must not be under its limit
+UPRIGHT = ("fist", "stop", "ok", "two")  # gestures that `lean` applies to: thumbs_up and taught ones may lie
+AT_LEAST: tuple[Reason, ...] = ("raised", "face_gap", "hand_gap")  # lower limits; the others are upper limits
 ANY_WAY, ANYWHERE = 180.0, -1.0  # limits that are turned off: degrees, height
-# Near its limit is what lies beyond these shares of it. Photographed men who raise a hand on purpose turn
-# their heads by 21 degrees at most and lean a fist, stop, ok or two by 31.
+# A number is near its limit beyond these shares of it. In photographs of people who raise a hand on purpose,
+# heads turn by 21 degrees at most, and fist, stop, ok and two lean by 31.
 ANGLE_NEAR, GAP_NEAR = 0.65, 2.5
 RAISED_NEAR = 0.15
-MUCH_MORE = 0.1  # confidence: what a thumb asks for is enough for few mistakes, in doubt too
+MUCH_MORE = 0.1  # largest addition to the required confidence when intent is in doubt
 TURNED_OFF: Mapping[str, Any] = {
     "raised": ANYWHERE, "lean": ANY_WAY, "at_face": True, "facing": ANY_WAY, "forearm": ANY_WAY,
     "upright": ANY_WAY, "face_gap": 0.0, "hand_gap": 0.0, "still": 100.0, "onset_s": 3600.0,
     "doubtful_confidence": 0.0, "doubtful_hold_s": 0.0,
 }  # fmt: skip
-"""What each threshold is where it asks for nothing."""
+"""Value of each threshold that turns its check off."""
 STRICT: Mapping[str, float] = {
     "raised": 0.8, "lean": 35.0, "facing": 25.0, "forearm": 45.0, "upright": 30.0, "face_gap": 0.3,
     "hand_gap": 0.3, "still": 0.7, "onset_s": 0.7, "doubtful_confidence": 0.95, "doubtful_hold_s": 1.0,
 }  # fmt: skip
-"""What each is where hands are shown with care; to be tried."""
-SPEED_S = 0.3  # a hand's speed is that over this time: long enough to drown the trembling of its box
-SHORTEST_S = 0.15  # over less no speed is known
-SHAPED = 0.3  # smoothed probability from which on a gesture is taking shape
+"""Stricter values, for people who show gestures with care."""
+SPEED_S = 0.3  # window over which hand speed is measured: averages the jitter of its box
+SHORTEST_S = 0.15  # shortest window for which a speed is reported
+SHAPED = 0.3  # smoothed probability from which a gesture counts as taking shape
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What speaks against a gesture being meant: a number that was seen, and the limit that it misses."""
+    """A reason why a gesture does not count as intended: the measured number and the limit it misses."""
 
     reason: Reason
     seen: float
@@ -63,7 +62,7 @@ class Obstacle:
 
     @property
     def words(self) -> str:
-        """For `explain`, the page and reports: "not facing the camera (52 degrees, limit 45)"."""
+        """The obstacle as text, for people: "not facing the camera (52 degrees, limit 45)"."""
         return _WORDS[self.reason].format(seen=self.seen, limit=self.limit)
 
 
@@ -82,10 +81,10 @@ _WORDS: dict[Reason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Whether a gesture is meant, and what is asked of it: nothing may speak against it.
+    """Result of the intent check for one gesture: the obstacle, if any, and the required confidence and hold.
 
-    `confidence` must be reached and held for `hold_s`: both are those of the thresholds, or more where there
-    is a `doubt`, told in words.
+    `confidence` is 0..1 and `hold_s` in seconds; both are those of the thresholds, or higher where intent is
+    in `doubt`, which names the reason.
     """
 
     obstacle: Obstacle | None
@@ -95,12 +94,12 @@ class Intent:
 
     @property
     def meant(self) -> bool:
-        """Nothing that is known speaks against it."""
+        """Whether no known obstacle stands against the gesture."""
         return self.obstacle is None
 
 
 def intent_of(observation: HandObservation, gesture: str, limits: Thresholds) -> Intent:
-    """What a reading says of the intent behind one gesture, its hand's speed left out: see `settled`."""
+    """Check the intent behind one gesture of an observation, except for hand speed (`speed_obstacle`)."""
     asked = limits.required_confidence(gesture)
     obstacle = obstacle_of(observation.posture, gesture, limits)
     if obstacle is None and (doubt := doubt_of(observation, gesture, limits)):
@@ -110,7 +109,7 @@ def intent_of(observation: HandObservation, gesture: str, limits: Thresholds) ->
 
 
 def obstacle_of(posture: HandPosture, gesture: str, limits: Thresholds) -> Obstacle | None:
-    """The first thing that keeps a hand that is held so from beginning a gesture; None: nothing known."""
+    """Return the first posture limit that a gesture misses; None where no known number misses its limit."""
     if posture.at_face and not limits.at_face:
         return Obstacle("at_face", 1.0, 0.0)
     for reason, seen, limit in _measured(posture, gesture, limits):
@@ -120,7 +119,7 @@ def obstacle_of(posture: HandPosture, gesture: str, limits: Thresholds) -> Obsta
 
 
 def doubt_of(observation: HandObservation, gesture: str, limits: Thresholds) -> str:
-    """Why it is not clear that a hand is shown, in words; empty: it is."""
+    """Return the reason, as text, why intent is in doubt; empty where it is clear."""
     posture = observation.posture
     if observation.onset_s is not None and observation.onset_s > limits.onset_s:
         return f"it took shape slowly ({observation.onset_s:.1f} s, limit {limits.onset_s:g})"
@@ -133,8 +132,8 @@ def doubt_of(observation: HandObservation, gesture: str, limits: Thresholds) -> 
     return "the elbow is not in view" if looked_for and posture.elbow_hidden else ""
 
 
-def settled(observation: HandObservation, limits: Thresholds) -> Obstacle | None:
-    """What the hand's speed has against a gesture that was held long enough; None: nothing known."""
+def speed_obstacle(observation: HandObservation, limits: Thresholds) -> Obstacle | None:
+    """Return the obstacle where the hand moves faster than `still`; None where it is still or unknown."""
     if observation.speed is not None and observation.speed > limits.still:
         return Obstacle("still", observation.speed, limits.still)
     return None
@@ -143,7 +142,7 @@ def settled(observation: HandObservation, limits: Thresholds) -> Obstacle | None
 def _measured(
     posture: HandPosture, gesture: str, limits: Thresholds
 ) -> Iterator[tuple[Reason, float, float]]:
-    """What is known: threshold, the number that was seen, its limit."""
+    """Yield each known number as (threshold, measured value, limit)."""
     every: tuple[tuple[Reason, float | None, float, bool], ...] = (
         ("upright", posture.upright, limits.upright, True),
         ("facing", posture.facing, limits.facing, True),
@@ -159,7 +158,7 @@ def _measured(
 
 
 def _is_near(reason: Reason, seen: float, limit: float) -> bool:
-    """Whether a number that meets its limit does so narrowly; a limit that is turned off never is near."""
+    """Whether a number meets its limit only narrowly; never for a limit that is turned off."""
     if reason == "raised":
         return limit > ANYWHERE and seen < limit + RAISED_NEAR
     if reason in AT_LEAST:
@@ -168,8 +167,8 @@ def _is_near(reason: Reason, seen: float, limit: float) -> bool:
 
 
 @dataclass(slots=True, eq=False)
-class _Past:
-    """What a hand did up to now: where it was lately, and since when it looks like one gesture."""
+class _HandHistory:
+    """Recent history of one hand: its places, and since when it looks like one gesture."""
 
     places: deque[tuple[float, Place]] = field(default_factory=deque)
     at: float = 0.0
@@ -177,18 +176,18 @@ class _Past:
     since: float = 0.0
 
 
-class Courses:
-    """What led to each smoothed reading: how fast its hand moves, and how long its gesture has taken shape.
+class HandHistories:
+    """Adds to each smoothed observation how fast its hand moves and how long its gesture has taken shape.
 
-    Time, places and scores come from the readings alone.
+    Keeps the recent history of every hand; times, places and scores come from the observations alone.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._gestures = [i for i, label in enumerate(labels) if label != NO_GESTURE]
-        self._hands: dict[tuple[str, int, str], _Past] = {}
+        self._hands: dict[tuple[str, int, str], _HandHistory] = {}
 
     def feed(self, observation: HandObservation) -> HandObservation:
-        """The same reading with `speed` and `onset_s`; None where they are not known."""
+        """Return the observation with `speed` (hand widths/s) and `onset_s` (s); None where not known."""
         past = self._hands.get(observation.key) or self._new(observation)
         if not 0 < observation.at - past.at <= GAP_S:
             past.places.clear()
@@ -196,7 +195,7 @@ class Courses:
         past.at = observation.at
         return replace(observation, speed=_speed(past, observation), onset_s=self._onset_s(past, observation))
 
-    def _onset_s(self, past: _Past, observation: HandObservation) -> float | None:
+    def _onset_s(self, past: _HandHistory, observation: HandObservation) -> float | None:
         if observation.scores is None:
             return None
         best = max(self._gestures, key=observation.scores.__getitem__, default=-1)
@@ -207,13 +206,13 @@ class Courses:
             past.label, past.since = best, observation.at
         return observation.at - past.since
 
-    def _new(self, observation: HandObservation) -> _Past:
-        """A hand not heard of; those unseen for long are dropped on the way."""
+    def _new(self, observation: HandObservation) -> _HandHistory:
+        """Create the history of a new hand and drop those unseen for long."""
         self._hands = {k: p for k, p in self._hands.items() if abs(observation.at - p.at) <= GAP_S}
-        return self._hands.setdefault(observation.key, _Past())
+        return self._hands.setdefault(observation.key, _HandHistory())
 
 
-def _speed(past: _Past, observation: HandObservation) -> float | None:
+def _speed(past: _HandHistory, observation: HandObservation) -> float | None:
     if observation.place is None:
         return None
     places = past.places

@@ -1,4 +1,4 @@
-"""Whether anything moves before a camera, from a coarse glance at its picture. Pure; 0.5 ms of 1280 x 720."""
+"""Motion detection on coarse thumbnails of frames. Pure; 0.5 ms for 1280 x 720."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from agent.core.types import Floats, Image
 
-CELL = 16  # px of the picture: a person who is 100 px high covers a dozen
-STEP = 4  # every fourth pixel of a cell, across and down: 16 of them average the noise away
-CHANGED = 8.0  # levels of 255 that a cell differs by, beside what all do: noise of a dark picture is 2
-CELLS = 2  # as many must: a single one may be a pixel that is broken
+CELL = 16  # px a side of a cell: a person of 100 px height covers a dozen
+STEP = 4  # every fourth pixel of a cell, across and down: averaging 16 pixels removes the noise
+CHANGED = 8.0  # levels of 255 by which a cell must differ beyond the median change; noise of dark images is 2
+CELLS = 2  # cells that must change: a single one may be a defective pixel
 
 
 def glance(image: Image) -> Floats:
-    """float32 (rows, columns): the mean green of every cell."""
+    """Return a coarse thumbnail, float32 (rows, columns): the mean green of every `CELL` x `CELL` cell."""
     rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
     thin = image[: rows * CELL : STEP, : columns * CELL : STEP, 1]
     blocks = thin.reshape(rows, CELL // STEP, columns, CELL // STEP)
@@ -21,7 +21,7 @@ def glance(image: Image) -> Floats:
 
 
 def moved(before: Floats, now: Floats) -> bool:
-    """Whether two glances differ somewhere. Light that changes everywhere alike is no motion."""
+    """Whether two thumbnails differ locally; a uniform change of brightness is not motion."""
     if before.shape != now.shape:
         return True
     change = now - before

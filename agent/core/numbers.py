@@ -1,7 +1,7 @@
-"""Numbers and JSON from outside: finite, of a sane size, or a `ValueError` that says what was seen. Pure.
+"""Strict parsing of numbers and JSON from outside; a `ValueError` says what was seen. Pure.
 
-Python reads more than others write: `float("nan")`, `1_000`, `Infinity` in JSON, whole numbers of any
-length (and then fails to print them). Whatever comes from files, topics and arguments is read here.
+Python accepts more than other programs write: `float("nan")`, `1_000`, `Infinity` in JSON, integers of any
+length (which it then fails to print). Input from files, topics and arguments is parsed here.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import math
 import re
 from typing import Any
 
-MAX_DIGITS = 20  # of a whole number; 64 bits have 20
-SEEN_CHARS = 30  # of what was read instead are shown
+MAX_DIGITS = 20  # of an integer; 64 bits have 20
+SEEN_CHARS = 30  # characters of the rejected input that an error shows
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def read_float(value: object, low: float = -math.inf, high: float = math.inf) -> float:
-    """A finite number, also one that is written as text. Truth values are none. Raises `ValueError`."""
+    """Return a finite float from a number or its text; booleans are rejected. Raises `ValueError`."""
     if isinstance(value, str):
         text = value.strip()
         number = float(text) if len(text) <= 400 and _NUMBER.fullmatch(text) else math.nan
@@ -37,7 +37,7 @@ def read_float(value: object, low: float = -math.inf, high: float = math.inf) ->
 
 
 def read_int(value: object, low: int = -(2**53), high: int = 2**53) -> int:
-    """A whole number, also one that is written as text. Raises `ValueError`."""
+    """Return an integer from a number or its text, within `low` to `high`. Raises `ValueError`."""
     number = read_float(value)
     if number != math.floor(number):
         raise ValueError(f"{_shown(value)} is not a whole number")
@@ -47,7 +47,7 @@ def read_int(value: object, low: int = -(2**53), high: int = 2**53) -> int:
 
 
 def number_or_none(value: object) -> float | None:
-    """As `read_float`; None for what is no number."""
+    """Return a finite float from a number or its text; None for anything else, booleans included."""
     try:
         return read_float(value)
     except ValueError:
@@ -55,7 +55,7 @@ def number_or_none(value: object) -> float | None:
 
 
 def read_json(text: str | bytes) -> Any:
-    """A JSON document without NaN, infinity and endless numbers. Raises `ValueError`, nothing else."""
+    """Parse a JSON document; NaN, infinity and oversized numbers are rejected. Raises `ValueError` only."""
     try:
         return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except RecursionError:
@@ -63,7 +63,7 @@ def read_json(text: str | bytes) -> Any:
 
 
 def write_json(value: Any) -> str:
-    """Compact JSON; `ValueError` for NaN and infinity, which no JSON reader knows."""
+    """Serialise to compact JSON. Raises `ValueError` for NaN and infinity, which JSON does not have."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -88,7 +88,7 @@ _DECODER = json.JSONDecoder(parse_float=_json_float, parse_int=_json_int, parse_
 
 
 def _shown(value: object) -> str:
-    """What was seen, cut short; whole numbers of thousands of digits cannot even be printed."""
+    """The rejected input, cut short; integers of thousands of digits cannot be printed."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:
         return "a whole number of hundreds of digits"
     text = repr(value)

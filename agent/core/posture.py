@@ -1,9 +1,9 @@
-"""How a hand is held: on its body, before its face, beside other hands. Pure.
+"""Hand posture: how a hand is held relative to its body, its face and other hands. Pure.
 
-People who make a gesture to a camera face it, raise a hand that stands free, and hold the forearm up; hands
-that talk, work, rest, type or hold a telephone are mostly lower, point elsewhere or touch something, and
-their owners look at what they do. All lengths are measured in those of the body or the hand, so that distance
-does not matter. What cannot be seen is None: a joint that is merely guessed tells nothing.
+People who show a gesture to a camera face it, raise a hand that stands free, and hold the forearm up. Hands
+of people who talk, work, rest, type or hold a telephone are mostly lower, point elsewhere or touch something,
+and their owners look at what they do. Lengths are relative to the body or the hand, so that camera distance
+does not matter. Unknown values are None; joints under `MIN_JOINT` count as unknown.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from agent.core.geometry import MIDDLE, MIN_JOINT, WRIST, turn_up
 from agent.core.types import HANDS, Box, Floats, Hand, HandPosture, Pose
 
 TORSO = 1.5  # shoulders to hips / width of the shoulders, of people who face the camera
-FORESHORTENED = 0.7  # a torso shorter than this share of the shoulders' width is seen from above or below
+FORESHORTENED = 0.7  # torso / shoulder width under which a body is seen steeply from above or below
 
-# In widths of the shoulders. A closed hand at the head measures 0.2 to 0.4; one that is held out between face
-# and camera is nearer and so larger: 0.5 and more where a man at a desk did so.
+# In shoulder widths. A closed hand at the head measures 0.2 to 0.4; one held out between face and camera is
+# nearer and so appears larger: 0.5 and more for a man at a desk.
 AT_FACE = 0.45  # from the nose to the middle of the hand
 CLOSED = 0.44  # side of a hand's box
 
-SURE = 0.95  # a joint of another hand: one that is out of view is often guessed to be where this hand is
-NOSE_OUT = 1.3  # nose before the ears' axis / half the width between the ears, of grown people
-BEHIND = 180.0  # degrees: who shows the back of the head faces nowhere near the camera
+SURE = 0.95  # score of another hand's joint; hidden ones are often placed at this hand, with lower scores
+NOSE_OUT = 1.3  # nose before the ears' axis / half the distance of the ears, of adults
+BEHIND = 180.0  # degrees reported for a head seen from behind
 CHIN = 0.6  # mouth to chin / eyes to mouth
 LARGEST_HAND = 2.5  # side of a hand's box / width of the shoulders: 2.2 where a man at a desk reached out
-BORDER = 0.02  # of the shorter side of the picture: joints that lie beyond it are drawn at its border
+BORDER = 0.02  # of the shorter side of the image: joints outside the image are placed at its border
 REACHED_OUT = 0.6  # forearm / side of the hand's box: 1.3 and more where it is seen from its side
 OPEN = 0.7  # side of a hand's box / width of the shoulders: an open hand at the face measures 0.5
-NEARER = 1.3  # a hand as much nearer to the camera than the head cannot touch it
-PALM_CM, EARS_CM, EYES_TO_MOUTH_CM = 9.5, 15.0, 7.0  # wrist to middle knuckle; grown people
+NEARER = 1.3  # a hand this many times nearer to the camera than the head cannot touch it
+PALM_CM, EARS_CM, EYES_TO_MOUTH_CM = 9.5, 15.0, 7.0  # wrist to middle knuckle; adults
 FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "mouth_left", "mouth_right")
 HAND_JOINTS = ("wrist", "index", "pinky", "thumb")  # of a pose; BlazePose has all four
 
 Point: TypeAlias = tuple[float, float]
 Body: TypeAlias = dict[str, list[float]]
-"""By joint: x px, y px, score. A pose taken apart once for all questions."""
+"""Joints of one pose by name: [x px, y px, score]."""
 
 
 def posture_of(
@@ -50,12 +50,12 @@ def posture_of(
     others: Sequence[Floats] = (),
     frame: tuple[int, int] | None = None,
 ) -> HandPosture:
-    """What can be told of how a hand is held; all in full-frame pixels. No pose: no body is in view.
+    """Measure how a hand is held, from body joints and landmarks in full-frame pixels.
 
-    `landmarks` are (21, 2 or more), `others` the points (n, 2) of all other hands in view, `frame` the width
-    and height of the picture: a head that is cut by its border says nothing. Hips that are out
-    of sight are where those of most people are. A pose without shoulders, or one that is seen so steeply from
-    above or below that heights mean nothing, says neither how high nor how upright anything is.
+    `pose` is None where the hand belongs to no body in view. `landmarks` are (21, 2 or more), `others` the
+    points (n, 2) of every other hand in view, `frame` the width and height of the image; a head cut by its
+    border gives no `facing`. Hidden hips are estimated from the shoulders. A pose without shoulders, or seen
+    so steeply that heights mean nothing, gives neither `raised` nor `upright`.
     """
     points = np.array([(hand.cx, hand.cy)], np.float32) if landmarks is None else landmarks[:, :2]
     body = {} if pose is None else _taken_apart(pose)
@@ -64,7 +64,7 @@ def posture_of(
     own = _arm_of(body, hand)
     raised, lean, at_face = _on_shoulders(body, hand, landmarks)
     to_face = _to_face(body, points, hand, landmarks)
-    level = raised is not None  # else up in the picture need not be up in the room
+    level = raised is not None  # otherwise up in the image need not be up in the room
     return HandPosture(
         raised,
         lean,
@@ -79,7 +79,7 @@ def posture_of(
 
 
 def sure_hands(pose: Pose) -> list[Floats]:
-    """The points of a body's hands that are seen for sure, for `others` of hands that are not its own."""
+    """Return the points of a body's hands whose joints score at least `SURE`, float32 (n, 2) each."""
     body = _taken_apart(pose)
     return [points for side in HANDS if (points := _hand_points(body, side)) is not None]
 
@@ -89,7 +89,7 @@ def _taken_apart(pose: Pose) -> Body:
 
 
 def _seen(body: Body, name: str) -> Point | None:
-    """Where a joint is; None: there is none of that name, or it is merely guessed."""
+    """Position of a joint; None where it is missing or its score is low."""
     joint = body.get(name)
     return (joint[0], joint[1]) if joint and joint[2] >= MIN_JOINT else None
 
@@ -110,7 +110,7 @@ def _on_shoulders(body: Body, hand: Box, landmarks: Floats | None) -> tuple[floa
 
 
 def _to_hips(body: Body, top: Point) -> Point | None:
-    """From the middle of the shoulders, in pixels. BlazePose places hips that it does not see rather well."""
+    """Vector from the middle of the shoulders to the hips, px. BlazePose places hidden hips rather well."""
     left, right = body.get("left_hip"), body.get("right_hip")
     if left is None or right is None or not left[2] or not right[2]:
         return None
@@ -129,21 +129,21 @@ def _at_face(body: Body, hand: Box, width: float) -> bool:
 
 
 def _is_hand(body: Body, hand: Box) -> bool:
-    """A body far smaller than its hand is that hand: close to the camera one is taken for the other."""
+    """Whether a body is far smaller than its hand: the detector took a hand near the camera for a body."""
     left, right = body.get("left_shoulder"), body.get("right_shoulder")
     return bool(left and right and hand.side > LARGEST_HAND * math.dist(left[:2], right[:2]) > 0)
 
 
 def _hides_face(body: Body, hand: Box) -> bool:
-    """A hand before a face: where the nose and the ears are is a guess."""
+    """Whether the hand covers the nose, so that nose and ears are guesses."""
     nose = body.get("nose")
     return nose is not None and max(abs(nose[0] - hand.cx), abs(nose[1] - hand.cy)) < hand.side / 2
 
 
 def _facing(body: Body, frame: tuple[int, int] | None) -> float | None:
-    """Degrees that the head is turned away from the camera, from where the nose is between the ears.
+    """Degrees that the head is turned from the camera, from the position of the nose between the ears.
 
-    Both ears are needed; BlazePose places the hidden one well enough to say that it is hidden.
+    None unless both ears are placed; BlazePose places the hidden ear well enough.
     """
     left, right, nose = (_seen(body, name) for name in ("left_ear", "right_ear", "nose"))
     if left is None or right is None or nose is None:
@@ -170,7 +170,7 @@ def _at_border(point: Point, frame: tuple[int, int]) -> bool:
 
 
 def _forearm(body: Body, side: Hand, hand: Box, frame: tuple[int, int] | None) -> float | None:
-    """Degrees between a forearm, from elbow to wrist, and the picture's up; None: it points at the camera."""
+    """Degrees between forearm and image up; None where it is hidden or points at the camera."""
     elbow, wrist = _elbow(body, side, frame), _seen(body, f"{side}_wrist")
     if elbow is None or wrist is None or math.dist(elbow, wrist) < REACHED_OUT * hand.side:
         return None
@@ -178,7 +178,7 @@ def _forearm(body: Body, side: Hand, hand: Box, frame: tuple[int, int] | None) -
 
 
 def _elbow(body: Body, side: Hand, frame: tuple[int, int] | None) -> Point | None:
-    """None: not seen, or beyond the picture, where BlazePose is sure of its guesses."""
+    """Position of the elbow; None where hidden or at the border, where BlazePose scores guesses high."""
     elbow = _seen(body, f"{side}_elbow")
     if elbow and frame and not (0 < elbow[0] < frame[0] and 0 < elbow[1] < frame[1]):
         return None
@@ -186,7 +186,7 @@ def _elbow(body: Body, side: Hand, frame: tuple[int, int] | None) -> Point | Non
 
 
 def _upright(body: Body) -> float | None:
-    """Degrees between a torso, from hips to shoulders, and the picture's up; hips must be seen."""
+    """Degrees between torso (hips to shoulders) and image up; None where the hips are not seen."""
     joints = [_seen(body, f"{side}_{part}") for part in ("shoulder", "hip") for side in HANDS]
     if any(joint is None for joint in joints):
         return None
@@ -202,14 +202,14 @@ def _to_face(body: Body, points: Floats, hand: Box, landmarks: Floats | None) ->
     left, right = _seen(body, "left_shoulder"), _seen(body, "right_shoulder")
     if left and right and hand.side > OPEN * math.dist(left, right):
         return None
-    recognizer, mouth = _middle(body, "left_eye", "right_eye"), _middle(body, "mouth_left", "mouth_right")
-    if recognizer and mouth:
+    eye_middle, mouth = _middle(body, "left_eye", "right_eye"), _middle(body, "mouth_left", "mouth_right")
+    if eye_middle and mouth:
         seen.append(
-            (mouth[0] + CHIN * (mouth[0] - recognizer[0]), mouth[1] + CHIN * (mouth[1] - recognizer[1]))
+            (mouth[0] + CHIN * (mouth[0] - eye_middle[0]), mouth[1] + CHIN * (mouth[1] - eye_middle[1]))
         )
         ears = _seen(body, "left_ear"), _seen(body, "right_ear")
         wide = math.dist(ears[0], ears[1]) if ears[0] and ears[1] else 0.0
-        head = max(wide / EARS_CM, math.dist(mouth, recognizer) / EYES_TO_MOUTH_CM)
+        head = max(wide / EARS_CM, math.dist(mouth, eye_middle) / EYES_TO_MOUTH_CM)
         if landmarks is not None and head > 0:
             palm = math.dist(landmarks[MIDDLE, :2].tolist(), landmarks[WRIST, :2].tolist())
             if palm / PALM_CM > NEARER * head:
@@ -223,7 +223,7 @@ def _middle(body: Body, a: str, b: str) -> Point | None:
 
 
 def _arm_of(body: Body, hand: Box) -> Hand | None:
-    """The arm whose end is nearest to a hand; where both are at it, the one that is seen better."""
+    """The arm whose end is nearest to a hand; where both are, the one with higher scores."""
     ends = {side: joint for side in HANDS if (joint := body.get(f"{side}_wrist"))}
     far = {side: math.dist(joint[:2], (hand.cx, hand.cy)) for side, joint in ends.items()}
     if len(ends) == len(HANDS) and max(far.values()) < hand.side:
@@ -251,7 +251,7 @@ def _hand_points(body: Body, side: Hand) -> Floats | None:
 
 
 def _gap(points: Floats, others: Sequence[Floats], side: float) -> float | None:
-    """From the nearest of some points to the nearest of others, in sides of the hand's box."""
+    """Smallest distance between two sets of points, in sides of the hand's box."""
     if not others or side <= 0:
         return None
     apart = points[:, None, :] - np.vstack(others)[None, :, :]

@@ -1,15 +1,15 @@
-"""Finds the credentials inside a source string or URL, and replaces them.
+"""Redaction: finds and masks the credentials inside a source string or URL.
 
-The one place that knows where such strings hold secrets. Settings are refused by it, and everything that is
-shown (logs, states, errors, printed settings) passes through it.
+The only place that knows where such strings hold secrets. Settings with secrets are rejected by it, and every
+text that is shown (logs, states, errors, printed settings) passes through it.
 
-* a login, `scheme://user:password@host`: everything before the last `@`, whatever stands in it; people
-  write passwords with `/`, `@`, `?` and `#` unescaped. An `@` of a path is written `%40`.
+* Login, `scheme://user:password@host`: everything before the last `@`, because people write passwords with
+  `/`, `@`, `?` and `#` unescaped. Write an `@` in a path as `%40`.
 * `name=value` where the name stands for a secret (`password=`, `loginpas=`, `admin_pwd=`, `token=`, ...), in
-  a query, a path or the properties of a GStreamer pipeline. Servers disagree where such a value ends, so all
-  that follows in the same word counts as secret.
+  a query, a path or the properties of a GStreamer pipeline. Servers disagree where such a value ends, so
+  everything that follows in the same word counts as secret.
 
-Placeholders, `{user}` and `{password}`, are no secrets.
+The placeholders `{user}` and `{password}` are not secrets.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
 MASK: Final = "***"
-PASSWORD: Final = "{password}"  # noqa: S105 (what stands for one)
+PASSWORD: Final = "{password}"  # noqa: S105 (a placeholder)
 USER: Final = "{user}"
 
-_LOCAL = re.compile(r"(?:file|folder|v4l2|csi):", re.IGNORECASE)  # a path or number follows: no secrets there
+_LOCAL = re.compile(r"(?:file|folder|v4l2|csi):", re.IGNORECASE)  # followed by a path or number: no secrets
 _PIPELINE = re.compile(r"gst:", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
 _ELEMENT_END = re.compile(r"(\s!\s)")  # between the elements of a pipeline
@@ -57,7 +57,7 @@ _WORDS = re.compile(r"[a-z]+")
 
 
 def redacted(text: str) -> str:
-    """The text with `***` in place of every secret; user names, hosts and paths stay.
+    """Replace every secret in a text by `***`; user names, hosts and paths stay.
 
     >>> redacted("rtsp://ann:s3:c@ret@cam/1?token=abc")
     'rtsp://ann:***@cam/1?token=***'
@@ -66,12 +66,12 @@ def redacted(text: str) -> str:
 
 
 def secrets_in(text: str) -> tuple[str, ...]:
-    """The secrets themselves, as written; empty for what may be shown."""
+    """Return the secrets in a text as written; empty where it may be shown as it is."""
     return tuple(_split(text)[1])
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """Text of another program or library with known secrets replaced, plain or percent-encoded."""
+    """Mask known secrets, plain or percent-encoded, in the text of another program or library."""
     forms = {form for secret in secrets for form in _forms(secret) if form}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
@@ -85,7 +85,7 @@ def _forms(secret: str) -> tuple[str, ...]:
 
 
 def _split(text: str) -> tuple[str, list[str]]:
-    """The text to show, and the secrets that it leaves out."""
+    """The text to show, and the secrets removed from it."""
     if _LOCAL.match(text):
         return text, []
     if not _PIPELINE.match(text):
@@ -95,7 +95,7 @@ def _split(text: str) -> tuple[str, list[str]]:
 
 
 def _split_element(text: str) -> tuple[str, list[str]]:
-    """One element of a pipeline: a login may hold blanks, a property ends at one outside quotes."""
+    """Split one pipeline element: a login may hold blanks, a property ends at a blank outside quotes."""
     scheme = _SCHEME.search(text)
     if scheme and text.rpartition("@")[0].count(":", scheme.end()):
         head, url = text[: scheme.start()], text[scheme.start() :]
@@ -117,7 +117,7 @@ def _split_properties(text: str) -> tuple[str, list[str]]:
 
 
 def _split_url(text: str) -> tuple[str, list[str]]:
-    """A login from its first colon to the last `@`; and all from the first name of a secret on."""
+    """Split off the login (first colon to last `@`) and everything from the first secret name."""
     scheme = _SCHEME.match(text)
     begin = scheme.end() if scheme else 0
     at = text.rfind("@")
@@ -137,7 +137,7 @@ def _split_url_tail(text: str, begin: int, named: int) -> tuple[str, list[str]]:
 
 
 def _first_named(text: str) -> int:
-    """Where the first value begins that is a secret by its name; the text's length for none."""
+    """Index of the first value whose name stands for a secret; the text's length where there is none."""
     for name in _NAME.finditer(text):
         value = text[name.end() :]
         empty = value.strip("\"'") in {"", MASK} or value.startswith((PASSWORD, USER))

@@ -10,16 +10,16 @@ import numpy as np
 
 from agent.core.types import NO_GESTURE, Floats, HandObservation
 
-GAP_S = 1.0  # readings further apart than this say nothing about the time between them
-_KEEP_S = 10.0  # a hand unheard of for this long is dropped from memory
+GAP_S = 1.0  # observations further apart than this say nothing about the time between them
+_KEEP_S = 10.0  # state of a hand without observations is dropped after this time
 
 
 class Smoother:
-    """Averages each hand's scores with a time constant.
+    """Exponential smoothing of each hand's scores, with a time constant.
 
-    A reading stands for the time since the one before: it weighs 1 - exp(-dt / tau), so twice the
-    frame rate gives the same curve. No hand counts as `random`: both are "no gesture". A hand starts
-    from no gesture at its first reading, and again after a gap (or a jump back) of more than `GAP_S`.
+    An observation stands for the time since the previous one: it weighs 1 - exp(-dt / tau), so the curve does
+    not depend on the frame rate. A hand that is not seen counts as `random` ("no gesture"). Smoothing starts
+    from "no gesture" at a hand's first observation, and again after a gap (or backward jump) over `GAP_S`.
     """
 
     def __init__(self, tau_s: float, labels: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ class Smoother:
         self._smooth: dict[tuple[str, int, str], tuple[float, Floats]] = {}  # hand: (stamp, scores)
 
     def feed(self, observation: HandObservation) -> HandObservation:
-        """The same reading with smoothed scores, never None."""
+        """Return the observation with smoothed scores, never None."""
         at, smooth = self._smooth.get(observation.key) or self._new(observation)
         dt = observation.at - at
         if abs(dt) > GAP_S:
@@ -36,7 +36,7 @@ class Smoother:
         elif dt > 0:
             weight = 1 - math.exp(-dt / self._tau_s) if self._tau_s > 0 else 1.0
             smooth = smooth + np.float32(weight) * (self._seen(observation) - smooth)
-        if dt > 0 or dt < -GAP_S:  # else late or double: time has moved on
+        if dt > 0 or dt < -GAP_S:  # otherwise late or duplicate
             self._smooth[observation.key] = observation.at, smooth
         return dataclasses.replace(observation, scores=smooth)
 
@@ -46,7 +46,7 @@ class Smoother:
         return start
 
     def _seen(self, observation: HandObservation) -> Floats:
-        """Scores that are not numbers would stay for ever: they count as no hand."""
+        """Scores that are not finite would persist: they count as no hand."""
         if observation.scores is None or not np.isfinite(observation.scores).all():
             return self._nothing
         return observation.scores

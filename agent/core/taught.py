@@ -1,11 +1,10 @@
-"""Gestures that a user taught: one more layer on what the classifier sees in a hand.
+"""Taught gestures: a small linear head on the classifier's embedding that adds or improves gestures.
 
-The classifier's probabilities p stay the base. A taught gesture k starts from what is said to be no
-gesture and adds p_random exp(w_k . z) to the sum that all are shares of; a built-in one that was
-improved is multiplied by exp(w_k . z); z is the standardised embedding: softmax([log p, log p_random] +
-W z). W is fitted to the user's examples, and to background hands whose probabilities shall stay as they
-are; it is small, so that it does not reach beyond the examples (multinomial logistic regression with a
-ridge penalty).
+Formula: softmax([log p, log p_random] + W z), where p are the classifier's probabilities and z its
+standardised embedding. A taught gesture k starts from "no gesture" and adds p_random exp(w_k . z) before
+normalisation; an improved built-in one is multiplied by exp(w_k . z). W is fitted to the user's examples and
+to background hands, whose probabilities are to stay as they are, by multinomial logistic regression with a
+ridge penalty that keeps W small, so that it has little effect away from the examples.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ import numpy.typing as npt
 
 from agent.core.types import NO_GESTURE, Floats
 
-RIDGE = 0.002  # penalty (bench/teach.py); ten times as much is unsure of what it was shown, less no better
-BACKGROUND_WEIGHT = 3.0  # all background hands together weigh as much as so many taught gestures
-LIMIT = 4.0  # standard deviations: nothing far out counts for more
-LEAST = 1e-6  # probability below which the classifier's word is not taken literally
-LEAST_RANDOM = 0.01  # the same of no gesture: where a taught one starts from
-STEPS, ENOUGH = 3000, 1e-4  # of the descent: most steps, gradient at which it is done
-FOLDS = 4
+RIDGE = 0.002  # penalty (bench/teach.py); 10x underfits the examples, smaller values do not help
+BACKGROUND_WEIGHT = 3.0  # total weight of all background hands, in taught gestures
+LIMIT = 4.0  # standard deviations at which features are clipped
+LEAST = 1e-6  # lower bound of a probability before the logarithm
+LEAST_RANDOM = 0.01  # lower bound of "no gesture", from which a taught gesture starts
+STEPS, ENOUGH = 3000, 1e-4  # of gradient descent: maximum steps, gradient at which it stops
+FOLDS = 4  # of cross-validation
 
 _Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HandSamples:
-    """What the classifier said of N hands: embeddings float32 (N, D), scores float32 (N, built-in labels)."""
+    """Classifier output of N hands: embeddings float32 (N, D), scores float32 (N, built-in labels)."""
 
     embeddings: Floats
     scores: Floats
@@ -40,35 +39,38 @@ class HandSamples:
         return len(self.embeddings)
 
     def joined(self, more: HandSamples) -> HandSamples:
-        """These, then more."""
+        """Return these samples followed by `more`."""
         return HandSamples(
             np.concatenate([self.embeddings, more.embeddings]), np.concatenate([self.scores, more.scores])
         )
 
     def rows(self, which: npt.NDArray[np.bool_]) -> HandSamples:
-        """Some of them."""
+        """Return the samples selected by a boolean mask (N,)."""
         return HandSamples(self.embeddings[which], self.scores[which])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaughtHead:
-    """`labels`: the classifier's, in its order, then the taught ones. `weights` is float64 (rows, D + 1)."""
+    """A fitted head for taught gestures.
+
+    `labels` are the classifier's, in its order, then the taught ones. `weights` is float64 (rows, D + 1).
+    """
 
     labels: tuple[str, ...]
-    rows: tuple[int, ...]  # which labels have weights
+    rows: tuple[int, ...]  # indices of the labels that have weights
     mean: Floats
     scale: Floats
     weights: _Doubles
 
     def scores(self, base: Floats, embedding: Floats | None) -> Floats:
-        """Probabilities of all labels, float32 (len(labels),), from those of the built-in ones."""
+        """Return probabilities of all labels, float32 (len(labels),), from those of the built-in ones."""
         assert embedding is not None  # a classifier without one gets a `StaleTaughtHead` head  # noqa: S101
         standard = _standard(embedding[None], self.mean, self.scale)
         sums = _sums(_base(base[None], self.labels), standard, self.weights, self.rows)
         return np.asarray(_softmax(sums)[0], np.float32)
 
     def without(self, name: str, built_in: Sequence[str]) -> TaughtHead:
-        """The same with one gesture forgotten; a built-in one is again as it came."""
+        """Return the head without one gesture; a built-in one reverts to the classifier's own scores."""
         labels = tuple(label for label in self.labels if label != name or label in built_in)
         kept = [i for i, row in enumerate(self.rows) if self.labels[row] != name]
         rows = tuple(labels.index(self.labels[self.rows[i]]) for i in kept)
@@ -76,27 +78,27 @@ class TaughtHead:
 
 
 class StaleTaughtHead:
-    """Keeps the names of gestures that were taught for another classifier; their probability is 0."""
+    """Stands in for a head that was taught on another classifier: its gestures have probability 0."""
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels = labels
 
     def scores(self, base: Floats, embedding: Floats | None) -> Floats:  # noqa: ARG002 (the shape of `TaughtHead`)
-        """The classifier's own word."""
+        """Return the classifier's scores, with zeros for the taught labels."""
         return np.concatenate([base, np.zeros(len(self.labels) - len(base), np.float32)])
 
 
 def with_taught(built_in: Sequence[str], taught: Sequence[str]) -> tuple[str, ...]:
-    """All labels: the built-in ones keep their places, the taught ones follow, each once."""
+    """Return all labels: the built-in ones in their order, then the taught ones, each once."""
     return tuple(dict.fromkeys([*built_in, *taught]))
 
 
 def train(
     built_in: Sequence[str], background: HandSamples, examples: HandSamples, names: Sequence[str]
 ) -> TaughtHead:
-    """Fit; `names` has the gesture of every example, built-in ones are improved. Deterministic.
+    """Fit a head to examples whose gestures are `names`; built-in ones are improved. Deterministic.
 
-    `background` are hands of many shapes; what the classifier says of them is kept.
+    `background` are hands of many shapes; the fit keeps the classifier's scores for them.
     """
     labels = with_taught(built_in, names)
     rows = tuple(sorted({labels.index(name) for name in names}))
@@ -116,9 +118,9 @@ def train(
 def left_out(
     built_in: Sequence[str], background: HandSamples, examples: HandSamples, names: Sequence[str], name: str
 ) -> tuple[int, int]:
-    """How many examples of one gesture are recognised by heads that were not shown them, and of how many.
+    """Cross-validate one gesture: (recognised, total) of its examples by heads fitted without them.
 
-    Left out are stretches, not single ones: neighbours in a clip are nearly the same picture.
+    Contiguous stretches are left out, because neighbouring frames of a clip are nearly identical.
     """
     own = np.flatnonzero(np.array([one == name for one in names]))
     right = 0
@@ -138,14 +140,14 @@ def left_out(
 
 
 def _standard(embeddings: Floats, mean: Floats, scale: Floats) -> _Doubles:
-    """(N, D + 1): standardised, a 1 for the bias, of length about 1 so that one penalty fits every D."""
+    """Standardised features and a bias, (N, D + 1), of length about 1 so that one penalty fits every D."""
     within = np.clip((embeddings.astype(np.float64) - mean) / scale, -LIMIT, LIMIT)
     with_bias = np.concatenate([within, np.ones((len(within), 1))], axis=1)
     return np.asarray(with_bias / np.sqrt(with_bias.shape[1]), np.float64)
 
 
 def _base(scores: Floats, labels: Sequence[str]) -> _Doubles:
-    """Log probabilities of the built-in labels; the taught ones start from that of no gesture."""
+    """Log probabilities of the built-in labels; taught labels get that of "no gesture"."""
     count = scores.shape[1]
     base = np.zeros((len(scores), len(labels)))
     base[:, :count] = np.log(np.maximum(scores.astype(np.float64), LEAST))

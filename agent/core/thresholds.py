@@ -1,4 +1,4 @@
-"""When a gesture counts: the numbers that debounce goes by."""
+"""Thresholds of debounce and intent."""
 
 from __future__ import annotations
 
@@ -7,44 +7,48 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 USUAL_CONFIDENCE_OF = {"thumbs_up": 0.65, "fist": 0.75, "stop": 0.9, "two": 0.65}
-"""What idle hands hardly ever do may be less sure; a hand that talks is open like that of `stop`."""
+"""Default confidence per gesture. `stop` is stricter because gesticulating hands are often open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Scores are smoothed probabilities; defaults are for a webcam of 15 frames/s or more."""
+    """Limits that a gesture must meet to start and to continue.
 
-    confidence: float = 0.85  # a gesture begins to form at this score
-    keep: float = 0.4  # and goes on down to this one
-    hold_s: float = 0.3  # it starts when it was there for so long
-    release_s: float = 0.35  # and ends when it was away for so long
-    cooldown_s: float = 0.5  # the same gesture does not start again sooner
-    raised: float = 0.5  # nor does any while its hand is lower: 0 at the hips, 1 at the shoulders
-    lean: float = 60.0  # nor one of `UPRIGHT` while its hand points farther from upright, degrees
-    at_face: bool = False  # nor any while its hand, closed, is at the face; True: it does
-    facing: float = 45.0  # nor any while the head is turned farther from the camera, degrees
-    forearm: float = 75.0  # nor one of `UPRIGHT` while the forearm is farther from upright, degrees
-    upright: float = 50.0  # nor any while the torso is farther from upright, degrees
-    face_gap: float = 0.1  # nor any while the hand is nearer to the face, in its widths
-    hand_gap: float = 0.1  # nor any while it is nearer to another hand, in its widths
-    still: float = 1.5  # nor any while it moves faster, in its widths a second
-    onset_s: float = 1.5  # and it is in doubt where its shape took longer to become clear
-    doubtful_confidence: float = 0.85  # in doubt a gesture asks for up to 0.1 more, up to this
-    doubtful_hold_s: float = 0.4  # and for this, or the hold if longer
-    confidence_of: tuple[tuple[str, float], ...] = ()  # gestures that ask for another one, in name order
+    Scores are smoothed probabilities. Defaults are for a webcam with 15 frames/s or more. The limits from
+    `raised` on are checked for starting only.
+    """
+
+    confidence: float = 0.85  # score at which a gesture becomes pending
+    keep: float = 0.4  # score down to which it continues
+    hold_s: float = 0.3  # time for which it must be held to start
+    release_s: float = 0.35  # time for which it must be gone to end
+    cooldown_s: float = 0.5  # shortest time before the gesture can start again
+    raised: float = 0.5  # lowest height of the hand: 0 at the hips, 1 at the shoulders
+    lean: float = 60.0  # largest angle of the hand from upright, degrees; gestures of `UPRIGHT` only
+    at_face: bool = False  # whether a closed hand at the face counts
+    facing: float = 45.0  # largest turn of the head from the camera, degrees
+    forearm: float = 75.0  # largest angle of the forearm from upright, degrees; gestures of `UPRIGHT` only
+    upright: float = 50.0  # largest angle of the torso from upright, degrees
+    face_gap: float = 0.1  # smallest distance from the face, hand widths
+    hand_gap: float = 0.1  # smallest distance from another hand, hand widths
+    still: float = 1.5  # highest speed when the hold ends, hand widths/s
+    onset_s: float = 1.5  # longest time for the shape to become clear; beyond it intent is in doubt
+    doubtful_confidence: float = 0.85  # confidence in doubt: up to 0.1 more than usual, at most this
+    doubtful_hold_s: float = 0.4  # hold in doubt, if longer than `hold_s`
+    confidence_of: tuple[tuple[str, float], ...] = ()  # confidence of single gestures, sorted by name
 
     def required_confidence(self, gesture: str) -> float:
-        """The confidence at which this gesture begins to form."""
+        """Return the confidence at which a gesture becomes pending."""
         return dict(self.confidence_of).get(gesture, self.confidence)
 
     def with_confidence(self, gesture: str, confidence: float) -> Thresholds:
-        """The same, but this gesture asks for this confidence."""
+        """Return a copy in which one gesture has a confidence of its own."""
         of = {**dict(self.confidence_of), gesture: confidence}
         return replace(self, confidence_of=tuple(sorted(of.items())), keep=min(self.keep, confidence))
 
 
 class Intentions(Protocol):
-    """What is asked of a hand that means something, in the settings; durations in seconds."""
+    """Protocol of the intent settings; durations in seconds."""
 
     @property
     def facing(self) -> float: ...  # noqa: D102
@@ -67,7 +71,7 @@ class Intentions(Protocol):
 
 
 class DebounceNumbers(Protocol):
-    """The same numbers in the settings; durations in seconds."""
+    """Protocol of the debounce settings; durations in seconds."""
 
     @property
     def confidence(self) -> float: ...  # noqa: D102
@@ -92,7 +96,7 @@ class DebounceNumbers(Protocol):
 
 
 def thresholds_of(settings: DebounceNumbers) -> Thresholds:
-    """The settings' numbers."""
+    """Convert debounce settings to `Thresholds`."""
     intent = settings.intent
     return Thresholds(
         settings.confidence,

@@ -1,12 +1,12 @@
-"""A trace: what the classifier said of every hand, moment by moment, as lines of JSON. Pure.
+"""Traces: the classifier's output for every hand, frame by frame, as lines of JSON. Pure.
 
-Numbers, never a picture: enough to run smoothing, debounce and rules again. The first line is the
-header; it alone has the key `gesture_agent_trace`. Each further line has a kind, `is`:
+A trace holds numbers, never images, and suffices to run smoothing, debounce and rules again. The first line
+is the header; it alone has the key `gesture_agent_trace`. Each further line has a kind, `is`:
 
-    frame     one frame of one camera; `hands` holds a reading for every hand that is followed
-    silence   the same for a camera that gave no frame for a while
-    stop      the camera was closed or lost: what was on in its view ended at once
-    world     the local time and the values of topics that rules ask for, from here on
+    frame     one frame of one camera; `hands` holds an observation for every tracked hand
+    silence   empty observations of a camera that gave no frame for a while
+    stop      the camera was closed or lost: its active gestures ended at once
+    world     the local time and the topic values that rules read, from here on
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from agent.core.thresholds import Thresholds
 from agent.core.types import HANDS, Floats, HandObservation, HandPosture, Place
 
 VERSION = 1
-MARK = "gesture_agent_trace"  # a key of the first line, and of no other
-DIGITS = 4  # of scores and places: far finer than any threshold
-BEARING_DIGITS = {
+MARK = "gesture_agent_trace"  # a key that only the header has
+DIGITS = 4  # of scores and places: much finer than any threshold
+POSTURE_DIGITS = {
     "raised": 3, "lean": 1, "facing": 1, "forearm": 1, "upright": 1, "to_face": 3, "to_hand": 3,
 }  # fmt: skip
-BEARING_FLAGS = ("at_face", "bodiless", "elbow_hidden")
+POSTURE_FLAGS = ("at_face", "bodiless", "elbow_hidden")
 AT_DIGITS = 6  # microseconds
 
 Kind: TypeAlias = Literal["frame", "silence", "stop"]
@@ -39,7 +39,11 @@ Kind: TypeAlias = Literal["frame", "silence", "stop"]
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What holds for a whole trace. `started` is the wall-clock time of `at`, None for a clip."""
+    """First line of a trace: what holds for all of it.
+
+    `started` is the wall-clock time of `at` (RFC 3339), None for a video file. `settings` is a fingerprint of
+    all settings.
+    """
 
     at: float
     labels: tuple[str, ...]
@@ -51,7 +55,7 @@ class TraceHeader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TraceRecord:
-    """What reached the core at once: the readings of one camera, as the classifier gave them."""
+    """One step of the pipeline in a trace: the observations of one camera at one time, before smoothing."""
 
     kind: Kind
     at: float
@@ -63,24 +67,24 @@ class TraceRecord:
 def replay_record(
     record: TraceRecord, pipeline: GesturePipeline, why: list[RuleVerdict] | None = None
 ) -> PipelineResult:
-    """What the core makes of a moment, exactly as in the daemon."""
+    """Run one record through a pipeline, exactly as the daemon does."""
     if record.kind == "stop":
         return pipeline.stop(record.camera, record.at, record.context)
     return pipeline.process_observations(record.observations, record.context, why)
 
 
 class TraceEncoder:
-    """The lines of one trace, in order. A world that did not change is not written again."""
+    """Encodes records as trace lines. An unchanged context is not written again."""
 
     def __init__(self) -> None:
         self._world: Mapping[str, Any] = _context(EMPTY_CONTEXT)
 
     def header(self, header: TraceHeader) -> str:
-        """The first line."""
+        """Return the first line of a trace."""
         return _line({MARK: VERSION, **asdict(header), "at": round(header.at, AT_DIGITS)})
 
     def lines(self, record: TraceRecord) -> Iterator[str]:
-        """One line, two where the world has changed, none for a silence of no hands."""
+        """Yield a record's line, after a line for a changed context; none for a silence without hands."""
         if record.kind == "silence" and not record.observations:
             return
         at, context = round(record.at, AT_DIGITS), _context(record.context)
@@ -94,12 +98,12 @@ class TraceEncoder:
 
 
 def is_header(line: str) -> bool:
-    """Whether a text's first line is that of a trace, of this version or another."""
+    """Whether a line is a trace header, of this version or another."""
     return line.lstrip().startswith(f'{{"{MARK}":')
 
 
 def read_header(line: str) -> TraceHeader:
-    """Raises `ValueError` that says what was seen."""
+    """Parse the first line of a trace. Raises `ValueError` that says what was seen."""
     data = _parsed(line)
     if data.get(MARK) != VERSION:
         raise ValueError(f"this is version {data.get(MARK)!r} of traces; this agent reads version {VERSION}")
@@ -117,7 +121,7 @@ def read_header(line: str) -> TraceHeader:
 
 
 def _thresholds(data: dict[str, Any]) -> Thresholds:
-    """Traces of before gestures could ask for a confidence of their own have none."""
+    """Parse thresholds; old traces lack the confidences of single gestures."""
     of = tuple((str(gesture), read_float(asked, 0, 1)) for gesture, asked in data.get("confidence_of", ()))
     numbers: dict[str, Any] = {
         name: bool(value) if name == "at_face" else read_float(value)
@@ -128,14 +132,14 @@ def _thresholds(data: dict[str, Any]) -> Thresholds:
 
 
 class TraceDecoder:
-    """Lines back to moments."""
+    """Decodes the lines of one trace, in order, into records."""
 
     def __init__(self, header: TraceHeader) -> None:
         self._labels = len(header.labels)
         self._world = EMPTY_CONTEXT
 
     def records(self, line: str) -> Iterator[TraceRecord]:
-        """None or one. Raises `ValueError` that says what was seen."""
+        """Yield the record of a line, if it has one. Raises `ValueError` that says what was seen."""
         data = _parsed(line)
         try:
             if data["is"] == "world":
@@ -156,7 +160,7 @@ class TraceDecoder:
         return HandObservation(
             at,
             camera,
-            read_int(data["person"], 0),
+            read_int(data["person"]),
             data["hand"],
             self._scores(data.get("scores")),
             None if place is None else Place(*map(read_float, place)),
@@ -189,7 +193,7 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _hand(observation: HandObservation) -> dict[str, Any]:
-    """What is None is left out."""
+    """One observation as JSON; None values are left out."""
     data: dict[str, Any] = {"person": observation.person, "hand": observation.hand}
     if observation.track is not None:
         data["track"] = observation.track
@@ -201,21 +205,21 @@ def _hand(observation: HandObservation) -> dict[str, Any]:
 
 
 def _posture(posture: HandPosture) -> dict[str, Any]:
-    """What is not known is left out."""
+    """A posture as JSON; unknown values are left out."""
     numbers = {
         name: round(value, digits)
-        for name, digits in BEARING_DIGITS.items()
+        for name, digits in POSTURE_DIGITS.items()
         if (value := getattr(posture, name)) is not None
     }
-    return numbers | {name: True for name in BEARING_FLAGS if getattr(posture, name)}
+    return numbers | {name: True for name in POSTURE_FLAGS if getattr(posture, name)}
 
 
 def _posture_of(data: Mapping[str, Any]) -> HandPosture:
-    """Traces of before a number was kept do not know it."""
+    """Parse a posture; numbers that old traces lack are unknown."""
     known: dict[str, Any] = {
-        name: read_float(data[name]) for name in BEARING_DIGITS if data.get(name) is not None
+        name: read_float(data[name]) for name in POSTURE_DIGITS if data.get(name) is not None
     }
-    return HandPosture(**known, **{name: True for name in BEARING_FLAGS if data.get(name)})
+    return HandPosture(**known, **{name: True for name in POSTURE_FLAGS if data.get(name)})
 
 
 def _rounded(numbers: Iterable[float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Why a gesture started or did not, at one time of a trace, in sentences. Pure."""
+"""Explains, in sentences, why a gesture started or did not at one time of a trace. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.core.thresholds import Thresholds
 from agent.core.trace import TraceHeader, TraceRecord, replay_record
 from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, HandObservation
 
-RECENT_S = 1.0  # a hand or a frame that is older says nothing of the time that is asked for
+RECENT_S = 1.0  # a hand or frame older than this does not describe the time in question
 
 STOPPED_BY = {
     "camera": "the camera",
@@ -38,13 +38,13 @@ Tell: TypeAlias = Callable[[float], str]
 
 
 def seconds(at_s: float) -> str:
-    """A time of a trace as it is counted: from its start."""
+    """Format a time of a trace as seconds since its start."""
     return f"{at_s:.2f} s"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _HandThen:
-    """A hand at its last reading before the time that is asked for."""
+    """A hand as of its last observation before the time in question."""
 
     observation: HandObservation
     smoothed: HandObservation
@@ -53,14 +53,14 @@ class _HandThen:
 
 @dataclass(slots=True)
 class _Scene:
-    """All that is known of the time that is asked for, `at`."""
+    """Everything known about the time in question, `at`."""
 
     header: TraceHeader
     at: float
     around_s: float
     hands: dict[tuple[str, int, str], _HandThen] = field(default_factory=dict)
-    frames: dict[str, float] = field(default_factory=dict)  # camera: its last frame
-    seen: dict[tuple[str, int, str], float] = field(default_factory=dict)  # hand: last seen
+    frames: dict[str, float] = field(default_factory=dict)  # camera: time of its last frame
+    seen: dict[tuple[str, int, str], float] = field(default_factory=dict)  # hand: time last seen
     armed: dict[str, ArmedWindow | None] = field(default_factory=dict)
     happened: list[tuple[float, str]] = field(default_factory=list)
     end: float = 0.0
@@ -76,9 +76,9 @@ def explain(
     *,
     tell: Tell = seconds,
 ) -> list[str]:
-    """What stood at `at_s` (seconds from the start of the trace), and what happened `around_s` about it.
+    """Return sentences on the state at `at_s` and on what happened within `around_s` of it.
 
-    `tell` puts such a time into words: the seconds themselves, or the time of day.
+    `at_s` is in seconds from the start of the trace. `tell` formats such a time: as seconds, or time of day.
 
     Raises `ValueError` when the trace does not reach that far.
     """
@@ -124,7 +124,7 @@ def _take_in(scene: _Scene, record: TraceRecord, pipeline: GesturePipeline) -> N
         scene.happened += [(record.at - scene.header.at, text) for text in texts]
 
 
-# how things stood
+# state at the time in question
 
 
 def _standing(scene: _Scene, pipeline: GesturePipeline) -> Iterator[str]:
@@ -190,7 +190,7 @@ _KNOWN = {
 
 
 def _held(observation: HandObservation) -> str:
-    """All that is known of how a hand is held."""
+    """What is known of a hand's posture, as text."""
     posture = observation.posture
     told = [
         words.format(value) for name, words in _KNOWN.items() if (value := getattr(posture, name)) is not None
@@ -205,7 +205,7 @@ def _held(observation: HandObservation) -> str:
 
 
 def _users(by: Thresholds, hand: _HandThen, pipeline: GesturePipeline) -> Iterator[str]:
-    """Who goes by these thresholds."""
+    """The settings section, rules and wake gesture that use these thresholds."""
     if by == next(iter(hand.hand_states)):
         yield "[debounce]"
     rule_set = pipeline.rules.rule_set
@@ -267,7 +267,7 @@ def _of_nothing(by: Thresholds, smoothed: HandObservation, labels: tuple[str, ..
 
 
 def _best(observation: HandObservation, labels: tuple[str, ...]) -> str:
-    """The two best labels with their scores."""
+    """The two best labels with their scores, as text."""
     ranked = sorted(labels, key=lambda label: -_score(observation, label, labels))[:2]
     return ", ".join(f"{_name(label)} {_score(observation, label, labels):.2f}" for label in ranked)
 
@@ -284,7 +284,7 @@ def _ms(seconds: float) -> str:
     return format_duration(round(seconds, 3)) if seconds else "0ms"
 
 
-# what happened around it
+# events around it
 
 
 def _happenings(scene: _Scene) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The confidence that each gesture should ask for, as recorded traces have it. Pure."""
+"""Suggests a confidence for each gesture from labelled traces. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from agent.core.thresholds import Thresholds
 from agent.core.trace_tune import LabelledTrace, TuningResult, evaluate_thresholds
 
-ROUNDS = 2  # gestures hardly depend on each other: a second look at each finds what little there is
+ROUNDS = 2  # of coordinate descent: gestures hardly interact, so a second round suffices
 
 
 def rounds(gestures: Sequence[str], confidences: Sequence[float]) -> int:
-    """How often `suggest` plays all traces at most."""
+    """Return the largest number of trace replays that `suggest` makes."""
     return ROUNDS * len(gestures) * len(confidences)
 
 
@@ -22,11 +22,11 @@ def suggest(
     confidences: Sequence[float],
     step: Callable[[], None] = lambda: None,
 ) -> TuningResult:
-    """The base, or what has fewer misses or fewer starts that nobody meant, and not more of the other.
+    """Find thresholds with fewer misses or fewer false positives than the base, and not more of the other.
 
-    Gestures are taken one by one, as in coordinate descent; fewer misses count first. What makes no
-    difference on these traces stays as it is in the base. `confidences` below the base's keep would
-    move that too: they are not tried. `step` is called after each play.
+    Coordinate descent over the gestures; fewer misses count first. A confidence that makes no difference
+    stays as in the base. `confidences` below the base's `keep` would change `keep` too and are skipped.
+    `step` is called after each replay.
     """
     best = evaluate_thresholds(labelled_traces, base)
     for _ in range(ROUNDS):
@@ -45,7 +45,7 @@ def suggest(
 
 
 def _best(tried: Sequence[TuningResult], gesture: str, usual: float) -> TuningResult:
-    """Of those that are nowhere worse than the first; as usual, or near it, where they are alike."""
+    """The best of those that are nowhere worse than the first; ties go to the usual confidence or near it."""
     first = tried[0]
     allowed = (o for o in tried if o.missed <= first.missed and o.unmeant <= first.unmeant)
     return min(

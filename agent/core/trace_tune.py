@@ -1,4 +1,4 @@
-"""What other thresholds would have made of recorded traces: misses against false activations. Pure."""
+"""Evaluates thresholds on recorded traces: misses against false positives. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from agent.core.debounce import Debouncer
-from agent.core.intent import Courses
+from agent.core.intent import HandHistories
 from agent.core.smoothing import Smoother
 from agent.core.thresholds import Thresholds
 from agent.core.trace import TraceHeader, TraceRecord
 from agent.core.types import GestureStarted, HandObservation
 
-LATE_S = 0.5  # a start may come this long after its span: hold and smoothing take their time
+LATE_S = 0.5  # a start may come this long after its span, because of hold and smoothing
 HOUR_S = 3600.0
 
 Steps: TypeAlias = Sequence[tuple[str, float, tuple[HandObservation, ...] | None]]
@@ -22,7 +22,7 @@ Steps: TypeAlias = Sequence[tuple[str, float, tuple[HandObservation, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class TruthSpan:
-    """A gesture that was made on purpose, in seconds from the start of its trace."""
+    """A labelled gesture of a trace, in seconds from its start."""
 
     gesture: str
     from_s: float
@@ -31,17 +31,17 @@ class TruthSpan:
 
 @dataclass(frozen=True, slots=True)
 class LabelledTrace:
-    """One trace, smoothed once for all thresholds, and what was truly shown in it."""
+    """A trace, smoothed once for all thresholds, with the labelled gestures in it."""
 
     start: float
     length_s: float
     labels: tuple[str, ...]
-    steps: Steps  # camera, time, readings; None: the camera was closed
+    steps: Steps  # camera, time, observations; None: the camera was closed
     truth: tuple[TruthSpan, ...]
 
     @property
     def idle_s(self) -> float:
-        """Seconds in which no gesture was made on purpose."""
+        """Seconds outside all labelled gestures."""
         covered, end = 0.0, 0.0
         for span in sorted(self.truth, key=lambda span: span.from_s):
             start, stop = max(span.from_s, end), min(span.to_s + LATE_S, self.length_s)
@@ -51,16 +51,16 @@ class LabelledTrace:
 
 @dataclass(frozen=True, slots=True)
 class TuningResult:
-    """What one set of thresholds made of all traces."""
+    """Outcome of one set of thresholds on all traces; supports `+`."""
 
     thresholds: Thresholds
-    gestures: int = 0  # made on purpose
-    missed: int = 0  # of these, without a start
-    wrong: int = 0  # starts while a gesture was made: another one, or the same once more
-    false: int = 0  # starts while none was made
+    gestures: int = 0  # labelled
+    missed: int = 0  # labelled gestures without a start
+    wrong: int = 0  # starts during a labelled gesture: another gesture, or the labelled one again
+    false: int = 0  # starts outside all labelled gestures
     idle_s: float = 0.0
     length_s: float = 0.0
-    delays_s: tuple[float, ...] = ()  # from the begin of a gesture to its start
+    delays_s: tuple[float, ...] = ()  # from the beginning of a labelled gesture to its start
 
     def __add__(self, other: TuningResult) -> TuningResult:
         return TuningResult(
@@ -76,29 +76,29 @@ class TuningResult:
 
     @property
     def unmeant(self) -> int:
-        """Starts that nobody meant."""
+        """Number of false positives, within labelled gestures and outside."""
         return self.false + self.wrong
 
     @property
     def missed_share(self) -> float:
-        """0..1; 0 where nothing was to be missed."""
+        """Share of labelled gestures that were missed, 0..1; 0 where none are labelled."""
         return self.missed / self.gestures if self.gestures else 0.0
 
     @property
     def false_per_hour(self) -> float:
-        """Of time in which no gesture was made."""
+        """False positives an hour, of time outside labelled gestures."""
         return self.false * HOUR_S / self.idle_s if self.idle_s else 0.0
 
     @property
     def delay_s(self) -> float | None:
-        """The median."""
+        """Median delay from the beginning of a gesture to its start, in s; None without starts."""
         return sorted(self.delays_s)[len(self.delays_s) // 2] if self.delays_s else None
 
     @property
     def cost(self) -> tuple[float, float, float]:
-        """What is wanted small: misses, starts that nobody meant, delay.
+        """Costs to minimise, in order: share of misses, false positives, delay.
 
-        Where nobody says what was shown: starts, and how long and how clearly one must show a gesture.
+        Without labels: starts, then the hold and the confidence.
         """
         if self.gestures:
             return self.missed_share, self.unmeant, round(self.delay_s or 0.0, 3)
@@ -108,8 +108,8 @@ class TuningResult:
 def label_trace(
     header: TraceHeader, records: Iterable[TraceRecord], smoothing_s: float, truth: Iterable[TruthSpan] = ()
 ) -> LabelledTrace:
-    """Smooth a trace."""
-    smoother, courses = Smoother(smoothing_s, header.labels), Courses(header.labels)
+    """Smooth a trace and attach its labels. `smoothing_s` is the time constant in seconds."""
+    smoother, histories = Smoother(smoothing_s, header.labels), HandHistories(header.labels)
     steps: list[tuple[str, float, tuple[HandObservation, ...] | None]] = []
     end = header.at
     for record in records:
@@ -117,13 +117,15 @@ def label_trace(
         if record.kind == "stop":
             steps.append((record.camera, record.at, None))
         elif record.observations:
-            smoothed = tuple(courses.feed(smoother.feed(observation)) for observation in record.observations)
+            smoothed = tuple(
+                histories.feed(smoother.feed(observation)) for observation in record.observations
+            )
             steps.append((record.camera, record.at, smoothed))
     return LabelledTrace(header.at, end - header.at, header.labels, steps, tuple(truth))
 
 
 def evaluate_thresholds(labelled_traces: Iterable[LabelledTrace], thresholds: Thresholds) -> TuningResult:
-    """Play all takes with these thresholds."""
+    """Replay all labelled traces with one set of thresholds and add up the outcomes."""
     total = TuningResult(thresholds)
     for labelled in labelled_traces:
         total += _judge(labelled, thresholds, list(_starts(labelled, thresholds)))
@@ -145,7 +147,7 @@ def _starts(labelled: LabelledTrace, thresholds: Thresholds) -> Iterator[tuple[f
 def _judge(
     labelled: LabelledTrace, thresholds: Thresholds, starts: Iterable[tuple[float, str]]
 ) -> TuningResult:
-    """A gesture counts for one start; what is left over is wrong, or false where nothing was shown."""
+    """A labelled gesture matches one start; further starts are `wrong`, or `false` where none is labelled."""
     delays: dict[TruthSpan, float] = {}
     wrong = false = 0
     for at_s, gesture in starts:
@@ -179,11 +181,10 @@ def grid(
     lean: Iterable[float] = (),
     of: str | None = None,
 ) -> list[Thresholds]:
-    """Every combination, the base first.
+    """Return every combination of thresholds to try, the base first.
 
-    A confidence is tried for all gestures alike, `keep` as far below it as in the base, or for the gesture
-    `of` alone, and all else as in the base. `raised` and `lean` are those of the base where nothing else is
-    to be tried.
+    `confidences` apply to all gestures alike, with `keep` as far below as in the base, or to the gesture `of`
+    alone with all else as in the base. Empty `raised` and `lean` keep the base's values.
     """
     sure = [_alike(base, c) if of is None else base.with_confidence(of, c) for c in confidences]
     found = [
@@ -205,7 +206,7 @@ def sweep(
     settings: Iterable[Thresholds],
     step: Callable[[], None] = lambda: None,
 ) -> list[TuningResult]:
-    """The outcome of each, in order; `step` is called after each."""
+    """Evaluate each set of thresholds, in order; `step` is called after each."""
     outcomes = []
     for thresholds in settings:
         outcomes.append(evaluate_thresholds(labelled_traces, thresholds))
@@ -214,7 +215,7 @@ def sweep(
 
 
 def unbeaten(outcomes: Sequence[TuningResult]) -> list[TuningResult]:
-    """Those that no other one beats in all costs at once (the Pareto front).
+    """Return the outcomes that no other one beats in all costs at once (the Pareto front), sorted by cost.
 
     Of equal ones only the first is kept.
     """

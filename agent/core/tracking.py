@@ -1,4 +1,4 @@
-"""Numbers that stay with what moves, from frame to frame. Pure: time comes with the data."""
+"""Tracking of boxes with stable ids from frame to frame. Pure: time comes with the data."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from agent.core.geometry import matches
 from agent.core.types import Box
 
-REACH = 0.6  # how far a thing may move between two sights, in sides of its box
-SIZE_WEIGHT = 0.5  # twice as large costs as much as a third of a side of distance
+REACH = 0.6  # longest distance between two observations of a track, in sides of its box
+SIZE_WEIGHT = 0.5  # cost of a size change: twice as large costs as much as a third of a side of distance
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedBox:
-    """Where a thing was last seen."""
+    """The last observed box of a track."""
 
     id: int
     box: Box
@@ -23,9 +23,9 @@ class TrackedBox:
 
 
 class BoxTracker:
-    """Matches boxes to those of the frames before by distance over size, the nearest pair first.
+    """Matches boxes to tracks by distance relative to size, the nearest pair first.
 
-    What was not seen for `forget_s` seconds is forgotten; its number is never used again.
+    A track unseen for `forget_s` seconds is dropped; its id is never used again.
     """
 
     def __init__(self, forget_s: float, reach: float = REACH) -> None:
@@ -34,7 +34,7 @@ class BoxTracker:
         self._next = 0
 
     def update(self, at: float, boxes: Sequence[Box]) -> list[int]:
-        """The numbers of `boxes`, in their order; new things get new numbers."""
+        """Return the track ids of `boxes` at `at` seconds, in their order; unmatched boxes get new ids."""
         alive = [track for track in self._tracks if at - track.at <= self._forget_s]
         pairs = matches([[distance(track.box, box) for box in boxes] for track in alive], self._reach)
         known = {column: alive[row].id for row, column in pairs}
@@ -44,18 +44,18 @@ class BoxTracker:
         return ids
 
     def new_id(self) -> int:
-        """A number that nothing else of this tracker has or will have."""
+        """Return an id that no track of this tracker has or will have."""
         self._next += 1
         return self._next - 1
 
     @property
     def ids(self) -> frozenset[int]:
-        """All that are not forgotten, as of the last update."""
+        """The ids of all current tracks, as of the last update."""
         return frozenset(track.id for track in self._tracks)
 
 
 def distance(a: Box, b: Box) -> float:
-    """How unlike two boxes are: distance of their centres in mean sides, plus unlike sizes."""
+    """Return the distance of two boxes: of their centres, in mean sides, plus the difference in size."""
     if a.side <= 0 or b.side <= 0:
         return math.inf
     apart = math.hypot(a.cx - b.cx, a.cy - b.cy) / ((a.side + b.side) / 2)

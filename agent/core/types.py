@@ -1,4 +1,4 @@
-"""The things that flow from camera to rule.
+"""Shared data types, from camera frame to rule action.
 
 Coordinates are pixels of the full frame, x to the right and y down, unless a name ends in
 `_share`, which is a fraction of the frame's width or height. Times (`at`) are monotonic seconds
@@ -27,10 +27,10 @@ LABELS = (*BUILT_IN_GESTURES, NO_GESTURE)  # the order of GestureNet's outputs (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of one camera.
+    """One image of one camera.
 
-    `image` is uint8 (height, width, 3), BGR. `seq` counts frames of this camera from 0, dropped
-    ones too. `at` is the monotonic time of capture in seconds (for files: the file's own time).
+    `image` is uint8 (height, width, 3), BGR. `seq` counts the frames of this camera from 0, dropped ones
+    included. `at` is the monotonic time of capture in seconds (for files: the timestamp in the file).
     """
 
     camera: str
@@ -40,18 +40,18 @@ class Frame:
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Width in pixels."""
         return int(self.image.shape[1])
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Height in pixels."""
         return int(self.image.shape[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """One person's joints.
+    """One person's body joints.
 
     `keypoints` is float32 (K, 3): x px, y px, score 0..1, in full-frame pixels; `joints` names its
     rows in the order of the model's manifest ("right_wrist", "left_elbow", ...).
@@ -62,7 +62,7 @@ class Pose:
     score: float
 
     def joint(self, name: str) -> tuple[float, float, float] | None:
-        """(x px, y px, score) of a joint, None where the model has no such joint."""
+        """Return (x px, y px, score) of a joint; None where the model has no such joint."""
         try:
             x, y, score = self.keypoints[self.joints.index(name)]
         except ValueError:
@@ -72,10 +72,10 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A square in full-frame pixels, perhaps turned.
+    """A square in full-frame pixels, possibly rotated.
 
-    `angle` is clockwise in the picture; 0 means that the box's own "up" is the picture's up. For
-    hands the box's up runs from the wrist to the fingers where the finder knows it.
+    `angle` is in radians, clockwise in the image; 0 means that the box's own "up" is the image's up. The up
+    of a hand's box runs from the wrist to the fingers where the detector knows it.
     """
 
     cx: float
@@ -84,15 +84,15 @@ class Box:
     angle: float = 0.0
 
     def scaled(self, factor: float) -> Box:
-        """The same box with its side multiplied."""
+        """Return the box with its side multiplied by `factor`."""
         return Box(self.cx, self.cy, self.side * factor, self.angle)
 
     def upright(self) -> Box:
-        """The same square, not turned."""
+        """Return the box without its rotation."""
         return Box(self.cx, self.cy, self.side)
 
     def corners(self) -> Floats:
-        """float32 (4, 2): top left, top right, bottom right, bottom left in the box's own frame."""
+        """Return float32 (4, 2) px: top left, top right, bottom right, bottom left in the box's own frame."""
         half = self.side / 2
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         own = np.array([(-half, -half), (half, -half), (half, half), (-half, half)], np.float32)
@@ -102,7 +102,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a hand is, as shares of the frame: 0 is left or top, 1 is right or bottom."""
+    """Position and height of a hand, as shares of the frame: 0 is left or top, 1 is right or bottom."""
 
     x_share: float
     y_share: float
@@ -112,14 +112,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class HandPosture:
-    """How a hand is held on its body; None where the body does not tell.
+    """Measurements of how a hand is held relative to its body; None where unknown.
 
-    `raised`: 0 at the hips, 1 at the shoulders. `lean`: degrees, 0 to 180, between where the hand points and
-    where the head is. `at_face`: it is closed, or far away, and touches the face. In degrees too: `facing`,
-    how far the head is turned from the camera (180: its back), `forearm` and `upright`, how far the forearm
-    and the torso are from the picture's up. In sides of the hand's box: `to_face` and `to_hand`, how far the
-    nearest part of the face and of another hand is; a hand that is clearly before the face has no `to_face`.
-    `bodiless`: the hand belongs to no body that is in view; `elbow_hidden`: its body's elbow is not.
+    `raised`: 0 at the hips, 1 at the shoulders. `lean`: degrees, 0 to 180, between the hand's direction and
+    that from hips to head. `at_face`: the hand is closed, or far away, and touches the face. In degrees too:
+    `facing`, how far the head is turned from the camera (180: seen from behind), `forearm` and `upright`, the
+    angles of forearm and torso to the image's up. In sides of the hand's box: `to_face` and `to_hand`, the
+    distances to the nearest part of the face and of another hand; a hand clearly in front of the face has no
+    `to_face`. `bodiless`: the hand belongs to no body in view; `elbow_hidden`: its body's elbow is not seen.
     """
 
     raised: float | None = None
@@ -139,14 +139,13 @@ UNKNOWN = HandPosture()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HandObservation:
-    """What the classifier says of one tracked hand at one moment.
+    """The classifier's output for one tracked hand at one moment.
 
-    One per tracked hand and frame, also when the hand is not seen: then `scores` is None.
-    `scores` is float32 (len(labels),), probabilities in the order of the classifier's labels.
-    `track` is the same number as long as it is the same hand, also when its person or side is
-    mistaken for a moment; None: person and side are all that is known. `posture` is how the hand was held
-    when it was last seen, `speed` how fast it moves in its own widths a second, `onset_s` for how long it has
-    looked like its gesture; None where that is not known.
+    There is one per tracked hand and frame; `scores` is None where the hand is not seen, else float32
+    (len(labels),), probabilities in the order of the classifier's labels. `track` identifies the hand, also
+    when its person or side is mistaken for a moment; None where only person and side are known. `posture` is
+    that of the last time the hand was seen, `speed` its speed in its own widths a second, `onset_s` the
+    seconds for which it has resembled its gesture; None where not known.
     """
 
     at: float
@@ -162,7 +161,7 @@ class HandObservation:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What tells this hand from every other."""
+        """Identity of the hand: camera and track, or camera, person and side."""
         if self.track is not None:
             return self.camera, self.track, "track"
         return self.camera, self.person, self.hand
@@ -170,7 +169,7 @@ class HandObservation:
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """Shared part of the three events; the only thing that rules see."""
+    """A gesture of one hand at one moment: the common fields of the three events, and all that rules see."""
 
     at: float
     camera: str
@@ -184,17 +183,17 @@ class Gesture:
 
 @dataclass(frozen=True, slots=True)
 class GestureStarted(Gesture):
-    """A gesture was held for `hold` seconds."""
+    """A gesture was held for `hold` seconds and is now active."""
 
 
 @dataclass(frozen=True, slots=True)
 class GestureHeld(Gesture):
-    """A started gesture goes on; one for every reading that shows it."""
+    """An active gesture continues; one event for every observation that shows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class GestureEnded(Gesture):
-    """A started gesture was away for `release` seconds."""
+    """An active gesture was gone for `release` seconds and has ended."""
 
 
 GestureEvent: TypeAlias = GestureStarted | GestureHeld | GestureEnded
@@ -202,10 +201,11 @@ GestureEvent: TypeAlias = GestureStarted | GestureHeld | GestureEnded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HandDetection:
-    """A hand that was found and classified in one frame.
+    """A hand that was detected and classified in one frame.
 
-    `box` is the hand itself, without the classifier's margin. `landmarks` is float32 (21, 2) in
-    full-frame pixels where the classifier gives them, `embedding` what taught gestures learn from.
+    `box` is the hand itself, without the classifier's margin, and `scores` are float32 (len(labels),).
+    `landmarks` is float32 (21, 2) in full-frame pixels where the classifier gives them, `embedding` the
+    feature vector that taught gestures are fitted on.
     """
 
     person: int
@@ -219,22 +219,38 @@ class HandDetection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """All that was recognised in one frame of one camera."""
+    """Everything recognised in one frame of one camera; `stage_ms` is the latency of each stage in ms."""
 
-    camera: str
-    at: float
-    width: int
-    height: int
+    frame: Frame
     people: int
     hands: tuple[HandDetection, ...] = ()
     poses: tuple[Pose, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
-    frame: Frame | None = None  # the one that it was recognised in; None in a replay of numbers
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera that took the frame."""
+        return self.frame.camera
+
+    @property
+    def at(self) -> float:
+        """Monotonic time of the frame, in seconds."""
+        return self.frame.at
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return self.frame.width
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return self.frame.height
 
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """How a camera is; `reason` says why it is not online, and is empty while it is."""
+    """Connection state of one camera; `reason` is empty while it is online."""
 
     camera: str
     state: Literal["online", "offline", "disabled"]
@@ -246,10 +262,10 @@ ActionKind = Literal["publish", "webhook", "command", "key"]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a rule wants done.
+    """An action that a firing rule triggers.
 
-    `at` is the monotonic time of the gesture that caused it; `max_age_s` seconds later it is worth
-    nothing and must not be done. `payload` is the text to send, templates already filled in.
+    `at` is the monotonic time of the gesture that caused it, in seconds; the action expires `max_age_s`
+    seconds later and is then not executed. `payload` is the text to send, with its templates filled in.
     """
 
     kind: ActionKind

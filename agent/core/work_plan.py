@@ -1,16 +1,15 @@
-"""Which work a frame is worth: the one place that decides what is looked at, by which networks, how often.
+"""Work scheduling: decides which networks run on which frame.
 
-Networks cost nearly all of a frame, and most frames say what the one before said. What may be left out, and
-why it changes nothing that matters:
+Networks take nearly all of a frame's time, and most frames repeat the previous one. What is skipped:
 
-    bodies           every `pose_s` while they are followed; at once when an arm that has no hand yet moves
-    nobody there     searched for every `search_s`, every 2 `pose_s` while hands are followed without a body
-    a followed hand  every `calm_s` while it keeps still and is sure; in between its last reading stands
-    image classifier not while the landmark classifier says "no gesture"; while that has long said the same,
-                     every `recheck_s`, and its last word stands in between
+    body pose        runs every `pose_s` while bodies are tracked; at once when an arm without a hand moves
+    empty view       searched every `search_s`, or every 2 `pose_s` while hands without a body are tracked
+    tracked hand     classified every `calm_s` while still and confident; its last result is reused meanwhile
+    image classifier skipped while the landmark classifier says "no gesture"; runs every `recheck_s` while
+                     that has given one label for long, and its last result is reused meanwhile
 
-Everything that moves, changes or forms gets every frame. Pure and deterministic: time comes from the
-frames' stamps, so a clip replayed gives the same plan. It knows no network and no runtime.
+Whatever moves, changes or is pending is processed in every frame. Pure and deterministic: time comes from the
+frames' timestamps, so a replayed clip gives the same plan. Independent of networks and runtimes.
 """
 
 from __future__ import annotations
@@ -25,53 +24,52 @@ from agent.core.tracking import distance
 from agent.core.types import HANDS, NO_GESTURE, Box, Floats, Hand, Pose
 
 Reason: TypeAlias = Literal["new", "moves", "changes", "due", "calm", "random", "settled", "nobody"]
-"""Why a piece of work is done (`new`, `moves`, `changes`, `due`) or left out (`calm`, `random`, `settled`,
-..)."""
+"""Reason why work is done (`new`, `moves`, `changes`, `due`) or skipped (`calm`, `random`, `settled`, ..)."""
 
-EPSILON_S = 1e-3  # stamps of a camera tremble, and 0.1 + 0.2 is not 0.3
+EPSILON_S = 1e-3  # tolerance for the jitter of frame timestamps, and for 0.1 + 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How often, in seconds between two runs, and what counts as still or sure. Zero seconds: every frame."""
+    """Intervals of each kind of work, in seconds (0: every frame), and limits for still and confident."""
 
-    pose_s: float = 0.15  # facing, height and names of hands change slowly: 5 a second at 15 frames/s
-    search_s: float = 0.12  # whoever comes in takes longer than that to raise a hand
-    calm_s: float = 0.1  # a settled hand: at most one frame of 15 a second is missed when it changes
+    pose_s: float = 0.15  # posture and identity of hands change slowly: about 5 a second at 15 frames/s
+    search_s: float = 0.12  # shorter than people need to enter and raise a hand
+    calm_s: float = 0.1  # a still hand: at most one frame of 15 a second is missed when it changes
     recheck_s: float = 0.5
-    still: float = 0.5  # sides of its box a second: a hand that moves more is read in every frame
-    arm_moves: float = 0.5  # widths of the shoulders a second: so fast a wrist is on its way
-    sure: float = 0.8  # probability of a gesture that is not watched closely any more
-    sure_random: float = 0.95  # probability of no gesture by the landmarks alone
-    settled_s: float = 0.6  # as long must the landmarks say the same: longer than any hold by default
+    still: float = 0.5  # sides of its box a second: a hand that moves faster is classified in every frame
+    arm_moves: float = 0.5  # shoulder widths a second: a wrist at this speed is being raised or lowered
+    sure: float = 0.8  # probability of a gesture that needs no check in every frame
+    sure_random: float = 0.95  # probability of "no gesture" by the landmark classifier alone
+    settled_s: float = 0.6  # time for which the landmark label must be constant: longer than any default hold
 
 
 Profile: TypeAlias = Literal["light", "balanced", "accurate"]
 
 EVERY_FRAME = Rates(pose_s=0, search_s=0, calm_s=0, recheck_s=0, sure_random=math.inf, settled_s=math.inf)
-"""Nothing is left out: for photographs, and to compare with."""
+"""Skips nothing: for photographs, and as a reference in comparisons."""
 
 RATES_OF: dict[Profile, Rates] = {
     "light": Rates(pose_s=0.25, search_s=0.25, calm_s=0.15, recheck_s=1.0, still=1.0, sure=0.7),
     "balanced": Rates(),
     "accurate": EVERY_FRAME,
 }
-"""What the setting `recognition.profile` stands for here; which classifier it takes is in the settings."""
+"""Rates of each `recognition.profile`; the profile's choice of classifier is made in the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to do a piece of work, and why."""
+    """Whether to do a piece of work, and the reason."""
 
     do: bool
     why: Reason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImageWord:
-    """What the image classifier said of a hand at `at`.
+class ImageResult:
+    """Last result of the image classifier for one hand, at `at` seconds.
 
-    The landmark classifier says `label`, and has since `since`.
+    `label` is the index that the landmark classifier gives, and has given since `since`.
     """
 
     scores: Floats
@@ -82,10 +80,10 @@ class ImageWord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HandMemory:
-    """What is remembered of a followed hand from one reading to the next.
+    """State of a tracked hand between two classifications.
 
-    `label` is what the classifier says, `since` when it began to; `sure` whether it is; `speed` is in sides
-    of the box a second, growth included.
+    `label` is the index of its best class, `since` when that began and `sure` whether it is confident;
+    `speed` is in sides of its box a second, growth included.
     """
 
     read_at: float
@@ -96,32 +94,32 @@ class HandMemory:
 
 
 class WorkPlan:
-    """Decides for one camera. `labels` are those of the classifier."""
+    """Schedules body pose and hand classification for one camera. `labels` are those of the classifier."""
 
     def __init__(self, labels: Sequence[str], rates: Rates | None = None) -> None:
         self.rates = rates or Rates()
         self._none = list(labels).index(NO_GESTURE) if NO_GESTURE in labels else None
         self._posed_at = -math.inf
         self._wrists: dict[tuple[int, Hand], tuple[float, float]] = {}
-        self._moving: set[tuple[int, Hand]] = set()  # arms on their way, as of the last poses
+        self._moving: set[tuple[int, Hand]] = set()  # arms in motion, as of the last poses
         self._people = 0
 
     def poses(self, at: float, followed: frozenset[tuple[int, Hand]]) -> Decision:
-        """Whether to look for bodies in the frame at `at`; `followed` are the hands that are."""
+        """Decide whether pose estimation runs on the frame at `at`; `followed` are the tracked hands."""
         passed = at - self._posed_at
         if not 0 <= passed < math.inf:
             return Decision(True, "new")
         if not self._people:
             every_s = max(self.rates.search_s, 2 * self.rates.pose_s) if followed else self.rates.search_s
-            late = _due(passed, every_s)  # hands that are followed without a body are no news
+            late = _due(passed, every_s)  # hands tracked without a body are no reason to hurry
             return Decision(late, "due" if late else "nobody")
         if self._moving - followed:
             return Decision(True, "moves")
         late = _due(passed, self.rates.pose_s)
         return Decision(late, "due" if late else "calm")
 
-    def saw_poses(self, at: float, people: Sequence[tuple[int, Pose]]) -> None:
-        """The bodies, each with its number, that the frame at `at` showed."""
+    def record_poses(self, at: float, people: Sequence[tuple[int, Pose]]) -> None:
+        """Record the poses found in the frame at `at`, each with its person number."""
         passed, self._posed_at, self._people = at - self._posed_at, at, len(people)
         before, self._wrists = self._wrists, {}
         self._moving = set()
@@ -141,7 +139,7 @@ class WorkPlan:
                     self._moving.add((number, hand))
 
     def hand(self, memory: HandMemory, at: float) -> Decision:
-        """Whether to read a followed hand; where not, its last reading stands."""
+        """Decide whether a tracked hand is classified at `at`; if not, its last result is reused."""
         passed = at - memory.read_at
         if _due(passed, self.rates.calm_s) or passed < 0:
             return Decision(True, "due")
@@ -155,7 +153,7 @@ class WorkPlan:
     def remember(
         self, memory: HandMemory | None, box: Box, before: Box | None, scores: Floats, at: float
     ) -> HandMemory:
-        """What is known of a hand that was read at `at`: it is in `box`, was in `before`."""
+        """Return the state of a hand classified at `at`, now in `box`, previously in `before`."""
         label = int(scores.argmax())
         sure = float(scores[label]) >= (self.rates.sure_random if label == self._none else self.rates.sure)
         if memory is None or before is None or at <= memory.read_at:
@@ -165,28 +163,28 @@ class WorkPlan:
 
 
 class ImagePlan:
-    """Decides for each hand whether the image classifier is asked. `labels` are the landmark classifier's."""
+    """Schedules the image classifier for each hand. `labels` are those of the landmark classifier."""
 
     def __init__(self, labels: Sequence[str], rates: Rates | None = None) -> None:
         self._rates = rates or Rates()
         self._none = list(labels).index(NO_GESTURE) if NO_GESTURE in labels else None
 
-    def asks(self, word: ImageWord | None, scores: Floats, at: float) -> Decision:
-        """For a hand that the landmark classifier gives `scores`; `word` is what was said of it last."""
+    def should_run(self, last: ImageResult | None, scores: Floats, at: float) -> Decision:
+        """Decide whether to run the image classifier, given landmark `scores` and its last result `last`."""
         if _is_random(scores, self._none, self._rates):
             return Decision(False, "random")
-        if word is None:
+        if last is None:
             return Decision(True, "new")
-        if word.label != int(scores.argmax()) or at - word.since < self._rates.settled_s:
+        if last.label != int(scores.argmax()) or at - last.since < self._rates.settled_s:
             return Decision(True, "changes")
-        late = _due(at - word.at, self._rates.recheck_s) or at < word.at
+        late = _due(at - last.at, self._rates.recheck_s) or at < last.at
         return Decision(late, "due" if late else "settled")
 
-    def heard(self, word: ImageWord | None, scores: Floats, said: Floats, at: float) -> ImageWord:
-        """The image classifier said `said`, where the landmark classifier says `scores`."""
+    def remember(self, last: ImageResult | None, scores: Floats, said: Floats, at: float) -> ImageResult:
+        """Return the image classifier's new result `said`, with the label of the landmark `scores`."""
         label = int(scores.argmax())
-        since = word.since if word is not None and word.label == label and word.at <= at else at
-        return ImageWord(said, at, label, since)
+        since = last.since if last is not None and last.label == label and last.at <= at else at
+        return ImageResult(said, at, label, since)
 
 
 def _due(passed: float, every_s: float) -> bool:
@@ -198,6 +196,6 @@ def _is_random(scores: Floats, none: int | None, rates: Rates) -> bool:
 
 
 def _shoulders(pose: Pose) -> float:
-    """Their width in pixels; 0 where they are not seen."""
+    """Width of the shoulders in px; 0 where they are not seen."""
     left, right = seen_joint(pose, "left_shoulder"), seen_joint(pose, "right_shoulder")
     return math.dist(left, right) if left and right else 0.0

@@ -1,1 +1,1 @@
-"""What leaves the agent: MQTT, and the places where other targets join."""
+"""Delivery of events, states and actions: MQTT, webhooks, key presses and commands."""

@@ -1,4 +1,4 @@
-"""What the loop sees of delivery: it says what happened, and what it says goes out.
+"""Facade of delivery for the main loop: takes events, states and actions and delivers them.
 
 Nothing here blocks: events and actions are queued for the outbox thread, states for the MQTT thread,
 commands for workers. Gestures arrive at least once or count as expired; keys and commands happen at
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
+from agent.core.timestamps import rfc3339
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
-from agent.delivery.clocks import Clocks, rfc3339
-from agent.delivery.former import former_cameras
-from agent.delivery.gestures import GestureNews
+from agent.delivery.active_gestures import ActiveGestures
+from agent.delivery.clocks import Clocks
 from agent.delivery.homeassistant.entities import DeviceInfo
 from agent.delivery.homeassistant.publisher import HomeAssistant
 from agent.delivery.incoming import Fault, Incoming, usable
@@ -29,8 +29,9 @@ from agent.delivery.mqtt.client import MqttClient
 from agent.delivery.mqtt.id_lease import LeaseHolder, client_id
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.worker import OnPublished, OutboxWorker
+from agent.delivery.removed_cameras import removed_cameras
 from agent.delivery.requests import Request
-from agent.delivery.rule_news import RuleNews
+from agent.delivery.rule_throttle import RuleEventThrottle
 from agent.delivery.status import DeliveryStatus
 from agent.supervision import Threads
 
@@ -41,7 +42,7 @@ CameraStateName = Literal["online", "offline", "disabled"]
 
 
 class Delivery:
-    """The one way out of the agent."""
+    """Takes what the main loop reports and sends it by MQTT, webhook, key press or command."""
 
     def __init__(
         self,
@@ -57,10 +58,11 @@ class Delivery:
         on_published: OnPublished | None = None,
         threads: Threads | None = None,
     ) -> None:
-        """`folder` holds the outbox; `clock` is the one that stamps `event.at` and `action.at`.
+        """Prepare delivery; nothing is opened until `start`.
 
-        `threads` watches over the threads that are made here. Raises `CannotStart` for what a person
-        must mend: a wrong URL, missing certificates or password file, a missing package.
+        `folder` holds the outbox; `clock` is the one that stamps `event.at` and `action.at`.
+        `threads` is the watchdog registry for the threads made here. Raises `CannotStart` for a wrong URL,
+        missing certificates or password file, or a missing package.
         """
         actions = actions or ActionsSettings()
         threads = threads or Threads()
@@ -68,65 +70,71 @@ class Delivery:
         self._home_settings = homeassistant
         self._clock = clock
         self._clocks = clocks or Clocks()
-        self._news = GestureNews()
-        self._rule_news = RuleNews()
+        self._active = ActiveGestures()
+        self._rule_throttle = RuleEventThrottle()
         self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
-        self._outbox_worker = OutboxWorker(
-            Outbox(folder, outbox, self._clocks),
-            self._clocks,
-            self,
-            webhook_timeout_s=actions.webhook_timeout,
-            on_published=on_published,
-            threads=threads,
-        )
         self._incoming = Incoming(self.topics, self._say)
         self._leases = LeaseHolder(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
         self._folder = folder
         self._cameras: tuple[str, ...] = ()
-        self._last: dict[str, str] = {}  # the gesture that began last, by camera
+        self._last: dict[str, str] = {}  # gesture that started last, by camera
         self._mqtt = MqttClient(
             mqtt,
             client_id(agent_id, folder),
             birth=state(self.topics.bridge_state, {"state": "online"}),
             will=state(self.topics.bridge_state, {"state": "offline"}),
             subscriptions=(self.topics.bridge_state, *self._incoming.subscriptions),
-            report=self._outbox_worker.report,
+            report=lambda event: self._outbox_worker.report(event),  # noqa: PLW0108 (it comes next)
             received=self._received,
             leases=self._leases,
             threads=threads,
-            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (it comes next)
+            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (as above)
+        )
+        self._outbox_worker = OutboxWorker(
+            Outbox(folder, outbox, self._clocks),
+            self._clocks,
+            self._mqtt,
+            webhook_timeout_s=actions.webhook_timeout,
+            on_published=on_published,
+            threads=threads,
         )
         self._home = HomeAssistant(homeassistant, self._mqtt)
 
-    # Life.
+    # Lifecycle.
 
     def begin(self, cameras: Iterable[str], *, wakes: bool) -> None:
-        """Before `start`: what a run before this one left retained is put right before we say online.
+        """Reset the retained states of an earlier run; call it before `start`.
 
         `wakes`: the rules wait for a wake gesture.
         """
         self._cameras = tuple(cameras)
         self._put_right("the agent is starting", armed=not wakes)
-        for camera in former_cameras(self._folder, self._cameras):
-            for topic in (self.topics.camera_state, self.topics.gesture, self.topics.armed):
-                self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: it goes
+        for camera in removed_cameras(self._folder, self._cameras):
+            for topic in (
+                self.topics.camera_state,
+                self.topics.gesture,
+                self.topics.armed,
+                self.topics.occupancy,
+            ):
+                self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: deletes it
 
     def _put_right(self, reason: str, *, armed: bool) -> None:
-        """No gesture is seen and no camera gives pictures."""
+        """Reset the retained gesture, camera and wake states."""
         for camera in self._cameras:
             nothing = topics.gesture_payload(None, self._clocks.wall_s(), self._last.get(camera))
             self._mqtt.keep(state(self.topics.gesture(camera), nothing), first=True)
             self.camera_state(camera, "offline", reason)
             self.armed(camera, armed)
+            self.occupied(camera, None)
 
     def start(self) -> None:
-        """Returns at once; a broker that is away is a state, not an error.
+        """Start the outbox, the workers and the MQTT client. Returns at once; an absent broker is no error.
 
         Raises `CannotStart` when the outbox cannot be written to, the embedded broker does not
-        start, or keys are wanted and cannot be had.
+        start, or keys are enabled and cannot be opened.
         """
         if self._broker is not None:
             self._broker.start()
@@ -135,13 +143,13 @@ class Delivery:
         self._mqtt.start()
 
     def flush(self, limit_s: float) -> bool:
-        """Wait until nothing waits for the broker any more, if it is there; False when time was up."""
+        """Wait until every queued message is delivered while the broker is connected; False on timeout."""
         return self._mqtt.connected and self._outbox_worker.flush(limit_s)
 
     def close(self, limit_s: float = 3.0) -> None:
-        """Let waiting rows out while there is time, say offline, stop; the rest stays on disk.
+        """Deliver waiting rows while there is time, publish offline and stop; the rest stays on disk.
 
-        What is retained is true from then on: no gesture, no camera, nothing armed.
+        Retained states are reset: no gesture, cameras offline, nothing armed.
         """
         self._home.close()
         self._put_right("the agent has stopped", armed=False)
@@ -153,7 +161,7 @@ class Delivery:
         if self._broker is not None:
             self._broker.close()
 
-    # What happened.
+    # Events and actions.
 
     def event(
         self,
@@ -164,11 +172,11 @@ class Delivery:
         zone: str | None = None,
         rule: str | None = None,
     ) -> str | None:
-        """Tell of a gesture; its event id, or None for a `held` less than a second after the last.
+        """Publish a gesture event and return its id; None for a throttled `held` event.
 
         `latency_ms` None: from the event's frame until now.
         """
-        if not self._news.worth_telling(event):
+        if not self._active.should_publish(event):
             return None
         age_s = self._age_s(event.at)
         happened = self._clocks.wall_s() - age_s
@@ -191,14 +199,14 @@ class Delivery:
             self._last[event.camera] = event.gesture
             action = self.topics.action(event.camera)
             self._outbox_worker.add(Row("publish", action, event.gesture.encode(), deadline, event_id))
-        changed = self._news.changed(event, happened)
+        changed = self._active.changed(event, happened)
         if changed is not None:
             now = topics.gesture_payload(*changed, self._last.get(event.camera))
             self._mqtt.keep(state(self.topics.gesture(event.camera), now), first=True)
         return event_id
 
     def perform(self, action: Action) -> None:
-        """Do what a rule wants; what is late is not done."""
+        """Perform an action of a rule; an expired action is dropped."""
         age_s = self._age_s(action.at)
         left_s = action.max_age_s - age_s
         ts = rfc3339(self._clocks.wall_s() - age_s)
@@ -225,8 +233,8 @@ class Delivery:
         )
 
     def _tell_rule(self, action: Action, ts: str, left_s: float) -> None:
-        """For who watches: lost while the broker is away, where the action itself waits."""
-        if left_s > 0 and self._rule_news.worth_telling(action):
+        """Publish the rule event best-effort: dropped while the broker is away, unlike the action itself."""
+        if left_s > 0 and self._rule_throttle.should_publish(action):
             event_id = str(uuid.uuid4())
             told = as_json(topics.rule_payload(action.rule, event_id=event_id, ts=ts))
             self._mqtt.say(
@@ -236,44 +244,44 @@ class Delivery:
     def _age_s(self, at: float) -> float:
         return max(0.0, self._clock() - at)
 
-    # States: what is so until something else is, told again to a broker that comes back.
+    # Retained states, published again after every reconnection.
 
     def camera_state(self, camera: str, value: CameraStateName, reason: str | None = None) -> None:
-        """Tell whether a camera gives pictures, and if not why."""
+        """Publish whether a camera delivers frames, and the reason if not."""
         told = state(self.topics.camera_state(camera), topics.camera_state_payload(value, reason))
         self._mqtt.keep(told, first=True)
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
-        """Tell the wake state; `for_s` None: until further notice."""
+        """Publish the wake state; `for_s` None: until further notice."""
         until = None if for_s is None else self._clocks.wall_s() + for_s
         self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)), first=True)
 
     def occupied(self, camera: str, occupied: bool | None) -> None:
-        """Tell whether somebody is in view; None: nobody looks."""
+        """Publish whether somebody is in view; None: unknown, the camera does not look."""
         payload = topics.occupancy_payload(occupied, self._clocks.wall_s())
-        self._mqtt.keep(state(self.topics.occupancy(camera), payload))
+        self._mqtt.keep(state(self.topics.occupancy(camera), payload), first=True)
 
     def enabled(self, on: bool) -> None:
-        """Tell whether the cameras are in use at all."""
+        """Publish whether the cameras are enabled."""
         self._mqtt.keep(state(self.topics.enabled_state, "ON" if on else "OFF"))
 
     def info(self, info: Mapping[str, Any]) -> None:
-        """Tell what this agent is made of, and on which host."""
+        """Publish build and host information of this agent (`bridge/info`)."""
         self._mqtt.keep(state(self.topics.bridge_info, {**info, "host": self._leases.mine.host}))
 
     def health(self, health: Mapping[str, Any]) -> None:
-        """Tell how the agent fares; delivery adds its own part."""
+        """Publish the health report (`bridge/health`) with delivery's part filled in."""
         self._health = health
         told = {**self.with_delivery(health), "ts": rfc3339(self._clocks.wall_s())}
         self._mqtt.keep(state(self.topics.bridge_health, told, qos=0))
 
     def _repeat_health(self) -> None:
-        """Something in delivery's part is worth telling at once."""
+        """Publish health at once after an important change in delivery."""
         if self._health is not None:
             self.health(self._health)
 
     def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
-        """`health` with `outbox` and `mqtt` filled in, as `bridge/health` and its request give it."""
+        """Return `health` with the keys `outbox` and `mqtt` of `bridge/health` filled in."""
         return {**health, **self.status().as_health()}
 
     def describe(
@@ -286,7 +294,7 @@ class Delivery:
         page: str | None = None,
         wakes: bool = False,
     ) -> None:
-        """Tell Home Assistant what there is, as `[homeassistant]` says; again when it changes."""
+        """Publish Home Assistant discovery as configured; call it again when the devices change."""
         home = self._home_settings
         about = DeviceInfo(
             self.topics,
@@ -302,12 +310,12 @@ class Delivery:
         self._home.describe(about)
         self._mqtt.follow("home assistant", self._home.topics())
 
-    # What others want.
+    # Incoming messages.
 
     def follow(self, asked: Iterable[str], fault: Fault = usable) -> None:
-        """Keep an eye on these topics, so that rules can ask for their `values`.
+        """Subscribe to these topics, so that rules can read their `values`.
 
-        `fault` says why a topic's payload cannot be used, empty where it can: told in the log.
+        `fault` returns why a topic's payload cannot be used, empty if it can; the reason is logged.
         """
         topics = frozenset(asked)
         self._incoming.follow(topics, fault)
@@ -315,34 +323,34 @@ class Delivery:
 
     @property
     def values(self) -> Mapping[str, str]:
-        """The last payload of every followed topic that has one; a snapshot."""
+        """Snapshot of the last payload of every followed topic that has one."""
         return self._incoming.values
 
     def next_request(self) -> Request | None:
-        """What somebody wants of the agent, None when nobody wants anything. Never blocks."""
+        """Return the next request from outside, None when there is none. Never blocks."""
         return self._incoming.next_request()
 
     def respond(self, request: Request, data: Mapping[str, Any] | None = None, error: str = "") -> None:
-        """Answer a request on `bridge/response/<name>`; with an `error` it says so."""
+        """Publish the response on `bridge/response/<name>`; an error response if `error` is given."""
         self._incoming.respond(request, data, error)
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
-        """In the MQTT thread, inside a callback: only enqueues."""
+        """Called in the MQTT thread, inside a callback: only enqueues."""
         self._home.received(topic, payload, retained)
         self._incoming.received(topic, payload, retained)
 
     def _say(self, message: Message) -> str | None:
         return self._mqtt.say(message)
 
-    # How it fares.
+    # Status.
 
     @property
     def trouble(self) -> str | None:
-        """Why there is no broker, in words; None while there is one. Cheap."""
+        """Why the broker is not connected, in words; None while it is. Cheap."""
         return self._mqtt.trouble
 
     def status(self) -> DeliveryStatus:
-        """A snapshot; cheap."""
+        """Return a snapshot of the delivery status. Cheap."""
         fill, counters = self._outbox_worker.fill, self._outbox_worker.counters
         conflict = self._leases.conflict
         return DeliveryStatus(
@@ -370,23 +378,9 @@ class Delivery:
             outbox_trouble=self._outbox_worker.trouble,
         )
 
-    # The link that the outbox thread publishes through.
-
-    def publish(self, message: Message, generation: int | None = None) -> int | None:
-        """Of the protocol `Link`: hand a message to the present connection."""
-        return self._mqtt.publish(message, generation)
-
-    def probe(self, generation: int) -> None:
-        """Of the protocol `Link`: ask whether the broker is there."""
-        self._mqtt.probe(generation)
-
-    def abort(self, generation: int, reason: str) -> None:
-        """Of the protocol `Link`: cut that connection."""
-        self._mqtt.abort(generation, reason)
-
 
 def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettings]:
-    """The broker inside, if it is wanted, and the settings that lead to it."""
+    """Start the embedded broker if configured; return the settings that connect to it."""
     if settings.url != "embedded":
         return None, settings
     from agent.delivery.mqtt.embedded import EmbeddedBroker  # noqa: PLC0415 (an optional package)
@@ -397,7 +391,7 @@ def _embedded(settings: MqttSettings, threads: Threads) -> tuple[Any, MqttSettin
 
 
 def _stamped(action: Action, ts: str) -> Action:
-    """With `{ts}`, which the core does not know, filled in."""
+    """Return the action with `{ts}`, which the pure core cannot know, filled in."""
     return replace(
         action,
         target=action.target.replace("{ts}", ts),

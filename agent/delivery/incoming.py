@@ -1,4 +1,4 @@
-"""What the broker brings: requests, the switch, and the values that rules ask for."""
+"""Incoming MQTT messages: requests, the `enabled` switch, and values that rules read."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from typing import Any, Protocol, TypeAlias
 
 from agent.core.pace import Pace
 from agent.delivery import requests
-from agent.delivery.complaints import Complaints
+from agent.delivery.invalid_messages import InvalidMessageLog
 from agent.delivery.message import Message
 from agent.delivery.request_queue import WAITING, RequestQueue, TooManyRequestsError
 from agent.delivery.requests import Request, RequestError
 from agent.delivery.topics import REQUESTS, Topics
 
-VALUE_BYTES = 4096  # a longer payload is no value that a rule could ask for
-REFUSALS, REFUSAL_EVERY_S = 50, 0.2  # answers to what is refused: at once, and seconds between two in a flood
+VALUE_BYTES = 4096  # longest payload that rules can read
+REFUSALS, REFUSAL_EVERY_S = 50, 0.2  # answers to refusals: burst, and seconds between two in a flood
 
 
 Fault: TypeAlias = Callable[[str, str], str]  # topic, payload
 
 
 class ResponsePublisher(Protocol):
-    """How a response gets out."""
+    """Callable that publishes a response."""
 
     def __call__(self, message: Message) -> str | None:
-        """Hand it to the connection; why the broker would not take it, None when it would."""
+        """Publish the response; return why the broker would not take it, None on success."""
 
 
 def usable(_topic: str, _payload: str) -> str:
-    """Every value is."""
+    """Accept every value (the default `fault`)."""
     return ""
 
 
 class Incoming:
-    """`received` runs in the MQTT thread and only enqueues; the rest is called by the loop."""
+    """Sorts incoming messages.
+
+    `received` runs in the MQTT thread and only enqueues; the loop calls the rest.
+    """
 
     def __init__(
         self, topics: Topics, answer: ResponsePublisher, *, clock: Callable[[], float] = time.monotonic
@@ -45,32 +48,32 @@ class Incoming:
         self._clock = clock
         self._requests = RequestQueue(clock)
         self._refusals = Pace(REFUSALS, REFUSAL_EVERY_S)
-        self._complaints = Complaints(clock)
-        self._lock = threading.Lock()  # of the next three
+        self._complaints = InvalidMessageLog(clock)
+        self._lock = threading.Lock()  # guards the next three
         self._followed: frozenset[str] = frozenset()
         self._fault: Fault = usable
-        self._values: Mapping[str, str] = {}  # by topic; replaced as a whole, never changed
+        self._values: Mapping[str, str] = {}  # by topic; replaced as a whole, never mutated
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Topics that are always listened to."""
+        """Topics that are always subscribed to."""
         return (self._topics.enabled_set, self._topics.request("+"))
 
     @property
     def values(self) -> Mapping[str, str]:
-        """The last payload of every followed topic that has one; a snapshot."""
+        """Snapshot of the last payload of every followed topic that has one."""
         return self._values
 
     @property
     def unusable(self) -> int:
-        """How many messages came in that could not be used."""
+        """Number of received messages that could not be used."""
         return self._complaints.count
 
     def follow(self, topics: Iterable[str], fault: Fault = usable) -> None:
-        """Keep the last payload of these topics, and forget those of others.
+        """Keep the last payload of these topics, and drop those of others.
 
-        `fault` gives the reason why a topic's value cannot be used, empty where it can; called in the
-        MQTT thread.
+        `fault` returns why a topic's value cannot be used, empty if it can; called in the MQTT
+        thread.
         """
         with self._lock:
             self._fault = fault
@@ -78,11 +81,11 @@ class Incoming:
             self._values = {topic: text for topic, text in self._values.items() if topic in self._followed}
 
     def next_request(self) -> Request | None:
-        """The next one that is due; None when there is none."""
+        """Return the next request that is due; None when there is none."""
         return self._requests.take()
 
     def respond(self, request: Request, data: Mapping[str, Any] | None, error: str) -> None:
-        """Answer all who asked; lost when the broker is away, as the asker is too."""
+        """Publish the response to all who asked; lost while the broker is away."""
         if request.name in REQUESTS or error:
             for transaction in (request.transaction, *request.also):
                 answer = requests.response(self._topics, request.name, transaction, data=data, error=error)
@@ -91,7 +94,7 @@ class Incoming:
                     self._answer(requests.response(self._topics, request.name, transaction, error=short))
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Sort a message into values, requests or the waste."""
+        """Sort a message into values or requests, or count it as unusable."""
         if topic in self._followed:
             self._value(topic, payload)
         if topic == self._topics.enabled_set:
@@ -114,7 +117,7 @@ class Incoming:
             self._judge(topic, payload, text)
 
     def _judge(self, topic: str, payload: bytes, text: str | None) -> None:
-        """Say what is wrong with a value, if anything is; an empty one only takes back the last."""
+        """Log what is wrong with a value, if anything; an empty payload only deletes the value."""
         reason = ""
         if len(payload) > VALUE_BYTES:
             reason = f"{len(payload)} bytes, at most {VALUE_BYTES} are read; rules see no value"

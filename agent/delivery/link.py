@@ -1,4 +1,4 @@
-"""What the outbox and the MQTT connection say to each other."""
+"""Messages and protocol between the outbox and the MQTT connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.delivery.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The broker has acknowledged our birth message. `generation` numbers the connections."""
+    """Connection is up: the broker acknowledged the birth message. `generation` numbers the connections."""
 
     generation: int
     window: int  # messages that may be in flight
@@ -19,7 +19,7 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """That connection is gone, with everything that was in flight on it."""
+    """Connection is lost, with everything that was in flight on it."""
 
     generation: int
     reason: str
@@ -37,7 +37,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The broker has answered a question that only asked whether it is there."""
+    """Sign of life: the broker has answered a probe."""
 
     generation: int
 
@@ -46,13 +46,16 @@ LinkEvent: TypeAlias = Up | Down | Ack | Alive
 
 
 class Link(Protocol):
-    """What the outbox needs of the connection."""
+    """MQTT connection as the outbox uses it."""
 
     def publish(self, message: Message, generation: int | None = None) -> int | None:
-        """The mid, None when that connection is gone; `ValueError` for a topic that cannot be."""
+        """Publish a message; return its mid, None when that connection is gone.
+
+        Raises `ValueError` for a bad topic.
+        """
 
     def probe(self, generation: int) -> None:
-        """Ask whether the broker of that connection is there; `Alive` is the answer."""
+        """Ask whether the broker responds; it is reported as `Alive`."""
 
     def abort(self, generation: int, reason: str) -> None:
-        """Cut that connection and what lies in its buffers."""
+        """Cut that connection, discarding what is in its buffers."""

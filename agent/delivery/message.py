@@ -1,4 +1,4 @@
-"""One MQTT message, and the names of the topics that it can go to."""
+"""MQTT messages: payload, topic and properties."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is to be published.
+    """One MQTT message to publish.
 
-    `expiry_s` is how long it is still worth something, `expires_at` until when (RFC 3339). These two,
-    `content_type` and `event_id` travel as MQTT 5 properties and are silently left out on MQTT 3.1.1.
+    `expiry_s` is its remaining lifetime in seconds, `expires_at` its deadline (RFC 3339). These two,
+    `content_type` and `event_id` become MQTT 5 properties and are omitted on MQTT 3.1.1.
     """
 
     topic: str
@@ -29,16 +29,16 @@ class Message:
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON; NaN and infinity are errors (`ValueError`), no JSON reader knows them.
+    """Encode as compact UTF-8 JSON. Raises `ValueError` for NaN and infinity, which JSON does not know.
 
-    Half a surrogate pair, which JSON from outside may hold and UTF-8 cannot, stays the escape it was.
+    An unpaired surrogate, which JSON from outside may hold and UTF-8 cannot, stays escaped.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode(errors="backslashreplace")
 
 
 def state(topic: str, value: Mapping[str, Any] | str, qos: int = 1) -> Message:
-    """A retained message: what is so until something else is."""
+    """Build a retained message with the current value of a state."""
     if isinstance(value, str):
         return Message(topic, value.encode(), qos, retain=True)
     return Message(topic, as_json(value), qos, retain=True, content_type=JSON)

@@ -1,8 +1,8 @@
-"""Requests that wait for the loop: bounded, merged, and handed out at a limited rate.
+"""Queue of requests for the main loop: bounded, merged, and rate-limited.
 
-Anyone on the broker may ask as often as he likes. Whatever he does, the loop gets a few requests a
-second: all that ask for a reload, a health report or a restart share one execution and each is
-answered; of the switch only the newest position counts. `OFF` is never held back, it is privacy.
+Any client on the broker may send requests at any rate. The loop gets a few a second: all that ask for
+a reload, a health report or a restart share one execution and each gets an answer; of `enabled` only
+the newest value counts. `OFF` is never delayed, for privacy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agent.delivery.requests import ENABLE, Request
 
 WAITING = 16  # requests of one name
 MERGED = ("reload", "health", "restart")  # one execution serves all that wait
-PACES = {  # name: how many at once, then one every so many seconds
+PACES = {  # name: burst, then one every so many seconds
     ENABLE: (5, 1.0),
     "reload": (5, 1.0),
     "health": (10, 0.5),
@@ -28,11 +28,11 @@ PACES = {  # name: how many at once, then one every so many seconds
 
 
 class TooManyRequestsError(Exception):
-    """As many as are kept wait already."""
+    """Raised when the maximum number of requests is waiting."""
 
 
 class RequestQueue:
-    """Filled by the MQTT thread, emptied by the loop."""
+    """Request queue, filled by the MQTT thread and emptied by the loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -41,7 +41,10 @@ class RequestQueue:
         self._paces = {name: Pace(*pace) for name, pace in PACES.items()}
 
     def put(self, request: Request) -> None:
-        """Raises `TooManyRequestsError`; never for the switch: its newest position replaces what waits."""
+        """Add a request. Raises `TooManyRequestsError` when the queue is full.
+
+        A new `enabled` replaces a waiting one and never raises.
+        """
         with self._lock:
             if request.name == ENABLE:
                 self._waiting[ENABLE] = deque([request])
@@ -52,7 +55,7 @@ class RequestQueue:
             waiting.append(request)
 
     def take(self) -> Request | None:
-        """The next one that is due, with all that are merged into it in `also`; None when none is."""
+        """Return the next due request, with merged transactions in `also`; None when none is due."""
         with self._lock:
             now = self._clock()
             for name, waiting in list(self._waiting.items()):

@@ -1,4 +1,4 @@
-"""What comes in from the broker: anyone there may send anything, so it is small, valid, or refused."""
+"""Parsing of requests from the broker: any client may send them, so each is small, valid, or refused."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Transaction: TypeAlias = "str | int | None"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wish from outside: one of `REQUESTS`, or `enabled` with `{"on": bool}`.
+    """A request from outside: one of `REQUESTS`, or `enabled` with `{"on": bool}`.
 
-    `also` holds the transactions of others who asked for the same and get the same answer.
+    `also` holds the transactions of merged requests, which get the same answer.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Request:
 
 
 class RequestError(ValueError):
-    """What came in is not what the topic takes; `transaction` where it could be read."""
+    """Raised for an invalid request; `transaction` is set where it could be read."""
 
     def __init__(self, text: str, transaction: Transaction = None) -> None:
         super().__init__(text)
@@ -40,7 +40,7 @@ class RequestError(ValueError):
 
 
 def enabled(payload: bytes) -> Request:
-    """`ON` or `OFF`, in any case. Raises `RequestError`."""
+    """Parse `ON` or `OFF`, in any case. Raises `RequestError`."""
     try:
         return Request(ENABLE, {"on": {b"ON": True, b"OFF": False}[payload[:4].upper()]})
     except KeyError:
@@ -48,7 +48,7 @@ def enabled(payload: bytes) -> Request:
 
 
 def request(name: str, payload: bytes) -> Request:
-    """An empty payload or a JSON object, `transaction` and all. Raises `RequestError`."""
+    """Parse an empty payload or a JSON object with an optional `transaction`. Raises `RequestError`."""
     if name not in REQUESTS:
         raise RequestError(f"unknown request {_shown(name.encode())}; there are {', '.join(REQUESTS)}")
     if len(payload) > MAX_BYTES:
@@ -75,7 +75,7 @@ def response(
     data: Mapping[str, Any] | None = None,
     error: str = "",
 ) -> Message:
-    """The answer to a request; with an `error` it says so."""
+    """Build the response to a request; an error response if `error` is given."""
     body = {
         "status": "error" if error else "ok",
         "data": dict(data or {}),

@@ -1,4 +1,4 @@
-"""How delivery fares, at one moment."""
+"""Snapshot of the delivery status."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """Counters run since the outbox's file was begun."""
+    """Status of delivery; counters run since the outbox file was created."""
 
     connected: bool
     broker: str
     mqtt_version: str
-    trouble: str | None  # with the broker
+    trouble: str | None  # connected to the broker
     reconnects: int
-    conflict: str | None  # host of another agent that wants our id
-    max_packet: int | None  # bytes that the broker takes; None: it sets no limit
-    left_out: Mapping[str, str]  # topics that are not published or not heard, and why: the first few
-    left_out_count: int  # how many there are
-    unusable: int  # messages that came in and could not be used
+    conflict: str | None  # host of another agent with our id
+    max_packet: int | None  # packet limit of the broker in bytes; None: no limit
+    left_out: Mapping[str, str]  # topics that are not published or not subscribed, and why: the first few
+    left_out_count: int  # number of such topics
+    unusable: int  # received messages that could not be used
     depth: int
     queue_bytes: int
     oldest_s: float
     dead: int
     committed: int
     delivered: int
-    expired: int  # never sent, or never done
-    unknown: int  # sent, and nobody said by the deadline that it arrived
+    expired: int  # never sent, or never performed
+    unknown: int  # sent without an acknowledgement before the deadline
     refused: int
     no_subscriber: int
     dropped: int
     outbox_trouble: str | None
 
     def as_health(self) -> dict[str, Any]:
-        """The parts `outbox` and `mqtt` of `bridge/health`."""
+        """Return the keys `outbox` and `mqtt` of `bridge/health`."""
         return {
             "outbox": {
                 "depth": self.depth,

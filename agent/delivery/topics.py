@@ -1,7 +1,7 @@
-"""Names of the topics and what stands in the payloads. Pure; the promise to everyone who subscribes.
+"""MQTT topics and payloads. Pure; a stable interface for subscribers.
 
 Base is `<base>/<agent id>/`. `event` (of a camera and of the rules) and `action` are never retained: a
-retained one would fire again at every subscribe.
+retained one would trigger again at every subscription.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core.timestamps import rfc3339
 from agent.core.types import GestureEnded, GestureEvent, GestureHeld, GestureStarted
-from agent.delivery.clocks import rfc3339
 
 REQUESTS = ("reload", "health", "test_rule", "restart")
 NO_GESTURE_NOW = "none"
@@ -20,7 +20,7 @@ _PHASES = {GestureStarted: "started", GestureHeld: "held", GestureEnded: "ended"
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one agent."""
+    """MQTT topics of one agent."""
 
     base: str
     agent: str
@@ -30,74 +30,74 @@ class Topics:
 
     @property
     def bridge_state(self) -> str:
-        """Online or offline; the last will."""
+        """Topic of the online state, which is also the last will."""
         return self._of("bridge/state")
 
     @property
     def bridge_info(self) -> str:
-        """What this agent is made of."""
+        """Topic of build and host information."""
         return self._of("bridge/info")
 
     @property
     def bridge_health(self) -> str:
-        """How it fares, every minute."""
+        """Topic of the health report, published every minute."""
         return self._of("bridge/health")
 
     @property
     def bridge_claim(self) -> str:
-        """Where two agents with this id settle who keeps it."""
+        """Topic on which agents with one id negotiate who keeps it."""
         return self._of("bridge/claim")
 
     @property
     def enabled_set(self) -> str:
-        """`ON` or `OFF` from outside."""
+        """Topic that takes `ON` or `OFF`."""
         return self._of("enabled/set")
 
     @property
     def enabled_state(self) -> str:
-        """`ON` or `OFF`, as it is."""
+        """Topic with the present state, `ON` or `OFF`."""
         return self._of("enabled/state")
 
     def request(self, name: str) -> str:
-        """Where a request comes in; `+` for all of them."""
+        """Topic of a request; `+` for all of them."""
         return self._of(f"bridge/request/{name}")
 
     def response(self, name: str) -> str:
-        """Where its answer goes."""
+        """Topic of the response to a request."""
         return self._of(f"bridge/response/{name}")
 
     def camera_state(self, camera: str) -> str:
-        """Whether the camera is there, and if not why."""
+        """Topic of a camera's state: online, offline or disabled, and why."""
         return self._of(f"camera/{camera}/state")
 
     def event(self, camera: str) -> str:
-        """Starts, holds and ends with all that is known of them."""
+        """Topic of a camera's gesture events: starts, holds and ends, with all fields."""
         return self._of(f"camera/{camera}/event")
 
     def action(self, camera: str) -> str:
-        """The bare name of a gesture that started."""
+        """Topic with the bare name of a gesture that started."""
         return self._of(f"camera/{camera}/action")
 
     def gesture(self, camera: str) -> str:
-        """The gesture that is being made now, for dashboards."""
+        """Topic with the current gesture, for dashboards."""
         return self._of(f"camera/{camera}/gesture")
 
     @property
     def rule_event(self) -> str:
-        """Which rule fired."""
+        """Topic of rule events."""
         return self._of("rule/event")
 
     def occupancy(self, camera: str) -> str:
-        """Whether somebody is in view."""
+        """Topic of whether somebody is in view."""
         return self._of(f"camera/{camera}/occupancy")
 
     def armed(self, camera: str) -> str:
-        """The wake state."""
+        """Topic of the wake state."""
         return self._of(f"camera/{camera}/armed")
 
 
 def phase(event: GestureEvent) -> str:
-    """`started`, `held` or `ended`."""
+    """Phase of an event as published: `started`, `held` or `ended`."""
     return _PHASES[type(event)]
 
 
@@ -112,11 +112,11 @@ def event_payload(
     expires_at: str | None = None,
     at_s: float | None = None,
 ) -> dict[str, Any]:
-    """What goes to `camera/<camera>/event`, and what `replay --json` prints with `at_s`.
+    """Build the payload of `camera/<camera>/event`, which `replay --json` prints too, with `at_s`.
 
     `ts` is wall-clock time of the frame in RFC 3339, `latency_ms` from that frame to now, `at_s`
-    seconds from the start of the clip. `expires_at` is when it is worth nothing any more: whoever hears
-    it later drops it. `zone` and `rule` are null where there is none.
+    seconds from the start of the clip. `expires_at` is the deadline: a subscriber that gets it
+    later drops it. `zone` and `rule` are null where there is none.
     """
     payload: dict[str, Any] = {
         "event_type": event.gesture,
@@ -137,25 +137,25 @@ def event_payload(
 
 
 def gesture_payload(gesture: str | None, since_wall_s: float, last: str | None = None) -> dict[str, Any]:
-    """The gesture that is being made now (None: none) and since when; `last` is the one that began last."""
+    """Build the payload of the current gesture (None: none) and since when; `last` started last."""
     return {"gesture": gesture or NO_GESTURE_NOW, "since": rfc3339(since_wall_s), "last": last}
 
 
 def camera_state_payload(value: str, reason: str | None) -> dict[str, Any]:
-    """`value` is online, offline or disabled; `reason` says why it is not online."""
+    """Build the payload of a camera's state; `value` is online, offline or disabled, `reason` says why."""
     return {"state": value, "reason": reason}
 
 
 def rule_payload(rule: str, *, event_id: str, ts: str) -> dict[str, Any]:
-    """A rule fired; `ts` is the time of its gesture, RFC 3339."""
+    """Build the payload of a rule event; `ts` is the time of its gesture, RFC 3339."""
     return {"event_type": rule, "event_id": event_id, "ts": ts}
 
 
 def occupancy_payload(occupied: bool | None, since_wall_s: float) -> dict[str, Any]:
-    """Whether somebody is in view, and since when it is so; null while the camera does not look."""
+    """Build the payload of occupancy and since when; null while the camera does not look."""
     return {"occupied": occupied, "since": rfc3339(since_wall_s)}
 
 
 def armed_payload(armed: bool, until_wall_s: float | None) -> dict[str, Any]:
-    """Whether the camera's rules are awake, and until when (null: for good)."""
+    """Build the payload of the wake state, and until when (null: indefinitely)."""
     return {"armed": armed, "until": None if until_wall_s is None else rfc3339(until_wall_s)}

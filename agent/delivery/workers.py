@@ -1,4 +1,4 @@
-"""A few threads for what may be slow: webhooks and commands."""
+"""Small thread pool for slow jobs: webhooks and commands."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 class Workers:
-    """Runs jobs in watched threads; refuses rather than queue without end.
+    """Thread pool with a bounded backlog; refuses jobs beyond it.
 
-    A job that takes longer than `job_s` seconds counts as stuck: it must end itself before.
+    A job that takes longer than `job_s` seconds counts as hung: it needs a timeout of its own.
     """
 
     def __init__(self, threads: Threads, name: str, count: int, backlog: int, *, job_s: float) -> None:
@@ -31,7 +31,7 @@ class Workers:
             thread.start()
 
     def submit(self, job: Callable[[], None]) -> bool:
-        """False when all are busy and the backlog is full."""
+        """Queue a job; False when all threads are busy and the backlog is full."""
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
@@ -39,7 +39,7 @@ class Workers:
         return True
 
     def close(self, limit_s: float) -> None:
-        """Let running jobs end for `limit_s` seconds altogether, forget the others."""
+        """Let running jobs end for `limit_s` seconds altogether; abandon the others."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._jobs.get_nowait()
@@ -59,5 +59,5 @@ class Workers:
     def _do(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except Exception:  # top of a thread: the next job deserves a chance
+        except Exception:  # top of a thread: the next job must still run
             log.exception("job_failed", worker=self._name)

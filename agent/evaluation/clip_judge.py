@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from agent.core.gesture_pipeline import GesturePipeline
-from agent.core.intent import TURNED_OFF, intent_of, settled
+from agent.core.intent import TURNED_OFF, intent_of, speed_obstacle
 from agent.core.thresholds import Thresholds
 from agent.core.trace import TraceRecord
 from agent.core.trace_tune import LATE_S, LabelledTrace, TruthSpan
@@ -138,7 +138,7 @@ def _came(start: Start, starts: Iterable[Start]) -> bool:
 
 def _why_held_back(start: Start, thresholds: Thresholds) -> Start:
     intent = intent_of(start.reading, start.gesture, thresholds)
-    obstacle = intent.obstacle or settled(start.reading, thresholds)
+    obstacle = intent.obstacle or speed_obstacle(start.reading, thresholds)
     if obstacle:
         return replace(start, reason=obstacle.reason, words=obstacle.words)
     return replace(start, reason="doubtful", words=intent.doubt or "intent did not last")

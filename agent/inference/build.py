@@ -34,6 +34,7 @@ from agent.inference.hands.palm import PalmFinder
 from agent.inference.manifest import EnsembleSource, Manifest
 from agent.inference.models import classifier_of, find, runs_elsewhere
 from agent.inference.recognizer import Recognizer
+from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +46,14 @@ def build_recognizer(
     *,
     taught: Path | None = None,
     waiting: Callable[[str, float], None] = lambda _line, _seconds: None,
+    threads: Threads | None = None,
 ) -> Recognizer:
     """All networks that the settings ask for, loaded. Raises `CannotStart` that says what to do.
 
     `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
-    takes long, as in `EngineOptions`.
+    takes long, as in `EngineOptions`. `threads` watches over the threads that are made here.
     """
-    loader = _Loader(settings, cache_dir, engines, waiting)
+    loader = _Loader(settings, cache_dir, engines, waiting, threads)
     try:
         network, manifest, second = loader.classifier()
         own = None
@@ -81,9 +83,10 @@ class _Loader:
         cache_dir: Path,
         engines: Path | None,
         waiting: Callable[[str, float], None],
+        threads: Threads | None,
     ) -> None:
         self._settings, self._cache_dir, self._engines = settings, cache_dir, engines
-        self._waiting = waiting
+        self._waiting, self._threads = waiting, threads
         self._backend = "auto" if settings.backend in REMOTE_BACKENDS else settings.backend
         self.opened: list[Engine] = []
         self.remotes: list[RemoteEngine] = []
@@ -93,7 +96,7 @@ class _Loader:
         """A network where the settings want it: here, or a line to where it runs."""
         settings, manifest = self._settings, manifest_of(name, self._cache_dir, self._engines)
         if runs_elsewhere(name, settings):
-            self.remotes.append(connect_engine(manifest, settings.triton))
+            self.remotes.append(connect_engine(manifest, settings.triton, threads=self._threads))
             self.models[name] = self.remotes[-1].address
             self.opened.append(self.remotes[-1])
             return self.opened[-1], manifest

@@ -16,6 +16,7 @@ from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
 from agent.inference.onnxruntime_trial import must_work
 from agent.inference.trt.availability import Availability, tensorrt_availability
+from agent.supervision import Threads
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
 Piece: TypeAlias = tuple[Image, Box]  # a square of a picture (BGR)
@@ -199,7 +200,13 @@ def _made(name: str, path: Path, backend: str, **more: int | EngineOptions) -> E
     return engine
 
 
-def connect_engine(manifest: Manifest, settings: TritonSettings, *, backend: str = "triton") -> RemoteEngine:
+def connect_engine(
+    manifest: Manifest,
+    settings: TritonSettings,
+    *,
+    backend: str = "triton",
+    threads: Threads | None = None,
+) -> RemoteEngine:
     """The network of that name on its server, there or away. Raises `ModelError` when it is another one."""
     module, _, cls = REMOTE_BACKENDS[backend].partition(":")
     try:
@@ -209,7 +216,7 @@ def connect_engine(manifest: Manifest, settings: TritonSettings, *, backend: str
             f'{manifest.name}: backend "{backend}" is not installed here ({exc}); '
             f"pip install 'gesture-agent[{backend}]'"
         ) from exc
-    engine: RemoteEngine = make(manifest, settings)
+    engine: RemoteEngine = make(manifest, settings, threads=threads)
     return engine
 
 

@@ -7,15 +7,15 @@ install), then in `share/gesture-agent/engines` of the Python prefix (an install
 
 from __future__ import annotations
 
-import sysconfig
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from agent.config.regular_file import is_visible
+from agent.config.shipped import shipped_folder
 from agent.config.toml_document import read
-from agent.errors import ConfigError, ModelError
+from agent.errors import CannotStart, ConfigError, ModelError
 
 Task = Literal["gesture", "pose-detector", "pose-landmark", "pose-maps", "palm-detector", "hand-landmark"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -191,14 +191,10 @@ class Manifest(_Model):
 
 def engines_folder() -> Path:
     """The folder with one folder per engine. Raises `ModelError` when there is none."""
-    places = [
-        Path(__file__).resolve().parents[2] / "engines",
-        Path(sysconfig.get_path("data")) / "share" / "gesture-agent" / "engines",
-    ]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise ModelError(f"no engines folder; looked at {' and '.join(map(str, places))}")
+    try:
+        return shipped_folder("engines") / "engines"
+    except CannotStart as exc:
+        raise ModelError(str(exc)) from exc
 
 
 def engine_names(folder: Path | None = None) -> tuple[str, ...]:

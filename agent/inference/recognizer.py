@@ -11,7 +11,7 @@ from agent.config.settings import RecognitionSettings
 from agent.core.geometry import box_of_landmarks
 from agent.core.posture import posture_of, sure_hands
 from agent.core.types import Box, Detections, Frame, HandDetection, Image
-from agent.core.work_plan import ImageWord, Rates, WorkPlan
+from agent.core.work_plan import ImageResult, Rates, WorkPlan
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
 from agent.inference.engine import RemoteEngine
@@ -43,7 +43,7 @@ class _CameraTracking:
         """Everybody in a frame; as in the last poses, where the plan leaves them out in this one."""
         if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
             self.people = self.bodies.update(frame.image, frame.at, watch)
-            self.plan.saw_poses(frame.at, [(person.id, person.pose) for person in self.people])
+            self.plan.record_poses(frame.at, [(person.id, person.pose) for person in self.people])
         return self.people
 
 
@@ -205,15 +205,11 @@ class Recognizer:
         frame, people = poses.frame, poses.people
         hands = self._tracking_of(frame.camera).hands.confirm(frame.at, found, readouts)
         return Detections(
-            camera=frame.camera,
-            at=frame.at,
-            width=frame.width,
-            height=frame.height,
+            frame=frame,
             people=max(len(people), len({hand.person for hand in hands})),
             hands=tuple(_held(hands, people, frame.image)),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
-            frame=frame,
         )
 
     def _read_twice(self, image: Image, found: list[Candidate]) -> tuple[list[Candidate], list[Readout]]:
@@ -238,16 +234,19 @@ class Recognizer:
     def _new_tracking(self) -> _CameraTracking:
         s = self._settings
         bodies = self._pose.tracker(s.people, s.redetect_interval) if self._pose else None
-        search: HandSearch | ArmSearch = ArmSearch()
-        if self._palms is not None and s.proposal != "arm":
+        rates = self._rates or Rates()
+        search: HandSearch | ArmSearch
+        if self._palms is None or s.proposal == "arm":
+            search, rates = ArmSearch(), replace(rates, pose_s=0.0)  # hands are where this frame's arms end
+        else:
             search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._classifier.manifest.output.landmarks is not None
-        plan = WorkPlan(self.labels, self._rates)
+        plan = WorkPlan(self.labels, rates)
         finder = HandFinder(search, 2 * s.people, s.min_hand, plan, has_landmarks=follows)
         return _CameraTracking(bodies, finder, plan, [])
 
 
-def _word_of(candidate: Candidate) -> ImageWord | None:
+def _word_of(candidate: Candidate) -> ImageResult | None:
     """What the image classifier last said of a followed hand."""
     track = candidate.followed
     return track.readout.word if track and track.readout else None

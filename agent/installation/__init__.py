@@ -1,1 +1,1 @@
-"""Puts the agent in place as a service, and takes it away again."""
+"""Installation and removal of the agent as a systemd service."""

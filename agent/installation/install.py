@@ -1,9 +1,9 @@
-"""Puts the agent in place as a service on Debian, Ubuntu and JetPack 6 and 7, and takes it away again.
+"""Installs and removes the agent as a service on Debian, Ubuntu and JetPack 6 and 7.
 
-The agent lives in a virtual environment of its own under /opt, made with `--system-site-packages`:
+The agent runs from its own virtual environment under /opt, made with `--system-site-packages`:
 a Jetson's TensorRT is found there, and so is systemd-python, which PyPI has as source only
 (`apt install python3-systemd` needs no compiler). Settings and rules lie under /etc and belong to the
-user: they are made once and never changed.
+user: they are created once and never changed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import grp
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from agent.config.file_watcher import rule_paths
 from agent.errors import CannotStart
+from agent.installation.origin import requirement
 from agent.installation.paths import UNIT, InstallPaths, data_root
 from agent.installation.steps import (
     InstallStep,
@@ -33,19 +35,16 @@ from agent.installation.steps import (
     run,
 )  # fmt: skip
 
-GROUPS = ("video", "render")  # of the unit's SupplementaryGroups: it does not start without one of them
-PACKAGES = {  # of the distribution, and the file by which they are known to be there
+GROUPS = ("video", "render")  # groups of the unit's SupplementaryGroups: the unit does not start without them
+PACKAGES = {  # packages of the distribution, and the file that shows that each is installed
     "python3-venv": "usr/lib/python3*/ensurepip/__init__.py",
     "python3-systemd": "usr/lib/python3/dist-packages/systemd/__init__.py",
 }
 JETSON_PACKAGES = {
     "python3-libnvinfer": "usr/lib/python3*/dist-packages/tensorrt/__init__.py",
-    "python3-dev": "usr/include/python3*/Python.h",  # PyCUDA is compiled
-    "g++": "usr/bin/g++",
 }
-CUDA_BIN = "/usr/local/cuda/bin"
 GPU_UNUSED = (
-    "The GPU goes unused until that works; recognition runs on the CPU meanwhile. Mend it, then: "
+    "The GPU is not used until this works; recognition runs on the CPU meanwhile. Fix it, then run: "
     "gesture-agent service install"
 )
 KEYS_PACKAGES = {"python3-evdev": "usr/lib/python3/dist-packages/evdev/__init__.py"}
@@ -59,9 +58,9 @@ def install(
     paths: InstallPaths | None = None,
     run: Run = run,
 ) -> None:
-    """Put the agent in place and start it; again: upgrade it. Raises `CannotStart` with what to do.
+    """Install and start the service, or upgrade it. Raises `CannotStart` with what to do.
 
-    `keys`: whether it may press keys through /dev/uinput; None leaves that as it is, at first false.
+    `keys`: whether it may press keys through /dev/uinput; None keeps the present setting, at first false.
     """
     paths = paths or InstallPaths()
     if not dry_run:
@@ -88,7 +87,7 @@ def uninstall(
     paths: InstallPaths | None = None,
     run: Run = run,
 ) -> None:
-    """Stop it and leave nothing; with `keep_settings` all but /etc/gesture-agent goes."""
+    """Stop and remove the service; with `keep_settings` all but /etc/gesture-agent."""
     paths = paths or InstallPaths()
     if not dry_run:
         _check_rights(paths)
@@ -100,6 +99,11 @@ def uninstall(
 
 
 def _check_rights(paths: InstallPaths) -> None:
+    if paths.root == Path("/") and Path(sys.prefix) == paths.of_debian:
+        raise CannotStart(
+            "this agent is a package of the distribution, which has its own service; try: sudo apt install "
+            "gesture-agent to upgrade it, sudo apt remove gesture-agent to remove it"
+        )
     if paths.root == Path("/") and os.geteuid() != 0:
         raise CannotStart('this needs root; try: sudo "$(command -v gesture-agent)" service ...')
 
@@ -107,7 +111,7 @@ def _check_rights(paths: InstallPaths) -> None:
 def install_steps(
     paths: InstallPaths, source: Path, run: Run, *, keys: bool | None = None
 ) -> Iterator[InstallStep]:
-    """Everything that makes a running service, in order. `source` is `data_root()`."""
+    """Return all steps of an installation, in order. `source` is `data_root()`."""
     yield from _program_steps(paths, source, run)
     yield from _settings_steps(paths, source)
     yield from _system_steps(paths, source / "systemd", run, keys=keys)
@@ -123,8 +127,11 @@ def _program_steps(paths: InstallPaths, source: Path, run: Run) -> Iterator[Inst
         "/usr/bin/python3", "-m", "venv", "--system-site-packages", str(paths.prefix),
     )  # fmt: skip
     yield InstallStep(make.what, make.do, lambda: not python.exists())
-    if (source / "pyproject.toml").is_file():  # else it is the installed one that mends its own installation
+    if (source / "pyproject.toml").is_file():
         yield InstallStep(f"install the agent of {source}", lambda: _pip_install(source, str(python), run))
+    elif Path(sys.prefix) != paths.prefix:  # else it is the installed one that mends its own installation
+        again, pip = requirement(), ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        yield command(f"install {again}", run, str(python), *pip, "--upgrade", again)
     yield from _gpu_steps(paths, str(python), run)
     yield put_tree(source / "rules", paths.share / "rules")
     yield put_tree(source / "systemd", paths.share / "systemd")
@@ -134,23 +141,20 @@ def _program_steps(paths: InstallPaths, source: Path, run: Run) -> Iterator[Inst
 
 
 def _gpu_steps(paths: InstallPaths, python: str, run: Run) -> Iterator[InstallStep]:
-    """TensorRT and PyCUDA where an NVIDIA GPU is: without both, recognition runs on the CPU.
+    """TensorRT and cuda-bindings where an NVIDIA GPU is: without both, recognition runs on the CPU.
 
-    A Jetson's TensorRT is a package of JetPack, which the environment sees; a PC's comes from PyPI. PyCUDA is
-    compiled, and finds the CUDA libraries beside nvcc.
+    A Jetson's TensorRT is a package of JetPack, which the environment sees; a PC's comes from PyPI.
+    cuda-bindings are those of CUDA 12, which newer drivers take as well; nothing is compiled.
     """
     if not paths.has_nvidia_gpu:
         return
-    wanted = ["pycuda>=2024.1"]
+    wanted = ["cuda-bindings>=12.6,<13"]
     if paths.is_jetson:
         yield from _packages(paths, JETSON_PACKAGES, run)
     else:
         wanted.insert(0, "tensorrt>=8.6")
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-    path = f"PATH={CUDA_BIN}:{os.environ.get('PATH', os.defpath)}"
-    step = command(
-        f"let it use the NVIDIA GPU: {' and '.join(wanted)}", run, "/usr/bin/env", path, python, *pip
-    )
+    step = command(f"let it use the NVIDIA GPU: {' and '.join(wanted)}", run, python, *pip)
     yield replace(step, otherwise=GPU_UNUSED)
 
 
@@ -162,7 +166,7 @@ def _packages(paths: InstallPaths, wanted: Mapping[str, str], run: Run) -> Itera
 
 
 def _pip_install(source: Path, python: str, run: Run) -> None:
-    """From a copy: building in place would leave root's files in the user's checkout."""
+    """Install from a copy: building in place would leave root's files in the user's checkout."""
     words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
@@ -174,7 +178,7 @@ def _pip_install(source: Path, python: str, run: Run) -> None:
 
 
 def _networks(paths: InstallPaths, run: Run) -> InstallStep:
-    """Into the service's cache; those that are at hand are taken along, the others are fetched."""
+    """Step that copies local networks into the service's cache and downloads the others."""
     program = str(paths.prefix / "bin" / "gesture-agent")
     own = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gesture-agent" / "engines"
     target = paths.cache / "engines"
@@ -184,7 +188,7 @@ def _networks(paths: InstallPaths, run: Run) -> InstallStep:
         if own.is_dir():
             shutil.copytree(own, target, dirs_exist_ok=True)
         run(["/usr/bin/env", f"CACHE_DIRECTORY={paths.cache}", program, "models", "fetch"])
-        owner = paths.cache.stat()  # the service's user, if it has run before
+        owner = paths.cache.stat()  # owned by the service's user, if it has run before
         for path in (target, *target.rglob("*")):
             os.chown(path, owner.st_uid, owner.st_gid)
 
@@ -192,7 +196,7 @@ def _networks(paths: InstallPaths, run: Run) -> InstallStep:
 
 
 def _settings_steps(paths: InstallPaths, source: Path) -> Iterator[InstallStep]:
-    """The user's: made where they are missing, never touched again."""
+    """Steps for the user's files: created where missing, never changed."""
     yield give_text(paths.settings / "config.toml", (source / "config.toml").read_text(encoding="utf-8"))
     folder = paths.settings / "rules"
     if not folder.exists():
@@ -215,7 +219,7 @@ def _system_steps(paths: InstallPaths, files: Path, run: Run, *, keys: bool | No
         yield from map(remove, _keys_files(paths))
     yield command("reload systemd's units", run, "systemctl", "daemon-reload")
     yield put_text(paths.udev_rule, (files / paths.udev_rule.name).read_text(encoding="utf-8"))
-    if (paths.root / "run/udev/control").exists():  # not so in a container
+    if (paths.root / "run/udev/control").exists():  # not available in a container
         yield command("reload udev's rules", run, "udevadm", "control", "--reload")
         words = ["trigger", "--action=change", "--subsystem-match=video4linux", "--subsystem-match=misc"]
         yield command("apply them to the devices", run, "udevadm", *words)
@@ -226,7 +230,7 @@ def _keys_files(paths: InstallPaths) -> tuple[Path, Path, Path]:
 
 
 def _keys_steps(paths: InstallPaths, files: Path, run: Run) -> Iterator[InstallStep]:
-    """What a virtual keyboard needs: python-evdev, the device, and the right to write to it."""
+    """Steps for the virtual keyboard: python-evdev, the device, and write access to it."""
     yield from _packages(paths, KEYS_PACKAGES, run)
     yield _group("uinput", run)
     drop_in, udev_rule, modules = _keys_files(paths)
@@ -249,7 +253,7 @@ def _group(name: str, run: Run) -> InstallStep:
 
 
 def uninstall_steps(paths: InstallPaths, run: Run, *, keep_settings: bool) -> Iterator[InstallStep]:
-    """Everything that was put in place, and what the service made itself."""
+    """Return the steps that remove everything installed, and what the service created itself."""
     stop = command("stop it for good", run, "systemctl", "disable", "--now", "--quiet", UNIT)
     yield InstallStep(stop.what, stop.do, paths.unit.exists)
     yield remove(paths.unit)
@@ -260,7 +264,7 @@ def uninstall_steps(paths: InstallPaths, run: Run, *, keep_settings: bool) -> It
     yield remove(paths.command)
     yield remove(paths.prefix)
     for folder in (paths.state, paths.cache):
-        yield remove(folder)  # a link to the one in private/, where systemd keeps those of dynamic users
+        yield remove(folder)  # a symlink into private/, where systemd keeps those of dynamic users
         yield remove(folder.parent / "private" / folder.name)
     if not keep_settings:
         yield remove(paths.settings)

@@ -1,12 +1,11 @@
-"""Where an installed agent keeps its parts."""
+"""Paths of an installed agent."""
 
 from __future__ import annotations
 
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import CannotStart
+from agent.config.shipped import shipped_folder
 
 UNIT = "gesture-agent.service"
 UDEV_RULE = "70-gesture-agent.rules"
@@ -15,52 +14,57 @@ KEYS_UDEV_RULE = "71-gesture-agent-keys.rules"
 
 @dataclass(frozen=True, slots=True)
 class InstallPaths:
-    """Under `root`, which is another folder than / in tests only."""
+    """Paths of an installed agent under `root`, which differs from / in tests only."""
 
     root: Path = Path("/")
 
     @property
     def prefix(self) -> Path:
-        """The virtual environment."""
+        """Folder of the virtual environment."""
         return self.root / "opt/gesture-agent"
 
     @property
+    def of_debian(self) -> Path:
+        """The virtual environment of the Debian package."""
+        return self.root / "usr/lib/gesture-agent"
+
+    @property
     def share(self) -> Path:
-        """Data of the installed agent: engines, unit, the settings and rules to begin with."""
+        """Data of the installed agent: engines, unit, default settings and rules."""
         return self.prefix / "share/gesture-agent"
 
     @property
     def command(self) -> Path:
-        """The link that shells find."""
+        """Symlink of the command on the PATH."""
         return self.root / "usr/local/bin/gesture-agent"
 
     @property
     def settings(self) -> Path:
-        """The user's own: config.toml, rules, password."""
+        """The user's settings: config.toml, rules, password."""
         return self.root / "etc/gesture-agent"
 
     @property
     def unit(self) -> Path:
-        """The unit; beside it the folder of its drop-ins."""
+        """The systemd unit; its drop-in folder is next to it."""
         return self.root / "etc/systemd/system" / UNIT
 
     def drop_in(self, name: str) -> Path:
-        """One of the unit's drop-ins."""
+        """Path of one of the unit's drop-ins."""
         return self.unit.with_name(f"{UNIT}.d") / name
 
     @property
     def udev_rule(self) -> Path:
-        """Rights of the cameras' devices."""
+        """Udev rule for access to camera devices."""
         return self.root / "etc/udev/rules.d" / UDEV_RULE
 
     @property
     def keys_udev_rule(self) -> Path:
-        """Rights of /dev/uinput."""
+        """Udev rule for access to /dev/uinput."""
         return self.udev_rule.with_name(KEYS_UDEV_RULE)
 
     @property
     def modules(self) -> Path:
-        """Kernel modules to load with the machine."""
+        """Kernel modules to load at boot."""
         return self.root / "etc/modules-load.d/gesture-agent.conf"
 
     @property
@@ -75,23 +79,18 @@ class InstallPaths:
 
     @property
     def is_jetson(self) -> bool:
-        """NVIDIA's Linux for Tegra."""
+        """True on NVIDIA's Linux for Tegra."""
         return (self.root / "etc/nv_tegra_release").exists()
 
     @property
     def has_nvidia_gpu(self) -> bool:
-        """A driver of NVIDIA's runs here: a Jetson's, or a PC's."""
+        """True where an NVIDIA driver is loaded, on a Jetson or a PC."""
         return self.is_jetson or (self.root / "proc/driver/nvidia/version").exists()
 
 
 def data_root() -> Path:
-    """The folder with engines/, rules/, systemd/, config.toml: a checkout, or an installed agent's share.
+    """Return the folder of engines/, rules/, systemd/ and config.toml: a checkout or an installed share.
 
     Raises `CannotStart`.
     """
-    checkout = Path(__file__).resolve().parents[2]
-    installed = Path(sysconfig.get_path("data")) / "share" / "gesture-agent"
-    for folder in (checkout, installed):
-        if (folder / "systemd" / UNIT).is_file():
-            return folder
-    raise CannotStart(f"no {UNIT}; looked at {checkout}/systemd and {installed}/systemd")
+    return shipped_folder(f"systemd/{UNIT}")

@@ -1,4 +1,4 @@
-"""What systemd knows of the installed service."""
+"""State of the installed service as systemd reports it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROPERTIES = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """`systemctl show` in our words; texts are empty where systemd says nothing."""
+    """Result of `systemctl show`; texts are empty where systemd reports nothing."""
 
     installed: bool
     running: bool
@@ -32,14 +32,14 @@ class ServiceState:
     at_boot: bool
     pid: int
     restarts: int
-    exit_code: int  # of the last end; 3: it could not start
+    exit_code: int  # exit code of the last run; 3: it could not start
     says: str  # the STATUS= line
     since: str
     memory_bytes: int | None
 
 
 def read_state() -> ServiceState:
-    """Ask systemd. Raises `CannotStart` where there is none."""
+    """Read the state from systemd. Raises `CannotStart` where there is none."""
     command = ["systemctl", "show", UNIT, "--property", ",".join(_PROPERTIES)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -51,7 +51,7 @@ def read_state() -> ServiceState:
 
 
 def parse_state(text: str) -> ServiceState:
-    """From lines KEY=value."""
+    """Parse lines KEY=value."""
     pairs = dict(line.partition("=")[::2] for line in text.splitlines())
     found = {ours: pairs.get(theirs, "") for theirs, ours in _PROPERTIES.items()}
     return ServiceState(

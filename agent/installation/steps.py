@@ -1,4 +1,4 @@
-"""What an installation is made of: steps that say what they do, do nothing twice, and can be shown only."""
+"""Idempotent installation steps that describe themselves and can be listed without being run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.errors import CannotStart
 
-KEPT_LINES = 15  # of a failed command's words
+KEPT_LINES = 15  # of a failed command's output
 
 Say = Callable[[str], None]
 Run = Callable[[Sequence[str]], None]
@@ -22,16 +22,16 @@ def _always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class InstallStep:
-    """One thing to do. `needed` is asked just before; what is not needed is only mentioned."""
+    """One installation step. `needed` is checked just before; an unneeded step is only mentioned."""
 
     what: str
     do: Callable[[], None]
     needed: Callable[[], bool] = _always
-    otherwise: str = ""  # what holds where it fails; empty: then nothing after it can work either
+    otherwise: str = ""  # consequence if it fails; empty: the installation stops
 
 
 def carry_out(steps: Iterable[InstallStep], say: Say, *, dry_run: bool = False) -> None:
-    """Do them in order, saying each. Raises `CannotStart` at the first that fails and must not."""
+    """Run the steps in order and print each. Raises `CannotStart` at the first failed required step."""
     for step in steps:
         if not step.needed():
             say(f"  nothing to do: {step.what}")
@@ -42,7 +42,9 @@ def carry_out(steps: Iterable[InstallStep], say: Say, *, dry_run: bool = False) 
         try:
             step.do()
         except OSError as exc:
-            raise CannotStart(f"{step.what}: {exc.strerror} ({exc.filename}); mend that, try again") from exc
+            raise CannotStart(
+                f"{step.what}: {exc.strerror} ({exc.filename}); fix that and try again"
+            ) from exc
         except CannotStart as exc:
             if not step.otherwise:
                 raise
@@ -51,7 +53,7 @@ def carry_out(steps: Iterable[InstallStep], say: Say, *, dry_run: bool = False) 
 
 
 def run(command: Sequence[str]) -> None:
-    """Run a command to its end. Raises `CannotStart` with the last lines of what it said."""
+    """Run a command to its end. Raises `CannotStart` with the last lines of its output."""
     try:
         done = subprocess.run(
             list(command),
@@ -69,12 +71,12 @@ def run(command: Sequence[str]) -> None:
 
 
 def command(what: str, run_it: Run, *words: str) -> InstallStep:
-    """A command to run."""
+    """Step that runs a command."""
     return InstallStep(f"{what}: {' '.join(words)}", lambda: run_it(words))
 
 
 def put_text(path: Path, text: str, mode: int = 0o644) -> InstallStep:
-    """A file of ours: written where it differs."""
+    """Step that writes a file of the program where it differs."""
 
     def write() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,13 +91,13 @@ def put_text(path: Path, text: str, mode: int = 0o644) -> InstallStep:
 
 
 def give_text(path: Path, text: str, mode: int = 0o644) -> InstallStep:
-    """A file of the user's: written where there is none, never changed."""
+    """Step that writes a file of the user where there is none; an existing one is never changed."""
     step = put_text(path, text, mode)
     return InstallStep(f"write {path}, yours from now on", step.do, lambda: not path.exists())
 
 
 def put_tree(source: Path, target: Path) -> InstallStep:
-    """A folder of ours: replaced as a whole."""
+    """Step that replaces a folder of the program as a whole."""
 
     def copy() -> None:
         shutil.rmtree(target, ignore_errors=True)
@@ -105,7 +107,7 @@ def put_tree(source: Path, target: Path) -> InstallStep:
 
 
 def put_link(link: Path, target: Path) -> InstallStep:
-    """A link of ours."""
+    """Step that makes a symlink."""
 
     def make() -> None:
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +118,7 @@ def put_link(link: Path, target: Path) -> InstallStep:
 
 
 def remove(path: Path) -> InstallStep:
-    """A file, a link or a whole folder."""
+    """Step that removes a file, a symlink or a whole folder."""
 
     def delete() -> None:
         if path.is_dir() and not path.is_symlink():

@@ -1,1 +1,1 @@
-"""The one thread that looks, decides and hands over."""
+"""The main loop: one thread that recognises, decides and hands over to delivery."""

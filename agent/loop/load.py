@@ -1,4 +1,4 @@
-"""How much of its time the loop looks at frames, and how many of each camera get a look."""
+"""Load of the main loop: busy share, and processed frames of each camera."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-OVER_S = 60.0  # what is told is about the last minute
-TURNS = 4096  # remembered at most: 60 a second for a minute
-SATURATED = 0.95  # share of the time from which on frames are dropped: the newest one always waits already
+OVER_S = 60.0  # window of the figures
+TURNS = 4096  # steps remembered: 60 a second for a minute
+SATURATED = 0.95  # busy share from which frames are dropped, as the newest one always waits
 
 
 class Load:
-    """Feed it every look; time comes with it."""
+    """Sliding window of recognition steps, for busy share and frame rates; the caller passes the time."""
 
     def __init__(self, began_s: float) -> None:
         self._began_s = began_s
-        self._looks: deque[tuple[float, float, tuple[str, ...]]] = deque(maxlen=TURNS)  # end, took, cameras
+        self._looks: deque[tuple[float, float, tuple[str, ...]]] = deque(
+            maxlen=TURNS
+        )  # end, duration, cameras
 
     def looked(self, now_s: float, took_s: float, cameras: Sequence[str]) -> None:
-        """One turn, ended now, over the newest frames of these cameras."""
+        """Record a step that ended at `now_s`, took `took_s` and processed a frame of each of `cameras`."""
         self._looks.append((now_s, took_s, tuple(cameras)))
 
     def report(self, now_s: float) -> dict[str, Any]:
-        """`busy`: share of the time, 0 to 1; `saturated`: no more can be had, cameras get fewer looks.
+        """Return the load of the last minute as part of `bridge/health`.
 
-        `looks` is how many frames of each camera are looked at a second.
+        `busy` is the share of time, 0 to 1; `saturated` says that cameras get fewer frames processed than
+        they send; `looks` is the number of processed frames a second of each camera.
         """
         while self._looks and now_s - self._looks[0][0] > OVER_S:
             self._looks.popleft()

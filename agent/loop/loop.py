@@ -1,7 +1,6 @@
-"""Frames in, events and actions out, turn by turn.
+"""Main loop: processes frames into events and actions, step by step.
 
-Everything slow or blocking is elsewhere: cameras in their threads, the outbox and the broker in theirs,
-reading rules in one of its own.
+Nothing here blocks: cameras, outbox and broker have their own threads, and so has reading rules.
 """
 
 from __future__ import annotations
@@ -32,14 +31,28 @@ from agent.core.types import (
 )
 from agent.errors import EngineAway
 from agent.loop.loop_health import LoopHealth
-from agent.loop.ports import Camera, EventSink, FrameRecognizer, Frames, Hooks
+from agent.loop.observers import Observers
+from agent.loop.ports import (
+    Camera,
+    ContextProvider,
+    EventSink,
+    FrameRecognizer,
+    Frames,
+    HealthProvider,
+    NoHealth,
+    NoRules,
+    RuleProvider,
+)
 from agent.loop.reloads import LIMIT_S, Reloads
 from agent.loop.requests import Answer, Requests
+from agent.supervision import Threads
 
-TICK_S = 0.1  # how soon a stop, a request or a covered camera is noticed when no frame comes
-SILENCE_S = 0.5  # no frame for this long: the hands of that camera count as gone
+TICK_S = 0.1  # latency of a stop, a request or a camera state when no frame comes
+SILENCE_S = 0.5  # time without a frame after which a camera's hands count as gone
 TOO_SLOW = f"the rules are still being read after {LIMIT_S:g} s; is their folder on a disk that hangs?"
-SLOW_S = 1.0  # a step that takes longer is worth a line in the log
+SLOW_S = 1.0  # duration of a step from which it is logged
+
+NOBODY = Observers()
 
 log = structlog.get_logger(__name__)
 
@@ -56,15 +69,21 @@ class Loop:
         sink: EventSink,
         idle: IdleSettings,
         max_age_s: float,
-        hooks: Hooks,
+        context: ContextProvider,
         clock: Callable[[], float],
+        rules: RuleProvider | None = None,
+        health: HealthProvider | None = None,
+        observers: Observers = NOBODY,
+        threads: Threads | None = None,
     ) -> None:
+        """`max_age_s`: an event older than that is not worth telling. Times come from `clock`, in seconds."""
         self.steps = 0  # progress, for the watchdog
         self.enabled = True
         self.restart_wanted = False
         self._frames, self._recognizer, self._pipeline, self._sink = frames, recognizer, pipeline, sink
         self._idle_settings, self._max_age_s = idle, max_age_s
-        self._hooks, self._clock = hooks, clock
+        self._observers, self._context, self._clock = observers, context, clock
+        self._surroundings = health or NoHealth()
         self._cameras: dict[str, Camera] = {}
         self._throttles: dict[str, IdleThrottle] = {}
         self._occupancies: dict[str, Occupancy] = {}
@@ -75,40 +94,40 @@ class Loop:
         self._camera_states: queue.SimpleQueue[CameraState] = queue.SimpleQueue()
         self._requests = Requests(sink, self._fulfil, clock)
         self._health = LoopHealth(clock)
-        self._reloads = Reloads(hooks.load_rules, hooks.rules_edited, clock)
+        self._reloads = Reloads(rules or NoRules(), clock, threads)
         self._reload_wanted = False
         self._stopping = False
 
-    # From other threads and from signal handlers.
+    # Called from other threads and from signal handlers.
 
     def camera_changed(self, state: CameraState) -> None:
-        """A camera came, went or was switched off; told by its watching thread."""
+        """Queue a camera's change of state; called by its supervising thread."""
         self._camera_states.put(state)
 
     def stop(self) -> None:
-        """Leave `run` after the present turn."""
+        """Make `run` return after the current step."""
         self._stopping = True
 
     def reload(self) -> None:
-        """Read the rules again in the next turn."""
+        """Reload the rules in the next step."""
         self._reload_wanted = True
 
     def ask(self, name: str, data: Mapping[str, Any] | None = None) -> Future[Answer]:
-        """Fulfil a request as if it had come over MQTT, in the loop's own thread.
+        """Queue a request, answered like one over MQTT, in the loop's own thread.
 
-        Raises `queue.Full` when too many wait already. After `stop` nothing is answered any more.
+        Raises `queue.Full` when too many are waiting. After `stop` the future is not completed.
         """
         return self._requests.ask(name, data or {})
 
-    # The loop's own thread.
+    # Called in the loop's own thread.
 
     def watch(self, cameras: Mapping[str, Camera], *, enabled: bool) -> None:
-        """The cameras whose frames will come, and whether they may be opened at all."""
+        """Set the cameras whose frames will come, and whether they are to be opened."""
         self._cameras = dict(cameras)
         self.set_enabled(enabled)
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
-        """Turn until `stop`, or until `finished` says that no frame will ever come again."""
+        """Run steps until `stop`, or until `finished` says that no more frames will come."""
         self._reloads.start()
         try:
             while not self._stopping:
@@ -120,13 +139,13 @@ class Loop:
             self._reloads.close()
 
     def finish(self) -> None:
-        """The cameras are closed: end what is still on, and tell it."""
+        """End all active gestures and hand over their events, after the cameras are closed."""
         self._take_camera_states()
         for camera in self._cameras:
             self._end(camera)
 
     def step(self, frames: Sequence[Frame]) -> None:
-        """One step: look, decide, hand over, then what else is due."""
+        """Run one step: recognise, decide, hand over, then whatever else is due."""
         self._take_camera_states()
         awake = [
             frame for frame in frames if self._throttle_of(frame.camera).should_process(frame.at, frame.image)
@@ -135,15 +154,24 @@ class Loop:
             self._process(awake)
         self._notice_silence()
         self._requests.answer()
-        if self._reload_wanted:
-            self._reload_wanted = False
-            self._hooks.reloading()
-            self._reloads.ask().add_done_callback(lambda _: self._hooks.reloaded())
+        self._begin_reload()
         self._take_rules()
         self._tell_armed()
         self._tell_health()
         self.steps += 1
-        self._hooks.stepped()
+        for observer in self._observers.steps:
+            observer.on_step()
+
+    def _begin_reload(self) -> None:
+        if self._reload_wanted:
+            self._reload_wanted = False
+            for observer in self._observers.reloads:
+                observer.reloading()
+            self._reloads.ask().add_done_callback(self._reloaded)
+
+    def _reloaded(self, _: Future[Answer]) -> None:
+        for observer in self._observers.reloads:
+            observer.ready()
 
     def _throttle_of(self, camera: str) -> IdleThrottle:
         if camera not in self._throttles:
@@ -153,14 +181,14 @@ class Loop:
     def _process(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
         for detections in self._recognize(frames):
-            if detections.frame is not None:
-                self._hooks.detected(detections.frame, detections)
+            for observer in self._observers.recognition:
+                observer.on_detections(detections)
             self._throttle_of(detections.camera).note_detections(
                 detections.at, bool(detections.people or detections.hands)
             )
             self._tell_occupied(detections.camera, detections.at, bool(detections.people or detections.hands))
             self._last_frame_at[detections.camera] = detections.at
-            context = self._hooks.context()
+            context = self._context.rule_context()
             self._take_in(
                 "frame",
                 detections.camera,
@@ -175,7 +203,7 @@ class Loop:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
 
     def _recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """What the eyes see; nothing while a network that runs elsewhere is away: hands end in silence."""
+        """Detections in the frames; empty while a remote network is offline, so that hands end by silence."""
         try:
             all_detections = self._recognizer.recognize(frames)
         except EngineAway as exc:
@@ -198,18 +226,21 @@ class Loop:
 
     def _recognition_changed(self, reason: str | None) -> None:
         if self._health.recognition(reason):
-            self._hooks.state_changed(self.summary())
+            self._tell_summary()
 
     def _end(self, camera: str) -> None:
-        now, context = self._clock(), self._hooks.context()
+        now, context = self._clock(), self._context.rule_context()
         self._take_in("stop", camera, now, context, self._pipeline.stop(camera, now, context))
 
     def _take_in(
         self, kind: Kind, camera: str, at: float, context: RuleContext, result: PipelineResult
     ) -> None:
-        self._hooks.record(TraceRecord(kind, at, camera, result.observations, context))
+        record = TraceRecord(kind, at, camera, result.observations, context)
+        for recorder in self._observers.recorders:
+            recorder.record(record)
         self._hand_over(result)
-        self._hooks.processed(camera, at, result)
+        for observer in self._observers.recognition:
+            observer.on_result(camera, at, result)
 
     def _hand_over(self, result: PipelineResult) -> None:
         for event in result.events:
@@ -230,45 +261,48 @@ class Loop:
         now = self._clock()
         for camera, at in self._last_frame_at.items():
             if now - at > SILENCE_S:
-                context = self._hooks.context()
+                context = self._context.rule_context()
                 self._take_in(
                     "silence", camera, now, context, self._pipeline.process_silence(camera, now, context)
                 )
 
     def _take_camera_states(self) -> None:
-        for _ in range(self._camera_states.qsize()):  # what comes meanwhile is for the next turn
+        for _ in range(self._camera_states.qsize()):  # what arrives meanwhile waits for the next step
             state = self._camera_states.get()
             self._last_states[state.camera] = state
-            self._hooks.camera_changed(state)
+            for observer in self._observers.cameras:
+                observer.camera_changed(state)
             self._sink.camera_state(state.camera, state.state, state.reason or None)
             if state.state != "online":
                 self._end(state.camera)
                 self._recognizer.forget(state.camera)
                 self._nobody_looks(state.camera)
                 self._last_frame_at.pop(state.camera, None)
-            self._hooks.state_changed(self.summary())
+            self._tell_summary()
 
-    # What people ask for.
+    # Requests.
 
     def set_enabled(self, on: bool) -> None:
-        """Use the cameras or close them. Remembered over restarts: off stays off."""
+        """Open or close the cameras, and store the choice so that it survives a restart."""
         self.enabled = on
         for camera in self._cameras.values():
             camera.enable(on)
-        self._hooks.enabled_changed(on)
+        for observer in self._observers.enabled:
+            observer.on_enabled(on)
         self._sink.enabled(on)
-        self._hooks.state_changed(self.summary())
+        self._tell_summary()
         log.info("recognition_on" if on else "recognition_off")
 
     def _take_rules(self) -> None:
-        """Go on with the rules that were read meanwhile, or tell what is wrong with them."""
+        """Switch to rules that were loaded meanwhile, or report their problems."""
         if loaded := self._reloads.ready():
             if loaded.book is None:
                 self._refuse_rules(loaded.error)
             else:
                 self._pipeline.reload(loaded.book)
                 self._health.rules_judged(None)
-                self._hooks.rules_changed(loaded.book)
+                for observer in self._observers.rules:
+                    observer.on_rules(loaded.book)
                 log.info("rules_loaded", rules=len(loaded.book.rules))
             self._reloads.answer(loaded, self._rules_now(loaded.error))
         if late := self._reloads.late():
@@ -279,13 +313,14 @@ class Loop:
     def _refuse_rules(self, problem: str) -> None:
         log.error("rules_refused", problem=problem, kept="the rules that ran before")
         self._health.rules_judged(problem)
-        self._hooks.rules_refused(problem)
+        for observer in self._observers.rules:
+            observer.on_rules_refused(problem)
 
     def _rules_now(self, error: str) -> Answer:
         return {"rules": len(self._pipeline.rules.rule_set.rules)}, error
 
     def _fulfil(self, name: str, data: Mapping[str, Any]) -> Answer | Future[Answer]:
-        """Data and error of a response; of a reload when it is done."""
+        """Execute a request: data and error of its response, or a future where it takes longer."""
         if name == "enabled":
             if bool(data["on"]) != self.enabled:
                 self.set_enabled(bool(data["on"]))
@@ -303,7 +338,7 @@ class Loop:
         return {}, ""
 
     def _test_rule(self, rule: str) -> Answer:
-        """Do a rule's actions now, as if its gesture had been seen."""
+        """Run a rule's actions now, as if its gesture had been seen."""
         known = {r.id: r for r in self._pipeline.rules.rule_set.rules}
         if rule not in known:
             return {}, f"no rule {rule!r}; there are {', '.join(known) or 'none'}"
@@ -312,10 +347,10 @@ class Loop:
         self._hand_over(PipelineResult(actions=tuple(actions)))
         return {"actions": [f"{a.kind} {public_target(a.kind, a.target)}" for a in actions]}, ""
 
-    # How it fares.
+    # Status.
 
     def summary(self) -> str:
-        """One line for `systemctl status`."""
+        """Return a one-line status for `systemctl status`."""
         if not self.enabled:
             return "switched off, cameras are closed"
         blind = self._health.blind
@@ -323,9 +358,17 @@ class Loop:
         cameras = f"{online} of {len(self._cameras)} cameras online"
         return cameras if blind is None else f"{cameras}, but nothing is recognised: {blind}"
 
+    def _tell_summary(self) -> None:
+        line = self.summary()
+        for observer in self._observers.summary:
+            observer.tell(line)
+
     def health(self) -> dict[str, Any]:
-        """The loop's part of `bridge/health`, with that of its surroundings."""
-        return {**self._hooks.health(), **self._health.report(len(self._pipeline.rules.rule_set.rules))}
+        """Return the content of `bridge/health` without delivery's part."""
+        return {
+            **self._surroundings.health(),
+            **self._health.report(len(self._pipeline.rules.rule_set.rules)),
+        }
 
     def _tell_health(self) -> None:
         if self._health.due():
@@ -333,7 +376,7 @@ class Loop:
 
     def _tell_armed(self) -> None:
         if self._pipeline.rules.rule_set.wake is None:
-            if self._waking:  # a reload took the wake gesture away: always armed
+            if self._waking:  # a reload removed the wake gesture: always armed
                 for camera in self._cameras:
                     self._sink.armed(camera, True)
             self._waking = False

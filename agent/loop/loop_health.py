@@ -1,4 +1,4 @@
-"""How the loop fares: the part of `bridge/health` that it knows, and when to tell it."""
+"""Health of the main loop: its part of `bridge/health`, and when that is published."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from agent.core.types import Detections
 from agent.loop.load import Load
 
 EVERY_S = 60.0
-REFUSED_CHARS = 2000  # of what is wrong with the rules
+REFUSED_CHARS = 2000  # of the problems of rejected rules
 
 log = structlog.get_logger(__name__)
 
 
 class LoopHealth:
-    """What happens is noted as it happens."""
+    """Collects the loop's health figures as they occur."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.blind: str | None = None  # why nothing can be recognised although there are pictures
+        self.blind: str | None = None  # why nothing is recognised although frames arrive
         self._clock = clock
         self._due = clock()
         self._blind_since = 0.0
-        self._refused: str | None = None  # why the rule files as they are now are not in force
+        self._refused: str | None = None  # why the current rule files are not in effect
         self._latency = LatencyWindow()
         self._stages: dict[str, LatencyWindow] = {}
         self._load = Load(clock())
 
     def note_detections(self, detections: Detections) -> None:
-        """What a frame showed is handed over now."""
+        """Record that a frame's detections were handed over."""
         self._latency.add((self._clock() - detections.at) * 1000)
         for stage, ms in detections.stage_ms.items():
             self._stages.setdefault(stage, LatencyWindow()).add(ms)
 
     def worked(self, took_s: float, cameras: Sequence[str]) -> None:
-        """A turn over the newest frames of these cameras is over."""
+        """Record a recognition step of `took_s` seconds over the newest frames of `cameras`."""
         self._load.looked(self._clock(), took_s, cameras)
 
     def recognition(self, reason: str | None) -> bool:
-        """Why nothing can be recognised, None while it can; True when that is news, to be told at once."""
+        """Record why recognition fails, None where it works; return whether that changed."""
         before, self.blind = self.blind, reason
         if before == reason:
             return False
@@ -54,12 +54,12 @@ class LoopHealth:
         return True
 
     def rules_judged(self, refused: str | None) -> None:
-        """In the next health too, at once: whoever saved a bad file may look at no log."""
+        """Record why the rule files were rejected, None where not; makes health due at once."""
         self._refused = refused
         self._due = self._clock()
 
     def due(self) -> bool:
-        """Whether to tell it now; then not again for a while."""
+        """Whether health is to be published now; resets the interval."""
         now = self._clock()
         if now < self._due:
             return False
@@ -67,7 +67,7 @@ class LoopHealth:
         return True
 
     def report(self, rules: int) -> dict[str, Any]:
-        """As in `bridge/health`; `rules` is how many are in force."""
+        """Return the loop's part of `bridge/health`; `rules` is the number of active rules."""
         return {
             "recognition": {"state": "online" if self.blind is None else "away", "reason": self.blind},
             "rules": {"count": rules, "refused": self._refused and self._refused[:REFUSED_CHARS]},

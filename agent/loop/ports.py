@@ -1,97 +1,111 @@
-"""What the loop needs of the parts around it, and what it tells them."""
+"""Ports of the main loop: protocols of the parts that it uses, and callbacks to the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules import RuleContext, RuleSet
-from agent.core.trace import TraceRecord
-from agent.core.types import Action, CameraState, Detections, Frame, GestureEvent
+from agent.core.types import Action, Detections, Frame, GestureEvent
 
 
 class Frames(Protocol):
-    """The mailbox of the cameras."""
+    """Protocol of the frame mailbox."""
 
     def take(self, timeout_s: float) -> list[Frame]:
-        """The newest frame of every camera that has news."""
+        """Return the newest frame of every camera with a new one; waits up to `timeout_s` seconds."""
 
 
 class FrameRecognizer(Protocol):
-    """The perception."""
+    """Protocol of the recogniser."""
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """What is in the frames; at most one frame a camera."""
+        """Return the detections in the frames, at most one frame for each camera."""
 
     def forget(self, camera: str) -> None:
-        """The camera was away: whoever stands there when it is back may be somebody else."""
+        """Drop all tracking state of a camera."""
 
 
 class Camera(Protocol):
-    """What the loop needs of a camera's watch."""
+    """Protocol of a camera's supervisor."""
 
     def enable(self, on: bool) -> None:
-        """On or off; off closes the device."""
+        """Enable or disable the camera; disabling closes the device."""
 
 
 class EventSink(Protocol):
-    """The way out: see `agent.delivery.delivery.Delivery`."""
+    """Protocol of the output side: events, actions, states and responses to requests."""
 
     def event(self, event: GestureEvent, *, max_age_s: float, zone: str | None) -> str | None:
-        """Tell of a gesture."""
+        """Publish a gesture event that expires after `max_age_s` seconds."""
 
     def perform(self, action: Action) -> None:
-        """Do what a rule wants."""
+        """Queue an action of a rule for execution."""
 
     def camera_state(self, camera: str, value: Any, reason: str | None = None) -> None:
-        """Tell how a camera is."""
+        """Publish a camera's connection state."""
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
-        """Tell the wake state."""
+        """Publish whether a camera's rules are armed, and for how many seconds."""
 
     def occupied(self, camera: str, occupied: bool | None) -> None:
-        """Tell whether somebody is in view; None: nobody looks."""
+        """Publish whether somebody is in a camera's view; None: unknown."""
 
     def enabled(self, on: bool) -> None:
-        """Tell whether cameras are in use."""
+        """Publish whether the cameras are in use."""
 
     def health(self, health: Mapping[str, Any]) -> None:
-        """Tell how the agent fares."""
+        """Publish the agent's health."""
 
     def with_delivery(self, health: Mapping[str, Any]) -> dict[str, Any]:
-        """The same with delivery's own figures."""
+        """Return the health figures with delivery's own added."""
 
     def next_request(self) -> Any | None:
-        """A wish from outside."""
+        """Return the next request received over MQTT, or None."""
 
     def respond(self, request: Any, data: Mapping[str, Any] | None = None, error: str = "") -> None:
-        """Answer it."""
+        """Publish the response to a request."""
 
 
-def _nothing(*_: object) -> None:
-    """Nobody wants to know."""
+class RuleProvider(Protocol):
+    """The rule files. Asked in a thread that reads rules and does nothing else."""
+
+    def load(self) -> RuleSet:
+        """The rules as they are now. Raises `ConfigError`."""
+
+    def changed(self) -> bool:
+        """True once for every edit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the loop asks of its surroundings, and what it tells them."""
+class ContextProvider(Protocol):
+    """What rules may ask besides gestures."""
 
-    context: Callable[[], RuleContext]
-    load_rules: Callable[[], RuleSet] = (
-        RuleSet  # the rule files; raises ConfigError; called in a thread of its own
-    )
-    rules_edited: Callable[[], bool] | None = None  # whether they have changed; in that thread, too
-    health: Callable[[], dict[str, Any]] = dict  # the part of bridge/health that the loop does not know
-    enabled_changed: Callable[[bool], None] = _nothing
-    camera_changed: Callable[[CameraState], None] = _nothing  # before its gestures end; must not raise
-    rules_changed: Callable[[RuleSet], None] = _nothing
-    state_changed: Callable[[str], None] = _nothing  # one line for STATUS=
-    reloading: Callable[[], None] = _nothing
-    reloaded: Callable[[], None] = _nothing
-    stepped: Callable[[], None] = _nothing  # after every turn: the loop makes progress
-    rules_refused: Callable[[str], None] = _nothing  # what is wrong with them; the old ones run on
-    detected: Callable[[Frame, Detections], None] = _nothing  # must neither block nor raise
-    processed: Callable[[str, float, PipelineResult], None] = _nothing  # camera, time; handed over before
-    record: Callable[[TraceRecord], None] = _nothing  # all that the core hears, for a trace; must not raise
+    def rule_context(self) -> RuleContext:
+        """The time of day and the values of topics, as they are now."""
+
+
+class HealthProvider(Protocol):
+    """How the parts around the loop fare."""
+
+    def health(self) -> dict[str, Any]:
+        """The part of `bridge/health` that the loop does not know."""
+
+
+class NoRules:
+    """A `RuleProvider` where no rule is followed."""
+
+    def load(self) -> RuleSet:
+        """None at all."""
+        return RuleSet()
+
+    def changed(self) -> bool:
+        """Never."""
+        return False
+
+
+class NoHealth:
+    """A `HealthProvider` that knows of nothing around the loop."""
+
+    def health(self) -> dict[str, Any]:
+        """Nothing to add."""
+        return {}

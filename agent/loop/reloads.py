@@ -1,7 +1,7 @@
-"""Rules are read in a thread of their own; the loop takes what is ready and swaps it whole.
+"""Reloading of rules in a thread of its own; the loop replaces its rules when a new set is ready.
 
-A folder on a disk that hangs, or a thousand rules, must not keep the loop from its cameras. Whatever goes
-wrong in reading, the rules that ran before stay, and the reason is told.
+A slow disk or a thousand rules must not block the loop. Whatever goes wrong in reading, the old rules stay in
+effect and the reason is reported.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import structlog
 
 from agent.core.rules import RuleSet
 from agent.errors import ConfigError
+from agent.loop.ports import RuleProvider
 from agent.loop.requests import Answer
+from agent.supervision import Threads, WatchedThread
 
-LOOK_EVERY_S = 1.0  # at the rule files, for edits
-GAP_S = 0.5  # between two readings: who asks more often shares an answer
-LIMIT_S = 10.0  # a thousand rules take one; nobody waits longer for an answer
+LOOK_EVERY_S = 1.0  # interval of checks for edited files
+GAP_S = 0.5  # shortest interval between two reads: requests within it share a result
+LIMIT_S = 10.0  # timeout of a reload request; a thousand rules take 1 s
 CLOSE_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -28,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReloadOutcome:
-    """What came of one reading: a book, or what is wrong. It began after `ticket` requests."""
+    """Result of one read: rules or an error. It answers requests with tickets up to `ticket`."""
 
     ticket: int
     book: RuleSet | None
@@ -36,29 +38,28 @@ class ReloadOutcome:
 
 
 class Reloads:
-    """Asked and emptied in the loop's thread; reads in its own."""
+    """Reads rules in a background thread; requested and polled from the loop's thread."""
 
     def __init__(
-        self, load: Callable[[], RuleSet], edited: Callable[[], bool] | None, clock: Callable[[], float]
+        self, rules: RuleProvider, clock: Callable[[], float], threads: Threads | None = None
     ) -> None:
-        """`load` raises `ConfigError`; `edited` says whether the files have changed since, None: never."""
-        self._load, self._edited, self._clock = load, edited, clock
+        self._rules, self._clock = rules, clock
         self._tickets = 0
-        self._waiting: list[tuple[int, float, Future[Answer]]] = []  # ticket, until when, whose answer
+        self._waiting: list[tuple[int, float, Future[Answer]]] = []  # ticket, deadline, response
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # tickets; None: stop
         self._done: queue.SimpleQueue[ReloadOutcome] = queue.SimpleQueue()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads = threads or Threads()
+        self._thread: WatchedThread | None = None
 
-    # The loop's thread.
+    # Called in the loop's thread.
 
     def start(self) -> None:
-        """Look for edits from now on."""
-        if self._edited is not None:
-            self._run()
+        """Start the thread and the checks for edits."""
+        self._run()
 
     def ask(self) -> Future[Answer]:
-        """Read the rules again; answered from `ready` or `late`, in the loop's thread."""
+        """Request a reload; the future is completed in the loop's thread, after `ready` or `late`."""
         self._tickets += 1
         answer: Future[Answer] = Future()
         self._waiting.append((self._tickets, self._clock() + LIMIT_S, answer))
@@ -67,21 +68,21 @@ class Reloads:
         return answer
 
     def ready(self) -> ReloadOutcome | None:
-        """The newest reading that is done, once; None while there is none."""
+        """Return the newest finished read once; None while there is none."""
         found = None
         while not self._done.empty():
             found = self._done.get()
         return found
 
     def answer(self, loaded: ReloadOutcome, answer: Answer) -> None:
-        """Tell all who asked before this reading began."""
+        """Complete the futures of all requests made before this read began."""
         due = [future for ticket, _, future in self._waiting if ticket <= loaded.ticket]
         self._waiting = [one for one in self._waiting if one[0] > loaded.ticket]
         for future in due:
             future.set_result(answer)
 
     def late(self) -> list[Future[Answer]]:
-        """Those who have waited too long; they wait no more."""
+        """Return the futures of requests that have timed out, and forget them."""
         if not self._waiting:
             return []
         now = self._clock()
@@ -90,7 +91,7 @@ class Reloads:
         return due
 
     def close(self) -> None:
-        """A reading that hangs is left to the end of the process."""
+        """End the thread; a read that hangs is left to the end of the process."""
         self._stopped.set()
         self._orders.put(None)
         if self._thread is not None:
@@ -98,12 +99,14 @@ class Reloads:
 
     def _run(self) -> None:
         if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._work, name="rules", daemon=True)
+            self._thread = self._threads.thread("rules", self._work)
             self._thread.start()
 
-    # The thread that reads.
+    # Runs in the reading thread.
 
     def _work(self) -> None:
+        if self._thread is not None:
+            self._thread.rests()  # a disk that hangs keeps the rules of before, no more
         ticket = 0
         while not self._stopped.is_set():
             asked, ticket = self._next(ticket)
@@ -114,7 +117,7 @@ class Reloads:
                 self._stopped.wait(GAP_S)
 
     def _next(self, ticket: int) -> tuple[bool, int]:
-        """Whether somebody asked, and the newest ticket; several are one."""
+        """Whether a read was requested, and the newest ticket; several requests are served by one read."""
         asked = False
         try:
             order = self._orders.get(timeout=LOOK_EVERY_S)
@@ -127,16 +130,16 @@ class Reloads:
 
     def _changed(self) -> bool:
         try:
-            return self._edited is not None and self._edited()
+            return self._rules.changed()
         except Exception:  # the next look may fare better; a reading would tell
             log.exception("rules_not_watched")
             return False
 
     def _read(self, ticket: int) -> ReloadOutcome:
         try:
-            return ReloadOutcome(ticket, self._load())
+            return ReloadOutcome(ticket, self._rules.load())
         except ConfigError as exc:
             return ReloadOutcome(ticket, None, str(exc))
-        except Exception as exc:  # also MemoryError: whatever it is, the old rules are there
+        except Exception as exc:  # MemoryError included: the old rules stay in effect in any case
             log.exception("rules_not_read")
             return ReloadOutcome(ticket, None, f"the rules could not be read: {type(exc).__name__}: {exc}")

@@ -1,4 +1,4 @@
-"""What people and programs ask of the loop: over MQTT, or from another thread of this process."""
+"""Control requests to the loop, over MQTT or from other threads of this process."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any, TypeAlias
 from agent.core.pace import Pace
 from agent.loop.ports import EventSink
 
-MAX_CONTROL_REQUESTS = 32  # of other threads, waiting to be answered
-A_TURN = 8  # requests of the broker, and as many of other threads: recognition goes on between two turns
-SHARED = ("reload", "health")  # done once a turn for all who ask
-RELOADS, RELOAD_EVERY_S = 5, 1.0  # by other threads, at once, and seconds between two
+MAX_CONTROL_REQUESTS = 32  # waiting requests of other threads
+A_TURN = 8  # requests of each kind in one step, so that recognition goes on between
+SHARED = ("reload", "health")  # executed once a step for all requests
+RELOADS, RELOAD_EVERY_S = 5, 1.0  # rate limit of other threads: burst, and seconds between two
 
 Answer: TypeAlias = tuple[dict[str, Any], str]
-"""Data and error of a response; the error is empty where all went well."""
+"""Data and error text of a response; the error is empty on success."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ControlRequest:
-    """What another thread of this process asks for, in the words of `bridge/request/<name>`."""
+    """A request of another thread of this process, named as in `bridge/request/<name>`."""
 
     name: str
     data: Mapping[str, Any]
@@ -31,7 +31,7 @@ class _ControlRequest:
 
 
 class Requests:
-    """Taken from everywhere, a few a turn, answered in the loop's thread."""
+    """Collects requests from all sources and executes a few in each step, in the loop's thread."""
 
     def __init__(
         self,
@@ -39,20 +39,20 @@ class Requests:
         fulfil: Callable[[str, Mapping[str, Any]], Answer | Future[Answer]],
         clock: Callable[[], float],
     ) -> None:
-        """`fulfil` is given the name and the data of a request; a future is answered when it is done."""
+        """`fulfil` gets the name and the data of a request; a future is answered when it completes."""
         self._out, self._fulfil, self._clock = sink, fulfil, clock
         self._control_requests: queue.Queue[_ControlRequest] = queue.Queue(MAX_CONTROL_REQUESTS)
-        self._held: list[_ControlRequest] = []  # taken, and not due yet
+        self._held: list[_ControlRequest] = []  # taken but delayed by the rate limit
         self._reloads = Pace(RELOADS, RELOAD_EVERY_S)
 
     def ask(self, name: str, data: Mapping[str, Any]) -> Future[Answer]:
-        """From any thread. Raises `queue.Full` when too many wait already."""
+        """Queue a request, from any thread. Raises `queue.Full` when too many are waiting."""
         control_request = _ControlRequest(name, data)
         self._control_requests.put_nowait(control_request)
         return control_request.answer
 
     def answer(self) -> None:
-        """A few of those that wait: a queue that is refilled all the time must not hold up the loop."""
+        """Execute some of the waiting requests; the number is limited so that the loop is never blocked."""
         done: dict[str, Answer | Future[Answer]] = {}
         for _ in range(A_TURN):
             request = self._out.next_request()
@@ -80,7 +80,7 @@ class Requests:
     def _do(
         self, name: str, data: Mapping[str, Any], done: dict[str, Answer | Future[Answer]]
     ) -> Answer | Future[Answer]:
-        """`done` holds what was fulfilled in this turn and is good for all who ask for it."""
+        """Execute a request; `done` holds results of this step that are shared by all requests."""
         answer = done.get(name)
         if answer is None:
             answer = self._fulfil(name, data)
@@ -93,7 +93,7 @@ class Requests:
 
 
 def _when_done(answer: Answer | Future[Answer], tell: Callable[[Answer], None]) -> None:
-    """At once, or from whoever completes the future: the loop's thread too."""
+    """Call `tell` at once, or when the future completes, which happens in the loop's thread too."""
     if isinstance(answer, Future):
         answer.add_done_callback(lambda done: tell(done.result()))
     else:

@@ -1,1 +1,1 @@
-"""The agent as a service: logs, systemd."""
+"""Runtime of the service: logs, systemd notifications, signals and trace files."""

@@ -1,7 +1,7 @@
-"""How the agent speaks: lines for people, JSON on request, structured fields in the journal.
+"""Log output: lines for people, JSON on request, structured fields in the journal.
 
 Under systemd every key of an event becomes a field, so that `journalctl GESTURE=stop` finds it.
-Telling never raises: a log that nobody takes is counted (`agent.service.sink.LOST`), and the work goes on.
+Logging never raises: lines that cannot be written are counted (`agent.service.sink.LOST`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _RESERVED = {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "EVENT"}
 def configure_logs(
     settings: LogSettings, environ: Mapping[str, str] = os.environ, stream: TextIO = sys.stderr
 ) -> str:
-    """Set structlog up for the whole process; the format that was chosen.
+    """Configure structlog for the whole process; return the chosen format.
 
-    `auto`: the journal where stderr is connected to it and systemd-python is here, else console.
+    `auto`: the journal where stderr is connected to it and systemd-python is installed, else console.
     """
     chosen: str = settings.format
     if chosen == "auto":
@@ -49,13 +49,13 @@ def configure_logs(
 
 
 def _never_raising(logger: type[Any]) -> type[Any]:
-    """The same logger, which counts what it cannot tell: a journal that is gone, a value without a `repr`."""
+    """Wrap a logger so that failures (no journal, a value without a `repr`) are counted instead of raised."""
 
     class NeverRaising(logger):  # type: ignore[misc]  # made at run time
         def _proxy_to_logger(self, method_name: str, event: str | None = None, **event_kw: Any) -> Any:
             try:
                 return super()._proxy_to_logger(method_name, event, **event_kw)
-            except Exception:  # noqa: BLE001 (whatever it is: telling must not end what it tells of)
+            except Exception:  # noqa: BLE001 (whatever it is: logging must not stop the program)
                 LOST.line()
 
     return NeverRaising
@@ -99,7 +99,7 @@ def _has_systemd() -> bool:
 
 
 def _to_the_journal(_logger: object, _method: str, event: MutableMapping[str, Any]) -> NoReturn:
-    """The last processor: sends the event with its fields, leaves nothing to print."""
+    """Last processor: sends the event with its fields to the journal and prints nothing."""
     from systemd import journal  # noqa: PLC0415 (an optional package)
 
     message, fields = journal_entry(event)
@@ -108,7 +108,7 @@ def _to_the_journal(_logger: object, _method: str, event: MutableMapping[str, An
 
 
 def journal_entry(event: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A readable line, and one upper-case field for every key of the event."""
+    """Return the fields of a journal entry: a readable line, and one upper-case field for every key."""
     name = str(event.get("event", ""))
     keys = {key: value for key, value in event.items() if key not in {"event", "level"} and value is not None}
     shown = " ".join(f"{key}={value}" for key, value in keys.items() if key != "exception")

@@ -1,4 +1,4 @@
-"""Keeps the C library from holding on to memory that was given back."""
+"""Limit on glibc malloc arenas, so that freed memory is reused."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def bound_arenas(environ: Mapping[str, str] = os.environ) -> bool:
-    """Let all threads share two arenas of glibc's malloc; True where that was done.
+    """Let all threads share two arenas of glibc's malloc; return True where that was done.
 
-    By itself every thread gets one of its own, up to eight a core. A frame is allocated in its camera's
-    thread and freed in the loop's, threads come and go with their cameras, and what lies free in the one
-    arena is of no use in the others: memory creeps up for hours although nothing leaks (docs/soak.md).
+    By default every thread gets an arena of its own, up to eight a core. A frame is allocated in its
+    camera's thread and freed in the loop's, threads come and go with their cameras, and free memory in one
+    arena is not used by the others: memory creeps up for hours although nothing leaks (docs/soak.md).
     Call it before threads start. MALLOC_ARENA_MAX of the environment wins; other C libraries have no arenas.
     """
     if "MALLOC_ARENA_MAX" in environ or "arena_max" in environ.get("GLIBC_TUNABLES", ""):

@@ -1,4 +1,4 @@
-"""Whether somebody has switched the cameras off: remembered over restarts."""
+"""Persistent flag for disabled cameras."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ log = structlog.get_logger(__name__)
 
 
 class PausedFlag:
-    """A file that is there while the cameras are to stay closed."""
+    """Flag file that exists while the cameras are disabled, also over restarts."""
 
     def __init__(self, state: Path) -> None:
         self._file = state / FILE
 
     @property
     def on(self) -> bool:
-        """The cameras stay closed."""
+        """True while the cameras are disabled."""
         return self._file.exists()
 
-    def remember(self, enabled: bool) -> None:
-        """The cameras were switched on or off. A disk that cannot be written to is told, no more."""
+    def on_enabled(self, enabled: bool) -> None:
+        """Store whether the cameras are disabled. A disk error is logged and otherwise ignored."""
         try:
             if enabled:
                 self._file.unlink(missing_ok=True)

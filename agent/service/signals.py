@@ -1,4 +1,4 @@
-"""What the process does when it is asked to stop or to read its rules again."""
+"""Signal handlers for stop and reload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT stop, SIGHUP reads the rules again; the old handlers come back at the end."""
+    """Context manager: SIGTERM and SIGINT stop, SIGHUP reloads the rules.
+
+    Old handlers are restored at the end.
+    """
     handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
     before = {number: signal.signal(number, lambda *_, act=act: act()) for number, act in handlers.items()}
     try:

@@ -1,4 +1,4 @@
-"""Where log lines go: a stream that may be full, gone or stuck, which costs lines and nothing else."""
+"""Log output that never blocks for long: a full, closed or stuck stream only loses lines."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import threading
 import time
 from typing import TextIO
 
-PATIENCE_S = 0.2  # for a reader that has stopped reading; the loop waits with us
-PIECE_BYTES = select.PIPE_BUF  # a pipe that is ready takes this much without blocking (pipe(7))
+PATIENCE_S = 0.2  # seconds to wait for a stuck reader; the loop waits too
+PIECE_BYTES = select.PIPE_BUF  # bytes that a ready pipe takes without blocking (pipe(7))
 
 
 class Lost:
-    """Counts what could not be told, from any thread."""
+    """Thread-safe counters of lost log lines and notifications."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.lines = 0  # of the log
-        self.notifications = 0  # to systemd
+        self.lines = 0  # log lines
+        self.notifications = 0  # notifications to systemd
 
     def line(self) -> None:
-        """A line of the log is lost."""
+        """Count a lost log line."""
         with self._lock:
             self.lines += 1
 
     def notification(self) -> None:
-        """Systemd did not hear something."""
+        """Count a lost notification to systemd."""
         with self._lock:
             self.notifications += 1
 
@@ -39,8 +39,8 @@ LOST = Lost()  # the process has one log and one systemd
 class Sink:
     """Writes whole lines to a text stream; never raises, and never waits for a reader longer than 0.2 s.
 
-    A full disk, a pipe whose reader is gone and a reader that stands still cost lines, which `lost`
-    counts. Nothing is kept for later: old lines are worth less than memory.
+    A full disk, a closed pipe or a stuck reader lose lines, which `lost` counts. Nothing is buffered for
+    later: old lines are worth less than memory.
     """
 
     def __init__(self, stream: TextIO, lost: Lost = LOST) -> None:
@@ -48,10 +48,10 @@ class Sink:
         self._lock = threading.Lock()
         self._handle = _handle(stream)
         self._waits = self._handle is not None and not stat.S_ISREG(os.fstat(self._handle).st_mode)
-        self._torn = False  # the last line was cut in the middle
+        self._torn = False  # the last line was cut off
 
     def write(self, text: str) -> int:
-        """Some lines; how many characters were taken, which is all of them."""
+        """Write lines; return the number of characters, all of which count as written."""
         if text:
             try:
                 self._put(text)
@@ -60,16 +60,16 @@ class Sink:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: nothing is buffered."""
 
     def isatty(self) -> bool:
-        """Whether a person reads along."""
+        """Whether the stream is a terminal."""
         with contextlib.suppress(OSError, ValueError):
             return self._stream.isatty()
         return False
 
     def fileno(self) -> int:
-        """Of the stream, as `logging` and others ask for it."""
+        """File descriptor of the stream, as `logging` and others ask for it."""
         return self._stream.fileno()
 
     def _put(self, text: str) -> None:
@@ -90,13 +90,13 @@ class Sink:
 
     @staticmethod
     def _writable(handle: int, ends: float) -> bool:
-        poll = select.poll()  # select() knows no descriptor above 1023
+        poll = select.poll()  # select() is limited to descriptors below 1024
         poll.register(handle, select.POLLOUT)
         return bool(poll.poll(max(0.0, ends - time.monotonic()) * 1000))
 
 
 def _handle(stream: TextIO) -> int | None:
-    """The descriptor behind it, None for a stream in memory. What was printed before stays in front."""
+    """Descriptor of the stream, None for one in memory. Flushes earlier output first."""
     try:
         stream.flush()
         return stream.fileno()

@@ -1,4 +1,4 @@
-"""What systemd hears of us: ready, status, reloading, stopping, and that we still make progress."""
+"""systemd notifications: ready, status, reloading, stopping, and the watchdog."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from agent.service.sink import LOST, Lost
 
-SEND_S = 0.5  # for one notification
+SEND_S = 0.5  # seconds for one notification
 
 
 class Notifier:
@@ -23,42 +23,42 @@ class Notifier:
 
     @property
     def present(self) -> bool:
-        """Whether somebody listens."""
+        """Whether systemd listens for notifications."""
         return bool(self._address)
 
     def ready(self) -> None:
-        """Started, or back from a reload."""
+        """Report that the start or a reload is complete."""
         self._send("READY=1")
 
     def status(self, line: str) -> None:
-        """One line for `systemctl status`."""
+        """Set the line that `systemctl status` shows."""
         self._send(f"STATUS={line}")
 
     def reloading(self) -> None:
-        """A reload begins; `ready` ends it."""
+        """Report that a reload begins; `ready` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """On the way out."""
+        """Report that the agent is stopping."""
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """Feed the watchdog."""
+        """Reset systemd's watchdog timer."""
         self._send("WATCHDOG=1")
 
     def extend_start(self, seconds: float) -> None:
-        """The start takes longer: wait this much more."""
+        """Extend the start timeout by that many seconds."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
     def preparing(self, line: str, seconds: float) -> None:
-        """The start takes long, as when TensorRT builds its plans: systemd shall see why, and wait."""
+        """Show why the start takes long, as for TensorRT plans, and extend its timeout."""
         self.status(line)
         self.extend_start(seconds)
 
     def _send(self, message: str) -> None:
-        """Never raises and never waits long; what was not heard is counted.
+        """Send a notification. Never raises and never waits long; failures are counted.
 
-        As sd_notify(3) itself, but for the waiting: a systemd that does not read must not hold the loop.
+        As sd_notify(3), but without blocking: a systemd that does not read must not stop the loop.
         """
         if not self._address:
             return
@@ -72,28 +72,28 @@ class Notifier:
 
 
 class StatusLine:
-    """The line of `systemctl status`, with what is wrong with the broker if something is."""
+    """Status line of `systemctl status`, which includes trouble with the broker."""
 
     def __init__(self, notifier: Notifier, trouble: Callable[[], str | None]) -> None:
-        """`trouble` says what is wrong with the broker, None for nothing."""
+        """`trouble` returns what is wrong with the broker, None if nothing."""
         self._notifier, self._trouble = notifier, trouble
         self._line = "starting"
         self._told: str | None = None
 
     def tell(self, line: str) -> None:
-        """This is how the agent is now."""
+        """Set the status of the agent."""
         trouble = self._trouble()
         self._line, self._told = line, trouble
         self._notifier.status(f"{line}; broker: {trouble}" if trouble else line)
 
-    def step(self) -> None:
-        """Called by the loop with every turn; cheap. The broker may have come or gone."""
+    def on_step(self) -> None:
+        """Update the line if the broker state changed. Called at every turn of the loop; cheap."""
         if self._trouble() != self._told:
             self.tell(self._line)
 
 
 class Watchdog:
-    """Feeds systemd's watchdog with the loop's turns, while `sound` says that every other thread is well."""
+    """Resets systemd's watchdog timer while the loop runs and `sound` reports that other threads do."""
 
     def __init__(
         self,
@@ -104,12 +104,12 @@ class Watchdog:
     ) -> None:
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         usec = environ.get("WATCHDOG_USEC", "") if meant else ""
-        self._every_s = int(usec) / 1e6 / 3 if usec.isdigit() else None  # three chances in a timeout
+        self._every_s = int(usec) / 1e6 / 3 if usec.isdigit() else None  # three attempts in a timeout
         self._notifier, self._sound, self._clock = notifier, sound, clock
         self._fed_at = clock()
 
-    def step(self) -> None:
-        """Called by the loop with every turn; cheap."""
+    def on_step(self) -> None:
+        """Reset the watchdog timer when it is due. Called at every turn of the loop; cheap."""
         now = self._clock()
         if self._every_s is None or now - self._fed_at < self._every_s:
             return

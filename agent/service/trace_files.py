@@ -1,10 +1,9 @@
-"""Traces on disk: one file, or a ring of files that never outgrows its share of the disk."""
+"""Trace files on disk: a single file, or a ring of files with a size limit."""
 
 from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,25 +17,27 @@ import structlog
 from agent.config.regular_file import visible_files
 from agent.config.settings import Settings
 from agent.config.trace_settings import trace_header
+from agent.core.timestamps import rfc3339
 from agent.core.trace import TraceDecoder, TraceEncoder, TraceHeader, TraceRecord, is_header, read_header
 from agent.errors import ConfigError
+from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 FOLDER = "trace"  # in the state folder
-PARTS = 8  # files in a full ring: what is dropped at once is an eighth
-FLUSH_S = 2.0  # at most this much is lost with the power
-RETRY_S = 60.0  # after a full disk
-QUEUED = 2000  # moments that wait for the disk: a minute of two cameras at 15 frames/s, some 2 MB
+PARTS = 8  # files in a full ring: one eighth is dropped at once
+FLUSH_S = 2.0  # seconds of trace that a power failure may lose
+RETRY_S = 60.0  # seconds between retries after a full disk
+QUEUED = 2000  # records that wait for the disk: a minute of two cameras at 15 frames/s, some 2 MB
 CLOSE_S = 2.0
-MODE = 0o600  # it tells when somebody was in the room
+MODE = 0o600  # private: a trace shows when somebody was in the room
 
 log = structlog.get_logger(__name__)
 
 
 class TraceFile:
-    """One trace, written line by line. Raises `OSError`."""
+    """Writer of one trace, line by line. Raises `OSError`."""
 
     def __init__(self, path: Path, header: TraceHeader) -> None:
         self.bytes = 0
@@ -49,7 +50,7 @@ class TraceFile:
         self._write(self._encoder.header(header))
 
     def record(self, record: TraceRecord) -> None:
-        """Add a moment."""
+        """Append a record."""
         for line in self._encoder.lines(record):
             self._write(line)
         if record.at - self._flushed_at >= FLUSH_S:
@@ -60,7 +61,7 @@ class TraceFile:
         self.bytes += self._file.write(line + "\n")
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close the file. Safe to call twice."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -71,12 +72,15 @@ class TraceFile:
 
 
 class RotatingTraceWriter:
-    """The last hours in a few files of one folder; the oldest go. A full disk stops it, not the agent."""
+    """Ring of trace files with the last hours; the oldest are deleted.
+
+    A full disk stops it, not the agent.
+    """
 
     def __init__(
         self, folder: Path, header: TraceHeader, *, size_bytes: int, keep_s: float, wall: Callable[[], float]
     ) -> None:
-        """`wall` gives seconds since 1970: files are named, and grow old, by it."""
+        """`wall` returns seconds since 1970, for the names and the age of files."""
         self._folder, self._header, self._wall = folder, header, wall
         self._part_bytes, self._size_bytes = size_bytes // PARTS, size_bytes
         self._keep_s = keep_s
@@ -84,7 +88,7 @@ class RotatingTraceWriter:
         self._silent_until: float | None = None
 
     def record(self, record: TraceRecord) -> None:
-        """Add a moment. Never raises."""
+        """Append a record. Never raises."""
         if self._silent_until is not None and record.at < self._silent_until:
             return
         try:
@@ -97,7 +101,7 @@ class RotatingTraceWriter:
             self.close()
 
     def close(self) -> None:
-        """What could not be written is given up."""
+        """Close the file; records that cannot be written are dropped."""
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -110,15 +114,16 @@ class RotatingTraceWriter:
         if file and file.bytes < self._part_bytes and at - file.began_at < self._keep_s / PARTS:
             return file
         self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # who did what when is nobody else's
         self._drop_old()
-        started = datetime.fromtimestamp(self._wall(), timezone.utc)
-        header = replace(self._header, at=at, started=_rfc3339(started))
+        now = self._wall()
+        started = datetime.fromtimestamp(now, timezone.utc)
+        header = replace(self._header, at=at, started=rfc3339(now))
         self._file = TraceFile(self._folder / f"{started:%Y%m%dT%H%M%S%f}.jsonl", header)
         return self._file
 
     def _drop_old(self) -> None:
-        """Make room for one more part."""
+        """Delete the oldest files until one more fits."""
         parts = visible_files(self._folder, lambda name: name.endswith(".jsonl"))
         files = [(path, path.stat()) for path in reversed(parts)]
         used = 0
@@ -130,20 +135,20 @@ class RotatingTraceWriter:
 
 
 class RingThread:
-    """Writes a ring in a thread of its own: who records waits for no disk.
+    """Writes trace records in a thread of its own, so that callers never wait for the disk.
 
-    A disk that stands still costs moments, not time: what does not fit into the queue is counted and told.
+    If the disk hangs, records that do not fit into the queue are dropped, counted and logged.
     """
 
-    def __init__(self, ring: RotatingTraceWriter) -> None:
+    def __init__(self, ring: RotatingTraceWriter, threads: Threads | None = None) -> None:
         self._ring = ring
         self._queue: queue.Queue[TraceRecord | None] = queue.Queue(QUEUED)
         self._lost = 0
-        self._thread = threading.Thread(target=self._write, name="trace", daemon=True)
+        self._thread = (threads or Threads()).thread("trace", self._write)
         self._thread.start()
 
     def record(self, record: TraceRecord) -> None:
-        """Add a moment. Never raises, never waits."""
+        """Queue a record. Never raises, never waits."""
         try:
             self._queue.put_nowait(record)
         except queue.Full:
@@ -152,16 +157,17 @@ class RingThread:
                 log.error("trace_lost", reason="the disk is too slow", moments_wait=QUEUED)
             return
         if self._lost:
-            log.info("trace_back", moments_lost=self._lost)
+            log.info("trace_recovered", moments_lost=self._lost)
             self._lost = 0
 
     def close(self) -> None:
-        """Write what waits, for a while; a disk that hangs is left to the end of the process."""
+        """Write queued records, with a time limit; a hung disk is abandoned."""
         with suppress(queue.Full):
             self._queue.put(None, timeout=CLOSE_S)
         self._thread.join(CLOSE_S)
 
     def _write(self) -> None:
+        self._thread.rests()  # a disk that hangs loses the trace, no more
         try:
             while (record := self._queue.get()) is not None:
                 self._ring.record(record)
@@ -170,17 +176,19 @@ class RingThread:
 
 
 class NullTraceWriter:
-    """Where no trace is wanted."""
+    """Trace writer that does nothing, for when tracing is off."""
 
     def record(self, record: TraceRecord) -> None:
-        """Dropped."""
+        """Discard the record."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
-def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path) -> RingThread:
-    """The ring of traces in the state folder, written by a thread of its own."""
+def build_trace_writer(
+    settings: Settings, labels: tuple[str, ...], state: Path, threads: Threads | None = None
+) -> RingThread:
+    """Build the trace ring in the state folder with its writer thread, or a `NullTraceWriter`."""
     ring = RotatingTraceWriter(
         state / FOLDER,
         trace_header(settings, labels),
@@ -188,18 +196,18 @@ def build_trace_writer(settings: Settings, labels: tuple[str, ...], state: Path)
         keep_s=settings.trace.keep,
         wall=time.time,
     )
-    return RingThread(ring)
+    return RingThread(ring, threads)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTrace:
-    """A trace that can be read more than once."""
+    """A trace on disk; it can be read more than once."""
 
     path: Path
     header: TraceHeader
 
     def records(self) -> Iterator[TraceRecord]:
-        """In order. A last line that was cut off (the power went) is left out. Raises `ConfigError`."""
+        """Iterate over the records. A truncated last line is left out. Raises `ConfigError`."""
         decoder = TraceDecoder(self.header)
         with self._lines() as file:
             next(file, None)
@@ -215,9 +223,9 @@ class StoredTrace:
 
 
 def traces_of(place: Path) -> list[StoredTrace]:
-    """The traces of a folder in the order of their names, which is that of time; or the one of a file.
+    """Return the traces of a folder, in the order of their names, which is that of time, or of one file.
 
-    A part of the ring that was begun and holds no header yet is left out. Raises `ConfigError`.
+    A file of the ring without a complete header is left out. Raises `ConfigError`.
     """
     if not place.is_dir():
         return [open_trace(place)]
@@ -235,7 +243,7 @@ def traces_of(place: Path) -> list[StoredTrace]:
 
 
 def is_trace(source: str) -> bool:
-    """Whether a source is a trace and not a clip: told by its first bytes."""
+    """Return whether a file is a trace and not a video, by its first bytes."""
     try:
         with Path(source).open("rb") as file:
             return is_header(file.read(100).decode("utf-8", "replace"))
@@ -244,7 +252,7 @@ def is_trace(source: str) -> bool:
 
 
 def open_trace(path: Path) -> StoredTrace:
-    """Raises `ConfigError`: not there, not a trace, a version of another time."""
+    """Open a trace. Raises `ConfigError` for a missing file, another format or version."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             first = file.readline()
@@ -256,7 +264,3 @@ def open_trace(path: Path) -> StoredTrace:
         return StoredTrace(path, read_header(first))
     except ValueError as exc:
         raise ConfigError(f"{path}:1: {exc}; record it again") from exc
-
-
-def _rfc3339(record: datetime) -> str:
-    return record.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,1 +1,1 @@
-"""The page in the browser, the kiosk stream, `/metrics` and `/healthz`, in a thread of their own."""
+"""Web server of the agent: dashboard, kiosk stream, `/metrics` and `/healthz`."""

@@ -1,4 +1,4 @@
-"""The token: who may see the page at all."""
+"""Token authentication of the web server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from agent.errors import ConfigError
 
 COOKIE = "gesture_agent"
 COOKIE_S = 30 * 24 * 3600
-PROTOCOL = "gesture-agent"  # of the WebSockets, for clients that send the token along
+PROTOCOL = "gesture-agent"  # WebSocket subprotocol with which clients send the token
 TOKEN_PROTOCOL = "token."  # noqa: S105 (the prefix of one, then base64url without padding)
 MIN_CHARS = 16
 
 
 def read_token(settings: WebSettings) -> str | None:
-    """The token, None where none is asked for. Raises `ConfigError`."""
+    """Read the token from its file; None where none is configured. Raises `ConfigError`."""
     if settings.token is None:
         return None
     try:
@@ -36,7 +36,7 @@ def read_token(settings: WebSettings) -> str | None:
 
 
 class TokenAuth:
-    """Knows visitors by the token itself or by a cookie that was given for it; survives restarts."""
+    """Authenticates by the token or by a signed cookie that was issued for it; cookies survive restarts."""
 
     def __init__(self, token: str | None, wall: Callable[[], float]) -> None:
         self._token = None if token is None else token.encode()
@@ -44,28 +44,28 @@ class TokenAuth:
 
     @property
     def open(self) -> bool:
-        """No token is asked for."""
+        """True if no token is required."""
         return self._token is None
 
     def is_token(self, given: str) -> bool:
-        """Whether it is the token; takes as long for one that is nearly right."""
+        """Compare with the token in constant time."""
         return self._token is not None and hmac.compare_digest(
             given.encode("utf-8", "surrogateescape"), self._token
         )
 
     def cookie(self) -> str:
-        """A value that `admits` knows again for `COOKIE_S`."""
+        """Issue a cookie value that `admits` accepts for `COOKIE_S` seconds."""
         until = str(int(self._wall() + COOKIE_S))
         return f"{until}.{self._seal(until)}"
 
     def admits(self, *, authorization: str = "", cookies: str = "", protocols: Sequence[str] = ()) -> bool:
-        """By the values of the headers Authorization, Cookie and Sec-WebSocket-Protocol."""
+        """Check the values of the headers Authorization, Cookie and Sec-WebSocket-Protocol."""
         if self.open:
             return True
         return self.knows(cookies) or any(map(self.is_token, tokens_in(authorization, protocols)))
 
     def knows(self, cookies: str) -> bool:
-        """Whether a header Cookie has one of ours."""
+        """Return whether a Cookie header holds a valid cookie of ours."""
         try:
             found = SimpleCookie(cookies).get(COOKIE)
         except CookieError:
@@ -84,14 +84,14 @@ class TokenAuth:
 
 
 def tokens_in(authorization: str, protocols: Sequence[str]) -> list[str]:
-    """What a request offers as the token, by its headers Authorization and Sec-WebSocket-Protocol."""
+    """Return the tokens that a request offers in the headers Authorization and Sec-WebSocket-Protocol."""
     kind, _, given = authorization.partition(" ")
     bearer = [given.strip()] if kind.lower() == "bearer" else []
     return bearer + [found for protocol in protocols if (found := _unwrapped(protocol))]
 
 
 def _unwrapped(protocol: str) -> str:
-    """The token inside a subprotocol; empty where there is none."""
+    """Token inside a subprotocol; empty where there is none."""
     if not protocol.startswith(TOKEN_PROTOCOL):
         return ""
     coded = protocol.removeprefix(TOKEN_PROTOCOL)

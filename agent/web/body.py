@@ -1,4 +1,4 @@
-"""What a request brings along: read whole, with limits in size and time."""
+"""Reading of request bodies, with limits in size and time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 MAX_BODY_BYTES = 4096  # as over MQTT
-DRAIN_BYTES = 2_000_000  # of what is too large, read and thrown away, so that the answer is heard
+RULES_BODY_BYTES = 1_500_000  # a rule file has a million at most, as JSON some more
+RULES_PATH = "/api/rule-files/"
+DRAIN_BYTES = 2_000_000  # bytes of a too large body that are discarded, so that the client reads the response
 BODY_S = 5.0
 
 
-async def whole_body(receive: Receive, headers: Headers) -> bytes | None:
-    """What was sent along; None where it is too large or does not come to an end."""
+def most_bytes(path: str) -> int:
+    """Return the largest body of a request to `path`, in bytes."""
+    return RULES_BODY_BYTES if path.startswith(RULES_PATH) else MAX_BODY_BYTES
+
+
+async def whole_body(receive: Receive, headers: Headers, most: int = MAX_BODY_BYTES) -> bytes | None:
+    """Read the whole request body; None where it is too large or incomplete in time."""
     size, pieces = 0, []
 
     async def read() -> None:
@@ -24,7 +31,7 @@ async def whole_body(receive: Receive, headers: Headers) -> bytes | None:
             more = message["type"] == "http.request" and message.get("more_body", False)
             piece = message.get("body", b"")
             size += len(piece)
-            if size <= MAX_BODY_BYTES:
+            if size <= most:
                 pieces.append(piece)
 
     if not headers.get("content-length") and not headers.get("transfer-encoding"):
@@ -33,11 +40,11 @@ async def whole_body(receive: Receive, headers: Headers) -> bytes | None:
         await asyncio.wait_for(read(), BODY_S)
     except asyncio.TimeoutError:  # another class than TimeoutError in Python 3.10
         return None
-    return b"".join(pieces) if size <= MAX_BODY_BYTES else None
+    return b"".join(pieces) if size <= most else None
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """The body as one message, then whatever comes."""
+    """Return an ASGI `receive` that yields the body as one message, then the rest."""
     told = False
 
     async def replay() -> Message:

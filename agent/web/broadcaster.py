@@ -1,4 +1,4 @@
-"""Who listens, and how much may wait for each: a slow browser loses its place, nobody waits for it."""
+"""Fan-out to WebSocket clients with bounded queues; slow clients are disconnected."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ from agent.web.messages import WebMessage
 
 MAX_CLIENTS = 32
 MAX_WAITING = 256  # messages; progress counts once
-SEND_S = 5.0  # a message that is not taken off our hands within this time: nobody reads
+SEND_S = 5.0  # seconds to send one message; then the client counts as gone
 
 
 @dataclass(slots=True)
 class BroadcasterCounters:
-    """Since the start."""
+    """Counters of the broadcaster since the start."""
 
     served: int = 0
-    dropped: int = 0  # read too slowly, or not at all
-    refused: int = 0  # too many at once
+    dropped: int = 0  # disconnected because they read too slowly
+    refused: int = 0  # refused because too many were connected
 
 
 class TooSlow(Exception):  # noqa: N818 (a verdict on the client)
-    """The client did not keep up."""
+    """Raised when a client did not read its messages in time."""
 
 
 class Client:
-    """One listener: what waits for it, in order."""
+    """One WebSocket client and its queue."""
 
     def __init__(self, *, page: bool, max_waiting: int = MAX_WAITING) -> None:
         self._page, self._max = page, max_waiting
-        self._order: deque[str | WebMessage] = deque()  # a message, or the slot whose newest stands below
+        self._order: deque[str | WebMessage] = deque()  # a message, or the slot whose newest message is below
         self._newest: dict[str, str] = {}
         self._update = asyncio.Event()
         self._lost = False
 
     def offer(self, message: WebMessage) -> None:
-        """Queue it, unless it is not for this one. Never blocks; who is too far behind is given up."""
+        """Queue a message if it is for this client.
+
+        Never blocks; a full queue marks the client as too slow.
+        """
         if self._lost or (message.page_only and not self._page):
             return
         if message.slot is not None:
@@ -52,7 +55,7 @@ class Client:
         self._update.set()
 
     async def next_text(self) -> str:
-        """The next message. Raises `TooSlow`."""
+        """Wait for the next message. Raises `TooSlow`."""
         while not self._order and not self._lost:
             self._update.clear()
             await self._update.wait()
@@ -62,7 +65,7 @@ class Client:
         return first.text if isinstance(first, WebMessage) else self._newest.pop(first)
 
     async def pump(self, send: Callable[[str], Awaitable[None]], send_s: float = SEND_S) -> None:
-        """Send what comes, for ever. Raises `TooSlow`, and what `send` raises."""
+        """Send queued messages until cancelled. Raises `TooSlow`, and what `send` raises."""
         while True:
             text = await self.next_text()
             try:
@@ -72,7 +75,7 @@ class Client:
 
 
 class Broadcaster:
-    """All listeners."""
+    """Set of connected clients."""
 
     def __init__(self) -> None:
         self.counters = BroadcasterCounters()
@@ -83,19 +86,19 @@ class Broadcaster:
 
     @property
     def full(self) -> bool:
-        """Whether another one must be turned away."""
+        """Whether the maximum number of clients is connected."""
         return len(self._clients) >= MAX_CLIENTS
 
     def join(self, client: Client) -> None:
-        """It hears everything from now on."""
+        """Add a client, which receives all messages from now on."""
         self._clients.add(client)
         self.counters.served += 1
 
     def leave(self, client: Client) -> None:
-        """It is gone."""
+        """Remove a client."""
         self._clients.discard(client)
 
     def broadcast(self, message: WebMessage) -> None:
-        """To everybody, without waiting for anybody."""
+        """Queue a message for all clients, without waiting."""
         for client in self._clients:
             client.offer(message)

@@ -1,4 +1,4 @@
-"""What the page knows, and what it says when that changes. Lives in the web thread alone."""
+"""State of the dashboard, and the messages that its changes cause. Used by the web thread only."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from agent.web.update_queue import (
 )
 
 LOG_SIZE = 200  # entries
-AGAIN_MS = 3000  # a rule that goes on firing, as dials do, is logged once until it rests for so long
-MISSED_S = 0.5  # a gesture that nearly began for so long is worth a line
-MISSED_AGAIN_S = 10.0  # and the same one only after so long
-SERIES_S = 180  # of the latency chart
+AGAIN_MS = 3000  # seconds without a firing after which a repeating rule, such as a dial, is logged again
+MISSED_S = 0.5  # seconds after which an almost recognised gesture is logged
+MISSED_AGAIN_S = 10.0  # seconds before the same one is logged again
+SERIES_S = 180  # points of the latency chart
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What does not change while the agent runs."""
+    """Facts about the agent that do not change while it runs."""
 
     agent: str
     version: str
@@ -40,18 +40,19 @@ class About:
     cameras: tuple[str, ...]
     hold_ms: float
     preview: bool
+    edit: bool = False  # rule files may be changed in the browser
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Whether a camera's rules listen (None: the rules have no wake gesture), and until when."""
+    """Wake state of a camera's rules (None: no wake gesture), and until when."""
 
     armed: bool | None
-    until: float | None = None  # of the board's clock
+    until: float | None = None  # by the clock of the dashboard
 
 
 class DashboardState:
-    """Feed it news, get messages. `clock` is the one of the news, `wall` seconds since 1970."""
+    """Takes updates, returns messages. `clock` is the one of the updates, `wall` seconds since 1970."""
 
     def __init__(self, about: About, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self.about = about
@@ -60,22 +61,22 @@ class DashboardState:
         self.health: Mapping[str, Any] = {}
         self._clock, self._wall = clock, wall
         self._armed: dict[str, Wake] = {}
-        self._shown: dict[str, bool] = {}  # cameras of whose hands the last message told
+        self._shown: dict[str, bool] = {}  # cameras whose hands were in the last message
         self._states: dict[str, tuple[str, str]] = {}
         self._enabled: bool | None = None
         self._rules: tuple[RuleSummary, ...] = ()
         self._fired_ms: dict[str, float] = {}
         self._near: dict[str, dict[tuple[int, str], tuple[float, Near]]] = {}  # camera, hand: since when
-        self._missed_at: dict[tuple[str, str], float] = {}  # camera, gesture: its last line
+        self._missed_at: dict[tuple[str, str], float] = {}  # camera, gesture: its last log line
         self._trouble = ""
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
         self._second: list[float] = []
         self._series: deque[dict[str, float]] = deque(maxlen=SERIES_S)
 
-    # What is asked of it.
+    # Queries.
 
     def hello(self) -> WebMessage:
-        """The first message of every stream."""
+        """Build the first message of every stream."""
         facts = {**asdict(self.about), "protocol": messages.PROTOCOL, "ts_ms": self._ms(self._clock())}
         states = {name: {"state": state, "reason": why} for name, (state, why) in self._states.items()}
         return messages.message(
@@ -83,7 +84,7 @@ class DashboardState:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """All that the page shows besides hands; `/api/state`."""
+        """Return all state but the hands, as `/api/state` gives it."""
         return {
             "about": asdict(self.about),
             "ts_ms": self._ms(self._clock()),
@@ -100,18 +101,18 @@ class DashboardState:
         }
 
     def started_all(self) -> list[tuple[tuple[str, str], int]]:
-        """How often each gesture started at each camera, zeros too."""
+        """Return how often each gesture started at each camera, zeros included."""
         known = {(camera, gesture): 0 for camera in self.about.cameras for gesture in self.about.gestures}
         return list({**known, **self.started}.items())
 
     def fired_all(self) -> list[tuple[str, int]]:
-        """How often each rule fired, zeros too."""
+        """Return how often each rule fired, zeros included."""
         return list({**{rule.id: 0 for rule in self._rules}, **self.fired}.items())
 
-    # What is told to it.
+    # Updates.
 
     def apply(self, update: Update) -> Iterator[WebMessage]:
-        """All that follows, in order."""
+        """Apply an update and return the messages to send, in order."""
         if isinstance(update, StepUpdate):
             yield from self._stepped(update)
         elif isinstance(update, HealthUpdate):
@@ -126,11 +127,13 @@ class DashboardState:
             yield self._rules_message()
         elif isinstance(update, RulesRefused):
             self._trouble = update.problem
-            yield from self._note("trouble", text="the rule files were refused; the old rules run on")
+            yield from self._note(
+                "trouble", text="the rule files were refused; the previous rules stay in force"
+            )
             yield self._rules_message()
 
     def note(self, kind: str, text: str) -> WebMessage:
-        """Something that a person did on the page."""
+        """Add a log entry for an action of a user and return the messages."""
         return next(self._note(kind, text=text))
 
     def _stepped(self, turn: StepUpdate) -> Iterator[WebMessage]:
@@ -170,7 +173,7 @@ class DashboardState:
         yield from self._wake(turn.camera, Wake(turn.armed, turn.armed_until), ts_ms)
 
     def _progress(self, turn: StepUpdate, ts_ms: float) -> Iterator[WebMessage]:
-        """While a hand is seen or a gesture is on; and once more when it is over."""
+        """Progress message while a hand is seen or a gesture is active, and once afterwards."""
         live = self._live(turn.camera)
         hands = [messages.hand(told) for told in turn.hands if live and (told.seen or told.phase != "idle")]
         if hands or self._shown.get(turn.camera):
@@ -180,7 +183,7 @@ class DashboardState:
             yield messages.message("progress", fields, slot=f"progress {turn.camera}")
 
     def _missed(self, turn: StepUpdate) -> Iterator[WebMessage]:
-        """A line for a gesture that nearly began for a while and did not."""
+        """Log line for a gesture that was almost recognised for a while."""
         begun = {(e.person, e.hand) for e in turn.events if isinstance(e, GestureStarted)}
         now = {(near.person, near.hand): near for near in turn.near}
         past = self._near.get(turn.camera, {})
@@ -206,7 +209,7 @@ class DashboardState:
                 )
 
     def _wake(self, camera: str, wake: Wake, ts_ms: float) -> Iterator[WebMessage]:
-        """Nobody's rules listen while the camera is closed."""
+        """Wake state of a camera; a closed camera's rules never listen."""
         if not self._live(camera) and wake.armed:
             wake = Wake(armed=False)
         if self._armed.get(camera) != wake:
@@ -220,7 +223,7 @@ class DashboardState:
         return self._enabled is not False and self._states.get(camera, ("online", ""))[0] == "online"
 
     def _switched(self, on: bool) -> Iterator[WebMessage]:
-        """What was seen before a pause is gone with it."""
+        """Enable or disable: clears what was seen before."""
         if on != self._enabled:
             self._enabled = on
             yield messages.message("enabled", {"enabled": on})
@@ -236,7 +239,7 @@ class DashboardState:
         yield from self._blank(name)
 
     def _blank(self, camera: str) -> Iterator[WebMessage]:
-        """Of a camera that is not in use nothing is shown."""
+        """Clear what is shown of a camera that is not in use."""
         if self._live(camera):
             return
         ts_ms = self._ms(self._clock())
@@ -253,7 +256,7 @@ class DashboardState:
         }
 
     def _fares(self, health: Mapping[str, Any]) -> Iterator[WebMessage]:
-        """Once a second: states of the cameras, the switch, and a point of the chart."""
+        """Once a second: camera states, `enabled`, and a point of the chart."""
         self.health = health
         for name, camera in health.get("camera", {}).items():
             yield from self._camera(name, camera["state"], camera.get("reason", ""))
@@ -266,7 +269,7 @@ class DashboardState:
         )
 
     def _point(self) -> dict[str, float]:
-        """Of the second that is over: frames, the middle and the slowest of them in ms."""
+        """Frames of the last second, their median and maximum latency in ms."""
         spent, self._second = sorted(self._second), []
         point = {"ts_ms": self._ms(self._clock()), "frames": len(spent)}
         if spent:
@@ -284,7 +287,7 @@ class DashboardState:
         yield messages.message("log", {"entry": entry}, page=True)
 
     def _ms(self, at: float) -> float:
-        """A moment of `clock` in milliseconds since 1970."""
+        """Convert a time of `clock` to milliseconds since 1970."""
         return round((self._wall() - (self._clock() - at)) * 1000, 1)
 
 

@@ -1,4 +1,4 @@
-"""What every answer says to browsers about what a page of ours may do."""
+"""Security headers of every response."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def security_headers(origins: tuple[str, ...]) -> Mapping[str, str]:
-    """Nothing from other hosts, no script but the files of ours, embedded only where it was allowed."""
+    """Build the headers: no foreign content, only our own scripts, framing for allowed origins."""
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",

@@ -1,6 +1,6 @@
-"""What the streams say, as JSON: docs/kiosk.md is the reference.
+"""JSON messages of the WebSocket streams; docs/kiosk.md is the reference.
 
-Times are milliseconds since 1970 by this machine's clock, places are shares of the picture.
+Times are milliseconds since 1970 by this machine's clock, positions are fractions of the frame.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 from agent.core.debounce import HandProgress
 from agent.core.types import GestureEvent, GestureStarted, Place
 
-PROTOCOL = 1  # of the messages; another number means that a page of before will not understand
+PROTOCOL = 1  # of the messages; bump on incompatible changes
 
 
 @dataclass(frozen=True, slots=True)
 class WebMessage:
-    """One text for many clients.
+    """One serialized message for many clients.
 
-    Of those with the same `slot` only the newest matters: it takes the place of one that still waits.
-    `page_only` ones are not for kiosks.
+    Of queued messages with the same `slot` only the newest is sent.
+    `page_only` messages are not sent to kiosks.
     """
 
     text: str
@@ -30,19 +30,19 @@ class WebMessage:
 
 
 def as_text(document: Mapping[str, Any]) -> str:
-    """JSON on one line."""
+    """Serialize as JSON on one line."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def message(
     kind: str, fields: Mapping[str, Any], *, slot: str | None = None, page: bool = False
 ) -> WebMessage:
-    """`{"type": kind, ...}`."""
+    """Build `{"type": kind, ...}`."""
     return WebMessage(as_text({"type": kind, **fields}), slot, page)
 
 
 def hand(told: HandProgress) -> dict[str, Any]:
-    """One hand of a `progress` message."""
+    """Build the entry of one hand in a `progress` message."""
     return {
         "id": f"{told.camera}/{told.person}/{told.hand}" if told.track is None else str(told.track),
         "person": told.person,
@@ -60,7 +60,7 @@ def hand(told: HandProgress) -> dict[str, Any]:
 
 
 def gesture(event: GestureEvent, *, ts_ms: float, latency_ms: float) -> WebMessage:
-    """`fired` when it starts, `ended` when it is over."""
+    """Build a `fired` message when a gesture starts, `ended` when it is over."""
     kind = "fired" if isinstance(event, GestureStarted) else "ended"
     return message(
         kind,

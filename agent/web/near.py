@@ -1,4 +1,4 @@
-"""Hands that nearly began a gesture, and what was missing, in words for people."""
+"""Near misses: hands that almost start a gesture, and the reason why not, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleVerdict
 from agent.core.types import NO_GESTURE, HandObservation
 
-MAX_WHY = 4  # rules of which the log says why they did not fire
+MAX_WHY = 4  # rules for which the log says why they did not fire
 
 STOPPED_BY = {
     "camera": "another camera",
@@ -31,7 +31,7 @@ STOPPED_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A hand that looks like a gesture which does not begin, and why."""
+    """A hand that shows a gesture which does not start, and the reason."""
 
     person: int
     hand: str
@@ -43,7 +43,7 @@ class Near:
 def hands_of(
     pipeline: GesturePipeline, understood: PipelineResult
 ) -> tuple[tuple[HandProgress, ...], tuple[Near, ...]]:
-    """How far each hand is, `held_back` where it nearly begins a gesture; and those that nearly do."""
+    """Return the progress of each hand, with `held_back` as the reason of a near miss, and near misses."""
     hands, near = [], []
     for told, reading in zip(pipeline.progress(understood.smoothed), understood.smoothed, strict=True):
         found = _near(told, reading, pipeline)
@@ -53,7 +53,7 @@ def hands_of(
 
 
 def why_not(verdicts: Sequence[RuleVerdict]) -> list[str]:
-    """Why the rules for a gesture did not fire; empty where one did, or where none asks for it."""
+    """Return why no rule for a gesture fired; empty where one did or none uses it."""
     if any(verdict.fired for verdict in verdicts):
         return []
     stopped = [verdict for verdict in verdicts if verdict.reason in STOPPED_BY]
@@ -64,7 +64,7 @@ def why_not(verdicts: Sequence[RuleVerdict]) -> list[str]:
 
 
 def _near(told: HandProgress, reading: HandObservation, pipeline: GesturePipeline) -> Near | None:
-    """What is missing, by the general thresholds; None: nothing, or there is no gesture to speak of."""
+    """Missing condition by the general thresholds; None if nothing is missing or no gesture is seen."""
     if told.phase not in {"idle", "forming"} or not told.seen or reading.scores is None:
         return None
     scores = dict(zip(pipeline.labels, reading.scores.tolist(), strict=True))
@@ -76,7 +76,7 @@ def _near(told: HandProgress, reading: HandObservation, pipeline: GesturePipelin
     if told.held_back:
         return Near(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
     if scores[best] < asked:
-        seen = math.floor(scores[best] * 100) / 100  # 0.899 is not 0.9
+        seen = math.floor(scores[best] * 100) / 100  # rounded down: 0.899 is not 0.9
         return Near(told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}")
     return None
 

@@ -1,4 +1,4 @@
-"""The page as the agent sees it: hooks that never block, a start and an end."""
+"""Web page of the agent: observers for the main loop that never block, `start` and `close`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from agent.config.settings import WebSettings
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
 from agent.core.rules.formatting import describe_conditions, describe_public_actions
-from agent.core.types import CameraState, Detections, Frame
+from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 from agent.web.auth import TokenAuth, read_token
 from agent.web.broadcaster import SEND_S, Broadcaster
 from agent.web.dashboard import About, DashboardState
 from agent.web.headers import security_headers
 from agent.web.limits.attempts import Attempts
-from agent.web.limits.connections import Places
-from agent.web.limits.protocol import Door
+from agent.web.limits.connections import ConnectionLimits
+from agent.web.limits.protocol import ConnectionPolicy
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.near import hands_of
 from agent.web.preview import Preview
 from agent.web.progress_monitor import ProgressMonitor
 from agent.web.routes import Ask, Routes
+from agent.web.rule_editor import RuleEditor
 from agent.web.security import SecurityMiddleware
 from agent.web.server import Server, bind
 from agent.web.streams import Streams
@@ -50,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 
 class WebPage:
-    """Made and fed by the agent; serves from a thread of its own."""
+    """Web server and dashboard; fed by the main loop, served from a thread of its own."""
 
     def __init__(
         self,
@@ -62,13 +63,15 @@ class WebPage:
         progress: Callable[[], Mapping[str, int]],
         ask: Ask,
         threads: Threads | None = None,
+        editor: RuleEditor | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
     ) -> None:
-        """`health` is called in the loop's thread; `progress` and `ask` in the web thread.
+        """Build the web page.
 
-        Raises `ConfigError` for a token that cannot be used.
+        `health` is called in the loop's thread; `progress` and `ask` in the web thread. With an `editor` rule
+        files may be changed. Raises `ConfigError` for an unusable token.
         """
         self.url = ""
         self._settings, self._pipeline, self._health, self._clock = settings, pipeline, health, clock
@@ -81,8 +84,8 @@ class WebPage:
         self._progress_monitor = ProgressMonitor(progress, clock)
         auth = TokenAuth(read_token(settings), wall)
         attempts, refusals = Attempts(clock), Refusals(clock)
-        door = Door(Places(), attempts, refusals, security_headers(settings.origins))
-        self._metrics = Metrics(self._dashboard, self.broadcaster, self.updates, self._preview, door)
+        policy = ConnectionPolicy(ConnectionLimits(), attempts, refusals, security_headers(settings.origins))
+        self._metrics = Metrics(self._dashboard, self.broadcaster, self.updates, self._preview, policy)
         streams = Streams(self.broadcaster, self._dashboard, self._preview, send_s)
         site = Routes(
             dashboard=self._dashboard,
@@ -94,14 +97,18 @@ class WebPage:
             attempts=attempts,
             refusals=refusals,
             ask=ask,
+            editor=editor,
         )
         guard = SecurityMiddleware(site.app(), settings, auth, attempts, refusals)
-        self._server = Server(guard, door, self._fetch, threads)
+        self._server = Server(guard, policy, self._fetch, threads)
 
-    # Life.
+    # Lifecycle.
 
     def start(self) -> None:
-        """Raises `ConfigError` when the address cannot be had."""
+        """Bind the address and start the web thread.
+
+        Raises `ConfigError` when the address is not available.
+        """
         listener = bind(self._settings, self._send_s)
         self.url = address(self._settings, listener)
         self._server.start(listener)
@@ -114,23 +121,23 @@ class WebPage:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open HTTP connections."""
         return self._server.connections
 
     def close(self) -> None:
-        """Takes seconds at most."""
+        """Stop the server and its thread; takes seconds at most."""
         self._server.close()
 
-    # In the loop's thread.
+    # Called in the loop's thread.
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
-        """A frame was looked at."""
+    def on_detections(self, detections: Detections) -> None:
+        """Take the detections of a frame for the preview."""
         self._detections[detections.camera] = detections
         if self._preview is not None:
-            self._preview.on_detections(frame, detections)
+            self._preview.on_detections(detections)
 
     def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """That is what came of it, or of its absence."""
+        """Take the pipeline's result for a frame, or for a step without one."""
         detections = self._detections.pop(camera, None)
         now = self._clock()
         wakes = self._pipeline.rules.rule_set.wake is not None
@@ -153,26 +160,26 @@ class WebPage:
         )
 
     def on_step(self) -> None:
-        """After every turn of the loop; tells once a second how the agent fares."""
+        """Send health once a second; called after every turn of the loop."""
         if self._clock() >= self._health_due:
             self._health_due = self._clock() + HEALTH_S
             self.updates.put(HealthUpdate(self._health()))
 
     def on_enabled(self, on: bool) -> None:
-        """Pause, and no picture is left; or go on."""
+        """Enable or disable; disabling drops all preview pictures."""
         if self._preview is not None:
             self._preview.switched(on)
         self.updates.put(Switched(on))
         self._health_due = self._clock()
 
     def camera_changed(self, state: CameraState) -> None:
-        """A camera came, went or was switched off."""
+        """Take a new state of a camera: online, offline or disabled."""
         if self._preview is not None:
             self._preview.camera_changed(state)
         self.updates.put(CameraChanged(state))
 
     def on_rules(self, rule_set: RuleSet) -> None:
-        """Other rules are in force."""
+        """Take the rules that are in force now."""
         thresholds = {
             by: number for number, by in enumerate(dict.fromkeys(r.thresholds for r in rule_set.rules))
         }
@@ -189,13 +196,13 @@ class WebPage:
         self.updates.put(RulesInForce(tuple(words)))
 
     def on_rules_refused(self, problem: str) -> None:
-        """Other rules were wrong."""
+        """Take note that changed rule files were refused."""
         self.updates.put(RulesRefused(problem))
 
-    # In the web thread.
+    # Called in the web thread.
 
     async def _fetch(self) -> None:
-        """Takes what the loop left and tells everybody, for ever."""
+        """Read updates of the loop and broadcast the messages, until cancelled."""
         loop, update = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -217,7 +224,7 @@ class WebPage:
 
 
 def address(settings: WebSettings, listener: socket.socket) -> str:
-    """Where a browser finds the page."""
+    """Return the URL of the page."""
     host, port = listener.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 (compared, not bound)
         host = socket.gethostname()

@@ -1,7 +1,7 @@
-"""Pictures for the page, with what was found in them. Only where `web.preview` is on.
+"""Preview pictures of cameras with detections drawn on them. Only where `web.preview` is on.
 
-A browser asks for the next picture when it has drawn the last: nothing queues, and a slow one sees fewer.
-That a picture is gone is told without being asked.
+A browser requests the next picture when it has drawn the last: nothing queues, and a slow one gets fewer.
+The removal of a picture is sent without a request.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 import cv2
 
-from agent.core.types import CameraState, Detections, Frame, HandDetection, Image, Pose
+from agent.core.types import CameraState, Detections, HandDetection, Image, Pose
 from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
-QUALITY = 80  # of the JPEG
-MAX_WATCHERS = 16  # of all cameras together
-STALE_S = 10.0  # an older picture shows what is not so any more
-MIN_JOINT = 0.5  # surer than this, or a joint is not drawn
+QUALITY = 80  # JPEG quality
+MAX_WATCHERS = 16  # pictures a second of all cameras together
+STALE_S = 10.0  # seconds; an older picture is not shown
+MIN_JOINT = 0.5  # least confidence for a joint to be drawn
 BONES = (
     ("left_shoulder", "right_shoulder"),
     ("left_shoulder", "left_elbow"),
@@ -40,17 +40,16 @@ BONES = (
 @dataclass(frozen=True, slots=True)
 class _Picture:
     number: int  # another one for every picture of the agent
-    frame: Frame
     detections: Detections
     kept_at: float
 
 
 class TooManyWatchers(Exception):  # noqa: N818 (a verdict on the visitor)
-    """`MAX_WATCHERS` watch already."""
+    """Raised when `MAX_WATCHERS` viewers are connected."""
 
 
 class Watcher:
-    """One viewer of one camera: a picture whenever it wants one, and a word when there is none any more."""
+    """One viewer of one camera: gets a picture on request, and a message when it is removed."""
 
     def __init__(self, preview: Preview, camera: str) -> None:
         self._preview, self._camera = preview, camera
@@ -59,16 +58,16 @@ class Watcher:
         self._update = asyncio.Event()
 
     def want(self) -> None:
-        """The viewer has drawn what it was sent."""
+        """Note that the viewer requests the next picture."""
         self._wanted = True
         self._update.set()
 
     def wake(self) -> None:
-        """There may be another picture, or none any more."""
+        """Wake the viewer's stream: a picture may be new or removed."""
         self._update.set()
 
     async def next(self) -> bytes:
-        """The next message for the viewer; waits for one."""
+        """Wait for the next message for the viewer."""
         while True:
             self._update.clear()
             picture = self._preview.newest(self._camera)
@@ -77,7 +76,7 @@ class Watcher:
                 return gone(self._camera)
             if picture is not None and self._wanted and picture.number != self._shown:
                 message = await self._preview.packed(picture)
-                if self._preview.may_show(picture):  # else it went while it was packed
+                if self._preview.may_show(picture):  # else it was removed while it was encoded
                     self._wanted, self._shown = False, picture.number
                     return message
             else:
@@ -85,10 +84,10 @@ class Watcher:
 
 
 class Preview:
-    """The newest picture of every camera, while somebody watches and the camera is in use.
+    """Newest picture of every camera, kept while somebody watches and the camera is in use.
 
-    A picture is dropped at once when its camera is lost, when the agent is paused and when nobody watches
-    any more; one that is older than `STALE_S` is shown to nobody.
+    A picture is dropped at once when its camera is lost, when the agent is disabled and when the last viewer
+    leaves; one that is older than `STALE_S` is not shown.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -97,33 +96,33 @@ class Preview:
         self._watchers: set[Watcher] = set()
         self._packing: dict[str, tuple[int, asyncio.Task[bytes]]] = {}
         self._closed: set[str] = set()  # cameras that are not online
-        self._dropped: dict[str, int] = {}  # camera: its pictures up to this number are over
+        self._dropped: dict[str, int] = {}  # camera: pictures up to this number are invalid
         self._paused = False
         self._count = 0
-        self._lock = threading.Lock()  # between the loop's thread and the web thread
+        self._lock = threading.Lock()  # guards what the loop's and the web thread share
 
     def __len__(self) -> int:
-        """How many watch."""
+        """Number of viewers."""
         return len(self._watchers)
 
-    # In the loop's thread.
+    # Called in the loop's thread.
 
-    def on_detections(self, frame: Frame, detections: Detections) -> None:
-        """Keep a picture, if somebody watches and may."""
+    def on_detections(self, detections: Detections) -> None:
+        """Keep the frame as picture, if it is watched and allowed."""
         with self._lock:
-            if self._watchers and not self._paused and frame.camera not in self._closed:
+            if self._watchers and not self._paused and detections.camera not in self._closed:
                 self._count += 1
-                self._newest[frame.camera] = _Picture(self._count, frame, detections, self._clock())
+                self._newest[detections.camera] = _Picture(self._count, detections, self._clock())
 
     def switched(self, on: bool) -> None:
-        """The cameras were switched on or off: off, no picture is left."""
+        """Enable or disable the cameras; disabling drops all pictures."""
         with self._lock:
             self._paused = not on
             if self._paused:
                 self._drop(*self._newest)
 
     def camera_changed(self, state: CameraState) -> None:
-        """A camera came, or went with its picture."""
+        """Take a camera's state; an offline camera's picture is dropped."""
         with self._lock:
             if state.state == "online":
                 self._closed.discard(state.camera)
@@ -131,10 +130,10 @@ class Preview:
                 self._closed.add(state.camera)
                 self._drop(state.camera)
 
-    # In the web thread.
+    # Called in the web thread.
 
     def join(self, camera: str) -> Watcher:
-        """Somebody watches from now on. Raises `TooManyWatchers`."""
+        """Add a viewer. Raises `TooManyWatchers`."""
         if len(self._watchers) >= MAX_WATCHERS:
             raise TooManyWatchers
         watcher = Watcher(self, camera)
@@ -143,7 +142,7 @@ class Preview:
         return watcher
 
     def leave(self, watcher: Watcher) -> None:
-        """It is gone; with the last one all pictures go."""
+        """Remove a viewer; with the last one all pictures are dropped."""
         with self._lock:
             self._watchers.discard(watcher)
             if not self._watchers:
@@ -151,12 +150,12 @@ class Preview:
                 self._packing.clear()
 
     def on_step(self) -> None:
-        """There may be new pictures, or some may be gone. Called once a second at least."""
+        """Wake viewers whose picture may be new or removed. Called once a second at least."""
         for watcher in self._watchers:
             watcher.wake()
 
     def newest(self, camera: str) -> _Picture | None:
-        """What may be shown now."""
+        """Return the newest picture that may be shown, else None."""
         with self._lock:
             picture = self._newest.get(camera)
             if picture is not None and self._clock() - picture.kept_at > STALE_S:
@@ -165,16 +164,16 @@ class Preview:
             return picture
 
     def may_show(self, picture: _Picture) -> bool:
-        """Whether it was not dropped since it was given out."""
+        """Return whether a picture was not dropped since it was returned."""
         with self._lock:
-            return picture.number > self._dropped.get(picture.frame.camera, 0)
+            return picture.number > self._dropped.get(picture.detections.camera, 0)
 
     async def packed(self, picture: _Picture) -> bytes:
-        """Its message: made once, however many watch."""
-        camera = picture.frame.camera
+        """Return the encoded message of a picture: encoded once for all viewers."""
+        camera = picture.detections.camera
         number, task = self._packing.get(camera, (-1, None))
         if task is None or number != picture.number:
-            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.frame, picture.detections))
+            task = asyncio.ensure_future(asyncio.to_thread(packed, picture.detections))
             self._packing[camera] = picture.number, task
         message = await asyncio.shield(task)
         if self._packing.get(camera) == (picture.number, task):
@@ -188,13 +187,14 @@ class Preview:
 
 
 def gone(camera: str) -> bytes:
-    """The message without a picture: what is still shown must go."""
+    """Return the message that makes the viewer clear its picture."""
     text = as_text({"camera": camera, "picture": None}).encode()
     return struct.pack(">I", len(text)) + text
 
 
-def packed(frame: Frame, detections: Detections) -> bytes:
-    """Length of the JSON (uint32, big end first), the JSON of what was found, the JPEG."""
+def packed(detections: Detections) -> bytes:
+    """Encode a message: length of the JSON (uint32, big endian), JSON of the detections, JPEG."""
+    frame = detections.frame
     image: Image = frame.image
     if frame.width > MAX_WIDTH:
         size = (MAX_WIDTH, round(frame.height * MAX_WIDTH / frame.width))
@@ -205,7 +205,7 @@ def packed(frame: Frame, detections: Detections) -> bytes:
 
 
 def found_in(detections: Detections) -> dict[str, Any]:
-    """Skeletons as lines, hands as corners and landmarks; all in shares of the picture."""
+    """Return skeletons as lines, hands as corners and landmarks, in fractions of the frame."""
     return {
         "camera": detections.camera,
         "width": detections.width,

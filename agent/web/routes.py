@@ -1,8 +1,9 @@
-"""What is where: pages, buttons, figures and streams."""
+"""HTTP routes: pages, API, metrics and streams."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import queue
 import re
@@ -25,20 +26,23 @@ from agent.web.limits.attempts import Attempts
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.progress_monitor import ProgressMonitor
+from agent.web.rule_editor import RuleEditor
+from agent.web.rule_routes import RuleRoutes
 from agent.web.security import VISITOR
 from agent.web.streams import Streams
 
 STATIC = Path(__file__).with_name("static")
-ANSWER_S = 5.0  # for the loop to do what a button asks
+ANSWER_S = 5.0  # seconds for the loop to answer an API request
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html"}
+EDITOR_PAGES = {"/rules": "rules.html"}  # with web.edit
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], "Future[tuple[dict[str, Any], str]]"]
 """A request to the loop and the future of its data and error; raises `queue.Full`."""
 
 
 class Routes:
-    """The endpoints."""
+    """Endpoints of the web server."""
 
     def __init__(
         self,
@@ -52,16 +56,20 @@ class Routes:
         attempts: Attempts,
         refusals: Refusals,
         ask: Ask,
+        editor: RuleEditor | None = None,
     ) -> None:
         self._dashboard, self._broadcaster, self._streams = dashboard, broadcaster, streams
         self._metrics, self._progress_monitor, self._auth, self._ask = metrics, progress_monitor, auth, ask
         self._attempts, self._refusals = attempts, refusals
+        self._rule_routes = RuleRoutes(editor, self._saved) if editor else None
+        self._pages = {**PAGES, **(EDITOR_PAGES if editor else {})}
 
     def app(self) -> Starlette:
-        """As an ASGI app, without its guard."""
+        """Build the ASGI app, without `SecurityMiddleware`."""
         return Starlette(
             routes=[
-                *(Route(path, _page(file)) for path, file in PAGES.items()),
+                *(Route(path, _page(file)) for path, file in self._pages.items()),
+                *(self._rule_routes.routes() if self._rule_routes else ()),
                 Route("/favicon.ico", _page("icon.svg")),
                 Route("/login", _page("login.html"), methods=["GET"]),
                 Route("/login", self._log_in, methods=["POST"]),
@@ -78,12 +86,12 @@ class Routes:
             ]
         )
 
-    # Who is there.
+    # Login and logout.
 
     async def _log_in(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
         target = form.get("next", [""])[0].strip("/")
-        target = target if f"/{target}" in PAGES else ""
+        target = target if f"/{target}" in self._pages else ""
         visitor = request.scope[VISITOR]
         if not self._auth.open:
             if wait_s := self._attempts.wait_s(visitor):
@@ -107,7 +115,7 @@ class Routes:
             )
         return answer
 
-    # What is asked.
+    # Queries.
 
     async def _state(self, _request: Request) -> Response:
         return JSONResponse(self._dashboard.snapshot())
@@ -120,7 +128,7 @@ class Routes:
         stalled = self._progress_monitor.stalled()
         return JSONResponse({"ok": not stalled, "stalled": stalled}, 503 if stalled else 200)
 
-    # What is done.
+    # Actions.
 
     async def _enable(self, request: Request) -> Response:
         try:
@@ -136,12 +144,18 @@ class Routes:
     async def _reload(self, _request: Request) -> Response:
         return await self._done("reload", {}, "rules were read again")
 
+    async def _saved(self, name: str) -> str:
+        """Have the rules read again; what became of it, in words."""
+        answer = await self._done("reload", {}, f"{name} was changed in the browser")
+        found = json.loads(bytes(answer.body))
+        return str(found.get("error", "")) or f"{found['data']['rules']} rules are in force"
+
     async def _test(self, request: Request) -> Response:
         rule = request.path_params["rule"]
         return await self._done("test_rule", {"rule": rule}, f"{rule} was tried")
 
     async def _done(self, name: str, data: Mapping[str, Any], words: str) -> Response:
-        """Ask the loop, tell what came of it, and write it into the log of the page."""
+        """Send a request to the loop, return its result, and log it on the page."""
         try:
             answer = asyncio.wrap_future(self._ask(name, data))
             found, error = await asyncio.wait_for(answer, ANSWER_S)
@@ -156,7 +170,7 @@ class Routes:
 
 
 def _prefix(request: Request) -> str:
-    """The path under which a reverse proxy shows us: the cookie goes nowhere else. It is the asker's own."""
+    """Path prefix of a reverse proxy, for the cookie path. It affects only the requesting client."""
     told = request.headers.get("x-ingress-path") or request.headers.get("x-forwarded-prefix") or ""
     return f"/{told.strip('/')}/" if PREFIX.fullmatch(told) else "/"
 

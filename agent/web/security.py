@@ -1,8 +1,8 @@
-"""What every request must pass before a page or a button sees it.
+"""Security middleware: host, origin, token and size checks before any route.
 
-A browser carries requests of pages that a visitor happens to have open elsewhere. So: the name that the
-browser asked for must be one of ours (DNS rebinding), whatever changes something or opens a stream must
-come from a page of ours (cross-site requests), and nothing large is read.
+A browser also sends requests of foreign pages that a user has open. So the Host header must be one of
+our names (DNS rebinding), whatever changes something or opens a stream must come from an allowed origin
+(cross-site requests), and large bodies are refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from agent.config.settings import WebSettings
 from agent.web.auth import TokenAuth, tokens_in
-from agent.web.body import MAX_BODY_BYTES, replayed, whole_body
+from agent.web.body import MAX_BODY_BYTES, most_bytes, replayed, whole_body
 from agent.web.headers import security_headers
 from agent.web.limits.addresses import visitor_of
 from agent.web.limits.attempts import Attempts
@@ -30,8 +30,8 @@ from agent.web.limits.protocol import PLACE
 from agent.web.limits.refusals import Refusals
 
 OPEN_PATHS = ("/login", "/healthz", "/static/", "/favicon.ico")
-VISITOR = "gesture_agent.visitor"  # where a scope says whose limits it goes by
-PAGES = {"/", "/kiosk"}
+VISITOR = "gesture_agent.visitor"  # scope key of the client for rate limits
+PAGES = {"/", "/kiosk", "/rules"}
 MONITORS = {"/healthz", "/metrics"}
 NO_TOKEN = "the token is missing or wrong: log in, or send it as Authorization: Bearer TOKEN"  # noqa: S105
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -39,7 +39,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """Who asks: the address behind a proxy that we know, and the name under which it asked for us."""
+    """Client address behind a trusted proxy, and the host name that it used."""
 
     visitor: str
     host: str
@@ -47,7 +47,7 @@ class _Caller:
 
 
 class SecurityMiddleware:
-    """An ASGI app around the page."""
+    """ASGI middleware that checks every request before the routes see it."""
 
     def __init__(
         self, app: ASGIApp, settings: WebSettings, auth: TokenAuth, attempts: Attempts, refusals: Refusals
@@ -57,7 +57,7 @@ class SecurityMiddleware:
         self._names = _own_names(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Of the protocol ASGI."""
+        """Handle a request (ASGI)."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -69,12 +69,13 @@ class SecurityMiddleware:
         watched = _Watched(send, headers.get("origin"), self._settings.origins)
         try:
             if refusal is None:
-                body = await whole_body(receive, headers)
+                most = most_bytes(scope["path"]) if self._settings.edit else MAX_BODY_BYTES
+                body = await whole_body(receive, headers, most)
                 if body is not None:
                     await self._app(scope, replayed(body, receive), watched.send)
                     return
                 self._refusals.note("large", path=_short(scope["path"]))
-                refusal = _problem(413, f"a request may have {MAX_BODY_BYTES} bytes at most")
+                refusal = _problem(413, f"a request may have {most} bytes at most")
             await refusal(scope, receive, watched.send)
         except Exception:  # noqa: BLE001 (the top of a request; it is told with its traceback)
             self._refusals.note("failed", path=_short(scope["path"]), exc_info=True)
@@ -101,7 +102,7 @@ class SecurityMiddleware:
         return self._out_of_place(scope, headers, caller) or self._without_token(scope, headers, caller)
 
     def _out_of_place(self, scope: Scope, headers: Headers, caller: _Caller) -> Response | None:
-        """Asked for under a foreign name, or by a foreign page."""
+        """Refuse a foreign Host header or origin."""
         path = scope["path"]
         if not caller.through_proxy and not self._is_ours(caller.host):
             self._refusals.note("host", host=_short(caller.host), address=caller.visitor)
@@ -135,7 +136,7 @@ class SecurityMiddleware:
         return _problem(401, NO_TOKEN)
 
     def _tried(self, offered: list[str], caller: _Caller) -> Response | None:
-        """None where one of them is the token, and the caller may try."""
+        """None if one of the tokens is right and the client may try."""
         if wait_s := self._attempts.wait_s(caller.visitor):
             self._attempts.failed(caller.visitor)
             self._refusals.note("attempts", address=caller.visitor, wait_s=math.ceil(wait_s))
@@ -168,7 +169,7 @@ class SecurityMiddleware:
         return address.is_loopback or not self._settings.loopback  # an address cannot be rebound
 
     def _from_our_page(self, headers: Headers, host: str) -> bool:
-        """Programs send no Origin; browsers always do where it matters."""
+        """Origin check. Programs send no Origin; browsers always do for these requests."""
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
@@ -180,13 +181,13 @@ class SecurityMiddleware:
             return False
 
     def _known(self, headers: Headers, caller: _Caller) -> bool:
-        """Needs no token, or has a cookie that was given for it: guesses of others do not touch these."""
+        """True without a token or with a valid cookie; the rate limit does not apply to these."""
         if self._auth.open or (caller.through_proxy and self._settings.proxies_log_in):
             return True
         return self._auth.knows(headers.get("cookie", ""))
 
     def _seated(self, scope: Scope, kind: Kind) -> Response | None:
-        """Give the connection its place among those of its kind."""
+        """Count the connection among those of its kind."""
         place: OpenConnection | None = scope.get(PLACE)
         if place is None or place.move(kind):
             return None
@@ -195,13 +196,13 @@ class SecurityMiddleware:
 
 
 def _offered(headers: Headers) -> list[str]:
-    """The tokens that a request brings."""
+    """Tokens that a request offers."""
     protocols = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
     return tokens_in(headers.get("authorization", ""), protocols)
 
 
 class _Watched:
-    """Adds what every answer of the page has, and notes whether one has begun."""
+    """Wraps `send`: adds security headers and notes whether a response has started."""
 
     def __init__(self, send: Send, origin: str | None, origins: tuple[str, ...]) -> None:
         self.begun = False
@@ -211,7 +212,7 @@ class _Watched:
         )
 
     async def send(self, message: Message) -> None:
-        """Of the protocol ASGI."""
+        """Send a message (ASGI)."""
         if message["type"] == "http.response.start":
             self.begun = True
             headers = MutableHeaders(scope=message)

@@ -1,4 +1,4 @@
-"""The web server: one thread, one event loop."""
+"""HTTP server in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from agent.config.settings import WebSettings
 from agent.errors import ConfigError
 from agent.supervision import Threads
 from agent.web.broadcaster import SEND_S
-from agent.web.limits.protocol import Door, protocols
+from agent.web.limits.protocol import ConnectionPolicy, protocols
 
-MAX_WORD_BYTES = 1024  # of what a client says on a WebSocket; it has nothing to say
-SEND_BUFFER_BYTES = 65_536  # per connection: what is on its way to a browser is seconds old at most
+MAX_WORD_BYTES = 1024  # bytes of a WebSocket message from a client; clients send next to nothing
+SEND_BUFFER_BYTES = 65_536  # bytes per connection: keeps the data on its way to a browser at most seconds old
 PING_S = 10.0
 CLOSE_S = 2.0
-MOVE_S = 1.0  # how often the thread says that it makes progress
+MOVE_S = 1.0  # seconds between progress reports of the thread
 
 log = structlog.get_logger(__name__)
 
 
 def bind(settings: WebSettings, send_s: float = SEND_S) -> socket.socket:
-    """A listening socket; whoever takes nothing for twice `send_s` is cut off.
+    """Open a listening socket; clients that read nothing for twice `send_s` are disconnected.
 
     Raises `ConfigError` that says which setting to change.
     """
@@ -40,7 +40,7 @@ def bind(settings: WebSettings, send_s: float = SEND_S) -> socket.socket:
         raise ConfigError(f"{where}: {exc.strerror}; set web.host to an address of this machine") from exc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit these: little waits in the kernel, and who never reads is cut off by it.
+        # Inherited by connections: small kernel buffers, and a timeout for clients that never read.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(2 * send_s * 1000))
@@ -56,18 +56,18 @@ def bind(settings: WebSettings, send_s: float = SEND_S) -> socket.socket:
 
 
 class Server:
-    """Serves an app beside the agent. `beside` runs in the same event loop, from start to end."""
+    """Serves an ASGI app. The coroutine `beside` runs in the same event loop, from start to end."""
 
     def __init__(
         self,
         app: ASGIApp,
-        door: Door,
+        policy: ConnectionPolicy,
         beside: Callable[[], Awaitable[None]],
         threads: Threads | None = None,
     ) -> None:
-        self.door = door
+        self.policy = policy
         self._beside = beside
-        http, websocket = protocols(door)
+        http, websocket = protocols(policy)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -76,15 +76,15 @@ class Server:
                 ws=websocket,
                 lifespan="off",
                 log_config=None,
-                log_level="critical",  # what visitors do wrong is ours to count and tell: Refusals
-                headers=list(door.headers.items()),
+                log_level="critical",  # client errors are counted and logged by `Refusals`
+                headers=list(policy.headers.items()),
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
                 ws_max_size=MAX_WORD_BYTES,
                 ws_ping_interval=PING_S,
                 ws_ping_timeout=PING_S,
-                ws_per_message_deflate=False,  # small messages, and time is what matters
+                ws_per_message_deflate=False,  # small messages, low latency
                 timeout_graceful_shutdown=1,
             )
         )
@@ -93,16 +93,16 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """Open ones, also those of clients that were given up and have not gone yet."""
+        """Number of open connections, also of dropped clients that have not closed yet."""
         return len(self._server.server_state.connections)
 
     def start(self, listener: socket.socket) -> None:
-        """Serve on it; returns at once: the kernel queues who comes before the first accept."""
+        """Serve on the socket and return at once: the kernel queues clients before the first accept."""
         self._listener = listener
         self._thread.start()
 
     def close(self) -> None:
-        """Say goodbye to everybody; takes seconds at most."""
+        """Disconnect all clients and stop; takes seconds at most."""
         self._server.should_exit = True
         self._thread.join(CLOSE_S)
 
@@ -123,7 +123,7 @@ class Server:
             task.result()
 
     async def _move(self) -> None:
-        """As long as the event loop turns."""
+        """Heartbeat while the event loop runs."""
         while True:
             self._thread.moves()
             await asyncio.sleep(MOVE_S)

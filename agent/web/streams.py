@@ -1,4 +1,4 @@
-"""The WebSockets: what happens, as it happens."""
+"""WebSocket endpoints for live updates."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Streams:
         )
 
     async def kiosk(self, socket: WebSocket) -> None:
-        """What a kiosk's page needs: docs/kiosk.md."""
+        """Stream for kiosk pages (docs/kiosk.md)."""
         await self._serve(socket, page=False)
 
     async def page(self, socket: WebSocket) -> None:
-        """The same, and what our own page shows besides."""
+        """Stream for the dashboard: the kiosk stream and dashboard messages."""
         await self._serve(socket, page=True)
 
     async def pictures(self, socket: WebSocket) -> None:
-        """A picture for every message of the client, and a word when the picture is gone."""
+        """Preview stream: one picture per client message, and a message when the picture is removed."""
         camera = socket.path_params["camera"]
         if self._preview is None or camera not in self._dashboard.about.cameras:
             await socket.close(POLICY)
@@ -97,13 +97,13 @@ async def _accept(socket: WebSocket) -> None:
 
 
 async def _until_gone(socket: WebSocket, said: Callable[[], None] = lambda: None) -> None:
-    """What a client says does not matter, only that it says something."""
+    """Read and ignore client messages until it disconnects."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         said()
 
 
 async def _first(*jobs: Awaitable[None]) -> None:
-    """Until one of them ends, or raises."""
+    """Run until one of the coroutines ends or raises."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

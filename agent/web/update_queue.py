@@ -1,7 +1,7 @@
-"""From the loop to the page: a mailbox that never makes the loop wait.
+"""Bounded queue of updates from the main loop to the web thread; it never blocks the loop.
 
-Nothing here imports a web server. The loop leaves plain, immutable data; when the page does not come
-to fetch it, the oldest goes, and is counted.
+Nothing here imports a web server. The loop puts plain, immutable data; when the web thread does not
+read it, the oldest is dropped and counted.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from agent.core.rules import RuleVerdict
 from agent.core.types import Action, CameraState, GestureEvent
 from agent.web.near import Near
 
-SIZE = 256  # pieces of news; four seconds of two cameras
+SIZE = 256  # updates; four seconds of two cameras
 
 
 @dataclass(frozen=True, slots=True)
 class StepUpdate:
-    """What one step of the loop told of one camera.
+    """Result of one step of the main loop for one camera.
 
     `latency_s` is from the frame to the end of its step, None where there was no frame. `armed` is
     None where the rules have no wake gesture; `armed_until` is when its window closes, if it is open.
@@ -42,46 +42,46 @@ class StepUpdate:
 
 @dataclass(frozen=True, slots=True)
 class HealthUpdate:
-    """How the agent fares, as `bridge/health` says it, with `enabled` and `broker`."""
+    """Health report as in `bridge/health`, with `enabled` and `broker`."""
 
     health: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSummary:
-    """A rule for people."""
+    """One rule as the dashboard shows it."""
 
     id: str
     when: str
     does: str
-    also: bool = False  # fires besides the one that matches first
-    judged: int = 0  # rules with the same number go by the same thresholds: among them one is the first
+    also: bool = False  # rules that fire besides the first match
+    judged: int = 0  # rules with the same number share thresholds: among them one is the first
 
 
 @dataclass(frozen=True, slots=True)
 class RulesInForce:
-    """Other rules run from now on."""
+    """The rules in force have changed."""
 
     rules: tuple[RuleSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RulesRefused:
-    """The rule files are wrong; those that ran before run on."""
+    """Changed rule files were refused; the previous rules stay in force."""
 
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """The cameras are in use, or closed."""
+    """The cameras were enabled or disabled."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CameraChanged:
-    """A camera came, went or was switched off."""
+    """A camera went online or offline or was disabled."""
 
     state: CameraState
 
@@ -90,7 +90,7 @@ Update: TypeAlias = StepUpdate | HealthUpdate | RulesInForce | RulesRefused | Sw
 
 
 class UpdateQueue:
-    """One thread leaves, one fetches. `dropped` counts what was never fetched."""
+    """Bounded queue for one producer and one consumer thread. `dropped` counts updates never read."""
 
     def __init__(self, size: int = SIZE) -> None:
         self.dropped = 0
@@ -99,12 +99,12 @@ class UpdateQueue:
         self._rung = False
 
     def attach(self, wake: Callable[[], None] | None) -> None:
-        """`wake` is called from the leaving thread, once until the news was fetched; it must not block."""
+        """Set `wake`, called from the producer thread once until the queue is read; it must not block."""
         self._rung = False
         self._wake = wake
 
     def put(self, update: Update) -> None:
-        """Leave something. Never blocks, never raises."""
+        """Add an update. Never blocks, never raises."""
         if len(self._update) == self._update.maxlen:
             self.dropped += 1
         self._update.append(update)
@@ -113,12 +113,12 @@ class UpdateQueue:
         self._rung = True
         try:
             self._wake()
-        except RuntimeError:  # the page's event loop has just been closed
+        except RuntimeError:  # the web thread's event loop has just been closed
             self._wake = None
 
     def take(self) -> list[Update]:
-        """All that is there, in order."""
-        self._rung = False  # first: what comes from here on rings again
+        """Take all updates, in order."""
+        self._rung = False  # first: later updates wake again
         found = []
         while self._update:
             found.append(self._update.popleft())

@@ -1,10 +1,10 @@
-"""The whole agent for as long as you like, with cameras and a broker that fail: does it grow.
+"""Soak test of the whole agent with failing cameras and broker: detects growth and lost rows.
 
-    python bench/soak [--minutes 30] [--seed N]
+python bench/soak [--minutes 30] [--seed N]
 
-`gesture-agent run` as a child, four cameras: `front` plays the clip in a loop and is left in peace;
-a folder of pictures (`shelf`), a short video (`tape`) and a GStreamer pipeline (`pipe`) vanish, are cut
-off, killed and frozen; so is the mosquitto that it publishes to. Times and faults are drawn by the seed.
+`gesture-agent run` as a child process, four cameras: `front` plays the clip in a loop without faults;
+a folder of images (`shelf`), a short video (`tape`) and a GStreamer pipeline (`pipe`) vanish, are
+truncated, killed and frozen; so is the mosquitto that it publishes to. Times and faults depend on the seed.
 Every row of the outbox is accounted for. Ctrl-C ends the faults early.
 """
 
@@ -33,7 +33,7 @@ from stage import LIGHT_EVERY, TRUTH, Stage  # noqa: E402
 
 
 def report(course: Course, seed: int) -> bool:
-    """Print it; True when all is well."""
+    """Print the report; return whether all checks passed."""
     console, health = course.console, course.end.health
     console.print()
     console.print(_table(course))
@@ -86,7 +86,7 @@ def _verdict(course: Course, rows: Reckoning) -> bool:
 
 
 def log_counts(lines: Iterable[str]) -> Counter[str]:
-    """How often each event of the log was told, errors marked."""
+    """Count the log events by name, errors marked."""
     counts: Counter[str] = Counter()
     for line in lines:
         try:
@@ -100,7 +100,7 @@ def log_counts(lines: Iterable[str]) -> Counter[str]:
 
 
 def main() -> int:
-    """Run it."""
+    """Run the soak test."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--minutes", type=float, default=30.0)
     options.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311

@@ -1,4 +1,4 @@
-"""The course of a soak: warm-up, peace, faults, recovery, peace again."""
+"""Phases of a soak test: warm-up, quiet, faults, recovery, quiet again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from process import Sample, sample
 from rich.console import Console
 from stage import Stage
 
-PARTS = 15  # of the time: one to warm up, one of peace, eleven of faults, one to recover, one of peace
-APART_S = (3.0, 20.0)  # between two faults: from, to
+PARTS = 15  # shares of the time: warm-up, quiet, faults, recovery, quiet
+APART_S = (3.0, 20.0)  # seconds between two faults: from, to
 SAMPLE_S = 2.0
-READY_S = 300.0  # the networks are loaded, on a machine that may be busy
+READY_S = 300.0  # seconds to load the networks on a busy machine
 ANSWER_S = 120.0
-REHEARSE = "gesture/soak/bridge/request/test_rule", '{"rule": "lamp"}'  # rows, whatever the eyes can see
-LINE_S = 60.0  # between two lines of progress where nobody watches a terminal
+REHEARSE = "gesture/soak/bridge/request/test_rule", '{"rule": "lamp"}'  # rows, whatever is recognized
+LINE_S = 60.0  # seconds between progress lines without a terminal
 
 
 @dataclass
@@ -35,12 +35,12 @@ class Peace:
     health: dict[str, Any] = field(default_factory=dict)
 
     def median(self, what: str) -> float:
-        """The middle one of a field of the samples."""
+        """Return the median of a field of the samples."""
         return statistics.median(getattr(sample, what) for sample in self.samples)
 
 
 class Course:
-    """One run. Ctrl-C ends the faults early."""
+    """One soak test. Ctrl-C ends the faults early."""
 
     def __init__(self, stage: Stage, seed: int, seconds: float, console: Console) -> None:
         draw = random.Random(seed)  # noqa: S311 (repeatable, not secret)
@@ -56,7 +56,7 @@ class Course:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """To its end, and the agent's."""
+        """Run all phases, until the agent has ended."""
         until(lambda: self.stage.subscriber.on("bridge/state"), "the agent is ready", READY_S)
         self._began = time.monotonic()
         part = self.seconds / PARTS
@@ -71,7 +71,7 @@ class Course:
         self._phase = "end"
         self.stage.agent.send_signal(signal.SIGTERM)
         self.stage.agent.wait(60)
-        time.sleep(1.0)  # the subscriber hears the farewell
+        time.sleep(1.0)  # the subscriber receives the last messages
 
     def _rage(self, ends: float) -> None:
         try:

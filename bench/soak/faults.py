@@ -1,4 +1,4 @@
-"""What can happen to the cameras and to the broker. Each fault is over when it returns."""
+"""Faults of cameras and broker for the soak test. Each fault is over when its method returns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from brokers import until
 from process import children
 from stage import Stage
 
-AWAY_S = (0.5, 12.0)  # how long what fails is away: from, to
+AWAY_S = (0.5, 12.0)  # seconds that a failed part is away: from, to
 
 
 class Faults:
-    """Drawn at random; `wait` passes the time until what failed comes back."""
+    """Random faults; `wait` passes the time until the failed part returns."""
 
     def __init__(self, stage: Stage, draw: random.Random, wait: Callable[[float], None]) -> None:
         self.stage, self._draw, self._wait = stage, draw, wait
@@ -28,18 +28,18 @@ class Faults:
         ]
 
     def draw(self) -> Callable[[], None]:
-        """Any of them."""
+        """Cause a random fault."""
         return self._draw.choice(self._all)
 
     def shelf_vanishes(self) -> None:
-        """A folder that goes away and comes back, as a share or a stick does."""
+        """Remove the image folder and restore it, as with a network share or USB stick."""
         shelf, gone = self.stage.folder / "shelf", self.stage.folder / "gone"
         shelf.rename(gone)
         self._away()
         gone.rename(shelf)
 
     def shelf_damaged(self) -> None:
-        """Pictures that end in the middle."""
+        """Truncate images."""
         paths = sorted((self.stage.folder / "shelf").iterdir())[::2]
         whole = {path: path.read_bytes() for path in paths}
         for path, data in whole.items():
@@ -49,14 +49,14 @@ class Faults:
             path.write_bytes(data)
 
     def tape_removed(self) -> None:
-        """A file that is gone when its next round begins."""
+        """Remove the video file before its next round."""
         tape, gone = self.stage.folder / "tape.avi", self.stage.folder / "tape.gone"
         tape.rename(gone)
         self._away()
         gone.rename(tape)
 
     def tape_truncated(self) -> None:
-        """A file that ends anywhere, also before its first frame."""
+        """Truncate the video file anywhere, also before its first frame."""
         tape = self.stage.folder / "tape.avi"
         whole = tape.read_bytes()
         os.truncate(tape, self._draw.randrange(len(whole)))
@@ -64,12 +64,12 @@ class Faults:
         tape.write_bytes(whole)
 
     def pipe_killed(self) -> None:
-        """The camera stack crashes."""
+        """Kill the camera pipeline."""
         self._signal_pipe(signal.SIGKILL)
         self._away()
 
     def pipe_frozen(self) -> None:
-        """The camera stack hangs."""
+        """Freeze the camera pipeline."""
         frozen = self._signal_pipe(signal.SIGSTOP)
         self._away()
         for pid in frozen:
@@ -84,11 +84,11 @@ class Faults:
         return running
 
     def broker_killed(self) -> None:
-        """Ended with SIGKILL, in the middle of whatever it does."""
+        """Kill the broker with SIGKILL."""
         self._without_broker(self.stage.broker.kill)
 
     def broker_restarted(self) -> None:
-        """In order, as at an upgrade."""
+        """Restart the broker in good order, as at an upgrade."""
 
         def stop() -> None:
             self.stage.broker.signal(signal.SIGTERM)
@@ -98,7 +98,7 @@ class Faults:
         self._without_broker(stop)
 
     def _without_broker(self, end: Callable[[], None]) -> None:
-        """The agent comes back only when the subscriber listens: a broker forgets what nobody waits for."""
+        """Stop the broker; the agent reconnects only after the subscriber, so that no message is dropped."""
         stage = self.stage
         stage.subscriber.ready.clear()
         end()
@@ -109,13 +109,13 @@ class Faults:
         stage.wire.join()
 
     def broker_frozen(self) -> None:
-        """It holds its connections and does nothing."""
+        """Freeze the broker: it holds connections and does nothing."""
         self.stage.broker.signal(signal.SIGSTOP)
         self._away()
         self.stage.broker.signal(signal.SIGCONT)
 
     def network_cut(self) -> None:
-        """Between the agent and the broker."""
+        """Cut the network between agent and broker."""
         self.stage.wire.cut()
         self._away()
         self.stage.wire.join()

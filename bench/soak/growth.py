@@ -1,7 +1,7 @@
-"""Does it grow: two phases of peace compared, and the trend of the second half.
+"""Detection of memory growth: two quiet phases compared, and the trend of the second half.
 
-Memory breathes: a single reading says little. Compared are medians of many, and the trend is that of
-Theil and Sen, the median of the slopes between all pairs of readings, which a burst does not move.
+Single readings of memory fluctuate. Compared are medians of many, and the trend is the Theil-Sen
+estimator, the median of the slopes between all pairs of readings, which is robust against bursts.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Sequence
 import numpy as np
 from process import Sample
 
-MEMORY_GROWTH = 0.05  # from the first peace to the second, of what it was; allocators breathe
-MEMORY_TREND = 0.01  # over the second half, of what it was: 0.2 MB a minute in half an hour at 300 MB
+MEMORY_GROWTH = 0.05  # from the first quiet phase to the second, as a share; allocators fluctuate
+MEMORY_TREND = 0.01  # over the second half, as a share: 0.2 MB a minute in half an hour at 300 MB
 TREND_FROM_S = 600.0  # a shorter soak is still warming up in its second half
-MOST_PAIRS = 400  # readings that are paired: 80,000 slopes
+MOST_PAIRS = 400  # readings to pair: 80,000 slopes
 
 
 def second_half(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """By time."""
+    """Return the second half of the samples by time."""
     middle_s = (samples[0].at_s + samples[-1].at_s) / 2
     return [sample for sample in samples if sample.at_s >= middle_s]
 
 
 def trend_mb_min(samples: Sequence[Sample]) -> float:
-    """Of memory, MB a minute (Theil 1950, Sen 1968)."""
+    """Return the memory trend in MB a minute (Theil 1950, Sen 1968)."""
     some = samples[:: max(1, len(samples) // MOST_PAIRS)]
     at = np.array([sample.at_s / 60 for sample in some])
     mb = np.array([sample.rss_mb for sample in some])
@@ -34,7 +34,7 @@ def trend_mb_min(samples: Sequence[Sample]) -> float:
 
 
 def growth(peace: Sequence[Sample], peace_again: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
-    """What is more than at the start, in words; empty when nothing grew. `samples` are all of them."""
+    """Return in words what grew; empty when nothing did. `samples` are all of them."""
     before, after = _median(peace, "rss_mb"), _median(peace_again, "rss_mb")
     grew = []
     if after > before * (1 + MEMORY_GROWTH):

@@ -1,4 +1,4 @@
-"""The agent with a leak, to try whether the soak notices it: leaking.py MB_A_MINUTE run --config FILE."""
+"""The agent with an artificial leak, to verify the soak test: leaking.py MB_A_MINUTE run --config FILE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLOCK = 10_000  # bytes: small enough to come from the heap, as leaks do
 
 
 def leak(mb_min: float) -> None:
-    """For ever."""
+    """Leak memory for ever."""
     kept = []
     while True:
         time.sleep(1.0)

@@ -1,4 +1,4 @@
-"""The daemon from outside, read from /proc."""
+"""Measurements of a process from /proc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Sample:
-    """One moment."""
+    """One measurement."""
 
     at_s: float
     rss_mb: float
@@ -19,7 +19,7 @@ class Sample:
 
 
 def sample(pid: int, at_s: float) -> Sample:
-    """Now; `at_s` is since the start of the soak."""
+    """Measure now; `at_s` is seconds since the start of the soak test."""
     process = Path(f"/proc/{pid}")
     status = dict(
         line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line
@@ -30,7 +30,7 @@ def sample(pid: int, at_s: float) -> Sample:
 
 
 def children(pid: int) -> list[int]:
-    """Ids of the child processes, zombies too."""
+    """Return the ids of the child processes, zombies included."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):

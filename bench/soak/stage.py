@@ -1,4 +1,4 @@
-"""The agent under test and what it stands on: cameras that are files and a pipeline, a broker, a wire."""
+"""Set-up of the soak test: agent, cameras from files and a pipeline, broker, and a network proxy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reckoning import take_notes
 
 ROOT = Path(__file__).parents[2]
 CLIP, TRUTH = ROOT / "tests/data/demo.mp4", ROOT / "tests/data/demo.json"
-FRONT = "front.avi"  # what is in a file counts, not its name
+FRONT = "front.avi"  # files are recognized by content, not by name
 PIPELINE = "gst:videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=10/1"
 CONFIG = """
 [agent]
@@ -48,12 +48,12 @@ publish = { topic = "gesture/soak/lamp", payload = "ON" }
 """
 
 
-REST_FPS, LIGHT_REST_FPS = 4, 1  # looks a second at a camera with nobody in view
-LIGHT_EVERY = 3  # of the clip's pictures
+REST_FPS, LIGHT_REST_FPS = 4, 1  # frames processed a second at a camera without a person
+LIGHT_EVERY = 3  # share of the clip's frames
 
 
 class Stage:
-    """All of it in one folder, running.
+    """The whole set-up in one folder, running.
 
     `light` is for a machine that is busy with other things: every third picture of the clip, and fewer looks.
     """
@@ -73,7 +73,7 @@ class Stage:
         self.agent = self._agent(leak_mb_min)
 
     def _films(self) -> None:
-        """Pictures of the two cameras that are files, of noise: nobody is in them."""
+        """Noise images for the two file cameras, without a person."""
         draw = np.random.default_rng(1)
         pictures = [draw.integers(60, 90, (240, 320, 3), np.uint8) for _ in range(20)]
         (self.folder / "shelf").mkdir()
@@ -87,7 +87,7 @@ class Stage:
         self._front()
 
     def _front(self) -> None:
-        """The clip, or a part of its pictures at the same speed."""
+        """The clip, or a part of its frames at the same speed."""
         if not self.light:
             (self.folder / FRONT).symlink_to(CLIP)
             return
@@ -129,7 +129,7 @@ class Stage:
             )
 
     def close(self) -> None:
-        """End what was started."""
+        """End all started processes."""
         if self.agent.poll() is None:
             self.agent.kill()
             self.agent.wait()

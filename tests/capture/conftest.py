@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from real_cameras import Ear, MjpegServer, RtspServer, has_rtsp_server
 
-from agent.capture.backoff import Backoff
+from agent.backoff import Backoff
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.supervisor import CameraSupervisor
 from agent.config.settings import CameraSettings
@@ -35,7 +35,7 @@ def watching(ear: Ear, mailbox: FrameMailbox) -> Iterator[Watching]:
     watches: list[CameraSupervisor] = []
 
     def begin(source: str, *, camera: str = "front", tell: Ear = ear, **settings: object) -> CameraSupervisor:
-        options = {"width": 160, "height": 120, "stall": 1.0, **settings}
+        options = {"width": 160, "height": 120, "stall_timeout": 1.0, **settings}
         chosen = CameraSettings.model_validate({"source": source, **options})
         watch = CameraSupervisor(camera, chosen, mailbox, tell, backoff=Backoff(0.1, 0.5))
         watches.append(watch)

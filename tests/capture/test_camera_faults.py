@@ -43,7 +43,7 @@ def frames_of(mailbox: FrameMailbox, camera: str, count: int) -> list[Frame]:
 
 def reason_of(source: str, **settings: object) -> str:
     """Why a source does not open, or gives no frame."""
-    options = {"source": source, "width": 160, "height": 120, "stall": 1.0, **settings}
+    options = {"source": source, "width": 160, "height": 120, "stall_timeout": 1.0, **settings}
     camera = open_source(CameraSettings.model_validate(options), "front")
     try:
         camera.open()
@@ -205,7 +205,7 @@ def test_a_stream_that_repeats_one_picture_is_noticed_and_is_back_when_it_moves(
     watch = watching(mjpeg.url)
     ear.wait_for("online")
     mjpeg.shows = lambda _: jpeg(1)
-    ear.wait_for("offline", "the same picture again and again")
+    ear.wait_for("offline", "its image does not change")
     mjpeg.shows = jpeg
     ear.wait_for("online")
     assert watch.counters.stalls == 1

@@ -130,7 +130,9 @@ def camera(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def seen(url: str, count: int = 3, **settings: object) -> list[tuple[int, int, int]]:
     """Shapes of the first pictures."""
-    source = open_source(CameraSettings.model_validate({"source": url, "stall": 1.0, **settings}), "front")
+    source = open_source(
+        CameraSettings.model_validate({"source": url, "stall_timeout": 1.0, **settings}), "front"
+    )
     try:
         source.open()
         shapes = [source.read().image.shape for _ in range(count)]

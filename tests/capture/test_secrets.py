@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from real_cameras import Ear, RtspServer, free_port
 from structlog.testing import capture_logs
 
+from agent.backoff import Backoff
 from agent.capture.address import SourceAddress
-from agent.capture.backoff import Backoff
 from agent.capture.source import Clock, FrameSource, open_source
 from agent.capture.supervisor import CameraSupervisor
 from agent.config.settings import CameraSettings, Secret

@@ -101,7 +101,7 @@ def test_cases_that_pass_and_fail_are_told_apart_by_the_exit_code_too(run: Run, 
 
 
 def test_rules_are_listed_in_words_with_the_line_they_are_written_in(run: Run, rules: Path) -> None:
-    listed = run("rules", "list").stdout
+    listed = run("rules", "list", COLUMNS="300").stdout
     assert "thumbs_up, right hand" in listed
     assert "fist, in zone sofa" in listed
     assert 'publish lamp/set {"state": "ON"}' in listed

@@ -138,7 +138,7 @@ def test_tune_tries_one_gesture_alone(run: Run, trace: Path) -> None:
     words = ("tune", str(trace), "--truth", str(TRUTH), "--hold", "300ms", "--release", "350ms")
     done = run(*words, "--of", "fist", "--confidence", "0.7,1", "--json")
     now, *tried = json.loads(done.stdout)["outcomes"]
-    assert [o["thresholds"]["confidence_of"]["fist"] for o in (now, *tried)] == [0.65, 0.7, 1.0]
+    assert [o["thresholds"]["confidence_of"]["fist"] for o in (now, *tried)] == [0.75, 0.7, 1.0]
     assert {o["thresholds"]["confidence_of"]["stop"] for o in (now, *tried)} == {0.9}
     assert [o["missed"] for o in (now, *tried)] == [
         0,
@@ -196,9 +196,9 @@ def test_truth_as_csv_names_the_trace_of_each_span(run: Run, trace: Path, home: 
         ("{", "is no JSON"),
         ("[1]", "span 1 lacks or garbles"),
         ('{"spans": []}', "expected"),
-        ("gesture,from_s,to_s\nwave,1,2", "span 1: no gesture 'wave'; known are thumbs_up"),
-        ("gesture,from_s,to_s\nfist,2,1", "span 1 goes from 2 s to 1 s"),
-        ("gesture,from_s\nfist,2", "span 1 lacks or garbles 'to_s'"),
+        ("gesture,from_s,to_s\nwave,1,2", "line 2: no gesture 'wave'; known are thumbs_up"),
+        ("gesture,from_s,to_s\nfist,2,1", "line 2 goes from 2 s to 1 s"),
+        ("gesture,from_s\nfist,2", "line 2 lacks or garbles 'to_s'"),
         ("trace,gesture,from_s,to_s\nother,fist,1,2", "speaks of the trace 'other', which is not given"),
     ],
 )

@@ -14,7 +14,7 @@ from agent.config.problems import ConfigProblems
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("source = 0", 'source = "v4l2:/dev/video0"'),
+        ("source = 0", 'write "v4l2:/dev/video0"'),
         ("source = front.mp4", 'text stands in quotes: "front.mp4"'),
         ('source = "front.mp4\nfps = 3', "a quote that is opened in this line is not closed"),
         (

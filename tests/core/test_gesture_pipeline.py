@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.frames import black_frame
 from timelines import brief, scores
 
 from agent.core.gesture_pipeline import GesturePipeline
@@ -19,7 +20,7 @@ FAST = Thresholds(hold_s=0.2)
 
 
 def detections(at: float, *hands: HandDetection, camera: str = "desk") -> Detections:
-    return Detections(camera, at, 640, 480, len(hands), hands)
+    return Detections(black_frame(camera, at), len(hands), hands)
 
 
 def hand(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from support.frames import black_frame
 
 from agent.core.hand_tracking import FORGET_S, TAKEOVER_S, HandTracker
 from agent.core.types import Box, Detections, Hand, HandDetection, HandObservation, HandPosture, Place
@@ -21,7 +22,7 @@ class Seen:
 
 def detections(at: float, *hands: Seen, camera: str = "front") -> Detections:
     found = tuple(HandDetection(h.person, h.hand, Box(h.x, 240, h.side), SCORES) for h in hands)
-    return Detections(camera, at, 640, 480, people=len(hands), hands=found)
+    return Detections(black_frame(camera, at), people=len(hands), hands=found)
 
 
 def play(*all_detections: Detections) -> list[list[HandObservation]]:

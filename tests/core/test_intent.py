@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from timelines import brief, events, observations, scores
 
-from agent.core.intent import Courses, doubt_of, intent_of, obstacle_of, settled
+from agent.core.intent import HandHistories, doubt_of, intent_of, obstacle_of, speed_obstacle
 from agent.core.posture import posture_of, sure_hands
 from agent.core.thresholds import Thresholds
 from agent.core.types import LABELS, Box, Floats, HandObservation, HandPosture, Place, Pose
@@ -234,9 +234,9 @@ def test_a_hand_alone_in_the_picture_asks_for_more() -> None:
 
 def moving(widths_a_second: float, frames: int = 12) -> list[HandObservation]:
     shown = observations("F" * frames)
-    courses = Courses(LABELS)
+    histories = HandHistories(LABELS)
     return [
-        courses.feed(replace(r, place=Place(0.1 + 0.2 * widths_a_second * r.at * 3 / 4, 0.5, 0.2)))
+        histories.feed(replace(r, place=Place(0.1 + 0.2 * widths_a_second * r.at * 3 / 4, 0.5, 0.2)))
         for r in shown
     ]
 
@@ -244,7 +244,7 @@ def moving(widths_a_second: float, frames: int = 12) -> list[HandObservation]:
 def test_a_hand_that_moves_starts_when_it_is_still() -> None:
     assert moving(2.0)[-1].speed == pytest.approx(2.0)
     assert brief(events(moving(2.0))) == []
-    found = settled(moving(2.0)[-1], LIMITS)
+    found = speed_obstacle(moving(2.0)[-1], LIMITS)
     assert found is not None
     assert found.words == "the hand moves (2.0 of its widths a second, limit 1.5)"
     assert brief(events(moving(1.0))) == [(0.3, "started", "fist")]
@@ -253,12 +253,12 @@ def test_a_hand_that_moves_starts_when_it_is_still() -> None:
 
 
 def test_speed_is_not_known_at_first_nor_after_a_gap() -> None:
-    courses = Courses(LABELS)
+    histories = HandHistories(LABELS)
     first, later = (replace(observations("F")[0], at=at) for at in (0.0, 5.0))
-    assert courses.feed(first).speed is None
-    assert courses.feed(later).speed is None
+    assert histories.feed(first).speed is None
+    assert histories.feed(later).speed is None
     unseen = replace(later, at=5.1, place=None)
-    assert courses.feed(unseen).speed is None
+    assert histories.feed(unseen).speed is None
 
 
 def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
@@ -267,8 +267,8 @@ def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
     def seen(likely: float, unclear: int) -> list[HandObservation]:
         shares = [0.5] * unclear + [likely] * 10
         shown = zip(observations("F" * len(shares)), shares, strict=True)
-        courses = Courses(LABELS)
-        return [courses.feed(replace(r, scores=scores("fist", share))) for r, share in shown]
+        histories = HandHistories(LABELS)
+        return [histories.feed(replace(r, scores=scores("fist", share))) for r, share in shown]
 
     own = Thresholds(confidence=0.75)
     assert brief(events(seen(0.8, unclear=5), own)) == [(0.8, "started", "fist")]
@@ -278,8 +278,8 @@ def test_a_shape_that_became_clear_slowly_is_in_doubt() -> None:
 
 
 def test_a_long_hold_is_no_slow_shape() -> None:
-    courses = Courses(LABELS)
-    shown = [courses.feed(replace(r, scores=scores("fist", 0.8))) for r in observations("F" * 40)]
+    histories = HandHistories(LABELS)
+    shown = [histories.feed(replace(r, scores=scores("fist", 0.8))) for r in observations("F" * 40)]
     assert brief(events(shown, Thresholds(confidence=0.75, hold_s=3.0))) == [(3.0, "started", "fist")]
 
 
@@ -294,4 +294,4 @@ def test_every_limit_can_be_turned_off() -> None:
     observation = replace(observations("F")[0], posture=worst)
     intent = intent_of(observation, "fist", off)
     assert (intent.meant, intent.doubt, intent.confidence, intent.hold_s) == (True, "", 0.85, 0.3)
-    assert settled(replace(observation, speed=40.0), off) is None
+    assert speed_obstacle(replace(observation, speed=40.0), off) is None

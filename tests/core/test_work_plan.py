@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agent.core.types import LABELS, Box, Floats, Hand, Pose
-from agent.core.work_plan import EVERY_FRAME, HandMemory, ImagePlan, ImageWord, Rates, WorkPlan
+from agent.core.work_plan import EVERY_FRAME, HandMemory, ImagePlan, ImageResult, Rates, WorkPlan
 
 RATES = Rates()
 FPS = 30
@@ -40,7 +40,7 @@ def looks(plan: WorkPlan, seconds: float, people: list[tuple[int, Pose]], follow
     count = 0
     for frame in range(round(seconds * FPS)):
         if plan.poses(frame / FPS, followed).do:
-            plan.saw_poses(frame / FPS, people)
+            plan.record_poses(frame / FPS, people)
             count += 1
     return count
 
@@ -59,17 +59,17 @@ def test_the_body_of_a_hand_that_is_followed_is_searched_for_three_times_a_secon
 
 def test_an_arm_on_its_way_is_looked_at_in_every_frame_until_its_hand_is_followed() -> None:
     plan = WorkPlan(LABELS)
-    plan.saw_poses(0.0, [(0, body(300))])
-    plan.saw_poses(0.2, [(0, body(280))])
+    plan.record_poses(0.0, [(0, body(300))])
+    plan.record_poses(0.2, [(0, body(280))])
     assert plan.poses(0.2 + 1 / FPS, frozenset()).why == "moves"
     assert plan.poses(0.2 + 1 / FPS, BOTH).why == "calm"
-    plan.saw_poses(0.4, [(0, body(279))])
+    plan.record_poses(0.4, [(0, body(279))])
     assert not plan.poses(0.4 + 1 / FPS, frozenset()).do
 
 
 def test_a_clip_that_begins_anew_is_looked_at() -> None:
     plan = WorkPlan(LABELS)
-    plan.saw_poses(10.0, [(0, body())])
+    plan.record_poses(10.0, [(0, body())])
     assert plan.poses(0.0, BOTH).do
 
 
@@ -101,27 +101,27 @@ def test_no_hand_goes_unread_for_longer_than_a_tenth_of_a_second() -> None:
 
 def test_a_hand_that_means_nothing_by_its_landmarks_is_not_shown_to_the_image_classifier() -> None:
     plan = ImagePlan(LABELS)
-    assert plan.asks(None, said("random"), 0.0).why == "random"
-    assert plan.asks(None, said("random", 0.7), 0.0).do
-    assert plan.asks(None, said("stop"), 0.0).do
+    assert plan.should_run(None, said("random"), 0.0).why == "random"
+    assert plan.should_run(None, said("random", 0.7), 0.0).do
+    assert plan.should_run(None, said("stop"), 0.0).do
 
 
 def test_while_both_agree_for_long_the_image_classifier_is_asked_twice_a_second() -> None:
-    plan, word, asked = ImagePlan(LABELS), None, []
+    plan, last, asked = ImagePlan(LABELS), None, []
     for frame in range(3 * FPS):
         at = frame / FPS
-        if plan.asks(word, said("stop"), at).do:
+        if plan.should_run(last, said("stop"), at).do:
             asked.append(at)
-            word = plan.heard(word, said("stop"), said("stop"), at)
+            last = plan.remember(last, said("stop"), said("stop"), at)
     early = [at for at in asked if at < RATES.settled_s]
     assert len(early) == round(RATES.settled_s * FPS)  # every frame, until any usual hold is over
     assert np.diff(asked[len(early) + 1 :]) == pytest.approx(RATES.recheck_s, abs=1 / FPS)
 
 
 def test_another_word_of_the_landmarks_is_judged_by_the_image_classifier_at_once() -> None:
-    word = ImageWord(said("stop"), 5.0, LABELS.index("stop"), 0.0)
-    assert not ImagePlan(LABELS).asks(word, said("stop"), 5.1).do
-    assert ImagePlan(LABELS).asks(word, said("two"), 5.1).why == "changes"
+    last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0)
+    assert not ImagePlan(LABELS).should_run(last, said("stop"), 5.1).do
+    assert ImagePlan(LABELS).should_run(last, said("two"), 5.1).why == "changes"
 
 
 def test_with_every_frame_nothing_is_left_out() -> None:
@@ -129,6 +129,6 @@ def test_with_every_frame_nothing_is_left_out() -> None:
     assert looks(plan, 1, [(0, body())]) == FPS
     memory = read(plan, "random", 3)
     assert plan.hand(memory, memory.read_at + 1 / FPS).do
-    word = ImageWord(said("stop"), 5.0, LABELS.index("stop"), 0.0)
-    assert ImagePlan(LABELS, EVERY_FRAME).asks(word, said("stop"), 5.0).do
-    assert ImagePlan(LABELS, EVERY_FRAME).asks(None, said("random", 1.0), 5.0).do
+    last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0)
+    assert ImagePlan(LABELS, EVERY_FRAME).should_run(last, said("stop"), 5.0).do
+    assert ImagePlan(LABELS, EVERY_FRAME).should_run(None, said("random", 1.0), 5.0).do

@@ -15,8 +15,9 @@ from brokers import Mosquitto, Subscriber, until
 from happenings import started
 
 from agent.config.settings import OutboxSettings
+from agent.core.timestamps import rfc3339
 from agent.core.types import Action
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.outbox.mqtt_sender import PROOF_S
 from agent.delivery.outbox.outbox import Outbox, Row, list_rows
 from agent.supervision import Threads

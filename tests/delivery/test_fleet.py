@@ -58,7 +58,7 @@ def test_agents_are_listed_by_id_with_their_cameras():
         ({"outbox": {"trouble": "disk is full"}}, "outbox: disk is full"),
         (
             {"rules": {"refused": "a.toml:3:1: bad"}},
-            "its rule files are refused, the former rules run: a.toml:3:1: bad",
+            "its rule files are refused, the previous rules stay in force: a.toml:3:1: bad",
         ),
     ],
 )
@@ -193,12 +193,13 @@ def test_a_rival_is_shown(command: Command, mosquitto: Mosquitto, deliver: Deliv
 def test_nobody_there_is_not_well(command: Command):
     code, out, _ = command()
     assert code == UNWELL
-    assert out.startswith("No agent has told anything below gesture/")
+    assert out.startswith("No agent has published anything below gesture/")
 
 
 def test_a_broker_that_is_away_is_named(tmp_path: Path):
     code, out, err = Command(tmp_path, f"mqtt://127.0.0.1:{free_port()}")("--json")
-    assert (code, out) == (1, "")
+    assert code == 1
+    assert json.loads(out) == {"ok": False, "error": err.strip(), "exit_code": 1}
     assert "nothing listens at 127.0.0.1" in err
 
 

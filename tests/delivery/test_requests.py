@@ -12,8 +12,8 @@ from brokers import Mosquitto, until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.delivery.complaints import BURST, EVERY_S
 from agent.delivery.incoming import REFUSAL_EVERY_S, REFUSALS, Incoming
+from agent.delivery.invalid_messages import BURST, EVERY_S
 from agent.delivery.message import Message
 from agent.delivery.request_queue import PACES, WAITING
 from agent.delivery.requests import MAX_BYTES, Request, RequestError, enabled, request

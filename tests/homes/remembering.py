@@ -38,7 +38,7 @@ class RememberingEyes:
         self._sights = sights
 
     def see(self, frames: Sequence[Frame]) -> list[Detections]:
-        return [replace(self._sights[_key(f)], at=f.at, camera=f.camera, stage_ms={}) for f in frames]
+        return [replace(self._sights[_key(f)], frame=f, stage_ms={}) for f in frames]
 
     def forget(self, camera: str) -> None:
         """There is nothing to forget."""

@@ -14,7 +14,7 @@ from daemon import Daemon
 from homes_kit import eventually
 from node_red import NodeRed
 
-from agent.delivery.clocks import rfc3339
+from agent.core.timestamps import rfc3339
 
 pytestmark = [pytest.mark.homes, pytest.mark.timeout(1200)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from support.frames import black_frame
+
 from agent.core.types import Detections
 from agent.loop.loop_health import EVERY_S, REFUSED_CHARS, LoopHealth
 
@@ -56,7 +58,7 @@ def test_refused_rules_are_told_at_once_cut_to_what_a_message_can_hold():
 def test_latency_counts_from_the_frame_until_its_events_are_out():
     clock = Clock()
     health = told(clock)
-    health.note_detections(Detections("front", clock.now - 0.05, 640, 480, 1, stage_ms={"palm": 12.0}))
+    health.note_detections(Detections(black_frame("front", clock.now - 0.05), 1, stage_ms={"palm": 12.0}))
     report = health.report(0)
     assert report["latency"]["p50"] == 50.0
     assert report["stages"]["palm"]["p50"] == 12.0

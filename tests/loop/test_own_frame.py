@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.config.settings import IdleSettings
-from agent.core.gesture_pipeline import GesturePipeline
+from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleContext
 from agent.core.types import LABELS, Detections, Frame
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
+from agent.loop.observers import Observers
 from agent.recording import NullSink
 
 
@@ -24,10 +24,28 @@ class OneFrameLate:
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
         done, self._before = self._before, list(frames)
-        return [Detections(f.camera, f.at, f.width, f.height, 0, frame=f) for f in done]
+        return [Detections(f, 0) for f in done]
 
     def forget(self, camera: str) -> None:
         """Nothing is remembered but the frames."""
+
+
+class NoContext:
+    def rule_context(self) -> RuleContext:
+        return RuleContext()
+
+
+class Watcher:
+    """Remembers each frame with what was told of it."""
+
+    def __init__(self) -> None:
+        self.told: list[Detections] = []
+
+    def on_detections(self, detections: Detections) -> None:
+        self.told.append(detections)
+
+    def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
+        """Another test's subject."""
 
 
 class NoFrames:
@@ -41,21 +59,21 @@ class Camera:
 
 
 def test_frames_of_two_cameras_that_come_in_turn_are_told_with_their_own_results() -> None:
-    told: list[tuple[Frame, Detections]] = []
+    watcher = Watcher()
     loop = Loop(
         frames=NoFrames(),
         recognizer=OneFrameLate(),
         pipeline=GesturePipeline(LABELS),
         sink=NullSink(),
-        rest=IdleSettings(),
+        idle=IdleSettings(),
         max_age_s=5.0,
-        hooks=Hooks(context=RuleContext, detected=lambda frame, detections: told.append((frame, detections))),
+        context=NoContext(),
         clock=time.monotonic,
+        observers=Observers(recognition=(watcher,)),
     )
     loop.watch({"hall": Camera(), "door": Camera()}, enabled=True)
     image = np.zeros((48, 64, 3), np.uint8)
     frames = [Frame(camera, n, n / 10, image) for n in range(4) for camera in ("hall", "door")]
     for frame in frames:  # never both at once
         loop.step([frame])
-    assert [frame for frame, _ in told] == frames[:-1]
-    assert all((frame.camera, frame.at) == (detections.camera, detections.at) for frame, detections in told)
+    assert [detections.frame for detections in watcher.told] == frames[:-1]

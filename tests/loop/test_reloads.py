@@ -27,6 +27,9 @@ class Shelf:
         self.trouble: Exception | None = None
         self.reads = 0
 
+    def changed(self) -> bool:
+        return False
+
     def load(self) -> RuleSet:
         self.reads += 1
         assert self.open.wait(20)
@@ -37,7 +40,7 @@ class Shelf:
 
 @contextmanager
 def reloads(shelf: Shelf, clock: Clock) -> Iterator[Reloads]:
-    made = Reloads(shelf.load, None, clock)
+    made = Reloads(shelf, clock)
     try:
         yield made
     finally:

@@ -11,7 +11,6 @@ from agent.config.settings import IdleSettings, Settings
 from agent.core.rules import RuleContext, RuleSet
 from agent.core.types import LABELS, CameraState, Detections, Frame
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
 from agent.pipeline import build_pipeline
 from agent.recording import NullSink
 
@@ -22,12 +21,15 @@ class Eyes:
     people = 0
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        return [
-            Detections(frame.camera, frame.at, frame.width, frame.height, self.people) for frame in frames
-        ]
+        return [Detections(frame, self.people) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass
+
+
+class NoContext:
+    def rule_context(self) -> RuleContext:
+        return RuleContext()
 
 
 class NoFrames:
@@ -62,9 +64,9 @@ def made() -> tuple[Loop, Out, Eyes]:
         recognizer=recognizer,
         pipeline=build_pipeline(Settings(), LABELS, RuleSet()),
         sink=sink,
-        rest=IdleSettings(),
+        idle=IdleSettings(),
         max_age_s=5.0,
-        hooks=Hooks(context=RuleContext),
+        context=NoContext(),
         clock=lambda: 0.0,
     )
     sink.loop = loop

@@ -99,7 +99,7 @@ def test_a_damaged_manifest_is_a_model_error_or_still_sound(case: tuple[str, byt
             told = f"{path}: {load_manifest(name, Path(folder)).name}"
         except ModelError as exc:
             told = str(exc)
-        assert told.startswith(f"{path}: ")
+        assert told.startswith(f"{path}:")
 
 
 def test_a_network_whose_manifest_names_another_hash_is_not_loaded(tmp_path: Path):

@@ -137,9 +137,10 @@ def test_what_is_published_is_text_and_far_too_small_for_a_picture(seen: Seen):
 
 
 def test_it_writes_nothing_but_its_outbox(seen: Seen):
-    assert {path.parent for path in seen.written} == {seen.state}
-    assert {path.name.split(".")[0] for path in seen.state.iterdir()} == {"outbox"}
-    assert sum(path.stat().st_size for path in seen.state.iterdir()) < 640 * 480
+    assert {path.parent for path in seen.written} == {seen.state, seen.state / "trace"}
+    assert {path.name.split(".")[0] for path in seen.state.iterdir()} == {"outbox", "cameras", "trace"}
+    assert {path.suffix for path in (seen.state / "trace").iterdir()} == {".jsonl"}  # numbers, no picture
+    assert sum(path.stat().st_size for path in seen.state.rglob("*")) < 640 * 480
 
 
 def test_nobody_else_on_the_machine_can_read_what_it_keeps(seen: Seen):

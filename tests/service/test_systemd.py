@@ -76,7 +76,7 @@ class Day:
     def pass_time(self, seconds: int) -> None:
         for _ in range(seconds):
             self.now += 1
-            self.dog.step()
+            self.dog.on_step()
 
 
 def test_the_watchdog_is_fed_while_all_threads_are_well(systemd: Systemd):

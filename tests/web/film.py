@@ -36,9 +36,10 @@ from agent.core.types import (
 )
 from agent.inference.build import build_recognizer
 from agent.loop.loop import Loop
-from agent.loop.ports import Hooks
+from agent.loop.observers import Observers
 from agent.web.dashboard import About
 from agent.web.page import WebPage
+from agent.web.rule_editor import RuleEditor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -94,8 +95,8 @@ def drawn_film(gesture: str = "stop", score: float = 0.95) -> Film:
     hand = HandDetection(0, "right", Box(20, 20, 10), scores, points)
     joints = np.array([(10, 10, 0.9), (30, 10, 0.9)], np.float32)
     pose = Pose(joints, ("left_shoulder", "right_shoulder"), 0.9)
-    there = Detections(CAMERA, 0.0, 64, 48, 1, (hand,), (pose,), {"classifier": 2.0})
-    gone = Detections(CAMERA, 0.0, 64, 48, 0, (), (), {"classifier": 0.0})
+    there = Detections(frames[0], 1, (hand,), (pose,), {"classifier": 2.0})
+    gone = Detections(frames[0], 0, (), (), {"classifier": 0.0})
     return Film(frames, [there if i < 18 else gone for i in range(30)], LABELS)
 
 
@@ -145,7 +146,7 @@ class Projector:
         detections = self._film.sights[self._shown]
         if self._speed == 1:
             self._closed.wait(min(sum(detections.stage_ms.values()) / 1000, 0.5 / FPS))
-        return [replace(detections, at=frame.at) for frame in frames]
+        return [replace(detections, frame=frame) for frame in frames]
 
     def forget(self, camera: str) -> None:
         pass
@@ -206,7 +207,7 @@ class Agent:
         self._debounce = DebounceSettings(hold=hold_s)
         self._began = time.monotonic()
         pipeline = GesturePipeline(
-            film.labels, thresholds=thresholds_of(self._debounce), rule_set=self._book()
+            film.labels, thresholds=thresholds_of(self._debounce), rule_set=self.load()
         )
         self.page = WebPage(
             web,
@@ -217,11 +218,13 @@ class Agent:
                 cameras=(CAMERA,),
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
+                edit=web.edit,
             ),
             pipeline=pipeline,
             health=self._vitals,
             progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
+            editor=self._editor(web),
             clock=self.reel.now,
             send_s=send_s,
         )
@@ -232,18 +235,16 @@ class Agent:
             sink=self.out,
             idle=IdleSettings(),
             max_age_s=5.0,
-            hooks=Hooks(
-                context=RuleContext,
-                load_rules=self._book,
-                enabled_changed=self.page.on_enabled,
-                camera_changed=self.page.camera_changed,
-                rules_changed=self.page.on_rules,
-                rules_refused=self.page.on_rules_refused,
-                stepped=self.page.on_step,
-                detected=self.page.on_detections,
-                processed=self.page.on_result,
-            ),
+            context=self,
             clock=self.reel.now,
+            rules=self,
+            observers=Observers(
+                recognition=(self.page,),
+                cameras=(self.page,),
+                enabled=(self.page,),
+                rules=(self.page,),
+                steps=(self.page,),
+            ),
         )
         self.reel.tell = self.loop.camera_changed
         self._thread = threading.Thread(target=self.loop.run, name="loop")
@@ -251,8 +252,20 @@ class Agent:
     def _ask(self, name: str, data: Mapping[str, Any]) -> Future[tuple[dict[str, Any], str]]:
         return self.loop.ask(name, data)
 
-    def _book(self) -> RuleSet:
+    def rule_context(self) -> RuleContext:
+        return RuleContext()
+
+    def changed(self) -> bool:
+        return False
+
+    def load(self) -> RuleSet:
         return read_rules(self.rules, self._labels, self._debounce, None).rule_set
+
+    def _editor(self, web: WebSettings) -> RuleEditor | None:
+        if not web.edit:
+            return None
+        state = self.rules.parent / "state"
+        return RuleEditor(self.rules, self._labels, self._debounce, None, state=state)
 
     def _vitals(self) -> dict[str, Any]:
         outbox = {
@@ -287,7 +300,7 @@ class Agent:
     def __enter__(self) -> Self:
         self.page.start()
         self.loop.watch({CAMERA: self.reel}, enabled=True)
-        self.page.on_rules(self._book())
+        self.page.on_rules(self.load())
         self._thread.start()
         return self
 

@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 
 from agent.web.limits.addresses import visitor_of
 from agent.web.limits.attempts import FREE, MAX_VISITORS, REFILL_S, SHUT, Attempts
-from agent.web.limits.connections import LIMITS, STRANGERS_OF_ONE, Places
+from agent.web.limits.connections import LIMITS, UNAUTHENTICATED_OF_ONE, ConnectionLimits
 
 TOKEN = "open sesame, open sesame"
 SEED = 24
@@ -221,8 +221,8 @@ def _cut_off(client: socket.socket) -> bool:
 
 
 def test_places_of_one_address_are_few_and_the_idle_one_goes_first():
-    places, closed = Places(), []
-    held = [places.take("a", lambda n=n: closed.append(n)) for n in range(STRANGERS_OF_ONE)]
+    places, closed = ConnectionLimits(), []
+    held = [places.take("a", lambda n=n: closed.append(n)) for n in range(UNAUTHENTICATED_OF_ONE)]
     assert held[0] is not None
     held[0].busy = True
     assert places.take("a", lambda: None) is not None
@@ -238,7 +238,7 @@ def test_places_of_one_address_are_few_and_the_idle_one_goes_first():
 
 
 def test_who_has_shown_the_token_does_not_share_places_with_strangers():
-    places, closed = Places(), []
+    places, closed = ConnectionLimits(), []
     visitors = [places.take(f"v{n}", lambda n=n: closed.append(n)) for n in range(LIMITS["visitor"] // 2)]
     assert all(place is not None and place.move("visitor") for place in visitors)
     for number in range(10 * LIMITS["stranger"]):

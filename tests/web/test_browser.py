@@ -157,7 +157,7 @@ def test_a_paused_page_says_paused_and_nothing_else(
     tab = opened(browser, agent, prefers_color_scheme=scheme)
     tab.until("document.querySelector('.has-picture')", "a picture")
     tab.until(
-        "/^Awake: rules are listening, \\d+ s$/.test(document.querySelector('.armed').innerText.trim())",
+        "/^Awake: rules are active, \\d+ s$/.test(document.querySelector('.armed').innerText.trim())",
         "awake",
     )
     tab.run("document.getElementById('pause').click()")
@@ -196,7 +196,7 @@ def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start
         focused.append(tab.run("document.activeElement.textContent || document.activeElement.id"))
         if focused[-1] == "Pause":
             break
-    assert focused[0] == "Skip to what is seen now"
+    assert focused[0] == "Skip to the current state"
     outline = tab.run("getComputedStyle(document.activeElement).outlineStyle")
     assert (focused[-1], outline) == ("Pause", "solid")
     tab.press("Enter")
@@ -388,7 +388,7 @@ def test_a_kiosk_says_whether_it_makes_sense_to_raise_a_hand(browser: Browser, s
     agent.loop.ask("enabled", {"on": True})
     tab.until(f"{said} === 'I see your right hand'", "a hand again")
     agent.reel.tell(CameraState("front", "offline", "unplugged"))
-    late.until(f"{said} === 'The camera is not there'", "the loss")
+    late.until(f"{said} === 'The camera is offline'", "the loss")
 
 
 def test_a_page_says_why_nothing_fired(browser: Browser, start: Start, rules: Path):

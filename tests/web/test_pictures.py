@@ -128,7 +128,7 @@ class Room:
     def show(self, grey: int) -> None:
         image = np.full((48, 64, 3), grey, np.uint8)
         frame = Frame(CAMERA, 0, self.now, image)
-        self.preview.on_detections(frame, Detections(CAMERA, self.now, 64, 48, 0, (), (), {}))
+        self.preview.on_detections(Detections(frame, 0))
         self.preview.on_step()
 
     def watcher(self) -> Watcher:

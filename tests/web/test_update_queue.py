@@ -90,3 +90,13 @@ def test_a_part_that_moves_is_well_and_one_that_stands_still_is_named():
     assert progress_monitor.stalled() == [f"loop: no progress for {STALLED_S + 1:.0f} s"]
     hands.counters = {"loop": 2, "outbox": 3}
     assert progress_monitor.stalled() == []
+
+
+def test_a_part_that_is_not_there_any_more_does_not_stand_still():
+    hands = Hands()
+    progress_monitor = hands.progress_monitor()
+    hands.counters = {"loop": 1, "camera-front": 1}
+    assert progress_monitor.stalled() == []
+    hands.now += STALLED_S + 1
+    hands.counters = {"loop": 2}
+    assert progress_monitor.stalled() == []

@@ -1,1 +1,1 @@
-"""How both gesture networks are made: photographs, rendered hands, features, training, figures, export."""
+"""Training of both gesture networks: photographs, rendered hands, features, training, figures, export."""

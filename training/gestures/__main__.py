@@ -1,4 +1,7 @@
-"""`python -m training.gestures STEP`: every step skips what is done and goes on where it was stopped."""
+"""`python -m training.gestures STEP`: steps of the training.
+
+Finished work is skipped, interrupted resumed.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ MESH_SHA256 = "291790c14f7f88a7f9bd35330c47392ed8e8d395ae6728f4bb7089f1bc1f2b96"
 
 
 def models(args: argparse.Namespace) -> None:
-    """The palm detector and the landmark net, as the agent itself fetches and converts them."""
+    """Fetch and convert the palm detector and the landmark network, as the agent does."""
     from agent.inference.models import fetch
 
     for path in fetch(["palm-detector", "hand-landmark"], args.work / "cache", print):
@@ -28,7 +31,7 @@ def models(args: argparse.Namespace) -> None:
 
 
 def mesh(args: argparse.Namespace) -> None:
-    """The hand to render, from its npm package."""
+    """Fetch the hand mesh to render, from its npm package."""
     target = args.work / "right.glb"
     if target.exists():
         return
@@ -44,21 +47,21 @@ def mesh(args: argparse.Namespace) -> None:
 
 
 def hands(args: argparse.Namespace) -> None:
-    """Every hand of every photograph."""
+    """Find every hand of every photograph."""
     from training.gestures.hands.features import find_all
 
     find_all(args.data, args.work, args.work)
 
 
 def features(args: argparse.Namespace) -> None:
-    """What the landmark net says of jittered crops of the photographs."""
+    """Compute features of jittered crops of the photographs."""
     from training.gestures.hands.features import extract
 
     extract(args.data, args.work, args.work, seed=args.seed)
 
 
 def rooms(args: argparse.Namespace) -> None:
-    """Backgrounds: pieces of the photographs of rooms."""
+    """Cut backgrounds from photographs of rooms."""
     from training.gestures.hands.rooms import photographed
 
     target = args.work / "rooms.pkl"
@@ -68,7 +71,7 @@ def rooms(args: argparse.Namespace) -> None:
 
 
 def render(args: argparse.Namespace) -> None:
-    """Rendered hands, and what the landmark net says of them."""
+    """Render hands and compute their features."""
     from training.gestures.hands.render import shards
     from training.gestures.hands.synthetic import extract
 
@@ -87,21 +90,21 @@ def render(args: argparse.Namespace) -> None:
 
 
 def live(args: argparse.Namespace) -> None:
-    """Hands of rendered people who live, with and without gestures on purpose (the rendered cast)."""
+    """Compute features of hands in rendered scenes of people, with and without intended gestures."""
     from training.gestures.hands.living import extract
 
     extract(args.work / "cast", args.work / "live")
 
 
 def landmark(args: argparse.Namespace) -> None:
-    """The head of gesturenet-landmark: trained, calibrated, exported, its manifest's sum renewed."""
+    """Train, calibrate and export the head of gesturenet-landmark, and update its manifest's checksum."""
     from training.gestures.landmark.landmark import make
 
     make(args.work, ENGINES / "gesturenet-landmark", steps=args.steps or 600, seed=args.seed)
 
 
 def loso(args: argparse.Namespace) -> None:
-    """Figures by held-out source, with and without rendered hands, and by skin tone."""
+    """Compute figures by held-out source, with and without rendered hands, and by skin tone."""
     from training.gestures.landmark.landmark import by_tone, compare
 
     compare(args.work, steps=args.steps or 600, seed=args.seed)
@@ -109,7 +112,7 @@ def loso(args: argparse.Namespace) -> None:
 
 
 def crops(args: argparse.Namespace) -> None:
-    """Upright pictures for GestureNet proper."""
+    """Cut upright images for GestureNet."""
     from training.gestures.hands.crops import pack
 
     if not (args.work / "pictures.npz").exists():
@@ -117,7 +120,7 @@ def crops(args: argparse.Namespace) -> None:
 
 
 def gesturenet(args: argparse.Namespace) -> None:
-    """GestureNet proper: trained, calibrated, exported."""
+    """Train, calibrate and export GestureNet."""
     from training.gestures.image.train import make
 
     make(
@@ -130,7 +133,7 @@ def gesturenet(args: argparse.Namespace) -> None:
 
 
 def card(args: argparse.Namespace) -> None:
-    """Tables and pictures of both model cards, from what the steps before measured."""
+    """Write tables and plots of both model cards from the results of the other steps."""
     from training.gestures import card as cards
 
     if (args.work / "figures.json").exists():

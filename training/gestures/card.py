@@ -1,4 +1,4 @@
-"""What the recipe measured, written into the model cards: tables between their marks, and pictures."""
+"""Writes measured results into the model cards: tables between marks, and plots."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def write_between(card: Path, name: str, text: str) -> None:
 
 
 def renew_sum(manifest: Path, file: Path) -> None:
-    """The manifest holds the sha256 of the file beside it."""
+    """Update the sha256 in the manifest of a file."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     text = manifest.read_text()
     manifest.write_text(re.sub(r'(?m)^sha256 = "[0-9a-f]{64}"', f'sha256 = "{digest}"', text))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Markdown."""
+    """Format a table in Markdown."""
     head = list(head)
     lines = [head, ["---"] * len(head), *map(list, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def by_class(scores: dict) -> str:
-    """F1 by class, in words."""
+    """Format F1 by class in words."""
     return ", ".join(f"{label} {value:.3f}" for label, value in scores["f1"].items())
 
 
 def landmark(work: Path, engine: Path) -> None:
-    """The card of gesturenet-landmark, from what `loso` and `landmark` wrote."""
+    """Write the card of gesturenet-landmark, from the results of `loso` and `landmark`."""
     from training.gestures.figures import by_source, confusion, reliability
 
     tables = json.loads((work / "figures.json").read_text())
@@ -80,7 +80,7 @@ def landmark(work: Path, engine: Path) -> None:
 
 
 def gesturenet(work: Path, engine: Path) -> None:
-    """The card of GestureNet proper, from what `gesturenet` wrote."""
+    """Write the card of GestureNet, from the results of `gesturenet`."""
     from training.gestures.figures import confusion, reliability
 
     files = json.loads((work / "gesturenet.json").read_text())

@@ -1,4 +1,4 @@
-"""Pictures for the model cards from the held-out answers: confusion, reliability, figures by source."""
+"""Plots for the model cards from held-out predictions: confusion, reliability, scores by source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 
 def confusion(truth: np.ndarray, guess: np.ndarray, target: Path) -> None:
-    """Rows are the truth; shaded by the share of the row."""
+    """Plot the confusion matrix; rows are the truth, shaded by the share of the row."""
     counts = np.zeros((6, 6), int)
     np.add.at(counts, (truth, guess.argmax(1)), 1)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -30,7 +30,7 @@ def confusion(truth: np.ndarray, guess: np.ndarray, target: Path) -> None:
 
 
 def reliability(truth: np.ndarray, guess: np.ndarray, target: Path, temperature: float) -> float:
-    """How often an answer of probability p is right, before and after; returns the error after (ECE)."""
+    """Plot the reliability before and after calibration; return the calibration error after it (ECE)."""
     figure, axes = plt.subplots(figsize=(4.2, 4))
     axes.plot([0, 1], [0, 1], color="grey", lw=0.8)
     error = 0.0
@@ -52,7 +52,7 @@ def reliability(truth: np.ndarray, guess: np.ndarray, target: Path, temperature:
 
 
 def by_source(tables: dict[str, dict], sources: list[str], target: Path) -> None:
-    """Bars: macro-F1 on each source by heads that never saw it."""
+    """Plot macro-F1 on each source by heads that were not trained on it."""
     figure, axes = plt.subplots(figsize=(7.5, 3))
     for i, (name, table) in enumerate(tables.items()):
         values = [table[s]["macro_f1"] for s in (*sources, "pooled")]
@@ -65,7 +65,7 @@ def by_source(tables: dict[str, dict], sources: list[str], target: Path) -> None
 
 
 def save(figure: plt.Figure, target: Path) -> None:
-    """A small PNG."""
+    """Save a plot as small PNG."""
     figure.tight_layout()
     figure.savefig(target, dpi=90)
     plt.close(figure)

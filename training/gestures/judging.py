@@ -1,4 +1,4 @@
-"""What answers are worth: figures by class, and the temperature that makes probabilities honest."""
+"""Evaluation of predictions: scores by class, and temperature calibration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from training.gestures.hands.photos import LABELS
 
 
 def scores(truth: np.ndarray, guess: np.ndarray, least: int = 1) -> dict:
-    """Macro-F1 of the classes with `least` pictures, their F1 and recall, and the confusion of all."""
+    """Return macro-F1 of the classes with `least` images, their F1 and recall, and the confusion matrix."""
     confusion = np.zeros((6, 6), int)
     np.add.at(confusion, (truth, guess), 1)
     hit = np.diag(confusion).astype(float)
@@ -26,7 +26,7 @@ def scores(truth: np.ndarray, guess: np.ndarray, least: int = 1) -> dict:
 
 
 def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature that makes the surprise of unseen truths smallest."""
+    """Return the temperature that minimizes the negative log-likelihood on held-out data."""
     logits = np.log(np.clip(probabilities, 1e-7, 1))
     best = (np.inf, 1.0)
     for t in np.exp(np.linspace(np.log(0.4), np.log(3), 60)):

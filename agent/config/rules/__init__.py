@@ -1,1 +1,1 @@
-"""Rule files: their grammar, what they mean, and the cases that test them."""
+"""Rule files: grammar, conversion to core rules, and test cases."""

@@ -1,4 +1,4 @@
-"""From the grammar's tables to the rules of the core: names looked up, defaults filled in."""
+"""Converts the tables of rule files to core rules: resolves names, fills in defaults."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from agent.core.rules.rule_set import Trigger
 from agent.core.thresholds import Thresholds, thresholds_of
 from agent.core.types import Hand
 
-ANY_SPEED = 100.0  # hand widths a second
-SEQUENCE_S = 2.0  # a sequence must be done within this time unless it says otherwise
+ANY_SPEED = 100.0  # hand widths/s: turns the check off
+SEQUENCE_S = 2.0  # default time limit of a sequence
 _JSON = ("Content-Type", "application/json")
 
 
@@ -42,7 +42,7 @@ def build_rule_set(
     wake: WakeTable | None,
     debounce: DebounceSettings,
 ) -> RuleSet:
-    """Every zone that a rule names must be in `zones`."""
+    """Build the core's rule set. Raises `KeyError` where a rule names a zone that is not in `zones`."""
     built = {name: Zone(name, zone.box, zone.camera, zone.min_hand) for name, zone in zones.items()}
     return RuleSet(
         rules=tuple(_rule(rule, built, debounce) for rule in rules),
@@ -96,14 +96,14 @@ def _trigger(table: RuleTable) -> Trigger:
 
 
 def _thresholds(table: RuleTable, debounce: DebounceSettings) -> Thresholds:
-    """The general ones, with what the rule says otherwise.
+    """Thresholds of a rule: the general ones, overridden by its own.
 
-    A rule's cooldown counts from firing to firing; the gesture's own only ever shrinks to it.
+    A rule's cooldown counts from firing to firing; it only shortens that of the gesture.
     """
     when = table.when
     usual = thresholds_of(debounce)
     if when.move or table.dial:
-        usual = replace(usual, still=ANY_SPEED)  # the hand is meant to move
+        usual = replace(usual, still=ANY_SPEED)  # the rule needs a moving hand
     base = _own(usual, when, hold_s=when.hold, release_s=when.release)
     return base if table.cooldown is None else replace(base, cooldown_s=min(base.cooldown_s, table.cooldown))
 
@@ -115,7 +115,7 @@ def _wake(wake: WakeTable, debounce: DebounceSettings) -> WakeGesture:
 
 
 def _own(base: Thresholds, table: OwnThresholds, **durations: float | None) -> Thresholds:
-    """The thresholds with those that a table sets itself."""
+    """The thresholds with a table's own values applied."""
     own = {name: getattr(table, name) for name in OwnThresholds.model_fields} | durations
     mixed = replace(base, **{name: value for name, value in own.items() if value is not None})
     if own.get("hold_s") is not None:
@@ -164,7 +164,7 @@ def _action(table: ActionTable) -> Iterator[ActionTemplate]:
 
 
 def _body(value: object) -> object:
-    """Without a body of its own, a webhook tells what happened."""
+    """A webhook's body, by default the fields of the event."""
     if value is not None:
         return value
     return {name: f"{{{name}}}" for name in ("rule", "gesture", "hand", "camera", "zone", "confidence", "ts")}

@@ -1,8 +1,7 @@
-"""`[[case]]`: timelines that a rule file is tested with.
+"""Test cases of rule files (`[[case]]`): gesture timelines and the actions they must cause.
 
-A character is one frame of a tenth of a second, taken as what smoothing would have made of the
-camera's frames; from there the case goes the daemon's own way through debounce and rules. What fires
-must be exactly what the case expects, each within `tolerance` of its time.
+A character is one frame of 0.1 s with the smoothed result of that gesture; debounce and rules are the
+daemon's. The case passes where exactly the expected actions occur, each within `tolerance` of its time.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from agent.core.thresholds import thresholds_of
 from agent.core.types import Action, Floats, Hand, HandObservation, Place
 
 FRAME_S = 0.1
-AFTER_S = 3.0  # of no hand after the timeline, so that all ends
-HAND = 0.2  # hand height / frame height, unless the zone asks for more
-CAMERA = "camera"  # of a case whose rules and zones name none
+AFTER_S = 3.0  # without a hand after the timeline, so that all gestures end
+HAND = 0.2  # hand height / frame height, unless the zone requires more
+CAMERA = "camera"  # name used where rules and zones name none
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test, the rules of its own file, and where it is written."""
+    """A test case with the rules of its own file and its position."""
 
     table: CaseTable
     rule_set: RuleSet
@@ -37,13 +36,13 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What it shows."""
+        """Title of the case."""
         return self.table.title
 
 
 @dataclass(frozen=True)
 class Fired:
-    """An action and when it fell due, in seconds from the start of the timeline."""
+    """An action and its time, in seconds from the start of the timeline."""
 
     at_s: float
     action: Action
@@ -55,7 +54,7 @@ class Fired:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What fired, and what was wrong with it."""
+    """Result of one case: the actions that fired, and the deviations from what was expected."""
 
     case: Case
     fired: tuple[Fired, ...]
@@ -63,17 +62,17 @@ class CaseResult:
 
     @property
     def passed(self) -> bool:
-        """Whether all fired that should, and nothing else."""
+        """Whether all expected actions fired, and no other."""
         return not self.problems
 
 
 def run_cases(cases: Sequence[Case], labels: Sequence[str], debounce: DebounceSettings) -> list[CaseResult]:
-    """Each case by itself, from a fresh start."""
+    """Run each case with a new pipeline and return the results in order."""
     return [run_case(case, labels, debounce) for case in cases]
 
 
 def run_case(case: Case, labels: Sequence[str], debounce: DebounceSettings) -> CaseResult:
-    """Play one timeline."""
+    """Run one timeline through a new pipeline and compare its actions with the expected ones."""
     interpreter = GesturePipeline(
         labels, smoothing_s=0.0, thresholds=thresholds_of(debounce), rule_set=case.rule_set
     )
@@ -110,7 +109,7 @@ def _scores(timeline: str, frame: int, letters: Mapping[str, str], labels: Seque
 
 
 def _camera(case: Case) -> str:
-    """The camera that the case's zone or the first rule that cares names."""
+    """The camera named by the case, its zone or the first rule that names one."""
     zones = [zone.camera for zone in case.rule_set.zones if zone.name == case.table.zone]
     rules = [rule.when.camera or (rule.when.zone and rule.when.zone.camera) for rule in case.rule_set.rules]
     return next((camera for camera in (*zones, *rules) if camera), CAMERA)

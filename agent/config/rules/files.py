@@ -1,4 +1,4 @@
-"""Rule files on disk to the rules of the core; every problem of every file is told at once."""
+"""Reads rule files into core rules, and reports all problems of all files at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agent.core.types import NO_GESTURE
 
 MAX_FILES = 100
 MAX_BYTES = 4_000_000  # in all files
-MAX_RULES = 1000  # in all files: every pair of them is compared at load
+MAX_RULES = 1000  # in all files: every pair is compared when rules are loaded
 MAX_WARNINGS = 20
 _DANGER = "rules start programs"
 
@@ -35,11 +35,11 @@ _Known: TypeAlias = Mapping[str, Collection[str] | None]
 
 @dataclass(frozen=True)
 class LoadedRules:
-    """What the rule files say."""
+    """Rules, test cases and warnings read from the rule files."""
 
     rule_set: RuleSet = field(default_factory=RuleSet)
     cases: tuple[Case, ...] = ()
-    spots: Mapping[str, SourcePosition] = field(default_factory=dict)  # rule id: where it is written
+    spots: Mapping[str, SourcePosition] = field(default_factory=dict)  # rule id: position in its file
     files: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -47,10 +47,10 @@ class LoadedRules:
 def read_rules(
     source: Path, labels: Sequence[str], debounce: DebounceSettings, cameras: Collection[str] | None = None
 ) -> LoadedRules:
-    """All `*.toml` of a folder in name order, or one file.
+    """Read all `*.toml` of a folder in name order, or one file. Raises `ConfigProblems`.
 
-    `labels` are the classifier's, taught ones too. `cameras` are the configured ones; None: any name
-    will do. Zones, the wake gesture and rule ids are shared by all files. Raises `ConfigProblems`.
+    `labels` are the classifier's, taught ones included. `cameras` are the configured names; None accepts any.
+    Zones, the wake gesture and rule ids are shared by all files.
     """
     paths = _paths(source)
     problems = [problem for path in (source, *paths) for problem in open_to_all(path, _DANGER)]
@@ -73,7 +73,7 @@ def read_rules(
 
 
 def _paths(source: Path) -> list[Path]:
-    """The files to read. Raises `ConfigProblems`: what cannot be listed is never taken for empty."""
+    """The files to read. Raises `ConfigProblems`; a folder that cannot be listed does not count as empty."""
     try:
         paths = rule_paths(source)
     except FileNotFoundError as exc:
@@ -94,7 +94,7 @@ def _paths(source: Path) -> list[Path]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # told when it is read
+    except OSError:  # reported when it is read
         return 0
 
 
@@ -122,7 +122,7 @@ def _validate(
 
 
 def _said_twice(written: Sequence[TomlDocument]) -> Iterator[Problem]:
-    """Rule ids, zones and the wake gesture are one for all files."""
+    """Problems for rule ids, zones or wake gestures defined more than once in all files."""
     first: dict[tuple[str, str], SourcePosition] = {}
     for located in written:
         for kind, name, path in _names(located):
@@ -133,7 +133,7 @@ def _said_twice(written: Sequence[TomlDocument]) -> Iterator[Problem]:
 
 
 def _never_true(files: Sequence[tuple[TomlDocument, RuleFile]]) -> Iterator[Problem]:
-    """A zone of one camera in a rule for another."""
+    """Problems for rules whose zone belongs to another camera than the rule's."""
     zones = {name: zone for _, file in files for name, zone in file.zone.items()}
     for located, file in files:
         for index, rule in enumerate(file.rule):
@@ -183,7 +183,7 @@ def _bind(
 
 
 def unusable_key_rules(rule_set: RuleSet) -> str | None:
-    """What to say of rules that press keys where none may be pressed; None where there are none."""
+    """Return a warning for rules that press keys although `actions.keys` is off; None without such rules."""
     ids = [rule.id for rule in rule_set.rules if any(do.kind == "key" for do in rule.do)]
     if not ids:
         return None
@@ -191,7 +191,7 @@ def unusable_key_rules(rule_set: RuleSet) -> str | None:
 
 
 def _warnings(rule_set: RuleSet, spots: Mapping[str, SourcePosition]) -> Iterator[Problem]:
-    """The first overlaps; more of them are the same mistake."""
+    """The first warnings on overlaps; further ones have the same cause."""
     found = overlaps(rule_set, spots)
     for late, text in itertools.islice(found, MAX_WARNINGS):
         yield Problem(spots[late].file, spots[late].line, spots[late].column, text)

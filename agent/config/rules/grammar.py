@@ -1,6 +1,6 @@
-"""The grammar of the rule files as models: what may stand where, with which default.
+"""Grammar of the rule files as pydantic models: keys, types, limits and defaults.
 
-The names are those that people write; `rules/rules.schema.json` is generated from here.
+`rules/rules.schema.json` is generated from these models.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from agent.core.rules.topics import shown_topic, topic_problem
 KNOWN = "known names"  # validation context: {"gesture": [...], "camera": [...], "zone": [...]}
 
 MAX_RULES = 500  # in one file
-MAX_STEPS = 8  # of a sequence: nobody remembers more
+MAX_STEPS = 8  # of a sequence
 MAX_WITHIN_S = 60.0  # of a sequence
 MAX_FRAMES = 3000  # of a case: five minutes
 LETTERS = {"T": "thumbs_up", "F": "fist", "S": "stop", "O": "ok", "2": "two", "?": "random"}
-NOBODY = "."  # in a case's timeline
-MIN_STEP = 1e-6  # of a dial: values are sent with six digits behind the point
+NOBODY = "."  # no hand, in a case's timeline
+MIN_STEP = 1e-6  # of a dial: values are sent with six decimals
 MIN_RANGE = 1e-4  # of a dial: a hundred steps
-MIN_REPEAT_S = 0.05  # faster than frames come, it would be every frame
+MIN_REPEAT_S = 0.05  # shorter than a frame interval
 
 NO_SUCH_KEY = 'no key is called "{}"; names are those of linux/input-event-codes.h, like KEY_ENTER'
 KEY_PATTERN = r"^KEY_[A-Z0-9_]+$"
@@ -77,7 +77,7 @@ def _header(text: str) -> str:
 
 
 def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
-    """A check against the names in the validation context; without them any name will do."""
+    """A validator against the names in the validation context; without a context any name passes."""
 
     def check(name: str, info: ValidationInfo) -> str:
         names = (info.context or {}).get(KNOWN, {}).get(kind)
@@ -132,11 +132,11 @@ Hands = Literal["left", "right", "any"]
 
 
 class Table(Model):
-    """A table of a rule file."""
+    """Base of all tables of a rule file."""
 
 
 class OwnThresholds(Table):
-    """Thresholds that a rule and the wake gesture may set themselves; None: as in the settings."""
+    """Thresholds that a rule or the wake gesture can override; None: as in the settings."""
 
     confidence: Share | None = None
     raised: Raised | None = Field(
@@ -159,7 +159,7 @@ class OwnThresholds(Table):
 
 
 class WakeTable(OwnThresholds):
-    """The gesture that arms the rules which say `armed = true`."""
+    """Wake gesture: arms the rules that have `armed = true`."""
 
     gesture: Gesture
     hand: Hands = "any"
@@ -168,7 +168,7 @@ class WakeTable(OwnThresholds):
 
 
 class ZoneTable(Table):
-    """A part of a camera's picture."""
+    """A named part of a camera's image."""
 
     camera: Camera | None = None
     box: tuple[Share, Share, Share, Share] = Field(
@@ -206,7 +206,7 @@ class ValueTable(Table):
 
 
 class WhenTable(OwnThresholds):
-    """What must be so; what is not written does not matter."""
+    """Conditions under which a rule fires; absent keys set no condition."""
 
     gesture: Gestures | None = Field(None, description='one gesture, a list of alternatives, or "any"')
     sequence: Annotated[list[Gesture], Field(min_length=2, max_length=MAX_STEPS)] | None = None
@@ -245,7 +245,7 @@ class WhenTable(OwnThresholds):
 
 
 class PublishTable(Table):
-    """An MQTT message. A payload that is no text is sent as JSON."""
+    """An MQTT message to publish; a payload that is not text is sent as JSON."""
 
     topic: Annotated[Topic, AfterValidator(_template)]
     payload: JsonTemplate = ""
@@ -253,7 +253,7 @@ class PublishTable(Table):
 
 
 class WebhookTable(Table):
-    """An HTTP POST."""
+    """An HTTP POST request."""
 
     url: Url
     json_: JsonTemplate = Field(None, alias="json")
@@ -268,7 +268,7 @@ class WebhookTable(Table):
 
 
 class ActionTable(Table):
-    """What to do; several keys are done in this order."""
+    """Actions of a rule; several keys run in this order."""
 
     publish: PublishTable | None = None
     webhook: WebhookTable | None = None
@@ -279,7 +279,7 @@ class ActionTable(Table):
 
 
 class DialTable(Table):
-    """A value that follows the hand."""
+    """A value that follows the hand's movement."""
 
     topic: Annotated[Topic, AfterValidator(_template)]
     from_: Level = Field(alias="from")
@@ -311,7 +311,7 @@ class DialTable(Table):
 
 
 class RuleTable(ActionTable):
-    """When this, do that."""
+    """A rule: conditions and actions."""
 
     id: Id
     when: WhenTable
@@ -353,7 +353,7 @@ class RuleTable(ActionTable):
 
 
 class ExpectTable(Table):
-    """One action that a case must bring about; what is not written does not matter."""
+    """One action that a case expects; absent keys are not compared."""
 
     at: Duration
     rule: str | None = None
@@ -369,7 +369,7 @@ Timeline = Annotated[str, Field(max_length=MAX_FRAMES)]
 
 
 class CaseTable(Table):
-    """A test of this file's rules: hands over time, and all that must follow."""
+    """A test case of this file's rules: a timeline of gestures and all actions expected."""
 
     title: str
     letters: dict[Annotated[str, Field(pattern=LETTER_PATTERN)], Gesture] = Field(
@@ -406,7 +406,7 @@ class CaseTable(Table):
 
 
 class RuleFile(Table):
-    """One file of rules."""
+    """One rule file."""
 
     enabled: bool = Field(default=True, description="false: the file is read and tested, but its rules rest")
     wake: WakeTable | None = None

@@ -1,4 +1,4 @@
-"""Pairs of rules that one gesture can match both: said at load, because only the first will fire."""
+"""Detection of rules that match the same gesture, of which only the first would fire."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from agent.config.toml_document import SourcePosition
 from agent.core.rules import ANY, Between, Conditions, Rule, RuleSet, Zone
 from agent.core.types import Hand
 
-MAX_COMPARED = 20_000  # pairs that share a gesture, a hand and a camera: 200 rules, some 0.1 s
+MAX_COMPARED = 20_000  # pairs with a common gesture, hand and camera: 200 rules, about 0.1 s
 
 
 def overlaps(rule_set: RuleSet, spots: Mapping[str, SourcePosition]) -> Iterator[tuple[str, str]]:
-    """(id of the later rule, sentence) of each pair without `also`, as they are found.
+    """Yield (id of the later rule, warning) for each overlapping pair of rules without `continue`.
 
-    A special case before a general one is how rules are meant to be written: no warning. Of rules that
-    differ in their gesture, move, hand, camera or person, none are compared any further; of others the
-    first `MAX_COMPARED` pairs are.
+    A special rule before a general one is intended use and gives no warning. Rules that differ in gesture,
+    move, hand, camera or person are not compared further; of the others the first `MAX_COMPARED` pairs are.
     """
     compared = 0
     earlier: list[tuple[Rule, _Sort]] = []
@@ -37,14 +36,14 @@ _Sort: TypeAlias = "tuple[str | None, frozenset[str] | None, Hand | None, str | 
 
 
 def _sort_of(when: Conditions) -> _Sort:
-    """What tells most rules apart at a glance: move, gestures, hand, camera, person; None: any."""
+    """The attributes that tell most rules apart: move, gestures, hand, camera, person; None: any."""
     last = _last(when)
     gestures = None if ANY in last else frozenset(last)
     return when.move if when.trigger == "move" else None, gestures, when.hand, _camera(when), when.person
 
 
 def _may_meet(a: _Sort, b: _Sort) -> bool:
-    """Whether a closer look is worth it; quick, because every pair is asked."""
+    """Cheap pre-check whether two rules can match one event; runs on every pair."""
     return (
         a[0] == b[0]
         and (a[1] is None or b[1] is None or not a[1].isdisjoint(b[1]))
@@ -66,7 +65,7 @@ def _sentence(first: Rule, second: Rule, spots: Mapping[str, SourcePosition]) ->
 
 
 def _can_meet(a: Conditions, b: Conditions) -> bool:
-    """Whether one event can match both that `_may_meet`."""
+    """Whether one event can match both rules; assumes that `_may_meet` holds."""
     return (
         not (a.trigger == b.trigger == "sequence" and not _ends_alike(a.gestures, b.gestures))
         and (a.zone is None or b.zone is None or _zones_meet(a.zone, b.zone))
@@ -76,7 +75,7 @@ def _can_meet(a: Conditions, b: Conditions) -> bool:
 
 
 def _covers(wide: Conditions, narrow: Conditions) -> bool:
-    """Whether `wide` matches whenever `narrow` does, given the same thresholds."""
+    """Whether `wide` matches whenever `narrow` does, with the same thresholds."""
     return (
         (wide.trigger == narrow.trigger or wide.trigger in {"gesture", "dial"})
         and (wide.trigger != "sequence" or _covers_sequence(wide, narrow))
@@ -121,7 +120,7 @@ def _times_meet(a: Between, b: Between) -> bool:
 
 
 def _values_exclude(a: Conditions, b: Conditions) -> bool:
-    """Whether two tests of one value cannot both hold: it is this, and it is that."""
+    """Whether tests of one value exclude each other."""
     return any(
         x.topic == y.topic
         and x.path == y.path

@@ -1,6 +1,6 @@
-"""The JSON Schema of the rule files, for editors: `#:schema ./rules.schema.json` on a file's first line.
+"""JSON Schema of the rule files, for editors: `#:schema ./rules.schema.json` on a file's first line.
 
-`python -m agent.config.rules.schema > rules/rules.schema.json` writes it anew.
+`python -m agent.config.rules.schema > rules/rules.schema.json` regenerates it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from agent.config.rules.grammar import RuleFile
 
 
 def schema_text() -> str:
-    """What `rules/rules.schema.json` must hold."""
+    """Return the text of `rules/rules.schema.json`."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Rules of gesture-agent",

@@ -1,6 +1,8 @@
-"""The rules that are in force: read, doubted aloud, and read again when somebody has edited them."""
+"""Source of the current rules: loads them, logs warnings, and detects edits."""
 
 from __future__ import annotations
+
+import time
 
 import structlog
 
@@ -13,14 +15,14 @@ log = structlog.get_logger(__name__)
 
 
 class RuleSource:
-    """The folder or file that the settings name; made before the first `load`, it misses no edit."""
+    """Loads the rule files named in the settings and detects edits from its construction on."""
 
     def __init__(self, settings: Settings, labels: tuple[str, ...]) -> None:
         self._settings, self._labels = settings, labels
         self._changes = FileWatcher(settings.agent.rules)
 
     def load(self) -> RuleSet:
-        """The rules as they are now. Raises `ConfigError` with every problem."""
+        """Load the current rules and log their warnings. Raises `ConfigError` with every problem."""
         settings = self._settings
         rules = read_rules(settings.agent.rules, self._labels, settings.debounce, settings.camera)
         for warning in rules.warnings:
@@ -29,6 +31,6 @@ class RuleSource:
             log.warning("rule_doubtful", problem=doubt)
         return rules.rule_set
 
-    def changed(self, now: float) -> bool:
-        """True once for every edit."""
-        return self._changes.changed(now)
+    def changed(self) -> bool:
+        """Return True once for every edit of the files. `now` is in seconds."""
+        return self._changes.changed(time.monotonic())

@@ -1,4 +1,4 @@
-"""From gesture events to actions, by the user's rules. Pure."""
+"""Rules: turns gesture events into actions by the user's rules. Pure."""
 
 from agent.core.rules.engine import RuleEngine
 from agent.core.rules.rule_set import (

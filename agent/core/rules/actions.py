@@ -1,4 +1,4 @@
-"""From a rule that fires to the actions it wants done, templates filled in."""
+"""Actions of a firing rule, with their templates filled in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agent.core.types import Action, GestureEvent
 def actions(
     rule: Rule, event: GestureEvent, *, zone: str, move: str = "", value: float | str = ""
 ) -> Iterator[Action]:
-    """Everything under the rule's actions, in the order of the file."""
+    """Yield a firing rule's actions in file order, with the event's fields filled into their templates."""
     fields = {
         "gesture": event.gesture,
         "hand": event.hand,

@@ -1,4 +1,4 @@
-"""What the rules ask of the values of topics, and whether a payload has it. Pure."""
+"""Checks whether an MQTT payload can be used by the rules that read its topic. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Asked = tuple[str, tuple[str, ...], bool]  # rule, path into the JSON, whether 
 
 
 class AskedValues:
-    """Made of a book once; then asked for every payload that comes in."""
+    """Index of the topic values that rules read; built once per rule set, used for every payload."""
 
     def __init__(self, rule_set: RuleSet) -> None:
         self._asked: dict[str, list[_Asked]] = {}
@@ -19,7 +19,7 @@ class AskedValues:
             self._asked.setdefault(topic, []).append(asked)
 
     def fault(self, topic: str, payload: str) -> str:
-        """Why some rule cannot use it, in words; empty when all can."""
+        """Return why a rule cannot use a payload, as text; empty when every rule can."""
         for rule, path, wants_number in self._asked.get(topic, ()):
             value = value_at(payload, path)
             if path and value is None:

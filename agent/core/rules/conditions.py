@@ -1,4 +1,4 @@
-"""The conditions of a rule that need nothing but the event and the world; first refusal wins."""
+"""Stateless conditions of a rule, which need only the event and the context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Condition = Callable[[Conditions, Gesture, RuleContext], Refusal | None]
 
 
 def refusal(when: Conditions, event: Gesture, context: RuleContext) -> Refusal | None:
-    """The first condition that does not hold, in the order in which people would ask."""
+    """Return the first condition that does not hold, or None when all hold."""
     for condition in (_gesture, _camera, _hand, _person, _zone, _min_hand, _between, _values):
         if refused := condition(when, event, context):
             return refused
@@ -20,7 +20,7 @@ def refusal(when: Conditions, event: Gesture, context: RuleContext) -> Refusal |
 
 
 def place_refusal(when: Conditions, event: Gesture) -> Refusal | None:
-    """The same for who and where alone: what a step of a sequence must fulfil."""
+    """Return the first condition on who and where that does not hold, or None; for steps of a sequence."""
     for condition in (_camera, _hand, _person, _zone, _min_hand):
         if refused := condition(when, event, RuleContext()):
             return refused

@@ -1,4 +1,4 @@
-"""Values that follow a hand: grabbed by a gesture, turned by moving, left where it lets go."""
+"""Dials: values that follow a hand's movement while a gesture is held."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from agent.core.debounce import EPSILON_S
 from agent.core.rules.rule_set import Dial, RuleContext, as_number, value_at
 from agent.core.types import Place
 
-TAKE_BACK_S = 0.3  # before a hand is seen to drop or let go it was on its way already
-DROP = 6.0  # hand heights a second downwards: an arm that falls peaks at 7 to 12; half the range is 2 heights
-DROP_S = 0.06  # over at least this time: two places in a row jitter
+TAKE_BACK_S = 0.3  # movement before a detected release is undone: the hand was already letting go
+DROP = 6.0  # hand heights/s downwards: a falling arm peaks at 7 to 12; half of a dial's range is 2 heights
+DROP_S = 0.06  # shortest window for that speed: consecutive places jitter
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class _GrabbedDial:
 
 @dataclass(frozen=True, slots=True)
 class _Stand:
-    """Where hand and value were at a moment."""
+    """Place and value at one moment."""
 
     at: float
     place: Place
@@ -30,24 +30,23 @@ class _Stand:
 
 
 class DialState:
-    """Where one dial stands.
+    """State of one dial: its value, the hand that holds it, and the recent course of both.
 
-    A hand that goes down, or that the classifier is no longer sure of, is letting go: the dial freezes,
-    and takes back what came of its last `TAKE_BACK_S`. It is grabbed anew, without a jump, if the hand is
-    steady again.
+    A hand that drops, or whose score falls, is letting go: the dial freezes and undoes its last `TAKE_BACK_S`
+    of movement. When the hand is steady again the dial continues from its value, without a jump.
     """
 
     def __init__(self, dial: Dial, vertical: bool) -> None:
         self._dial, self._vertical = dial, vertical
-        self._left_at: float | None = None  # the value when it was let go
+        self._left_at: float | None = None  # value at the last release
         self._sent: float | None = None
         self._sent_at = float("-inf")
         self._grab: _GrabbedDial | None = None
         self._frozen = False
-        self._stood: deque[_Stand] = deque()  # of the last moments, while it is held
+        self._stood: deque[_Stand] = deque()  # recent moments while held
 
     def grab(self, place: Place, context: RuleContext) -> None:
-        """A hand takes hold of it; the value does not jump."""
+        """Start following a hand at `place`; the value does not jump."""
         heard = None
         if self._dial.follow:
             topic, path = self._dial.follow
@@ -59,9 +58,10 @@ class DialState:
         self._sent = self._round(value)
 
     def turn(self, at: float, place: Place, *, sure: bool = True) -> float | None:
-        """The value to send now, None if it moved too little or was sent too lately.
+        """Move to `place` and return the value to send; None after too little movement or time.
 
-        `sure`: the gesture is still as clear as it must be to begin.
+        `sure` is whether the gesture's score still reaches the confidence to start; without it the dial
+        freezes.
         """
         if self._grab is None:
             return None
@@ -77,16 +77,16 @@ class DialState:
         return self._send(at, value) if due else None
 
     def release(self, at: float) -> float | None:
-        """The last value, if the rate limit had kept it back or the hand took it along."""
+        """Stop following; return the last value if it was not yet sent or has to be corrected, else None."""
         grab, self._grab = self._grab, None
-        if grab is None or not self._stood:  # it never moved
+        if grab is None or not self._stood:  # never moved
             return None
         value = grab.value if self._frozen else self._before(self._stood[-1].at - TAKE_BACK_S, grab.value)
         self._left_at = value
         return self._send(at, value)
 
     def _freeze(self, at: float, place: Place) -> float | None:
-        """Go back to where it stood before the hand was on its way."""
+        """Undo the movement of the last `TAKE_BACK_S`."""
         assert self._grab is not None  # noqa: S101 (`turn` looked)
         if not self._frozen:
             value = self._before(at - TAKE_BACK_S, self._grab.value)
@@ -96,7 +96,7 @@ class DialState:
         return self._send(at, self._grab.value)
 
     def _before(self, at: float, first: float) -> float:
-        """The value at a moment; `first` where it was grabbed later."""
+        """The value at time `at`; `first` where it was grabbed later."""
         return next((stand.value for stand in reversed(self._stood) if stand.at <= at + EPSILON_S), first)
 
     def _remember(self, at: float, place: Place, value: float) -> None:
@@ -105,7 +105,7 @@ class DialState:
             self._stood.popleft()
 
     def _drops(self, at: float, place: Place) -> bool:
-        """Whether the hand falls."""
+        """Whether the hand moves down faster than `DROP`."""
         then = next((stand for stand in reversed(self._stood) if at - stand.at >= DROP_S), None)
         if then is None:
             return False
@@ -123,7 +123,7 @@ class DialState:
         height = max(grab.place.height_share, 1e-3)
         if self._vertical:
             moved = (grab.place.y_share - place.y_share) / height
-        else:  # the person's right is the picture's left
+        else:  # the person's right is left in the image
             moved = (grab.place.x_share - place.x_share) * place.aspect / height
         return self._clamp(grab.value + moved / self._dial.travel * (self._dial.high - self._dial.low))
 
@@ -132,6 +132,6 @@ class DialState:
         return min(max(value, low), high)
 
     def _round(self, value: float) -> float:
-        """To whole steps, so that noise in the last digit is no news; the ends stay reachable."""
+        """Round to whole steps, so that noise is not sent; both ends stay reachable."""
         steps = round((self._clamp(value) - self._dial.low) / self._dial.step)
         return self._clamp(round(self._dial.low + steps * self._dial.step, 6))

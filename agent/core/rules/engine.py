@@ -1,8 +1,8 @@
-"""From gesture events to actions.
+"""Rule engine: turns gesture events into actions.
 
-Rules are tried in order and the first that matches an event wins; a rule with `also` neither blocks
-nor is blocked. Most rules fire when a gesture starts. While it goes on, `repeat` fires again, and
-moves and dials follow the hand. A match inside a rule's cooldown is swallowed, not passed on.
+Rules are tried in order and the first that matches an event wins; a rule with `continue` neither blocks nor
+is blocked. Most rules fire when a gesture starts. While it is held, `repeat` fires again, and moves and dials
+follow the hand. A match within a rule's cooldown is dropped; it does not fall through to the next rule.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Index: TypeAlias = Mapping[str, Sequence[Rule]]
 RuleVerdicts: TypeAlias = list[RuleVerdict]
 
 EMPTY_CONTEXT = RuleContext()
-_FIRINGS = 1000  # last firings remembered; the oldest go first
+_FIRINGS = 1000  # firings remembered for cooldowns; the oldest are dropped first
 
 
 class RuleEngine:
-    """Holds what rules remember between events. Time comes from the events alone."""
+    """Evaluates a rule set on gesture events and keeps its state. Time comes from the events alone."""
 
     def __init__(self, rule_set: RuleSet) -> None:
         self.rule_set = rule_set
@@ -42,29 +42,29 @@ class RuleEngine:
         self._moves = _by_gesture(rule for rule in rule_set.rules if rule.when.trigger == "move")
         self._wake = WakeState(rule_set.wake)
         self._sequences = Sequences(rule_set.rules)
-        self._on: dict[Thresholds, dict[HandKey, str]] = {}  # gestures that are on
-        self._fired_at: dict[tuple[str, str, int], float] = {}  # (rule, camera, person): last firing
-        self._repeats: dict[tuple[str, HandKey], float] = {}  # when the next one is due
+        self._on: dict[Thresholds, dict[HandKey, str]] = {}  # active gestures
+        self._fired_at: dict[tuple[str, str, int], float] = {}  # (rule, camera, person): time of last firing
+        self._repeats: dict[tuple[str, HandKey], float] = {}  # time of the next repeat
         self._paths: dict[tuple[Thresholds, HandKey], HandPath] = {}
         self._dials: dict[str, DialState] = {}
-        self._grabs: dict[str, HandKey] = {}  # which hand holds a dial
+        self._grabs: dict[str, HandKey] = {}  # the hand that holds each dial
 
     def feed(
         self, event: GestureEvent, context: RuleContext = EMPTY_CONTEXT, why: RuleVerdicts | None = None
     ) -> list[Action]:
-        """Actions for one event, as if every rule used the same thresholds."""
+        """Return the actions for one event, given to the rules of every set of thresholds."""
         return self.process(dict.fromkeys(self.rule_set.profiles, (event,)), context, why)
 
     def process(
         self, heard: EventsByThresholds, context: RuleContext = EMPTY_CONTEXT, why: RuleVerdicts | None = None
     ) -> list[Action]:
-        """Actions for one hand's events at one moment, by the thresholds that gave them.
+        """Return the actions for one hand's events at one moment, given by the thresholds that produced them.
 
-        With `why`, every rule's verdict on every start (and on moves that were made) is added to it.
+        `why`, where given, collects every rule's verdict on every start and on every completed move.
         """
         done: list[Action] = []
         for kind, tell in (
-            (GestureHeld, self._held),  # of a gesture that another ends at once, too
+            (GestureHeld, self._held),  # also of a gesture that another one ends at the same moment
             (GestureEnded, self._ended),
             (GestureStarted, self._started),
         ):
@@ -74,18 +74,18 @@ class RuleEngine:
         return done
 
     def armed(self, camera: str, at: float) -> ArmedWindow | None:
-        """Whether a camera's wake gesture counts now; None also where the rules have no wake gesture."""
+        """Return a camera's wake window; None where it is not armed or the rules have no wake gesture."""
         return self._wake.armed(camera, at)
 
     def last_fired(self) -> dict[str, float]:
-        """When each rule fired last."""
+        """Return the time, in seconds, at which each rule fired last."""
         found: dict[str, float] = {}
         for (rule, _, _), at in self._fired_at.items():
             found[rule] = max(at, found.get(rule, at))
         return found
 
     def simulate(self, rule: Rule, camera: str, at: float) -> list[Action]:
-        """What a rule would do, as if its gesture had just been held; nothing is remembered of it."""
+        """Return the actions of a rule as if its gesture had just been held; changes no state."""
         gesture = next((g for g in reversed(rule.when.gestures) if g != ANY), "stop")
         hand = rule.when.hand or "right"
         thresholds = rule.thresholds
@@ -94,14 +94,14 @@ class RuleEngine:
         return list(self._act(rule, event, move=rule.when.move or "", value=value))
 
     def zone_of(self, event: GestureEvent) -> str | None:
-        """The first zone of the files that the hand is in."""
+        """Return the name of the first zone in the rule files that contains the event's hand, or None."""
         for zone in self.rule_set.zones:
             if zone.camera in {None, event.camera} and zone.contains(event.place):
                 return zone.name
         return None
 
     def restore_state(self, other: RuleEngine) -> None:
-        """Take over cooldowns, wake state and what is on from the rules that ran before a reload."""
+        """Take over cooldowns, wake state and active gestures from the engine that ran before a reload."""
         self._fired_at = {key: at for key, at in other._fired_at.items() if key[0] in self._rank}
         self._on = {by: dict(other._on[by]) for by in self.rule_set.profiles if by in other._on}
         self._wake.restore_state(other._wake)
@@ -168,9 +168,9 @@ class RuleEngine:
         why: RuleVerdicts | None,
         move: str = "",
     ) -> Iterator[Action]:
-        """Fire the first rule that matches, and every `also`."""
+        """Fire the first rule that matches, and every rule with `continue`."""
         winner: Rule | None = None
-        gestures = index if why is not None else None  # to explain, ask every rule
+        gestures = index if why is not None else None  # explanations need the verdict of every rule
         for rule in sorted(_named(index, found.values(), gestures), key=lambda rule: self._rank[rule.id]):
             event = found.get(rule.thresholds)
             if event is None:
@@ -247,7 +247,7 @@ class RuleEngine:
     ) -> Iterator[Action]:
         zone = rule.when.zone.name if rule.when.zone else self.zone_of(event) or ""
         if isinstance(value, float) and value == int(value):
-            value = int(value)  # 128, not 128.0: what lamps understand
+            value = int(value)  # 128, not 128.0: many lamps accept integers only
         yield from actions(rule, event, zone=zone, move=move, value=value)
 
     def _repeating(self, thresholds: Thresholds, key: HandKey) -> list[Rule]:
@@ -260,7 +260,7 @@ class RuleEngine:
 
 
 def _by_gesture(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-    """Rules by the gesture whose start or hold can make them fire."""
+    """Group rules by the gesture whose start or hold can fire them."""
     found: dict[str, list[Rule]] = {}
     for rule in rules:
         gestures = rule.when.gestures
@@ -270,7 +270,7 @@ def _by_gesture(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 
 def _named(index: Index, events: Iterable[GestureEvent], names: Iterable[str] | None = None) -> list[Rule]:
-    """Rules under the events' gestures (or under all `names`), each once."""
+    """Rules for the events' gestures, or for all `names`, each once."""
     asked = {ANY, *(event.gesture for event in events)} if names is None else names
     return list({rule.id: rule for name in asked for rule in index.get(name, ())}.values())
 

@@ -1,4 +1,4 @@
-"""Rules in words, and as plain data."""
+"""Formatting of rules as text and as plain data."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ SHOWN_CHARS = 40  # of a payload
 
 
 def describe_conditions(rule: Rule) -> str:
-    """`fist then stop, within 2s, right hand, in zone sofa, armed`."""
+    """Return a rule's conditions as text: `fist then stop, within 2s, right hand, in zone sofa, armed`."""
     return ", ".join(_conditions(rule))
 
 
 def describe_actions(rule: Rule) -> str:
-    """`publish home/scene/set all_off; key KEY_MUTE`."""
+    """Return a rule's actions as text: `publish home/scene/set all_off; key KEY_MUTE`."""
     return "; ".join(_action(do.kind, do.target, do.payload) for do in rule.do)
 
 
 def public_target(kind: str, target: str) -> str:
-    """What whoever sees a page may see: of a webhook its server alone, for paths often hold a secret."""
+    """Return an action's target without secrets: of a webhook only its server, as paths may hold tokens."""
     if kind != "webhook":
         return target
     scheme, _, rest = target.partition("://")
     server = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" not in server and redacted(target) != target:
-        server = "..."  # a password with a slash in it: what stands before the slash is no server
+        server = "..."  # a password that contains a slash: the part before the slash is no server name
     return f"{scheme}://{server.rpartition('@')[2]}/..."
 
 
 def describe_public_actions(rule: Rule) -> str:
-    """As `describe_actions`, for whoever sees a page."""
+    """Return a rule's actions as text without secrets, for the web UI."""
     return "; ".join(_action(do.kind, public_target(do.kind, do.target), do.payload) for do in rule.do)
 
 
 def rule_facts(rule: Rule) -> dict[str, Any]:
-    """For programs."""
+    """Return a rule as a JSON-serialisable dict, for `--json` output."""
     return {
         "id": rule.id,
         "trigger": rule.when.trigger,

@@ -1,8 +1,8 @@
-"""Swipes and waves, from where a hand was while a gesture was held.
+"""Detection of swipes and waves from the path of a hand while a gesture is held.
 
-Directions are the person's own, who faces the camera: their right is the picture's left. (Capture has
-turned back a picture that arrives mirrored.) Distances count in hand heights, so they mean the same near
-and far.
+Directions are those of the person, who faces the camera: their right is left in the image. (Capture has
+already flipped mirrored images.) Distances are in hand heights, so that they do not depend on camera
+distance.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Iterable
 from agent.core.rules.rule_set import Move
 from agent.core.types import Place
 
-SWIPE_S = 0.6  # a swipe is made within this time
-SWIPE = 2.0  # hand heights: some 35 cm
-STRAIGHT = 1.5  # a swipe is this many times longer along its axis than across
-PAUSE_S = 0.7  # after a swipe nothing counts for this long: the hand goes back
-WAVE_S = 2.0  # a wave is made within this time
-WAVE = 0.7  # hand heights of one stroke of a wave
-WAVE_STROKES = 3  # there, back, and there again
+SWIPE_S = 0.6  # longest duration of a swipe
+SWIPE = 2.0  # shortest length of a swipe, hand heights: about 35 cm
+STRAIGHT = 1.5  # smallest ratio of a swipe's length along its axis to that across it
+PAUSE_S = 0.7  # moves are ignored for this time after a swipe, while the hand returns
+WAVE_S = 2.0  # longest duration of a wave
+WAVE = 0.7  # shortest stroke of a wave, hand heights
+WAVE_STROKES = 3  # there, back and there again
 
 
 class HandPath:
-    """Where one hand has been lately."""
+    """Recent path of one hand, and the moves found in it."""
 
     def __init__(self) -> None:
-        self._path: deque[tuple[float, float, float]] = deque()  # at, x, y in hand heights; right and up
+        self._path: deque[tuple[float, float, float]] = deque()  # at, x, y in hand heights; x right, y up
         self._height: float | None = None
         self._quiet_until = 0.0
 
     def add(self, at: float, place: Place) -> tuple[Move, ...]:
-        """Note a place; the moves that it completes. The first hand height seen is the unit."""
+        """Add a place and return the moves that it completes. The unit is the first hand height seen."""
         self._height = self._height or max(place.height_share, 1e-3)
         x = -place.x_share * place.aspect / self._height
         self._path.append((at, x, -place.y_share / self._height))
@@ -63,7 +63,7 @@ class HandPath:
 
 
 def strokes(xs: Iterable[float]) -> int:
-    """How many times a path went `WAVE` one way, then `WAVE` the other way, and so on."""
+    """Count the alternating strokes of at least `WAVE` hand heights in a path."""
     count, way = 0, 0
     low = high = None
     for x in xs:

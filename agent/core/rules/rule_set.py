@@ -1,4 +1,4 @@
-"""What the user's rules say, as plain data: the result of reading the rule files."""
+"""Rules as plain frozen data: the result of reading the rule files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Axis = Literal["horizontal", "vertical"]
 Trigger = Literal["gesture", "sequence", "both", "move", "dial"]
 Json: TypeAlias = Any  # what a JSON document can hold
 
-ANY = "any"  # as a gesture: every one of them
+ANY = "any"  # in place of a gesture: every gesture
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A part of a camera's picture; `box` is left, top, right, bottom as shares of the frame."""
+    """A named part of a camera's image; `box` is left, top, right, bottom as shares of the frame."""
 
     name: str
     box: tuple[float, float, float, float]
@@ -29,17 +29,17 @@ class Zone:
     min_hand: float = 0.0
 
     def contains(self, place: Place | None) -> bool:
-        """Whether the middle of a hand lies inside; a hand at an unknown place does not."""
+        """Whether the centre of a hand lies inside; False where its place is unknown."""
         left, top, right, bottom = self.box
         return place is not None and left <= place.x_share <= right and top <= place.y_share <= bottom
 
 
 @dataclass(frozen=True, slots=True)
 class ValueIs:
-    """A test of the last value of an MQTT topic; `path` leads into it where it is JSON.
+    """A test of the last value of an MQTT topic; `path` selects a value in a JSON payload.
 
-    A topic that was never heard, text that is not JSON where it must be, and a path that leads
-    nowhere all fail the test.
+    The test fails where the topic had no value yet, the payload is not JSON although a path is given, or the
+    path leads nowhere.
     """
 
     topic: str
@@ -50,7 +50,7 @@ class ValueIs:
     below: float | None = None
 
     def holds(self, payload: str | None) -> bool:
-        """Whether a payload passes."""
+        """Whether a payload passes the test; None stands for a topic without a value."""
         value = value_at(payload, self.path)
         if value is None:
             return False
@@ -64,7 +64,7 @@ class ValueIs:
 
     @property
     def wanted(self) -> str:
-        """The test in words."""
+        """The test as text."""
         words = {"is": self.is_, "is not": self.not_, "above": self.above, "below": self.below}
         where = f" at {'.'.join(self.path)}" if self.path else ""
         return self.topic + where + "".join(f" {word} {v}" for word, v in words.items() if v is not None)
@@ -72,13 +72,13 @@ class ValueIs:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A part of the day in local time; `start` after `end` runs through midnight."""
+    """A time range of the day, in local time; `start` after `end` runs through midnight."""
 
     start: dt.time
     end: dt.time
 
     def contains(self, time: dt.time) -> bool:
-        """The start belongs to it, the end does not."""
+        """Whether a time lies in the range, `start` included, `end` excluded."""
         if self.start <= self.end:
             return self.start <= time < self.end
         return time >= self.start or time < self.end
@@ -86,9 +86,9 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must be so for a rule to fire; what is None does not matter.
+    """The conditions under which a rule fires; None means that the condition is not set.
 
-    `gestures` are alternatives, or the steps of a sequence in order; ANY stands for every gesture.
+    `gestures` are alternatives, or the steps of a sequence in order; `ANY` stands for every gesture.
     """
 
     trigger: Trigger
@@ -107,7 +107,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class ActionTemplate:
-    """One action; `target`, `payload` and `options` are templates. A payload that is no text is JSON."""
+    """An action with templates in `target`, `payload` and `options`; a payload that is not text is JSON."""
 
     kind: ActionKind
     target: str
@@ -118,12 +118,12 @@ class ActionTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """A value that follows the hand.
+    """A value that follows the hand's movement.
 
-    It goes from `low` to `high` while the hand moves `travel` hand heights upwards, or to the
-    person's right. It is sent every `every_s` at most, and only when it has moved by `step`.
-    `follow` is a topic (with a path into its JSON) that says where the value stands when it is
-    grabbed; without one it goes on from where it was left.
+    It goes from `low` to `high` while the hand moves `travel` hand heights upwards, or to the person's right.
+    It is sent at most every `every_s` seconds, and only after a change of at least `step`. `follow` is a
+    topic (with a path into its JSON) that gives the current value when the hand takes hold; without it the
+    dial continues from its last value.
     """
 
     low: float
@@ -137,23 +137,23 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When this, do that."""
+    """A rule: conditions, the thresholds its gesture is judged by, and actions."""
 
     id: str
     when: Conditions
     do: tuple[ActionTemplate, ...]
     thresholds: Thresholds
     max_age_s: float = 5.0
-    cooldown_s: float = 0.0  # after a firing, further matches are swallowed
-    per_person: bool = False  # the cooldown counts for each person by itself
-    repeat_s: float | None = None  # while held; None: once until released
-    continue_matching: bool = False  # fires whatever fired before it, and lets others fire after it
+    cooldown_s: float = 0.0  # matches within this time after a firing are dropped
+    per_person: bool = False  # whether each person has a cooldown of their own
+    repeat_s: float | None = None  # interval of firing while held; None: fires once
+    continue_matching: bool = False  # fires whatever fired before it, and lets later rules fire
     dial: Dial | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WakeGesture:
-    """A gesture that arms the rules that ask for it, for `window_s` after it or after the last of them."""
+    """A gesture that arms rules for `window_s` seconds, renewed by every armed rule that fires."""
 
     gesture: str
     window_s: float
@@ -163,7 +163,7 @@ class WakeGesture:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All rules, in the order in which they are tried."""
+    """All rules, in the order in which they are tried, with their zones and wake gesture."""
 
     rules: tuple[Rule, ...] = ()
     zones: tuple[Zone, ...] = ()
@@ -171,28 +171,28 @@ class RuleSet:
 
     @property
     def topics(self) -> frozenset[str]:
-        """MQTT topics whose last value some rule asks for."""
+        """MQTT topics whose last value some rule reads."""
         asked = {test.topic for rule in self.rules for test in rule.when.values}
         followed = {rule.dial.follow[0] for rule in self.rules if rule.dial and rule.dial.follow}
         return frozenset(asked | followed)
 
     @property
     def profiles(self) -> tuple[Thresholds, ...]:
-        """Every distinct set of thresholds that a rule or the wake gesture is judged by."""
+        """Every distinct set of thresholds used by a rule or by the wake gesture."""
         wake = [self.wake.thresholds] if self.wake else []
         return tuple(dict.fromkeys([*(rule.thresholds for rule in self.rules), *wake]))
 
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """What the rules may ask besides gestures, as data."""
+    """Inputs of rules other than gestures: local time and the last payloads of topics."""
 
-    time: dt.time | None = None  # local; None: unknown, and no time of day matches
+    time: dt.time | None = None  # local; None: unknown, and no `between` matches
     values: Mapping[str, str] = field(default_factory=dict)  # topic: last payload
 
 
 def value_at(payload: str | None, path: tuple[str, ...]) -> Json | None:
-    """The text itself, or what a path of keys and indices leads to in its JSON; None if nothing."""
+    """Return the text of a payload, or the value at `path` in its JSON; None where there is none."""
     if payload is None:
         return None
     if not path:
@@ -207,7 +207,7 @@ def value_at(payload: str | None, path: tuple[str, ...]) -> Json | None:
 
 
 def as_number(value: Json) -> float | None:
-    """A finite number, also one that is written as text; None for anything else, truth values too."""
+    """Return a finite float from a number or its text; None for anything else, booleans included."""
     return number_or_none(value)
 
 

@@ -1,4 +1,4 @@
-"""Gestures in a row: the last few starts of each person, against each rule's steps."""
+"""Gesture sequences: compares each person's last started gestures with the steps of each rule."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from agent.core.rules.verdict import Refusal
 from agent.core.thresholds import Thresholds
 from agent.core.types import Gesture
 
-_PEOPLE = 64  # remembered for each rule; the oldest go first
+_PEOPLE = 64  # remembered for each rule; the oldest are dropped first
 
 
 class Sequences:
-    """Remembers, for every rule with a sequence, what each person started lately."""
+    """Remembers, for every rule with a sequence, the gestures that each person started last."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = [rule for rule in rules if rule.when.trigger == "sequence"]
         self._steps: dict[str, dict[tuple[str, int], deque[tuple[str, float]]]] = {}
 
     def note(self, thresholds: Thresholds, event: Gesture) -> None:
-        """A gesture started; any other gesture in between breaks a sequence."""
+        """Record a started gesture; a gesture that is not a step breaks the sequence."""
         for rule in self._rules:
             if rule.thresholds == thresholds and place_refusal(rule.when, event) is None:
                 people = self._steps.setdefault(rule.id, {})
@@ -34,7 +34,7 @@ class Sequences:
                     del people[next(iter(people))]
 
     def refusal(self, rule: Rule, event: Gesture) -> Refusal | None:
-        """None if the event completes the rule's sequence in time."""
+        """Return None where the event completes the rule's sequence in time, else the reason."""
         steps = self._steps.get(rule.id, {}).get(_person(event), ())
         seen = tuple(gesture for gesture, _ in steps)
         wanted = f"{', '.join(rule.when.gestures)} within {rule.when.within_s:g} s"
@@ -46,7 +46,7 @@ class Sequences:
         return None
 
     def clear(self, rule: Rule, event: Gesture) -> None:
-        """The rule fired: its sequence begins anew."""
+        """Start a rule's sequence over, after it fired."""
         self._steps.get(rule.id, {}).pop(_person(event), None)
 
 

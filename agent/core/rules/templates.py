@@ -1,7 +1,7 @@
-"""Texts with places to fill in: `{gesture}` becomes the gesture, `{{gesture}}` stays `{gesture}`.
+"""Templates: `{gesture}` is replaced by the gesture, `{{gesture}}` gives `{gesture}`.
 
-Anything else in braces is left alone, so JSON written as text needs no escapes. `{ts}` is left for
-delivery, which alone knows the time on the wall.
+Other text in braces is left alone, so that JSON written as text needs no escapes. `{ts}` is filled in by
+delivery, because only delivery knows the wall-clock time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}|\{([A-Za-z_]+)\}")
 
 
 def fields_of(template: Any) -> Iterator[str]:
-    """Every field that a text, or a text anywhere in a JSON value, asks for."""
+    """Yield the name of every field used in a text, or in any text within a JSON value."""
     if isinstance(template, str):
         yield from (match[2] for match in _PLACE.finditer(template) if match[2])
     elif isinstance(template, Mapping):
@@ -30,7 +30,7 @@ def fields_of(template: Any) -> Iterator[str]:
 
 
 def fill(template: str, fields: Mapping[str, Any]) -> str:
-    """The text with every known field filled in."""
+    """Return a text with every known field filled in."""
 
     def put(match: re.Match[str]) -> str:
         if match[1]:
@@ -41,7 +41,7 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
 
 
 def fill_json(template: Any, fields: Mapping[str, Any]) -> Any:
-    """The same inside a JSON value; a text that is one field alone becomes that field's own kind."""
+    """Fill in the texts within a JSON value; a text that is a single field keeps that field's type."""
     if isinstance(template, str):
         alone = _PLACE.fullmatch(template)
         if alone and alone[2] in fields:

@@ -1,16 +1,16 @@
-"""Whether a text can be an MQTT topic to publish to or to ask the value of."""
+"""Validation and display of MQTT topic names."""
 
 from __future__ import annotations
 
-MAX_BYTES = 1000  # of a topic; MQTT allows 65,535, and no home has one of a thousand
+MAX_BYTES = 1000  # of a topic; MQTT allows 65,535, real topics are far shorter
 SHOWN_CHARS = 60
 
 
 def topic_problem(topic: str) -> str | None:
-    """Why a text is no topic, in a sentence; None where it is one (MQTT 5, sections 1.5.4 and 4.7).
+    """Return why a text is not a valid topic name, or None where it is (MQTT 5, sections 1.5.4 and 4.7).
 
-    Wildcards are no part of it. Control characters and non-characters may not be in it: brokers close the
-    connection over them, and the message would be tried again for ever. Half of a surrogate pair has no
+    Wildcards are rejected. So are control characters and non-characters, over which brokers close the
+    connection, so that the message would be retried without end, and unpaired surrogates, which have no
     UTF-8.
     """
     if not topic:
@@ -27,11 +27,11 @@ def topic_problem(topic: str) -> str | None:
 
 
 def shown_topic(topic: str) -> str:
-    """The topic for people: cut short, control characters as escapes."""
+    """Return a topic for display: shortened, control characters escaped."""
     text = topic if topic.isprintable() else ascii(topic)[1:-1]
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
 
 
 def _forbidden(code: int) -> bool:
-    """Control characters (C0, C1) and Unicode's non-characters."""
+    """Whether a code point is a control character (C0, C1) or a Unicode non-character."""
     return code < 0x20 or 0x7F <= code <= 0x9F or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE

@@ -1,4 +1,4 @@
-"""Why a rule did or did not fire, as data that sentences can be made of."""
+"""Rule verdicts: why a rule fired or did not, as data."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Literal, TypeAlias
 from agent.core.types import GestureEvent
 
 Reason: TypeAlias = Literal[
-    "fired",  # it did
+    "fired",
     "gesture",  # another gesture
     "camera",  # another camera
     "hand",  # the other hand
     "person",  # another person
-    "zone",  # the hand is outside
-    "min_hand",  # the hand is too small: too far away
-    "armed",  # no wake gesture, or too long ago
-    "between",  # not at this time of day
-    "if",  # a topic's value is another
-    "sequence",  # not all steps, or too slow
-    "both",  # the other hand does not show it
+    "zone",  # the hand is outside the zone
+    "min_hand",  # the hand is too small, so too far away
+    "armed",  # no wake gesture, or its window is over
+    "between",  # outside the time range
+    "if",  # a topic has another value
+    "sequence",  # steps missing, or too slow
+    "both",  # the other hand does not show the gesture
     "move",  # another direction
     "cooldown",  # it fired a moment ago
-    "first_match",  # a rule before it fired
+    "first_match",  # an earlier rule fired
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The first condition that did not hold: what was seen and what was wanted, for people."""
+    """A condition that did not hold: the value that was seen and the one required, as text."""
 
     reason: Reason
     seen: str
@@ -37,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """What one rule made of one event."""
+    """The result of one rule for one event: fired, or the reason why not."""
 
     rule: str
     event: GestureEvent
@@ -47,12 +47,12 @@ class RuleVerdict:
 
     @staticmethod
     def of(rule: str, event: GestureEvent, refused: Refusal | None) -> RuleVerdict:
-        """Fired, unless something refused."""
+        """Build the verdict of a rule: fired, unless `refused` names a reason."""
         if refused is None:
             return RuleVerdict(rule, event, "fired")
         return RuleVerdict(rule, event, refused.reason, refused.seen, refused.wanted)
 
     @property
     def fired(self) -> bool:
-        """Whether its actions were done."""
+        """Whether the rule's actions were triggered."""
         return self.reason == "fired"

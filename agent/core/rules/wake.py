@@ -1,4 +1,4 @@
-"""The wake gesture: rules that ask for it are deaf until someone shows it."""
+"""Wake gesture: arms a camera's `armed` rules for a limited time."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from agent.core.types import Gesture
 
 @dataclass(frozen=True, slots=True)
 class ArmedWindow:
-    """A camera's rules listen from `since` until `until`."""
+    """The time range, in seconds, in which a camera's armed rules can fire."""
 
     since: float
     until: float
 
 
 class WakeState:
-    """Which cameras are armed. Without a wake gesture none needs to be."""
+    """Tracks which cameras are armed. Without a wake gesture, `armed` conditions always hold."""
 
     def __init__(self, wake: WakeGesture | None) -> None:
         self.wake = wake
         self._armed: dict[str, ArmedWindow] = {}
 
     def armed(self, camera: str, at: float) -> ArmedWindow | None:
-        """The wake state that counts at a moment."""
+        """Return the window that is in effect for a camera at `at`, or None."""
         armed = self._armed.get(camera)
         return armed if armed and at <= armed.until + EPSILON_S else None
 
     def process(self, found: Mapping[Thresholds, Gesture]) -> None:
-        """Arm a camera, or keep it armed for longer, if the wake gesture started."""
+        """Arm a camera, or extend its window, where the wake gesture started."""
         wake = self.wake
         event = found.get(wake.thresholds) if wake else None
         if wake and event and event.gesture == wake.gesture and wake.hand in {None, event.hand}:
@@ -42,13 +42,13 @@ class WakeState:
             self._armed[event.camera] = ArmedWindow(since, event.at + wake.window_s)
 
     def renew(self, event: Gesture) -> None:
-        """A rule that needed it fired: the window counts anew from here."""
+        """Restart the window from this event, because an armed rule fired."""
         armed = self._armed.get(event.camera)
         if armed and self.wake:
             self._armed[event.camera] = ArmedWindow(armed.since, event.at + self.wake.window_s)
 
     def refusal(self, event: Gesture) -> Refusal | None:
-        """None if armed. The gesture must begin after the wake gesture: one show of a hand is not both."""
+        """Return None where armed, else the reason; the wake gesture's own start does not count."""
         if self.wake is None:
             return None
         wanted = f"{self.wake.gesture} within the last {self.wake.window_s:g} s"
@@ -62,6 +62,6 @@ class WakeState:
         return None
 
     def restore_state(self, other: WakeState) -> None:
-        """Go on from the state before a reload, if the wake gesture is still the same."""
+        """Take over the state from before a reload, if the wake gesture is unchanged."""
         if self.wake == other.wake:
             self._armed = dict(other._armed)

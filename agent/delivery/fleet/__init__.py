@@ -1,1 +1,1 @@
-"""What a broker tells of all its agents, for `gesture-agent fleet`."""
+"""State of all agents on a broker, for `gesture-agent fleet`."""

@@ -1,38 +1,38 @@
-"""What the retained topics of a broker tell of its agents. Pure: messages in, agents out.
+"""State of the agents on a broker, built from their retained messages. Pure.
 
-Anyone on the broker may have written them, so nothing is believed to be of the right shape, and no text
-reaches a terminal with control characters in it.
+Any client may have written the messages, so every value is checked for type and shape, and control
+characters are removed from text before it reaches a terminal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from agent.core.numbers import read_json
+from agent.core.timestamps import wall_seconds
 
-SILENT_S = 180.0  # health comes once a minute: three that did not come are no accident
+SILENT_S = 180.0  # health comes once a minute: silent after three missed reports
 MOST_AGENTS = 10_000
-MOST_BYTES = 100_000  # of one payload
-TEXT = 200  # characters of a text that are kept
+MOST_BYTES = 100_000  # maximum payload
+TEXT = 200  # maximum characters of a text
 
 
 @dataclass(slots=True)
 class CameraSeen:
-    """One camera of an agent."""
+    """State of one camera of an agent."""
 
     state: str = "unknown"
     reason: str = ""
     gesture: str = "none"
     since: str | None = None  # RFC 3339
-    last: str | None = None  # the gesture that was made last, and since when it is so
+    last: str | None = None  # current gesture, and since when
 
 
 @dataclass(frozen=True, slots=True)
 class EventSeen:
-    """A gesture that was heard of while we listened; events are never retained."""
+    """A gesture event received while listening; events are never retained."""
 
     ts: str
     camera: str
@@ -42,7 +42,7 @@ class EventSeen:
 
 @dataclass(slots=True)
 class AgentSeen:
-    """One agent; an empty mapping or None where it has not told."""
+    """State of one agent; an empty mapping or None for what it has not published."""
 
     id: str
     state: str = "unknown"
@@ -53,19 +53,19 @@ class AgentSeen:
     event: EventSeen | None = None
 
     def fact(self, *path: str) -> Any:
-        """Of its health; None where there is no such thing."""
+        """Value at this path in the agent's health report; None where it is missing."""
         value: Any = self.health
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
 
     def number(self, *path: str) -> float | None:
-        """The same, if it is a number."""
+        """Value at this path in the health report if it is a number, else None."""
         value = self.fact(*path)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def last(self) -> tuple[str, str, str] | None:
-        """Gesture, camera and time (RFC 3339) of what was seen last."""
+        """Gesture, camera and time (RFC 3339) of the last gesture of all cameras."""
         told = [(c.since, c.last, name) for name, c in self.cameras.items() if c.since and c.last]
         if self.event is not None:
             told.append((self.event.ts, self.event.gesture, self.event.camera))
@@ -75,9 +75,9 @@ class AgentSeen:
         return str(gesture), camera, str(since)
 
     def troubles(self, now_s: float) -> Iterator[str]:
-        """What a person should look after, the worst first; `now_s` is wall-clock time."""
+        """Problems of the agent in words, the most severe first; `now_s` is wall-clock time."""
         if self.state != "online":
-            yield "offline" if self.state == "offline" else "has not told its state"
+            yield "offline" if self.state == "offline" else "has published no state"
             return
         if rival := self.fact("mqtt", "rival"):
             yield f'its id is also wanted by the agent on host "{text(rival)}"'
@@ -87,7 +87,7 @@ class AgentSeen:
         if self.fact("recognition", "state") == "away":
             yield f"recognises nothing: {text(self.fact('recognition', 'reason'))}"
         if refused := self.fact("rules", "refused"):
-            yield f"its rule files are refused, the former rules run: {text(refused)}"
+            yield f"its rule files are refused, the previous rules stay in force: {text(refused)}"
         left_out = self.fact("mqtt", "left_out")
         if isinstance(left_out, Mapping) and left_out:
             topic, reason = next(iter(left_out.items()))
@@ -101,27 +101,27 @@ class AgentSeen:
 
 
 class Fleet:
-    """Agents by their topics. `take` says whether a message changed anything."""
+    """Agents by id, built from messages; `take` returns whether a message changed anything."""
 
     def __init__(self, base: str) -> None:
         self._start = f"{base}/"
         self._agents: dict[str, AgentSeen] = {}
-        self.topics: set[str] = set()  # retained ones, by which an agent is known
+        self.topics: set[str] = set()  # retained topics, which identify an agent
 
     @property
     def agents(self) -> list[AgentSeen]:
-        """All that told something, by id."""
+        """All agents that published something, by id."""
         return [self._agents[name] for name in sorted(self._agents)]
 
     @staticmethod
     def subscriptions(base: str) -> tuple[str, ...]:
-        """What to listen to."""
+        """Topic filters to subscribe to."""
         tails = ("bridge/state", "bridge/info", "bridge/health", "enabled/state")
         cameras = ("camera/+/state", "camera/+/gesture", "camera/+/event")
         return tuple(f"{base}/+/{tail}" for tail in (*tails, *cameras))
 
     def take(self, topic: str, payload: bytes) -> bool:
-        """One message; whatever is in it."""
+        """Process one message of any content; return whether it changed anything."""
         name, _, tail = topic.removeprefix(self._start).partition("/")
         if not topic.startswith(self._start) or not name or len(payload) > MOST_BYTES:
             return False
@@ -164,20 +164,20 @@ class Fleet:
 
 
 def text(value: Any) -> str:
-    """What of it a terminal can bear."""
+    """Convert a value to text that is safe for a terminal."""
     return "".join(c if c.isprintable() else " " for c in str(value)[:TEXT])
 
 
 def when(value: Any) -> float | None:
-    """Seconds since 1970 of an RFC 3339 text; None for anything else."""
+    """Convert an RFC 3339 text to seconds since 1970; None for anything else."""
     try:
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
+        return wall_seconds(str(value))
     except (ValueError, OverflowError):
         return None
 
 
 def span(seconds: float) -> str:
-    """In one unit that fits: 12 s, 5 min, 3 h, 9 d."""
+    """Format a duration in one unit that fits: 12 s, 5 min, 3 h, 9 d."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

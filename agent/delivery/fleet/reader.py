@@ -1,4 +1,4 @@
-"""Listens to a broker for a command, with the login of the settings; publishes nothing of its own."""
+"""MQTT reader for the command line: subscribes with the configured login, publishes only on request."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from agent.config.settings import MqttSettings
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import address, password, tls_context
-from agent.delivery.mqtt.gate import our_limits
+from agent.delivery.mqtt.packet_checks import our_limits
 from agent.errors import BrokerLost
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 CONNECT_S = 5.0
-QUIET_S = 0.4  # no message for so long after the subscriptions are granted: all that is retained has come
-ALL_S = 10.0  # a busy broker is never quiet
+QUIET_S = 0.4  # seconds without a message after SUBACK: all retained messages have arrived
+ALL_S = 10.0  # limit for a busy broker
 
 Heard: TypeAlias = Callable[[str, bytes, bool], object]  # topic, payload, retained
 
 
 class FleetReader:
-    """As a context: connected and subscribed inside. One thread."""
+    """Context manager with a connected and subscribed MQTT client. For one thread."""
 
     def __init__(self, settings: MqttSettings, topics: Sequence[str], heard: Heard) -> None:
-        """Raises `CannotStart` for what a person must mend: URL, certificates, password file."""
+        """Prepare the client. Raises `CannotStart` for a wrong URL, certificates or password file."""
         self._settings, self._topics, self._heard = settings, tuple(topics), heard
         self._broker = address(settings.url)
         self._tls = tls_context(settings.tls) if self._broker.tls else None
@@ -60,28 +60,28 @@ class FleetReader:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Disconnect cleanly."""
         if self._client is not None:
             self._client.disconnect()
             self._client.loop(0.05)
             self._client = None
 
     def collect(self) -> None:
-        """Until everything that is retained has been heard. Raises `BrokerLost`."""
+        """Wait until all retained messages have arrived. Raises `BrokerLost`."""
         ends = time.monotonic() + ALL_S
         self._last_at = time.monotonic()
         while time.monotonic() < min(ends, self._last_at + QUIET_S):
             self.step(0.1)
 
     def step(self, wait_s: float) -> None:
-        """Hear what comes within that time. Raises `BrokerLost` when the connection is gone."""
+        """Process what arrives within that time. Raises `BrokerLost` when the connection is lost."""
         client = self._client
         if client is None or client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._client = None
             raise BrokerLost(broker_errors.hung_up(self._broker, "", connected=True, online=True))
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
-        """Only what the user asked for; returns when the broker has it. Raises `BrokerLost`."""
+        """Publish with QoS 1 and wait for the acknowledgement. Raises `BrokerLost`."""
         assert self._client is not None  # noqa: S101 (inside the context)
         told = self._client.publish(topic, payload, 1, retain)
         ends = time.monotonic() + CONNECT_S

@@ -1,1 +1,1 @@
-"""What Home Assistant is told of the agent, and kept told."""
+"""Home Assistant MQTT discovery of the agent."""

@@ -1,4 +1,4 @@
-"""What Home Assistant (and openHAB) is told, so that it builds the entities by itself. Pure.
+"""Home Assistant MQTT discovery messages (also read by openHAB). Pure.
 
 Two forms of the same components: one message for the whole device (Home Assistant 2024.11 on), or one
 for every component (older ones, openHAB).
@@ -21,7 +21,7 @@ SUPPORT = "https://github.com/gesture-agent/gesture-agent"
 
 
 def configs(mode: Mode, prefix: str, about: DeviceInfo) -> list[Message]:
-    """The retained messages of that form; none when it is off."""
+    """Return the retained discovery messages of that form; none when discovery is off."""
     parts = components(about)
     if mode == "off":
         return []
@@ -35,23 +35,23 @@ def configs(mode: Mode, prefix: str, about: DeviceInfo) -> list[Message]:
 
 
 def filters(prefix: str, agent: str) -> tuple[str, str]:
-    """All topics where an agent with that id may be described, in either form."""
+    """Topic filters for all discovery topics of an agent id, in either form."""
     node = node_of(agent)
     return f"{prefix}/device/{node}/config", f"{prefix}/+/{node}/+/config"
 
 
 def device_topic(prefix: str, about: DeviceInfo) -> str:
-    """Where the whole device is told."""
+    """Discovery topic of the whole device."""
     return f"{prefix}/device/{about.node}/config"
 
 
 def component_topic(prefix: str, about: DeviceInfo, platform: str = "+", key: str = "+") -> str:
-    """Where one component is told; by default a filter for all of ours."""
+    """Discovery topic of one component; by default a filter for all components of the agent."""
     return f"{prefix}/{platform}/{about.node}/{key}/config"
 
 
 def is_ours(topic: str, prefix: str, about: DeviceInfo) -> bool:
-    """True for a config topic of this agent in either form."""
+    """Return True for a discovery topic of this agent in either form."""
     if not (topic.startswith(f"{prefix}/") and topic.endswith("/config")):
         return False
     rest = topic.removeprefix(f"{prefix}/").split("/")
@@ -61,11 +61,11 @@ def is_ours(topic: str, prefix: str, about: DeviceInfo) -> bool:
 
 
 def tidied(topic: str, old: bytes, wanted: Mapping[str, Message]) -> list[Message]:
-    """What removes the traces of an `old` retained config from Home Assistant and from the broker.
+    """Return the messages that remove an `old` retained config from Home Assistant and from the broker.
 
-    A topic that is no longer wanted is emptied. A component that left the device is told once as a
+    A topic that is no longer used is emptied. A component that left the device is published once as a
     bare platform, then the device follows without it. The bare ones come first: while Home Assistant
-    is still busy with a component, it passes over whatever follows that one in the next message.
+    processes a component, it ignores what follows about it in the next message.
     """
     now = wanted.get(topic)
     if now is None:
@@ -78,12 +78,12 @@ def tidied(topic: str, old: bytes, wanted: Mapping[str, Message]) -> list[Messag
 
 
 def farewell(topic: str) -> Message:
-    """What empties a config topic: Home Assistant forgets what was told there."""
+    """Return the message that empties a discovery topic: Home Assistant removes what it described."""
     return Message(topic, b"", retain=True)
 
 
 def lets_go(topic: str) -> Message:
-    """What makes Home Assistant let go of a topic and yet keep its entities, with the names they were given.
+    """Return the message that makes Home Assistant release a topic and keep its entities and their names.
 
     They come back once they are told on another topic: its own way from one form to the other.
     """
@@ -91,7 +91,7 @@ def lets_go(topic: str) -> Message:
 
 
 def has_moved(topic: str, old: bytes, wanted: Mapping[str, Message]) -> bool:
-    """True when every component of an `old` config is told on another topic now: the form has changed."""
+    """Return True when every component of an `old` config is published on another topic now."""
     before = _told([(topic, old)])
     return topic not in wanted and bool(before) and before <= _told((t, m.payload) for t, m in wanted.items())
 
@@ -124,7 +124,7 @@ def _head(about: DeviceInfo) -> Component:
 
 
 def _alone(part: Component, about: DeviceInfo) -> Component:
-    """A component that carries its device and availability itself; triggers have no availability."""
+    """A component with its own device and availability; triggers have no availability."""
     config = {key: value for key, value in part.items() if key != "platform"}
     if part["platform"] != "device_automation":
         config = {"availability": [bridge(about)], **config}
@@ -134,7 +134,7 @@ def _alone(part: Component, about: DeviceInfo) -> Component:
 
 
 def _components_of(payload: bytes) -> dict[str, Component]:
-    """Those of a device's config; what is no such thing has none."""
+    """Components of a device's config; empty for other content."""
     try:
         found = read_json(payload)["components"]
         return {key: part for key, part in found.items() if isinstance(part["platform"], str)}

@@ -18,9 +18,9 @@ from agent.delivery.topics import NO_GESTURE_NOW, Topics
 
 Component: TypeAlias = "dict[str, Any]"
 
-HEALTH_EXPIRES_S = 180  # three missed `bridge/health`
+HEALTH_EXPIRES_S = 180  # three missed health reports
 
-_ONLY_STARTS = (  # and what a broker that was frozen forwards when it wakes is not acted upon
+_ONLY_STARTS = (  # expired events, which a frozen broker may forward late, are ignored
     "{{ value if value_json.phase == 'started' "
     "and as_timestamp(value_json.expires_at, default=0) >= as_timestamp(now()) else '' }}"
 )
@@ -31,17 +31,17 @@ _ONLINE_OR_NOT = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What there is to tell of."""
+    """What discovery describes: agent, device name, cameras, gestures and rules."""
 
     topics: Topics
     version: str
     cameras: tuple[str, ...]
     gestures: tuple[str, ...]
     rules: tuple[str, ...] = ()
-    name: str | None = None  # of the device; None: the agent's id
+    name: str | None = None  # name of the device; None: the agent's id
     area: str | None = None
-    page: str | None = None  # URL of the agent's own page
-    wakes: bool = False  # a gesture wakes the rules, so being awake is worth showing
+    page: str | None = None  # URL of the agent's web page
+    wakes: bool = False  # the rules need a wake gesture, so an entity shows the wake state
 
     @property
     def called(self) -> str:
@@ -49,22 +49,22 @@ class DeviceInfo:
         return self.name or f"Gestures {self.topics.agent}"
 
     def of(self, name: str, camera: str) -> str:
-        """Name of an entity of a camera; the camera's stands in it only where there are several."""
+        """Name of an entity of a camera; includes the camera's name only where there are several."""
         return name if len(self.cameras) == 1 else f"{name} {camera}"
 
     @property
     def node(self) -> str:
-        """Unique among all devices, safe in a topic."""
+        """Node id: unique among all devices, safe in a topic."""
         return node_of(self.topics.agent)
 
 
 def node_of(agent: str) -> str:
-    """The name of an agent's device in discovery topics and unique ids."""
+    """Return the node id of an agent for discovery topics and unique ids."""
     return f"gesture_{agent}"
 
 
 def components(about: DeviceInfo) -> dict[str, Component]:
-    """All entities and triggers, by key. A key holds only what a topic may: a-z 0-9 _ -."""
+    """Return all entities and triggers by key. A key holds only what a topic may: a-z 0-9 _ -."""
     parts = {"enabled": _enabled(about), "outbox": _outbox(about), "latency": _latency(about)}
     parts |= {"reload": _reload(about), "restart": _restart(about)}
     if about.rules:
@@ -83,7 +83,7 @@ def components(about: DeviceInfo) -> dict[str, Component]:
 
 
 def bridge(about: DeviceInfo) -> dict[str, str]:
-    """Availability: whether the agent is there."""
+    """Availability entry: online state of the agent."""
     return {"topic": about.topics.bridge_state, "value_template": _STATE}
 
 
@@ -246,7 +246,7 @@ def _fps(about: DeviceInfo, camera: str) -> Component:
 
 
 def _diagnostic(about: DeviceInfo, name: str, *key: str) -> Component:
-    """A figure out of `bridge/health`."""
+    """Build a diagnostic sensor of a value in `bridge/health`."""
     return {
         "platform": "sensor",
         **_named(about, "sensor", name, *key),
@@ -279,6 +279,6 @@ def _named(about: DeviceInfo, domain: str, name: str, *key: str) -> Component:
 
 
 def _slug(name: str) -> str:
-    """As Home Assistant makes ids of names, which it does by itself before 2025.10."""
+    """Make an entity id of a name as Home Assistant before 2025.10 does."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")

@@ -1,4 +1,4 @@
-"""Keeps Home Assistant informed: tells what there is, tidies up what was, and repeats it on its birth."""
+"""Publishes Home Assistant discovery, removes outdated configs, and repeats it on the birth message."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from agent.delivery.homeassistant import discovery
 from agent.delivery.homeassistant.entities import DeviceInfo
 from agent.delivery.message import Message
 from agent.delivery.mqtt.client import MqttClient
-from agent.delivery.mqtt.gate import Limits, fits
+from agent.delivery.mqtt.packet_checks import Limits, fits
 
 log = structlog.get_logger(__name__)
 
-REPEAT_WITHIN_S = 5.0  # spread over a fleet, so that Home Assistant is not flooded when it starts
-REPEATS, REPEAT_EVERY_S = 3, 10.0  # repetitions at once, and seconds between two if it is born all the time
-SETTLE_S = 3.0  # for Home Assistant to let go of a topic; what comes while it is at it, it passes over
+REPEAT_WITHIN_S = 5.0  # jitter over a fleet, so that Home Assistant is not flooded when it starts
+REPEATS, REPEAT_EVERY_S = 3, 10.0  # burst of repetitions, and seconds between two if it restarts all the time
+SETTLE_S = 3.0  # seconds for Home Assistant to release a topic; it ignores messages meanwhile
 
 
 class HomeAssistant:
-    """Sits between the facade and the connection; its methods enqueue and return."""
+    """Publishes discovery messages through the MQTT client; its methods enqueue and return."""
 
     def __init__(
         self,
@@ -40,16 +40,16 @@ class HomeAssistant:
         self._wanted: dict[str, Message] = {}
         self._about: DeviceInfo | None = None
         self._settle_s = settle_s
-        self._moving: set[str] = set()  # topics of the form that was told before
+        self._moving: set[str] = set()  # topics of the form published before
         self._timers: dict[str, threading.Timer] = {}
         self._limits = Limits()
-        self._lock = threading.Lock()  # of what is wanted: the loop describes, the MQTT thread meets brokers
+        self._lock = threading.Lock()  # guards what is wanted: the loop describes, the MQTT thread connects
         self._split = False
         self._repeats = Pace(REPEATS, REPEAT_EVERY_S)
         self._repeat_due = False
 
     def topics(self) -> set[str]:
-        """What to subscribe to: its birth, and whatever was ever told of this agent."""
+        """Topics to subscribe to: Home Assistant's birth message and all discovery topics of this agent."""
         if self._about is None:
             return set()
         prefix = self._settings.prefix
@@ -57,13 +57,13 @@ class HomeAssistant:
         return told | ({f"{prefix}/status"} if self._wanted else set())
 
     def describe(self, about: DeviceInfo) -> None:
-        """Tell what there is; call it again when cameras or gestures change."""
+        """Publish discovery of this device; call it again when cameras or gestures change."""
         with self._lock:
             self._about = about
             self._tell_wanted()
 
     def met(self, limits: Limits) -> None:
-        """Choose the form that this broker takes. Called before anything is published to it."""
+        """Choose the form that this broker can take. Called before anything is published on a connection."""
         with self._lock:
             self._limits = limits
             if self._about is not None:
@@ -83,7 +83,7 @@ class HomeAssistant:
                 self._mqtt.keep(message)
 
     def _chosen(self) -> list[Message]:
-        """In the form of the settings; component by component where the whole device is too large."""
+        """Messages in the configured form; one for each component where the device message is too large."""
         mode, prefix, about = self._settings.discovery, self._settings.prefix, self._about
         assert about is not None  # noqa: S101 (both callers have asked)
         messages = discovery.configs(mode, prefix, about)
@@ -99,7 +99,7 @@ class HomeAssistant:
         return discovery.configs("component", prefix, about) if split else messages
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Take note of a message. Called inside a callback of the connection."""
+        """Process a received message. Called inside a callback of the connection."""
         prefix = self._settings.prefix
         if topic == f"{prefix}/status":
             if payload == b"online" and not retained:
@@ -110,7 +110,7 @@ class HomeAssistant:
             self._tidy(topic, payload)
 
     def close(self) -> None:
-        """Forget what is due later, but leave nobody without entities; the next start does the rest."""
+        """Cancel pending repetitions, but leave entities in place; the next start completes the rest."""
         for timer in self._timers.values():
             timer.cancel()
         if self._moving:
@@ -139,7 +139,7 @@ class HomeAssistant:
         self._moving.clear()
 
     def _repeat_soon(self) -> None:
-        """Once, however often it says that it is born meanwhile."""
+        """Schedule one repetition, however many birth messages come meanwhile."""
         if self._repeat_due:
             return
         self._repeat_due = True
@@ -152,7 +152,7 @@ class HomeAssistant:
         self._mqtt.repeat_states()
 
     def _later(self, what: str, delay_s: float, do: Callable[[], None]) -> None:
-        """In place of the same that was due before."""
+        """Schedule an action, replacing a pending one of that key."""
         if what in self._timers:
             self._timers[what].cancel()
         self._timers[what] = timer = threading.Timer(delay_s, do)

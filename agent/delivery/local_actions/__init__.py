@@ -1,1 +1,1 @@
-"""What happens on this machine at once or never: keys and commands."""
+"""Local actions, performed at most once: key presses and commands."""

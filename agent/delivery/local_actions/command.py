@@ -1,4 +1,4 @@
-"""A program that a rule starts: no shell, a time limit, never run again."""
+"""Execution of a rule's command: no shell, a time limit, no retry."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-KILL_S = 5.0  # for a killed program to go; one that hangs in the kernel is left behind
+KILL_S = 5.0  # seconds for a killed program to exit; one that hangs in the kernel is abandoned
 
 
 def run(program: str, arguments: Sequence[str], *, rule: str, timeout_s: float) -> bool:
-    """Run to its end; True when it exits with 0. Output is thrown away, trouble is logged.
+    """Run a program to its end; True when it exits with 0. Output is discarded, failures are logged.
 
-    The program's whole process group is killed when it takes longer than `timeout_s`.
+    The program's whole process group is killed after `timeout_s` seconds.
     """
     try:
         process = subprocess.Popen(
@@ -40,7 +40,7 @@ def _wait(process: subprocess.Popen[bytes], rule: str, timeout_s: float) -> bool
     except subprocess.TimeoutExpired:
         reason = f"still running after {timeout_s:g} s: killed"
         if not _kill(process):
-            reason += ", and it does not go: is the disk or server that it waits for away?"
+            reason += ", but it does not exit: is the disk or server that it uses unavailable?"
         log.error("command_failed", rule=rule, reason=reason)
         return False
     if code != 0:
@@ -49,8 +49,8 @@ def _wait(process: subprocess.Popen[bytes], rule: str, timeout_s: float) -> bool
 
 
 def _kill(process: subprocess.Popen[bytes]) -> bool:
-    """The whole group; False when the kernel does not let go of it."""
-    with contextlib.suppress(OSError):  # it ended just now
+    """Kill the process group; False when the kernel does not end it."""
+    with contextlib.suppress(OSError):  # it has just exited
         os.killpg(process.pid, signal.SIGKILL)
     try:
         process.wait(KILL_S)

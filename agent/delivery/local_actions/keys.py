@@ -1,4 +1,4 @@
-"""Key presses for kiosks, through the kernel's uinput. Off unless `actions.keys` says otherwise."""
+"""Key presses through the kernel's uinput. Off unless `actions.keys` enables them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ except ImportError as exc:
 
 
 class Keyboard:
-    """A virtual keyboard; close it and it is unplugged."""
+    """A virtual keyboard on /dev/uinput; `close` removes it."""
 
     def __init__(self) -> None:
-        """Raises `CannotStart` when /dev/uinput cannot be opened."""
+        """Create the device. Raises `CannotStart` when /dev/uinput cannot be opened."""
         codes = [
             code for name, code in ecodes.ecodes.items() if name.startswith("KEY_") and code < ecodes.KEY_MAX
         ]
@@ -41,7 +41,7 @@ class Keyboard:
         self._device.syn()
 
     def close(self) -> None:
-        """Unplug."""
+        """Remove the virtual keyboard."""
         self._device.close()
 
 

@@ -1,4 +1,4 @@
-"""Keys and commands: at once or never, at most once; a restart never repeats them."""
+"""Worker threads for key presses and commands; an action runs at most once and is never repeated."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 4  # commands; as many wait for their turn, more are refused
-JOB_SLACK_S = 60.0  # for starting and ending a program on a machine that swaps
+AT_ONCE = 4  # parallel commands; as many may wait, more are refused
+JOB_SLACK_S = 60.0  # seconds for starting and ending a program on a machine that swaps
 
 
 class LocalActions:
-    """Does them in threads of its own."""
+    """Runs key presses and commands in worker threads."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class LocalActions:
         self.too_late = 0
 
     def start(self) -> None:
-        """Raises `CannotStart` when keys are wanted and cannot be had."""
+        """Start the workers. Raises `CannotStart` when keys are enabled and cannot be opened."""
         if self._settings.keys:
             from agent.delivery.local_actions.keys import Keyboard  # noqa: PLC0415 (an optional package)
 
@@ -51,13 +51,13 @@ class LocalActions:
         self._commands.start()
 
     def close(self) -> None:
-        """Running commands get a second."""
+        """Stop; running commands get a second."""
         self._commands.close(1.0)
         if self._keyboard is not None:
             self._keyboard.close()
 
     def do(self, action: Action, left_s: float) -> None:
-        """Do it now; not at all when its time is over, now or when a thread is free for it."""
+        """Queue an action; it is dropped when it expires before a worker is free."""
         until = self._clock() + left_s
         if not self._in_time(action, until):
             return
@@ -77,7 +77,7 @@ class LocalActions:
         return False
 
     def _run(self, action: Action, until: float) -> None:
-        """In a worker, perhaps after a wait for it."""
+        """Run a command in a worker; its deadline is checked again after the wait."""
         if self._in_time(action, until):
             arguments = [value for _, value in action.options]
             timeout_s = self._settings.command_timeout

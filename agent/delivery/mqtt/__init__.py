@@ -1,1 +1,1 @@
-"""The connection to the broker, who may hold the agent's id there, and a broker where there is none."""
+"""MQTT client, lease of the agent id, and an embedded broker."""

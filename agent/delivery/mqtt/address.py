@@ -1,4 +1,4 @@
-"""Where the broker is and how to prove who we are; what a person must mend is said at the start."""
+"""Broker address, TLS and credentials, checked at the start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Host, port, and whether TLS is spoken there."""
+    """Host and port of the broker, and whether to use TLS."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class Address:
 
 
 def address(url: str) -> Address:
-    """Takes `mqtt://host[:port]` or `mqtts://host[:port]`. Raises `CannotStart`."""
+    """Parse `mqtt://host[:port]` or `mqtts://host[:port]`. Raises `CannotStart`."""
     parts = urlsplit(url)
     try:
         port = parts.port or _PORTS[parts.scheme]
@@ -40,7 +40,10 @@ def address(url: str) -> Address:
 
 
 class _Socket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho would leave it to the garbage collector."""
+    """TLS socket that closes itself when the handshake fails.
+
+    Paho would leave it to the garbage collector.
+    """
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -51,14 +54,17 @@ class _Socket(ssl.SSLSocket):
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """See `secure_context`. Raises `ConfigError`."""
+    """Build the TLS context of the MQTT settings. Raises `ConfigError`."""
     context = secure_context(settings, "mqtt.tls")
     context.sslsocket_class = _Socket
     return context
 
 
 def password(settings: MqttSettings) -> str | None:
-    """Read anew for every connection, so that a changed file counts. Raises `CannotStart`."""
+    """Return the password, read anew for every connection so that a changed file counts.
+
+    Raises `CannotStart`.
+    """
     if settings.password is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Why there is no broker, in words that say what to do."""
+"""Error texts for a broker that cannot be reached or refuses, each with what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN_ID = "give each agent its own agent.id"
 
 
 def id_taken(agent: str, host: str) -> str:
-    """Another agent has our id, and has had it longer."""
+    """Text for an agent id that another agent has held for longer."""
     return (
         f'the agent.id "{agent}" is in use on this broker, by the agent on host "{host}"; '
         "give this one its own agent.id (nothing is published until then)"
@@ -30,7 +30,7 @@ def id_taken(agent: str, host: str) -> str:
 
 
 def unreachable(broker: Address, exc: OSError) -> str:
-    """TCP or TLS did not come about."""
+    """Text for a failed TCP connection or TLS handshake."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return (
             f"the certificate of {broker} is not trusted: {exc.verify_message}; "
@@ -48,7 +48,7 @@ def unreachable(broker: Address, exc: OSError) -> str:
 
 
 def refused(broker: Address, code: int, name: str, version: str, user: str | None) -> str:
-    """CONNACK said no."""
+    """Text for a CONNACK that refuses the connection."""
     if code not in BAD_LOGIN:
         return f"{broker} refused MQTT {version}: {name}"
     if user is None:
@@ -60,14 +60,14 @@ def refused(broker: Address, code: int, name: str, version: str, user: str | Non
 
 
 def ended_by_broker(code: int, name: str) -> str:
-    """It sent DISCONNECT."""
+    """Text for a DISCONNECT sent by the broker."""
     if code == TAKEN_OVER:
         return "another client with this agent's id has connected; give it its own agent.id"
     return f"the broker ended the connection: {name}"
 
 
 def hung_up(broker: Address, version: str, *, connected: bool, online: bool) -> str:
-    """It closed the connection and said nothing."""
+    """Text for a connection that the broker closed without a reason."""
     if online:
         return f"{broker} closed the connection"
     if connected:
@@ -76,7 +76,7 @@ def hung_up(broker: Address, version: str, *, connected: bool, online: bool) -> 
 
 
 def thrown_out(reason: str, times: int, client_id: str) -> str:
-    """Not every broker says who pushed us out; being thrown out again and again says it too."""
+    """Text for repeated disconnects, which suggest another client with the same client id."""
     return (
         f'{reason}, {times} times in a row; does another client use the id "{client_id}"? '
         "give each agent its own agent.id"
@@ -84,7 +84,7 @@ def thrown_out(reason: str, times: int, client_id: str) -> str:
 
 
 def choked(reason: str, size: int, for_s: float) -> str:
-    """It hung up while something large was on its way."""
+    """Text for a connection that broke while a large packet was being sent."""
     return (
         f"{reason} while a packet of {size} bytes was on its way; "
         f"as large ones are left out now, and tried again at a reconnection after {for_s / 60:g} min; "

@@ -1,4 +1,4 @@
-"""Keeps a connection to the broker up: one thread, one `MqttConnection` after the other."""
+"""MQTT client with reconnection: one thread, one `MqttConnection` after the other."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import address, password, tls_context
 from agent.delivery.mqtt.connection import ConnectionParams, MqttConnection, Received
-from agent.delivery.mqtt.gate import Limits, PublishError
 from agent.delivery.mqtt.id_lease import LeaseHolder
-from agent.delivery.mqtt.left_out import LeftOut
+from agent.delivery.mqtt.learned_options import LearnedOptions
+from agent.delivery.mqtt.packet_checks import Limits, PublishError
+from agent.delivery.mqtt.refused_topics import RefusedTopics
 from agent.delivery.mqtt.subscriptions import Subscriptions
-from agent.delivery.mqtt.terms import TermsLearned
 from agent.errors import BrokerLost
 from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # a gesture is worth little after 5 s, so ask often
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # keep-alive is short because a gesture expires after 5 s
 REFUSED_RETRY_S = 30.0  # a wrong password stays wrong for a while
-STABLE_S = 10.0  # a connection that lives longer is a good one
-PATIENCE_S = 90.0  # for one connect: a resolver that takes its time, TCP, TLS
-ID_CONFLICT = 3  # short-lived connections in a row that smell of another client with our id
-ID_CONFLICT_RETRY_S = 5.0  # two agents with one id push each other out; not too fast
+STABLE_S = 10.0  # a connection that lasts longer resets the backoff
+PATIENCE_S = 90.0  # for one connect: name lookup, TCP, TLS
+ID_CONFLICT = 3  # short connections in a row that suggest another client with our id
+ID_CONFLICT_RETRY_S = 5.0  # two agents with one id disconnect each other; not too fast
 
 
 class MqttClient:
-    """Never blocks those who publish; `report` and `received` are called in its thread."""
+    """MQTT client whose publishers never block; `report` and `received` are called in its thread."""
 
     def __init__(
         self,
@@ -52,15 +52,16 @@ class MqttClient:
         threads: Threads | None = None,
         met: Callable[[Limits], None] = lambda _limits: None,
     ) -> None:
-        """`met` hears what the broker takes before any state is published to it.
+        """Prepare the client; `start` connects.
 
-        Raises `CannotStart` for what a person must mend: URL, certificates, password file.
+        `met` is called with the broker's limits before any state is published on a connection.
+        Raises `CannotStart` for a wrong URL, certificates or password file.
         """
         broker = address(settings.url)
         tls = tls_context(settings.tls) if broker.tls else None
         password(settings)
         self._subscriptions = Subscriptions((*subscriptions, *([leases.topic] if leases else [])))
-        self._left_out = LeftOut()
+        self._left_out = RefusedTopics()
         self._params = ConnectionParams(
             settings,
             broker,
@@ -78,10 +79,10 @@ class MqttClient:
         self._met = met
         self._client_id = client_id
         self._states: dict[str, Message] = {}
-        self._first: set[str] = set()  # topics of states that are told before we say online
+        self._first: set[str] = set()  # topics of states that are published before "online"
         self._told_first: dict[str, Message] = {}  # on the present connection
         self._states_lock = threading.Lock()
-        self._learned = TermsLearned(broker, settings.version)
+        self._learned = LearnedOptions(broker, settings.version)
         self._connection: MqttConnection | None = None  # the one that is alive
         self._generation = 0
         self._abort = (0, "")  # generation of the connection to cut, and why
@@ -94,33 +95,33 @@ class MqttClient:
 
     @property
     def connected(self) -> bool:
-        """True once the broker has acknowledged something on the present connection."""
+        """True once the broker has acknowledged the birth message of the present connection."""
         return self._connection is not None
 
     @property
     def version(self) -> str:
-        """The MQTT version spoken or tried last."""
+        """MQTT version of the present or last connection."""
         connection = self._connection
         return connection.version if connection is not None else ("5" if self._learned.terms.v5 else "3.1.1")
 
     @property
     def limits(self) -> Limits:
-        """What the present broker takes; no limits while there is none."""
+        """Limits of the present broker; no limits while there is none."""
         connection = self._connection
         return connection.limits if connection is not None else Limits()
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Topics that are not published or not heard, and why: the first few."""
+        """Topics that are not published or not subscribed, and why: the first few."""
         return self._left_out.reasons
 
     @property
     def left_out_count(self) -> int:
-        """How many such topics there are."""
+        """Number of topics that are not published or not subscribed."""
         return self._left_out.count
 
     def start(self) -> None:
-        """Returns at once; the connection comes up when it can."""
+        """Start the thread and return at once; it connects when it can."""
         if self._params.tls is not None and not self._params.settings.tls.verify:
             log.warning(
                 "broker_not_verified", broker=str(self._params.broker), fix="set mqtt.tls.verify = true"
@@ -128,16 +129,16 @@ class MqttClient:
         self._thread.start()
 
     def close(self, limit_s: float) -> None:
-        """Publish offline, disconnect, end the thread; give up after `limit_s`."""
+        """Publish offline, disconnect, end the thread; give up after `limit_s` seconds."""
         self._closing.set()
         self._thread.join(limit_s)
 
     def abort(self, generation: int, reason: str) -> None:
-        """Cut that connection so that what lies in its buffers is not delivered late."""
+        """Cut that connection, so that what lies in its buffers is not delivered late."""
         self._abort = (generation, reason)
 
     def publish(self, message: Message, generation: int | None = None) -> int | None:
-        """Hand over a message; its mid, or None when that connection (None: any) is not up.
+        """Publish a message; return its mid, or None when that connection (None: any) is not up.
 
         Raises `PublishError` (a `ValueError`) for what this broker would not take.
         """
@@ -147,27 +148,27 @@ class MqttClient:
         return connection.publish(message)
 
     def probe(self, generation: int) -> None:
-        """Ask whether the broker is there; `Alive` is reported when it is, nothing when it is not."""
+        """Ask whether the broker responds; `Alive` is reported when it does, nothing when it does not."""
         connection = self._connection
         if connection is not None and connection.generation == generation:
             connection.probe()
 
     def say(self, message: Message) -> str | None:
-        """Hand over a message that nobody waits for, if there is a connection.
+        """Publish a message best-effort: dropped while the broker is away, no acknowledgement awaited.
 
-        What the broker would not take is noted for health, and the reason returned.
+        Returns why the broker would not take it, which health reports too; None on success.
         """
         connection = self._connection
         return connection.say(message) if connection is not None else None
 
     def follow(self, owner: str, topics: Iterable[str]) -> None:
-        """Subscribe to these for that owner, in place of its former ones, now and at every reconnection."""
+        """Replace the subscriptions of that owner, now and at every reconnection."""
         self._subscriptions.want(owner, topics)
 
     def keep(self, message: Message, *, first: bool = False) -> None:
-        """Publish a state now if the broker is there, and again whenever it comes back.
+        """Publish a state now if the broker is connected, and again after every reconnection.
 
-        `first`: before the birth message, so that nobody takes for true what an earlier run left behind.
+        `first`: before the birth message, so that subscribers never see an outdated state of an online agent.
         """
         with self._states_lock:
             if first:
@@ -177,25 +178,25 @@ class MqttClient:
                 self._connection.say(message)
 
     def forget(self, topic: str) -> None:
-        """Do not publish that state again; what the broker retains stays there."""
+        """Stop publishing that state; the broker keeps what it retains."""
         with self._states_lock:
             self._states.pop(topic, None)
         self._left_out.clear(topic)
 
     def repeat_states(self) -> None:
-        """Publish all states again, for a subscriber that has just been born."""
+        """Publish all states again, for a subscriber that has just started."""
         with self._states_lock:
             if self._connection is not None:
                 for message in self._states.values():
                     self._connection.say(message)
 
     def _first_states(self) -> list[Message]:
-        """In the MQTT thread, when a connection is about to say online."""
+        """States to publish before the birth message. Called in the MQTT thread."""
         with self._states_lock:
             self._told_first = {topic: self._states[topic] for topic in self._states if topic in self._first}
             return list(self._told_first.values())
 
-    # The thread.
+    # The MQTT thread.
 
     def _run(self) -> None:
         retry_s, lost_at, said = FIRST_RETRY_S, None, ""
@@ -224,7 +225,7 @@ class MqttClient:
             retry_s = min(LAST_RETRY_S, retry_s * 2)
 
     def _converse(self, connection: MqttConnection, lost_at: float | None) -> str:
-        """From CONNECT to the end of the connection; why it ended."""
+        """Run one connection from CONNECT to its end; return why it ended."""
         try:
             self._thread.moves(PATIENCE_S)
             connection.connect()
@@ -237,7 +238,7 @@ class MqttClient:
         except BrokerLost as exc:
             connection.reason = str(exc)
         except PublishError as exc:
-            connection.reason = f"{self._params.broker} would not even take our greeting: {exc}"
+            connection.reason = f"{self._params.broker} would not take CONNECT: {exc}"
         except Exception as exc:  # what a broker sends must not end this thread
             log.exception("mqtt_failed")
             connection.reason = f"{type(exc).__name__}: {exc}"
@@ -246,7 +247,7 @@ class MqttClient:
         return connection.reason
 
     def _stand_aside(self, connection: MqttConnection, said: str) -> str:
-        """Another agent has our id: wait, then ask again. What was said of it in the log."""
+        """Wait while another agent holds our id, then ask again; return what was logged about it."""
         leases = self._params.leases
         if leases is None:
             return said
@@ -258,7 +259,7 @@ class MqttClient:
         return connection.reason
 
     def _wait(self, seconds: float) -> None:
-        """Unless it is to end."""
+        """Sleep unless the client is being closed."""
         self._thread.moves(seconds + PATIENCE_S)
         self._closing.wait(seconds)
 
@@ -291,7 +292,7 @@ class MqttClient:
         if lost_at is None:
             log.info("broker_connected", **facts)
         else:
-            log.info("broker_back", after_s=round(time.monotonic() - lost_at, 1), **facts)
+            log.info("broker_reconnected", after_s=round(time.monotonic() - lost_at, 1), **facts)
 
     def _down(self, connection: MqttConnection) -> None:
         with self._states_lock:
@@ -301,7 +302,7 @@ class MqttClient:
             self._params.report(Down(connection.generation, connection.reason))
 
     def _suspect_id_conflict(self, connection: MqttConnection, lived_s: float) -> str:
-        """Somebody has our very client id: under another one both can be there, and settle who stays."""
+        """Use another client id after repeated take-overs, so that both agents connect and negotiate."""
         short = connection.hung_up_on and lived_s < STABLE_S and not self._learned.suspects_size(connection)
         self._thrown_out = self._thrown_out + 1 if short else 0
         if connection.refused == broker_errors.TAKEN_OVER or self._thrown_out >= ID_CONFLICT:
@@ -312,7 +313,7 @@ class MqttClient:
         return broker_errors.thrown_out(connection.reason, self._thrown_out, self._params.client_id)
 
     def _wait_s(self, connection: MqttConnection, usual_s: float) -> float:
-        """A little random, so that a fleet does not come back all at once."""
+        """Seconds to wait before reconnecting, with jitter so that a fleet does not reconnect at once."""
         if connection.refused in broker_errors.BAD_LOGIN:
             usual_s = REFUSED_RETRY_S
         elif self._thrown_out >= ID_CONFLICT:

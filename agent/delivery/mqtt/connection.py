@@ -1,11 +1,11 @@
-"""One connection to the broker, from CONNECT to its end: a paho client that is thrown away after it.
+"""One connection to the broker, from CONNECT to its end, on a paho client that is used once.
 
-A fresh client forgets what it had not delivered, on purpose: paho would send it again after an hour's
-outage, deadline or not. The rows of the outbox are the truth and are sent again by the drain, which
-asks each one's deadline first.
+A new client has no undelivered messages, on purpose: paho would resend them after an hour's outage,
+expired or not. The outbox keeps the rows and its worker sends them again, checking each deadline
+first.
 
 paho's callbacks run while it holds its own locks. They only set fields and enqueue; whatever
-publishes or takes a lock of ours happens between two `loop()` calls, or a deadlock would wait there.
+publishes or takes a lock of ours happens between two `loop()` calls, to avoid a deadlock.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from agent.delivery.link import Ack, Alive, LinkEvent
 from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import Address, password
-from agent.delivery.mqtt.gate import Limits, PublishError, admitted, our_limits
 from agent.delivery.mqtt.id_lease import IdLease, LeaseHolder
-from agent.delivery.mqtt.introduction import Introduction
-from agent.delivery.mqtt.left_out import LeftOut
-from agent.delivery.mqtt.listening import Listening
+from agent.delivery.mqtt.id_negotiation import IdNegotiation
+from agent.delivery.mqtt.packet_checks import Limits, PublishError, admitted, our_limits
+from agent.delivery.mqtt.refused_topics import RefusedTopics
+from agent.delivery.mqtt.subscription_sync import SubscriptionSync
 from agent.delivery.mqtt.subscriptions import Subscriptions
 from agent.errors import BrokerLost, CannotStart
 
-TICK_S = 0.25  # how long a request to close or to abort may wait
+TICK_S = 0.25  # limit for a request to close or to abort
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
 FAREWELL_S = 1.0
-CORRECT_S = 0.5  # between two corrections of a false "offline", however many somebody publishes
+CORRECT_S = 0.5  # seconds between two corrections of a false "offline" from other clients
 PROBE = "/probe"  # below our birth topic; nobody publishes or subscribes there
-WINDOW = 20  # messages in flight; what may be late if a broker freezes (mosquitto's own default)
+WINDOW = 20  # messages in flight; these may be late if a broker freezes (mosquitto's own default)
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ Received: TypeAlias = Callable[[str, bytes, bool], None]  # topic, payload, reta
 
 @dataclass(frozen=True, slots=True)
 class ConnectionParams:
-    """Who talks to whom, the same for every connection of an agent."""
+    """Broker, credentials and identity for every connection of an agent."""
 
     settings: MqttSettings
     broker: Address
@@ -63,38 +63,41 @@ class ConnectionParams:
     subscriptions: Subscriptions
     report: Callable[[LinkEvent], None]
     received: Received
-    before_birth: Callable[[], Iterable[Message]] = tuple  # what has to be true when we say online
-    leases: LeaseHolder | None = None  # None: a client that is no agent, whose id nobody else can want
-    left_out: LeftOut = field(default_factory=LeftOut)
+    before_birth: Callable[[], Iterable[Message]] = tuple  # states to publish before "online"
+    leases: LeaseHolder | None = None  # None: a client that is no agent and needs no id lease
+    left_out: RefusedTopics = field(default_factory=RefusedTopics)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How to talk: what former connections have taught."""
+class ConnectionOptions:
+    """Options of one connection, learned from earlier ones: MQTT version, retain, packet size."""
 
     v5: bool = True
     window: int = WINDOW
-    retain: bool = True  # whether the broker keeps messages
+    retain: bool = True  # whether the broker supports retained messages
     will_qos: int = 1
-    packet_bytes: int | None = None  # larger packets cost former connections
+    packet_bytes: int | None = None  # larger packets broke earlier connections
 
 
 class MqttConnection:
-    """Made, connected, stepped until it ends, thrown away. `reason` then says why it ended."""
+    """One MQTT connection: created, connected, stepped until it ends, discarded.
 
-    def __init__(self, params: ConnectionParams, generation: int, terms: Terms) -> None:
+    `reason` says why it ended.
+    """
+
+    def __init__(self, params: ConnectionParams, generation: int, terms: ConnectionOptions) -> None:
         self.generation = generation
         self.terms = terms
         self.v5 = terms.v5
         self.window = terms.window
         self.limits = Limits().lowered(terms.packet_bytes, retain=terms.retain)
-        self.connect_sent = False  # CONNECT is on its way
-        self.connected = False  # CONNACK said yes
-        self.online = False  # and birth is acknowledged
+        self.connect_sent = False  # CONNECT is sent
+        self.connected = False  # CONNACK accepted
+        self.online = False  # and the birth message is acknowledged
         self._alive_since = 0.0
         self.refused: int | None = None  # reason code
-        self.hung_up_on = False  # the other side closed and gave no reason
-        self.yielded: IdLease | None = None  # to whom we left the id
+        self.hung_up_on = False  # the broker closed without a reason
+        self.yielded: IdLease | None = None  # who gets the id
         self.reason = ""
         self._params = params
         self._birth_mid: int | None = None
@@ -102,20 +105,20 @@ class MqttConnection:
         self._corrected_at = 0.0
         self._on_the_way: dict[int, int] = {}  # bytes by mid
         self._leaving = False
-        self._gone = False  # our farewell is acknowledged
+        self._gone = False  # our last message is acknowledged
         self._patience_ends = 0.0
-        self._introduction = Introduction(params.leases)
+        self._introduction = IdNegotiation(params.leases)
         self._client = self._build()
-        self._listening = Listening(self._client, params.subscriptions, params.left_out)
+        self._listening = SubscriptionSync(self._client, params.subscriptions, params.left_out)
         self._client.on_subscribe = self._listening.answered
 
     @property
     def version(self) -> str:
-        """The MQTT version that is spoken."""
+        """MQTT version of this connection."""
         return "5" if self.v5 else "3.1.1"
 
     def connect(self) -> None:
-        """TCP, TLS, and CONNECT on its way. Raises `BrokerLost` with the reason in words."""
+        """Open TCP and TLS and send CONNECT. Raises `BrokerLost` with the reason in words."""
         params = self._params
         try:
             if params.settings.user is not None:
@@ -127,7 +130,7 @@ class MqttConnection:
                 clean_start=True if self.v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
                 properties=our_limits() if self.v5 else None,
             )
-        except CannotStart as exc:  # the password file went away while we ran
+        except CannotStart as exc:  # the password file was removed meanwhile
             raise BrokerLost(str(exc)) from exc
         except OSError as exc:
             raise BrokerLost(broker_errors.unreachable(params.broker, exc)) from exc
@@ -135,7 +138,7 @@ class MqttConnection:
         self._patience_ends = time.monotonic() + CONNECT_S
 
     def step(self, wait_s: float = TICK_S) -> bool:
-        """Wait for news and deal with it; False when the connection has ended."""
+        """Process network traffic for a while; False when the connection has ended."""
         if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
             return False
         self._introduction.settle(self.say)
@@ -159,7 +162,10 @@ class MqttConnection:
         return True
 
     def publish(self, message: Message) -> int:
-        """From any thread; the mid. Raises `PublishError` for what this broker would not take."""
+        """Publish from any thread and return the mid.
+
+        Raises `PublishError` for what this broker would not take.
+        """
         message, properties, size = admitted(message, self.limits, v5=self.v5)
         mid = self._client.publish(
             message.topic, message.payload, message.qos, message.retain, properties=properties
@@ -169,14 +175,14 @@ class MqttConnection:
         return mid
 
     def probe(self) -> None:
-        """From any thread: a question that changes nothing and that every broker answers.
+        """Send a packet that changes nothing and that every broker acknowledges. From any thread.
 
-        paho tells of no PINGRESP; the end of a subscription that never was is acknowledged like any.
+        paho does not report PINGRESP, so UNSUBSCRIBE of an unused topic is sent instead.
         """
         self._client.unsubscribe(self._params.birth.topic + PROBE)
 
     def say(self, message: Message) -> str | None:
-        """The same for what nobody waits for; why the broker would not take it is noted and returned."""
+        """Publish without awaiting an acknowledgement; a fault is noted and returned."""
         try:
             mid = self.publish(message)
         except PublishError as exc:
@@ -187,16 +193,16 @@ class MqttConnection:
 
     @property
     def lived_s(self) -> float:
-        """Seconds since it came up; 0 before."""
+        """Seconds since the connection came up; 0 before."""
         return time.monotonic() - self._alive_since if self.online else 0.0
 
     @property
     def largest_on_the_way(self) -> int:
-        """Bytes of the largest packet that the broker has not acknowledged."""
+        """Bytes of the largest unacknowledged packet."""
         return max(list(self._on_the_way.values()), default=0)
 
     def say_goodbye(self) -> None:
-        """Offline, acknowledged, then a clean DISCONNECT, which spares the will."""
+        """Publish offline, wait for the acknowledgement, then DISCONNECT, which suppresses the last will."""
         self._leaving = self._introduction.leaving = True
         if self.online:
             self._birth_mid = self.publish(self._params.will)
@@ -208,14 +214,14 @@ class MqttConnection:
         self._client.loop(0.05)
 
     def close(self) -> None:
-        """Close with RST: the kernel forgets what it has not sent yet."""
+        """Close with RST, so that the kernel discards unsent data."""
         if not self.reason:
             self.hung_up_on = True
             self.reason = broker_errors.hung_up(
                 self._params.broker, self.version, connected=self.connected, online=self.online
             )
         client = self._client
-        client.on_connect = client.on_disconnect = None  # the ring of references that would
+        client.on_connect = client.on_disconnect = None  # breaks a reference cycle that would
         client.on_publish = client.on_message = client.on_subscribe = None  # keep its sockets open
         client.on_unsubscribe = None
         sock = client.socket()
@@ -250,20 +256,20 @@ class MqttConnection:
         return client
 
     def wants_repeat(self) -> bool:
-        """True once after a rival has left: what it said under our id is to be said over."""
+        """True once after an id conflict: states that the other agent overwrote need publishing again."""
         due = self._introduction.wants_repeat()
         self._birth_is_wrong = self._birth_is_wrong or due
         return due
 
     def _may_introduce(self) -> bool:
-        """Subscriptions first, so that an old will that arrives late is seen; then who else has our id."""
+        """Subscribe first, so that a late last will is seen; then ask who else has our id."""
         if not self._introduction.begun:
             self._listening.begin(self.limits)
             self._introduction.begin(self.say)
         return self._introduction.done
 
     def _give_up_the_id(self, to: IdLease) -> None:
-        """Leave, and spare the will."""
+        """Disconnect in favour of the other agent, without the last will."""
         self.yielded = to
         self.reason = broker_errors.id_taken(
             self._params.leases.agent if self._params.leases else "", to.host
@@ -273,7 +279,7 @@ class MqttConnection:
         while self._client.want_write() and time.monotonic() < ends:
             self._client.loop(0.05)
 
-    # Callbacks: note and enqueue, nothing else.
+    # paho callbacks: note and enqueue, nothing else.
 
     def _on_connect(
         self, _client: Any, _user: Any, _flags: Any, code: ReasonCode, properties: Properties | None
@@ -308,7 +314,7 @@ class MqttConnection:
             self._params.left_out.answered(mid, code.value, str(code))
             self._params.report(Ack(self.generation, mid, code.value, str(code)))
             return
-        self._birth_mid = 0  # no message has it; mids come round again after 65535 of them
+        self._birth_mid = 0  # no message has it; mids repeat after 65535
         self.online, self._alive_since = True, time.monotonic()
         self._gone = self._leaving
 
@@ -319,7 +325,7 @@ class MqttConnection:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            return  # no topic of ours, whatever the broker thinks
+            return  # no topic of ours
         leases = self._params.leases
         if leases is not None and topic == leases.topic:
             self._introduction.hear(bytes(message.payload), message.retain)
@@ -331,8 +337,8 @@ class MqttConnection:
         if message.payload == self._params.birth.payload and message.retain:
             self._introduction.heard_online()
         elif message.payload == self._params.will.payload and not (message.retain or self._leaving):
-            self._birth_is_wrong = True  # the will of our former self, fired at take-over
+            self._birth_is_wrong = True  # the last will of our previous session, published at take-over
 
 
 def _nothing(*_: Any) -> None:
-    """A callback that only has to exist."""
+    """Callback that does nothing but has to exist."""

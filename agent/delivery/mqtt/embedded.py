@@ -1,6 +1,6 @@
-"""A broker inside the agent, for demos and for kiosks that have none: amqtt, loopback only.
+"""Embedded MQTT broker (amqtt, loopback only) for demos and for kiosks without a broker.
 
-It speaks MQTT 3.1.1, keeps nothing on disk and lets every program on this machine in.
+It speaks MQTT 3.1.1, keeps nothing on disk and accepts every local client without a login.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOVE_S = 1.0
 
 
 class _Broker(Broker):  # type: ignore[misc]  # amqtt has no types
-    """Closes every connection in the end; amqtt leaves open what does not speak MQTT 3.1.1."""
+    """amqtt broker that closes every connection; amqtt leaves clients open that do not speak MQTT 3.1.1."""
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
@@ -45,7 +45,7 @@ class _Broker(Broker):  # type: ignore[misc]  # amqtt has no types
 
 
 class EmbeddedBroker:
-    """Runs in a thread of its own with an event loop of its own."""
+    """Embedded broker, in a thread with its own event loop."""
 
     def __init__(self, first_port: int = FIRST_PORT, threads: Threads | None = None) -> None:
         self.port = _free_port(first_port)
@@ -57,20 +57,20 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
-        """What a client connects to."""
+        """MQTT URL for clients."""
         return f"mqtt://{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Returns when clients may connect. Raises `CannotStart`."""
+        """Start the broker and return when clients can connect. Raises `CannotStart`."""
         for name in ("amqtt", "transitions"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of every client that leaves
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # they log every client that disconnects
         self._thread.start()
         if not self._ready.wait(START_S) or self._failure is not None:
             raise CannotStart(f"the embedded broker did not start on port {self.port}: {self._failure}")
         log.info("embedded_broker_started", url=self.url)
 
     def close(self) -> None:
-        """Stop; clients are cut off."""
+        """Stop the broker and disconnect all clients."""
         if self._thread.alive:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
@@ -102,14 +102,14 @@ class EmbeddedBroker:
 
 
 async def _move(thread: WatchedThread) -> None:
-    """As long as the event loop turns."""
+    """Heartbeat while the event loop runs."""
     while True:
         thread.moves()
         await asyncio.sleep(MOVE_S)
 
 
 def _free_port(first: int) -> int:
-    """The first port from `first` on that nobody uses."""
+    """Return the first free port from `first` on. Raises `CannotStart`."""
     for port in range(first, first + PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

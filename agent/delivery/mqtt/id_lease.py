@@ -1,11 +1,11 @@
-"""Two agents with one id on one broker: exactly one of them keeps it.
+"""Lease of the agent id: of two agents with one id on a broker, exactly one keeps it.
 
-Whoever comes asks on `bridge/claim` before it says a word under the id; whoever has the id answers. The one
-that has had it longer keeps it, so a new machine with the wrong id disturbs nobody; it stands aside, says
-so, and takes the id once it is free. An agent that was cut off and finds its place taken asks as well.
+An agent asks on `bridge/claim` before it publishes anything under the id; the holder answers. The one
+that has held it longer keeps it, so a new machine with a duplicate id disturbs nobody: it stands by,
+logs the conflict, and takes the id once it is free. An agent that reconnects asks as well.
 
-    asks      {"instance": "3f…", "host": "pi-2", "held_s": 0.0}
-    answers   {"instance": "9a…", "host": "pi-1", "held_s": 3600.0, "to": "3f…", "keeps": true}
+asks      {"instance": "3f…", "host": "pi-2", "held_s": 0.0}
+answers   {"instance": "9a…", "host": "pi-1", "held_s": 3600.0, "to": "3f…", "keeps": true}
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from agent.core.numbers import read_float, read_json
 from agent.core.pace import Pace
 from agent.delivery.message import JSON, Message, as_json
 
-ANSWER_S = 1.5  # a living agent answers within milliseconds; then a retained "online" is a ghost's
-EQUAL_S = 1.0  # two that came within this time came together: the lower instance keeps the id
-RETRY_S = 30.0  # between two questions of one that stands aside whether the id is free by now
-ANSWERS, ANSWER_EVERY_S = 20, 0.1  # to questions: at once, and seconds between two in a flood
-NEWS, NEWS_EVERY_S = 3, 10.0  # of rivals that are told: at once, and seconds between two in a flood
-RIVAL_S = 120.0  # who has not asked for so long has found its own id, or is off
+ANSWER_S = 1.5  # a live agent answers within milliseconds; after this a retained "online" is stale
+EQUAL_S = 1.0  # claims this close count as simultaneous: the lower instance keeps the id
+RETRY_S = 30.0  # between two requests for the id while standing by
+ANSWERS, ANSWER_EVERY_S = 20, 0.1  # answers to questions: burst, and seconds between two in a flood
+NEWS, NEWS_EVERY_S = 3, 10.0  # logged conflicts: burst, and seconds between two in a flood
+RIVAL_S = 120.0  # a rival silent for this long has changed its id or is off
 MAX_BYTES, MAX_HELD_S = 1000, 1e9
 _MACHINE = (Path("/etc/machine-id"), Path("/proc/sys/kernel/hostname"))
 _NETWORK = Path("/sys/class/net")
@@ -35,14 +35,14 @@ _NETWORK = Path("/sys/class/net")
 
 @dataclass(frozen=True, slots=True)
 class IdLease:
-    """One agent's right to its id; `held_s` is how long it has had it, 0 for one that has just come."""
+    """Claim of one agent to the id; `held_s` is how long it has held it, 0 for a newcomer."""
 
     instance: str  # random, of this process
     host: str
     held_s: float
 
     def beats(self, other: IdLease) -> bool:
-        """Who keeps the id; the same for whoever asks. One that has it beats all that have just come."""
+        """Return whether this claim wins; symmetric for both sides. A holder beats all newcomers."""
         if not self.held_s or not other.held_s:
             return (self.held_s, other.instance) > (other.held_s, self.instance)
         apart = self.held_s - other.held_s
@@ -51,7 +51,7 @@ class IdLease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseMessage:
-    """What was heard on `bridge/claim`: a question to all, or an answer to one instance."""
+    """Message on `bridge/claim`: a question to all, or an answer to one instance."""
 
     lease: IdLease
     to: str | None = None
@@ -68,7 +68,7 @@ class IdConflict:
 
 
 def heard(payload: bytes) -> LeaseMessage | None:
-    """None for what is no claim; anybody may send anything."""
+    """Parse a message on `bridge/claim`; None if it is malformed."""
     if len(payload) > MAX_BYTES:
         return None
     try:
@@ -83,12 +83,12 @@ def heard(payload: bytes) -> LeaseMessage | None:
 
 
 def _plain(text: str) -> str:
-    """Of a host's name from outside: what a terminal and a log can bear."""
+    """Host name from outside, safe for terminals and logs."""
     return "".join(c for c in text if c.isprintable())[:64]
 
 
 class LeaseHolder:
-    """Our own claim over all connections of this process, and who contests it. Used by the MQTT thread."""
+    """Our own lease over all connections of this process, and its conflicts. Used by the MQTT thread."""
 
     def __init__(
         self,
@@ -108,32 +108,32 @@ class LeaseHolder:
 
     @property
     def mine(self) -> IdLease:
-        """As it stands now."""
+        """Our claim at this moment."""
         held_s = 0.0 if self._held_since is None else max(0.001, self._clock() - self._held_since)
         return IdLease(self._instance, self._host, held_s)
 
     @property
     def newcomer(self) -> bool:
-        """Whether to ask and wait for an answer before saying anything."""
+        """True until the id was held once: ask and wait for an answer before publishing."""
         return self._held_since is None
 
     @property
     def conflict(self) -> IdConflict | None:
-        """Who asked for our id lately."""
+        """The latest recent conflict, None if there is none."""
         conflict = self._rival
         return conflict if conflict and self._clock() - conflict.seen_at < RIVAL_S else None
 
     def took(self) -> None:
-        """The id is ours."""
+        """Note that we hold the id now."""
         if self._held_since is None:
             self._held_since = self._clock()
 
     def gave_up(self) -> None:
-        """Another one has it."""
+        """Note that another agent holds the id."""
         self._held_since = self._rival = None
 
     def note(self, lease: IdLease) -> bool:
-        """Somebody else wants it; True when this is news."""
+        """Note a conflict; True when it has to be logged."""
         before = self.conflict
         self._rival = IdConflict(lease.host, lease.instance, self._clock())
         news = (before is None or before.instance != lease.instance) and self._news.take(self._clock())
@@ -142,15 +142,15 @@ class LeaseHolder:
         return news
 
     def may_answer(self) -> bool:
-        """False while somebody floods us with questions."""
+        """Return False while the rate limit for answers is reached."""
         return self._answers.take(self._clock())
 
     def ask(self) -> Message:
-        """Asks who is there."""
+        """Message that asks who holds the id."""
         return Message(self.topic, as_json(_fields(self.mine)), qos=1, content_type=JSON)
 
     def answer(self, to: IdLease, *, keeps: bool) -> Message:
-        """Says that we are, and whether we keep it."""
+        """Message that answers a question and says whether we keep the id."""
         body = {**_fields(self.mine), "to": to.instance, "keeps": keeps}
         return Message(self.topic, as_json(body), qos=1, content_type=JSON)
 
@@ -160,9 +160,9 @@ def _fields(lease: IdLease) -> dict[str, object]:
 
 
 def client_id(agent: str, folder: Path) -> str:
-    """One for each agent on each machine, the same at every start.
+    """Return the MQTT client id: one for each agent on each machine, stable over restarts.
 
-    Two agents with one id on two machines, even clones of one disk, do not throw each other off the broker.
+    Two agents with one id on two machines, even clones of one disk, do not disconnect each other.
     """
     parts = [str(folder.absolute())]
     cards = [card / "address" for card in _NETWORK.glob("*") if (card / "device").exists()]

@@ -1,1 +1,1 @@
-"""What must arrive: on disk until it was delivered, refused for good, or came too late."""
+"""Persistent outbox: rows stay on disk until delivered, refused or expired."""

@@ -1,4 +1,4 @@
-"""The file of the outbox: opened so that a commit reaches the platter, replaced when it is damaged."""
+"""SQLite file of the outbox: opened with durable commits, replaced when it is damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from agent.delivery.clocks import rfc3339
+from agent.core.timestamps import rfc3339
 from agent.delivery.outbox.row import DB_ERRORS, as_text
 from agent.delivery.outbox.salvage import Salvage, salvage
 from agent.errors import CannotStart
@@ -37,9 +37,9 @@ _NO_DAMAGE = ("full", "disk I/O", "locked", "unable to open", "busy", "out of me
 
 
 def open_or_replace(path: Path, wall_s: float) -> tuple[sqlite3.Connection, Salvage]:
-    """The database, and what is to be put into it: a damaged file is moved aside, reported, and read.
+    """Open the database; return it and the rows to restore: a damaged file is moved aside, logged, and read.
 
-    Raises `OSError` or `sqlite3.Error` where there is nothing to be done.
+    Raises `OSError` or `sqlite3.Error` when that fails.
     """
     try:
         return _open(path), Salvage()
@@ -52,7 +52,7 @@ def open_or_replace(path: Path, wall_s: float) -> tuple[sqlite3.Connection, Salv
 
 
 def replace_file(path: Path, wall_s: float, reason: str, found: Salvage) -> sqlite3.Connection:
-    """A fresh database; what lies there is moved aside. Raises `OSError` or `sqlite3.Error`."""
+    """Create a new database and move the old file aside. Raises `OSError` or `sqlite3.Error`."""
     moved = _move_aside(path, wall_s)
     log.error(
         "outbox_corrupt",
@@ -109,15 +109,15 @@ def _right_shape() -> list[tuple[object, ...]]:
 
 
 def is_damage(exc: Exception, path: Path) -> bool:
-    """True for a file that no longer is our database; false for a full disk and the like."""
+    """Return True for a damaged or foreign file; False for a full disk and other I/O errors."""
     text = str(exc)
-    if "readonly" in text:  # says SQLite of a damaged header too
+    if "readonly" in text:  # SQLite says this of a damaged header too
         return os.access(path, os.W_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY
     return not any(word in text for word in _NO_DAMAGE)
 
 
 def _move_aside(path: Path, wall_s: float) -> Path | None:
-    """Rename the database and its side files; the name says when. None when nothing lies there."""
+    """Rename the database and its side files with a timestamp. None when there is no file."""
     stamp = rfc3339(wall_s).replace(":", "").replace("-", "")
     moved = path.with_name(f"{path.name}.corrupt-{stamp}")
     there = False
@@ -131,7 +131,7 @@ def _move_aside(path: Path, wall_s: float) -> Path | None:
 
 @dataclass
 class FileIdentity:
-    """Where the open file lies, to notice when somebody removes, replaces or shortens it."""
+    """Identity of the open file, to notice when it is removed, replaced or truncated."""
 
     path: Path
 
@@ -141,7 +141,7 @@ class FileIdentity:
         self.changed()
 
     def changed(self) -> str | None:
-        """What has happened to it, None while all is as it was. Cheap."""
+        """Return what has happened to the file, None if nothing. Cheap."""
         main, wal = (_id(part) for part in self._parts())
         if main is None:
             return "the file was removed"
@@ -152,7 +152,7 @@ class FileIdentity:
         try:
             size = self.path.stat().st_size
         except OSError:
-            return None  # the next look will tell
+            return None  # checked again next time
         if size < self._size:
             return "the file was truncated"
         self._size = size
@@ -171,7 +171,7 @@ def _id(path: Path) -> tuple[int, int] | None:
 
 
 def lock(path: Path) -> int:
-    """Hold the lock file as long as we live. Raises `CannotStart` when another agent holds it."""
+    """Hold the lock file until the process ends. Raises `CannotStart` when another agent holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

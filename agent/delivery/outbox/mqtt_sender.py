@@ -1,11 +1,11 @@
-"""Which rows are on their way to the broker: a window of them, each until acknowledged.
+"""Publishing of outbox rows to the broker through a window of unacknowledged messages.
 
 A row is, at any moment, one of: waiting (id above `_sent_to`), in flight (by its mid), or refused and
-waiting for another try. When the connection breaks all of them wait again, from the oldest.
+waiting for a retry. When the connection breaks all of them wait again, from the oldest.
 
-What a broker has in its socket cannot be called back: one that freezes forwards it when it wakes. So a
-row is sent only when the broker has just given a sign of life, for which it is asked, and one that was
-in flight when the connection broke and expires is of unknown fate.
+What is in the broker's socket cannot be withdrawn: a frozen broker forwards it when it resumes. So a
+row is sent only after a recent sign of life from the broker, which is requested, and one that was
+in flight when the connection broke and then expires is counted as unknown.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.backoff import Backoff
+from agent.core.timestamps import rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
 from agent.delivery.message import Message
 from agent.delivery.outbox.outbox import Outbox, Row
-from agent.delivery.outbox.outcome import DeliveryOutcome, RetryBackoff
+from agent.delivery.outbox.outcome import DeliveryOutcome
 
-PROOF_S = 0.25  # a sign of life older than this proves nothing
-PROBE_WAIT_S = 0.05  # for the answer, which takes a millisecond nearby: spares a turn and a commit
-PROBE_EVERY_S = 1.0  # a question that got no answer is asked again
-ACK_PATIENCE_S = 1.0  # an acknowledgement later than this: the broker hangs, give it no more
-ABORT_S = 0.5  # unacknowledged for this long and past its deadline: cut it off before it arrives late
-ACK_LIMIT_S = 30.0  # and one that late: it will not come, take a new connection
-MARGIN_S, MARGIN_SHARE = 0.2, 0.1  # of its lifetime: too little time left to arrive, so it stays
+PROOF_S = 0.25  # seconds; an older sign of life proves nothing
+PROBE_WAIT_S = 0.05  # seconds to wait for the answer, typically 1 ms: saves a round and a commit
+PROBE_EVERY_S = 1.0  # seconds after which an unanswered probe is repeated
+ACK_PATIENCE_S = 1.0  # seconds; a later acknowledgement means that the broker hangs: send it no more
+ABORT_S = 0.5  # seconds past the deadline after which the connection is cut before the message arrives late
+ACK_LIMIT_S = 30.0  # seconds without acknowledgement after which the connection is replaced
+MARGIN_S, MARGIN_SHARE = 0.2, 0.1  # of its lifetime: with less time left it is not sent
 REFUSALS = 5  # tries before a refused row becomes a dead letter
-REFUSED_BACKOFF = RetryBackoff(0.5, 60.0)
+REFUSED_BACKOFF = Backoff(0.5, 60.0)
 STRIKES = 3  # connections that one row may cost before it becomes a dead letter
 STRIKE_S = 5.0  # a connection lost within this time after a lone row was sent counts against the row
 NO_SUBSCRIBER, REFUSED = 16, 128  # MQTT 5.0, 3.4.2.1
@@ -50,7 +52,7 @@ class _Refusal:
 
 
 class MqttSender:
-    """Used by the outbox thread only."""
+    """Sends rows to the broker and tracks those in flight. Used by the outbox thread only."""
 
     def __init__(self, outbox: Outbox, clocks: Clocks, link: Link) -> None:
         self._outbox = outbox
@@ -61,29 +63,29 @@ class MqttSender:
         self._in_flight: dict[int, _InFlight] = {}  # by mid
         self._refusals: dict[int, _Refusal] = {}  # by row id
         self._strikes: dict[int, int] = {}  # by row id
-        self._suspects: set[int] = set()  # were in flight when a connection broke: go one by one
+        self._suspects: set[int] = set()  # were in flight when a connection broke: sent one by one
         self._maybe: set[int] = set()  # were in flight when a connection broke: may have arrived
-        self._heard: tuple[int, float] = (0, 0.0)  # connection, and when its broker last gave a sign of life
+        self._heard: tuple[int, float] = (0, 0.0)  # connection, and the last sign of life of its broker
         self._sign = threading.Event()
-        self._probed_s: float | None = None  # when it was asked for one
+        self._probed_s: float | None = None  # when a probe was sent
 
     @property
     def busy(self) -> set[int]:
-        """Rows whose end is not decided by their deadline alone."""
+        """Ids of rows that must not expire yet."""
         return {in_flight.row.id for in_flight in self._in_flight.values()} | set(self._refusals)
 
     @property
     def maybe_arrived(self) -> set[int]:
-        """Rows that were sent once without an answer; should they expire, their fate is unknown."""
+        """Ids of rows that were sent without acknowledgement; if they expire, they count as unknown."""
         return self._maybe
 
     def heard(self, generation: int) -> None:
-        """A sign of life, told in the MQTT thread as it comes."""
+        """Note a sign of life. Called in the MQTT thread."""
         self._heard = (generation, self._clocks.boot_s())
         self._sign.set()
 
     def handle(self, event: LinkEvent) -> list[DeliveryOutcome]:
-        """Take note of what the connection reports."""
+        """Process a report of the connection; return finished rows."""
         if isinstance(event, Up):
             self._all_wait_again()
             self._up = event
@@ -97,7 +99,7 @@ class MqttSender:
         return []
 
     def send(self) -> list[DeliveryOutcome]:
-        """Fill the window; refusals whose time is up end here, and so do rows that cannot be sent."""
+        """Fill the window; return rows that failed for good."""
         now = self._clocks.boot_s()
         ended = self._end_of_patience()
         if self._up is None or self._broker_hangs(now):
@@ -119,7 +121,7 @@ class MqttSender:
         return ended
 
     def gone(self, row_id: int) -> None:
-        """The row has left the outbox: forget what is known of it."""
+        """Forget a row that has left the outbox."""
         self._maybe.discard(row_id)
         self._refusals.pop(row_id, None)
         self._strikes.pop(row_id, None)
@@ -132,7 +134,10 @@ class MqttSender:
         return self._outbox.next("publish", self._sent_to, room) if room > 0 else []
 
     def _publish(self, row: Row, now: float, up: Up, *, alone: bool) -> DeliveryOutcome | None:
-        """An outcome only for a row that can never be sent; one at its deadline is left to expire."""
+        """Publish a row; return an outcome only if it can never be sent.
+
+        An expired row is left to `expire`.
+        """
         left_s = self._clocks.left_s(row.deadline)
         if not self._in_time(row):
             return None
@@ -159,14 +164,14 @@ class MqttSender:
             self._in_flight[mid] = _InFlight(row, now, alone)
             if row.id in self._refusals:
                 self._refusals[row.id].again_s = float("inf")
-        return None  # without a mid the connection has just gone: Down follows, and all wait again
+        return None  # without a mid the connection is gone: `Down` follows, and all rows wait again
 
     def _in_time(self, row: Row) -> bool:
         left_s = self._clocks.left_s(row.deadline)
         return left_s > min(MARGIN_S, MARGIN_SHARE * row.deadline.lifetime_s)
 
     def _broker_is_there(self, up: Up) -> bool:
-        """Whether it has given a sign of life just now; if not it is asked for one."""
+        """Return whether the broker gave a recent sign of life; if not, probe it."""
         if self._proven(up):
             self._probed_s = None
             return True
@@ -204,7 +209,7 @@ class MqttSender:
         return []
 
     def _end_of_patience(self) -> list[DeliveryOutcome]:
-        """Refused rows past their deadline end."""
+        """End refused rows past their deadline."""
         flying = {in_flight.row.id for in_flight in self._in_flight.values()}
         ended = [
             DeliveryOutcome(refusal.row, False, f"the broker refused it: {refusal.reason}")
@@ -217,7 +222,7 @@ class MqttSender:
         return ended
 
     def _give_up_on_the_connection(self) -> None:
-        """Cut it rather than let what hangs in its buffers arrive late."""
+        """Cut the connection when acknowledgements are overdue, so that nothing arrives late."""
         if self._up is None:
             return
         now = self._clocks.boot_s()
@@ -240,7 +245,7 @@ class MqttSender:
         return any(now - in_flight.sent_s > ACK_PATIENCE_S for in_flight in self._in_flight.values())
 
     def _broke(self, down: Down) -> list[DeliveryOutcome]:
-        """A row that was alone in flight just before may be what breaks connections."""
+        """Count a strike against a row that was alone in flight: it may be what breaks connections."""
         now = self._clocks.boot_s()
         self._suspects |= {in_flight.row.id for in_flight in self._in_flight.values()}
         convicted = []

@@ -1,13 +1,13 @@
-"""What is to be delivered, on disk until it is: SQLite with a commit that reaches the platter.
+"""Persistent outbox: SQLite rows with durable commits, kept until delivered, refused or expired.
 
-At least once, never sent after the deadline. A row leaves only as delivered, expired (it was never
-sent), unknown (it was sent, and nobody said that it arrived), refused (kept as a dead letter to look
-at) or dropped (the box was full), and every exit is counted in the same transaction, so that the
-counters survive whatever the rows survive.
+At least once, never sent after the deadline. A row leaves only as delivered, expired (never
+sent), unknown (sent without an acknowledgement), refused (kept as a dead letter) or dropped (the
+outbox was full), and every exit is counted in the same transaction, so that the counters are as
+durable as the rows.
 
-A row that is not what was written (every row has a checksum) becomes a dead letter, and the others go
-on. A file that is damaged, or that somebody removes, replaces or shortens while it is in use, is
-begun anew with all rows that can still be read or are remembered.
+A row with a wrong checksum becomes a dead letter, and the others are still processed. A file that is
+damaged, removed, replaced or truncated while in use is replaced by a new one with all rows that can
+still be read or are remembered.
 
 Not thread-safe: one thread owns it. `list_rows` and `purge` open the file on their own, for the
 command line, also while an agent runs.
@@ -23,10 +23,10 @@ import structlog
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks, Deadline
+from agent.delivery.outbox.admin import list_rows, purge
 from agent.delivery.outbox.database import FILE
 from agent.delivery.outbox.row import COLUMNS, DB_ERRORS, Kind, Row
 from agent.delivery.outbox.store import SENDING, Store
-from agent.delivery.outbox.visits import list_rows, purge
 from agent.errors import CannotStart
 
 __all__ = ["FILE", "Outbox", "OutboxStats", "Row", "list_rows", "purge"]
@@ -48,7 +48,7 @@ _EXPIRED = " UNION ALL ".join(  # three ranges of the index, because most rows b
 
 @dataclass(frozen=True, slots=True)
 class OutboxStats:
-    """How full the box is: waiting rows, their bytes, age of the oldest in seconds, dead letters."""
+    """Fill level of the outbox: waiting rows, their bytes, age of the oldest in seconds, dead letters."""
 
     depth: int = 0
     queue_bytes: int = 0
@@ -57,29 +57,29 @@ class OutboxStats:
 
 
 class Outbox:
-    """The box of one agent. Open it in the thread that uses it."""
+    """Outbox of one agent. Open it in the thread that uses it."""
 
     def __init__(self, folder: Path, settings: OutboxSettings, clocks: Clocks) -> None:
         self._path = folder / FILE
         self._settings = settings
         self._clocks = clocks
         self._store = Store(self._path, clocks)
-        self._inherited_to = 0  # rows up to this id were here before us
+        self._inherited_to = 0  # rows up to this id were written by an earlier process
         self._full = False
-        self._most_rows = self._most_bytes = 0  # never less than what is there: spares counting
+        self._most_rows = self._most_bytes = 0  # upper bound of the number of rows: saves counting
 
     @property
     def counters(self) -> dict[str, int]:
-        """Of what became of rows, since the file was begun."""
+        """Number of rows by outcome, since the file was created."""
         return self._store.counters
 
     @property
     def trouble(self) -> str | None:
-        """Why rows wait in memory instead of on disk, None when all is well."""
+        """Why rows wait in memory instead of on disk, None in normal operation."""
         return self._store.trouble
 
     def open(self) -> None:
-        """Raises `CannotStart` when the folder cannot be written to or another agent uses it."""
+        """Open the file. Raises `CannotStart` when the folder is not writable or another agent uses it."""
         try:
             self._store.open()
             self._inherited_to = self._store.next_id - 1
@@ -93,7 +93,7 @@ class Outbox:
             ) from exc
 
     def close(self, *, certain: bool = False) -> None:
-        """Give back the file; what is in it stays. `certain`: none of it has been sent."""
+        """Close the file; rows stay in it. `certain`: none of them has been sent."""
         if certain and self._store.sending and not self._store.sent_before:
             self._store.note(SENDING, on=False)
         self._store.close()
@@ -113,19 +113,19 @@ class Outbox:
         return numbered
 
     def sending(self) -> None:
-        """Rows are about to be sent: whoever finds them after a crash cannot know whether they arrived."""
+        """Note on disk that rows may have been sent: after a crash nobody knows whether they arrived."""
         if not self._store.sending:
             self._store.sending = self._store.note(SENDING, on=True)
 
     def next(self, kind: Kind, after: int, limit: int) -> list[Row]:
-        """The oldest waiting rows with an id above `after`, expired ones included."""
+        """Return the oldest waiting rows with an id above `after`, expired ones included."""
         query = f"SELECT {COLUMNS} FROM rows WHERE kind = ? AND id > ? AND dead IS NULL ORDER BY id LIMIT ?"  # noqa: S608
         rows = self._store.read(query, (kind, after, limit + len(self._store.aside.gone)))
         rows += [row for row in self._store.aside.rows.values() if row.kind == kind and row.id > after]
         return sorted(rows, key=lambda row: row.id)[:limit]
 
     def get(self, row_id: int) -> Row | None:
-        """One waiting row, None when it has left."""
+        """Return one waiting row, None when it has left."""
         if row_id in self._store.aside.gone:
             return None
         if row_id in self._store.aside.rows:
@@ -134,23 +134,23 @@ class Outbox:
         return next(iter(self._store.read(query, (row_id,))), None)
 
     def mark_delivered(self, delivered: Sequence[int], no_subscriber: int = 0) -> None:
-        """These have arrived, `no_subscriber` of them with nobody to hear."""
+        """Remove delivered rows and count them, `no_subscriber` of them as published to nobody."""
         if delivered:
             self._store.count(delivered=len(delivered), unheard=no_subscriber)
             self._store.remove(delivered)
 
     def dead_letter(self, row: Row, reason: str) -> None:
-        """Keep a row as a dead letter: never sent again, there to be looked at."""
+        """Keep a row as a dead letter: never sent again, listed by `outbox list`."""
         self._store.dead_letter(row, reason)
 
     def retry_storage(self) -> None:
-        """Notice what has become of the file, and while the disk refuses try again. Call it now and then."""
+        """Check the file for damage and retry a disk that refused writes. Call it regularly."""
         self._store.retry_storage()
 
     def expire(self, spare: Iterable[int] = (), sent: Container[int] = ()) -> list[Row]:
         """Remove and return the rows whose deadline has passed, except those in `spare`.
 
-        Those in `sent`, and those that a process before us may have sent, count as unknown.
+        Those in `sent`, and those that an earlier process may have sent, count as unknown.
         """
         now = {"boot": self._clocks.boot, "now": self._clocks.boot_s(), "wall": self._clocks.wall_s()}
         spared = set(spare) | self._store.aside.gone
@@ -168,7 +168,7 @@ class Outbox:
         return late
 
     def enforce_limits(self) -> int:
-        """Drop the oldest rows, dead letters first, until the limits hold; how many were dropped."""
+        """Drop the oldest rows, dead letters first, until the limits hold; return how many were dropped."""
         if self._most_rows <= self._settings.rows and self._most_bytes <= self._settings.queue_bytes:
             return 0
         dropped = 0
@@ -191,7 +191,7 @@ class Outbox:
         return dropped
 
     def stats(self) -> OutboxStats:
-        """Counted afresh, because the command line may purge at any time."""
+        """Count rows, bytes and dead letters anew, because the command line may purge at any time."""
         overflow = self._store.aside.rows.values()
         query = (
             "SELECT count(*) FILTER (WHERE dead IS NULL), "
@@ -213,7 +213,7 @@ class Outbox:
         return self._store.sent_before and row_id <= self._inherited_to
 
     def _over(self) -> int:
-        """How many rows have to go at least."""
+        """Number of rows that exceed the limits."""
         count, size = self._counted()
         too_many = max(0, count - self._settings.rows)
         if too_many or size <= self._settings.queue_bytes or count <= 0:
@@ -221,7 +221,7 @@ class Outbox:
         return max(1, int((size - self._settings.queue_bytes) * count / size / 2))
 
     def _counted(self) -> tuple[int, int]:
-        """Rows and bytes, dead letters included."""
+        """Number of rows and their bytes, dead letters included."""
         query = "SELECT count(*), coalesce(sum(length(payload) + length(target)), 0) FROM rows"
         count, size = next(iter(self._store.fetch(query)), (0, 0))
         count += len(self._store.aside.rows) - len(self._store.aside.gone)

@@ -1,4 +1,4 @@
-"""One delivery, as the loop hands it over and as the database keeps it."""
+"""One delivery as a row: added by the loop, stored in the database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTENT = (
 )
 COLUMNS = f"{CONTENT}, crc"
 
-# What sqlite3 raises; its messages quote the file, which may be no text any more.
+# Exceptions of sqlite3; its messages quote the file, which may not be text.
 DB_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 Kind = Literal["publish", "webhook"]
@@ -27,7 +27,7 @@ _TYPES = (int, str, str, bytes, str, int, str, str, str, float, float, float)  #
 
 
 class RowError(ValueError):
-    """A row of the database is not what was written: a flipped bit, or somebody else's hand."""
+    """Raised for a database row that differs from what was written: corrupted or modified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class Row:
 
     @property
     def shown(self) -> str:
-        """The target as logs may show it: of a webhook its server alone."""
+        """Target for logs; of a webhook the server only."""
         return public_target(self.kind, self.target)
 
     @property
     def size(self) -> int:
-        """Bytes that count against the limit."""
+        """Bytes that count against the limit: payload and target."""
         return len(self.payload) + len(self.target)
 
 
 def to_columns(row: Row) -> tuple[Any, ...]:
-    """In the order of `COLUMNS`."""
+    """Return the values in the order of `COLUMNS`, checksum included."""
     d = row.deadline
     content = (
         row.id, row.kind, row.target, row.payload, row.event_id, int(row.retain), row.content_type,
@@ -67,7 +67,7 @@ def to_columns(row: Row) -> tuple[Any, ...]:
 
 
 def from_columns(values: Sequence[Any]) -> Row:
-    """From values in the order of `COLUMNS`. Raises `RowError` for what was not written like that."""
+    """Build a row from values in the order of `COLUMNS`. Raises `RowError` for other types or checksum."""
     *content, crc = values
     for name, value, kind in zip(CONTENT.split(", "), content, _TYPES, strict=False):
         if type(value) is not kind:
@@ -78,12 +78,12 @@ def from_columns(values: Sequence[Any]) -> Row:
 
 
 def from_content(values: Sequence[Any]) -> Row:
-    """From values in the order of `CONTENT`, as files of the first version have them. Raises `RowError`."""
+    """Build a row from values in the order of `CONTENT` (files of version 1). Raises `RowError`."""
     return from_columns((*values, _crc(values)))
 
 
 def dead_letter(values: Sequence[Any], reason: str) -> Row:
-    """What can be shown of a row that cannot be read; it is never sent."""
+    """Build a dead letter from an unreadable row; it is never sent."""
     row_id, kind, target, payload, event_id, *_ = values
     return Row(
         "webhook" if kind == "webhook" else "publish",
@@ -97,7 +97,7 @@ def dead_letter(values: Sequence[Any], reason: str) -> Row:
 
 
 def as_text(value: bytes) -> str | bytes:
-    """For SQLite's `text_factory`: text, or the bytes where they are none, which `from_columns` refuses."""
+    """Decode text for SQLite's `text_factory`; invalid UTF-8 stays bytes, which `from_columns` refuses."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -129,5 +129,5 @@ def _row(content: Sequence[Any]) -> Row:
 
 
 def _crc(content: Sequence[Any]) -> int:
-    """Over all that was written, so that one flipped bit anywhere shows."""
+    """Checksum over all written values, so that any flipped bit is detected."""
     return zlib.crc32(repr(tuple(content)).encode(errors="backslashreplace"))

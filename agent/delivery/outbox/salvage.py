@@ -1,4 +1,4 @@
-"""What can still be read of an outbox whose file is damaged, gone or not ours any more."""
+"""Recovery of rows from an outbox file that is damaged, removed or replaced."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agent.delivery.outbox.row import (
 
 @dataclass
 class Salvage:
-    """Rows by id and counters by name; `whole` when nothing was wrong with where they are from."""
+    """Recovered rows by id and counters by name; `whole` when the source was undamaged."""
 
     rows: dict[int, Row] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Salvage:
 
 
 def salvage(path: Path) -> Salvage:
-    """Of a closed file, which is left as it is. Never raises."""
+    """Recover the rows of a closed file without changing it. Never raises."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)) as db:
             return salvage_open(db)
@@ -40,7 +40,7 @@ def salvage(path: Path) -> Salvage:
 
 
 def salvage_open(db: sqlite3.Connection) -> Salvage:
-    """Of a connection, which sees a removed file as it was. Never raises."""
+    """Recover the rows of an open connection, which still sees a removed file. Never raises."""
     db.text_factory = as_text
     found = Salvage()
     # From both ends, because reading stops at a damaged page.
@@ -57,7 +57,7 @@ def salvage_open(db: sqlite3.Connection) -> Salvage:
 
 
 def counters_of(db: sqlite3.Connection) -> dict[str, int]:
-    """Those that can be counters; a flipped bit makes none. Never raises."""
+    """Return the valid counters; corrupted ones are left out. Never raises."""
     try:
         stored = db.execute("SELECT name, value FROM counters").fetchall()
     except DB_ERRORS:
@@ -72,7 +72,7 @@ def counters_of(db: sqlite3.Connection) -> dict[str, int]:
 def _read(
     db: sqlite3.Connection, order: str
 ) -> Iterator[tuple[Sequence[Any], Callable[[Sequence[Any]], Row]]]:
-    """Rows as far as they can be read; of the first version, which had no checksums, too."""
+    """Readable rows; also of version 1, which had no checksums."""
     for columns, read in ((COLUMNS, from_columns), (CONTENT, from_content)):
         try:
             for values in db.execute(f"SELECT {columns} FROM rows ORDER BY id {order}"):  # noqa: S608

@@ -1,6 +1,6 @@
-"""The outbox's file in use: transactions, and what waits in memory while the disk refuses.
+"""Storage of the outbox: transactions, and a memory overflow while the disk refuses writes.
 
-A file that is damaged, removed, replaced or shortened is followed by a new one.
+A file that is damaged, removed, replaced or truncated is replaced by a new one.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from agent.delivery.outbox.salvage import Salvage, counters_of, salvage_open
 
 log = structlog.get_logger(__name__)
 
-MEND_EVERY_S = 10.0  # while the disk refuses, try it again this often
-LOOK_EVERY_S = 1.0  # whether the file is still there
-SCRUB_EVERY_S = 60.0  # whether every row can be read: one that cannot would neither be sent nor expire
-REMEMBERED = 1000  # rows that are committed, should the file go away
+MEND_EVERY_S = 10.0  # seconds between retries while the disk refuses
+LOOK_EVERY_S = 1.0  # seconds between checks that the file is still there
+SCRUB_EVERY_S = 60.0  # check that every row is readable: others would neither be sent nor expire
+REMEMBERED = 1000  # committed rows kept in memory, in case the file is lost
 REMEMBERED_BYTES = 4_000_000
-SENDING = "sending"  # stored beside the counters: rows may have been sent since the last clean end
+SENDING = "sending"  # stored beside the counters: rows may have been sent since the last clean shutdown
 
 
 @dataclass
 class MemoryOverflow:
-    """What the disk would not take, kept in memory until it does."""
+    """Rows and changes that the disk refused, kept in memory until it accepts them."""
 
     rows: dict[int, Row] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)  # rows on disk that must not be sent again
@@ -58,14 +58,14 @@ class MemoryOverflow:
 
 
 class Remembered:
-    """The newest rows that are on disk, within limits."""
+    """Copies of the newest committed rows, within limits."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
         self._bytes = 0
 
     def add(self, rows: Iterable[Row]) -> None:
-        """The oldest go when there are too many."""
+        """Add rows; the oldest are dropped beyond the limits."""
         for row in rows:
             self.rows[row.id] = row
             self._bytes += row.size
@@ -73,14 +73,14 @@ class Remembered:
             self.forget(next(iter(self.rows)))
 
     def forget(self, row_id: int) -> None:
-        """It has left."""
+        """Remove rows that have left the outbox."""
         row = self.rows.pop(row_id, None)
         if row is not None:
             self._bytes -= row.size
 
 
 class Store:
-    """Rows and counters on disk, or aside. For the thread that opened it."""
+    """Rows and counters on disk, or in memory while it refuses. For the thread that opened it."""
 
     def __init__(self, path: Path, clocks: Clocks) -> None:
         self.aside = MemoryOverflow()
@@ -88,8 +88,8 @@ class Store:
         self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.trouble: str | None = None  # why rows wait in memory
         self.next_id = 1
-        self.sent_before = False  # a process before us may have sent rows that are here
-        self.sending = False  # we may have
+        self.sent_before = False  # an earlier process may have sent rows that are here
+        self.sending = False  # this process may have
         self.db: sqlite3.Connection | None = None
         self.place: FileIdentity | None = None
         self.looked = self.scrubbed = 0.0
@@ -98,13 +98,16 @@ class Store:
         self._unsaved: dict[str, int] = {}
 
     def open(self) -> None:
-        """Raises `OSError` or `sqlite3.Error`, and `CannotStart` when another agent uses the folder."""
+        """Open the file.
+
+        Raises `OSError`, `sqlite3.Error`, or `CannotStart` when another agent uses the folder.
+        """
         self._make_folder()
         self._begin()
         self.write("recover", lambda _db: None)
 
     def close(self) -> None:
-        """Give back file and lock."""
+        """Close the file and release the lock."""
         if self.db is not None:
             self.db.close()
             self.db = None
@@ -113,14 +116,14 @@ class Store:
             self._lock = None
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Commit rows that have their ids; on a full disk they wait aside."""
+        """Commit rows that have ids; while the disk is full they wait in memory."""
         if self.write("add rows", lambda db: db.executemany(_INSERT, map(to_columns, rows))):
             self.remembered.add(rows)
         else:
             self.aside.rows |= {row.id: row for row in rows}
 
     def note(self, name: str, *, on: bool) -> bool:
-        """A mark beside the counters; True when it is on disk."""
+        """Set or clear a flag beside the counters; True when it is on disk."""
         if on:
             change, why = "INSERT OR REPLACE INTO counters VALUES (?, 1)", "note that rows are sent"
         else:
@@ -128,7 +131,7 @@ class Store:
         return self.write(why, lambda db: db.execute(change, (name,)))
 
     def dead_letter(self, row: Row, reason: str) -> None:
-        """Keep a row as a dead letter: never sent again, there to be looked at."""
+        """Keep a row as a dead letter: never sent again, listed by `outbox list`."""
         self.count(refused=1)
         self.aside.rows.pop(row.id, None)
         self.remembered.forget(row.id)
@@ -137,7 +140,7 @@ class Store:
             self.aside.gone.add(row.id)
 
     def remove(self, ids: Sequence[int]) -> None:
-        """They have found their end."""
+        """Remove rows that left the outbox."""
         on_disk = [i for i in ids if self.aside.rows.pop(i, None) is None]
         for row_id in ids:
             self.remembered.forget(row_id)
@@ -146,13 +149,13 @@ class Store:
             self.aside.gone.update(on_disk)
 
     def count(self, **more: int) -> None:
-        """What became of rows; on disk with the next transaction."""
+        """Count outcomes of rows; on disk with the next transaction."""
         for name, n in more.items():
             self.counters[name] += n
             self._unsaved[name] = self._unsaved.get(name, 0) + n
 
     def retry_storage(self) -> None:
-        """Notice what has become of the file, and while the disk refuses try again. Call it now and then."""
+        """Check the file for damage and retry a disk that refused writes. Call it regularly."""
         now = time.monotonic()
         if self.db is not None and self.place is not None and now - self.looked >= LOOK_EVERY_S:
             self.looked = now
@@ -171,12 +174,12 @@ class Store:
         self.write("recover", lambda _db: None)
 
     def scrub(self) -> None:
-        """Read every waiting row: what cannot be read becomes a dead letter."""
+        """Read every waiting row: an unreadable one becomes a dead letter."""
         self.scrubbed = time.monotonic()
         self.read(f"SELECT {COLUMNS} FROM rows WHERE dead IS NULL", ())  # noqa: S608
 
     def write(self, what: str, change: Any) -> bool:
-        """One transaction with the change, the counters and what is still aside; False if it failed."""
+        """Run one transaction with the change, the counters and the memory overflow; False if it failed."""
         if self.db is None:
             return False
         overflow = self.aside
@@ -193,7 +196,9 @@ class Store:
         self._unsaved.clear()
         if self.trouble is not None:
             log.info(
-                "outbox_back", rows=len(overflow.rows), after_s=round(time.monotonic() - overflow.since, 1)
+                "outbox_recovered",
+                rows=len(overflow.rows),
+                after_s=round(time.monotonic() - overflow.since, 1),
             )
             self.trouble = None
         self.remembered.add(overflow.rows.values())
@@ -202,7 +207,7 @@ class Store:
         return True
 
     def fetch(self, query: str, values: Any = ()) -> list[Any]:
-        """What a query finds; nothing while there is no file."""
+        """Return the rows of a query; nothing while there is no file."""
         if self.db is None:
             return []
         try:
@@ -212,7 +217,7 @@ class Store:
             return []
 
     def read(self, query: str, values: Any) -> list[Row]:
-        """Rows that can be read and have not gone; what cannot be read becomes a dead letter."""
+        """Return readable rows that have not left; unreadable ones become dead letters."""
         rows = []
         for found in self.fetch(query, values):
             if found[0] in self.aside.gone:
@@ -236,14 +241,14 @@ class Store:
         self.trouble = trouble
 
     def _renew(self, reason: str) -> None:
-        """The file is not ours any more: begin another with all rows that can be read or are remembered.
+        """Replace a lost or damaged file by a new one with all rows that can be read or are remembered.
 
-        They go into it with the next transaction, or with `retry_storage`.
+        They are written with the next transaction, or with `retry_storage`.
         """
         if self.db is None:
             return
         found = salvage_open(self.db)
-        if not found.whole:  # of one that is, somebody may have purged rows that we remember
+        if not found.whole:  # somebody may have purged rows of it that we remember
             found.rows |= self.remembered.rows
         found.counters = {**self.counters, SENDING: int(self.sending)}
         self.db.close()
@@ -257,7 +262,7 @@ class Store:
             self.place = FileIdentity(self._path)
 
     def _make_folder(self) -> None:
-        """And the lock, which goes with it when somebody removes it. Raises `CannotStart`."""
+        """Create the folder and its lock, which is lost if somebody removes it. Raises `CannotStart`."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._path.with_suffix(".lock")
         if self._lock is not None and not path.exists():
@@ -267,7 +272,7 @@ class Store:
             self._lock = lock(path)
 
     def _begin(self) -> None:
-        """Open the file and take over its counters."""
+        """Open the file and read its counters."""
         self.db, found = open_or_replace(self._path, self._clocks.wall_s())
         self.place = FileIdentity(self._path)
         stored = counters_of(self.db)
@@ -279,7 +284,7 @@ class Store:
             self._take_over(found)
 
     def _take_over(self, found: Salvage) -> None:
-        """Rows and counters of a file before, for the next transaction."""
+        """Keep the rows and counters of the previous file for the next transaction."""
         self.sent_before = self.sent_before or found.counters.pop(SENDING, 0) > 0
         rows = {i: row for i, row in found.rows.items() if i not in self.aside.gone}
         self.aside.rows = {**rows, **self.aside.rows}

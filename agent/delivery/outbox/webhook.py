@@ -1,4 +1,4 @@
-"""One HTTP request to a target that the rules name, without following anyone elsewhere."""
+"""One HTTP POST to a webhook, without following redirects."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import SplitResult, quote, urlsplit
 
 from agent import __version__
-from agent.delivery.outbox.line import Line, connect
+from agent.delivery.outbox.deadline_socket import DeadlineSocket, connect
 
-URL_SAFE = "/%:=&?~#+!$,;'@()*[]"  # left as it is written, what is percent-encoded already too
+URL_SAFE = "/%:=&?~#+!$,;'@()*[]"  # characters kept as written, percent-encoded ones too
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookResponse:
-    """`delivered`, or the reason why not; `again` says whether another try makes sense.
+    """Result of a webhook: `delivered`, or the reason why not; `again` says whether a retry makes sense.
 
-    `perhaps`: all of the request was sent and no answer came, so that the server may have acted on it.
+    `perhaps`: the whole request was sent without an answer, so the server may have acted on it.
     """
 
     delivered: bool
@@ -38,14 +38,14 @@ def post(
     timeout_s: float,
     expires_at: str = "",
 ) -> WebhookResponse:
-    """POST `body`; 2xx is delivered, 408, 429, 5xx and network trouble may be tried again.
+    """POST `body`; 2xx is delivered; 408, 429, 5xx and network errors may be retried.
 
-    `timeout_s` is for all of it, from looking the name up (which only ends by itself) to the answer's
-    headers. Whoever does not answer by then is cut off. `Idempotency-Key` carries the event's id, the
-    same one at every try; `Expires-At` says until when the request is worth something. Paths beyond
-    ASCII are percent-encoded, headers go out as UTF-8.
+    `timeout_s` covers everything from name lookup (which cannot be interrupted) to the response
+    headers; after it the connection is cut. `Idempotency-Key` carries the event id, the same at every
+    try; `Expires-At` is the deadline of the request. Paths beyond ASCII are percent-encoded,
+    headers are sent as UTF-8.
     """
-    line: Line | None = None
+    line: DeadlineSocket | None = None
     try:
         target = _target(url)
         sent = _headers(
@@ -73,7 +73,9 @@ def post(
     return WebhookResponse(False, again, f"HTTP {response.status} {response.reason}")
 
 
-def _exchange(line: Line, target: SplitResult, body: bytes, headers: Mapping[str, bytes]) -> HTTPResponse:
+def _exchange(
+    line: DeadlineSocket, target: SplitResult, body: bytes, headers: Mapping[str, bytes]
+) -> HTTPResponse:
     connection = HTTPConnection(_host(target), target.port)
     connection.sock = line  # all that http.client asks of a socket
     path = quote(target.path or "/", safe=URL_SAFE)
@@ -95,7 +97,7 @@ def _target(url: str) -> SplitResult:
 
 
 def _host(target: SplitResult) -> str:
-    """As the name service knows it: Bücher.example is xn--bcher-kva.example."""
+    """Host in IDNA form: Bücher.example is xn--bcher-kva.example."""
     return (target.hostname or "").encode("idna").decode("ascii")
 
 
@@ -113,7 +115,7 @@ def _context() -> ssl.SSLContext:
 
 
 def _headers(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, bytes]:
-    """A rule's own headers replace ours of the same name, whatever their case."""
+    """Default headers, replaced by a rule's own headers of the same name in any case."""
     wanted = {name.lower() for name in theirs}
     kept = {name: text for name, text in ours.items() if name.lower() not in wanted}
     return {name: text.encode() for name, text in {**kept, **theirs}.items()}

@@ -1,4 +1,4 @@
-"""Which rows are on their way to webhooks: a few at a time, tried again until their deadline."""
+"""Sending of outbox rows to webhooks: a few at a time, retried until their deadline."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.delivery.clocks import Clocks, rfc3339
+from agent.backoff import Backoff
+from agent.core.timestamps import rfc3339
+from agent.delivery.clocks import Clocks
 from agent.delivery.outbox.outbox import Outbox, Row
-from agent.delivery.outbox.outcome import DeliveryOutcome, RetryBackoff
+from agent.delivery.outbox.outcome import DeliveryOutcome
 from agent.delivery.outbox.webhook import WebhookResponse, post
 from agent.delivery.workers import Workers
 from agent.supervision import Threads
@@ -17,20 +19,23 @@ from agent.supervision import Threads
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
-BACKOFF = RetryBackoff(0.5, 30.0)
+BACKOFF = Backoff(0.5, 30.0)
 JOB_SLACK_S = 60.0  # for a resolver that takes its time, which nothing can cut short
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookDone:
-    """A worker is done with a row."""
+    """Report of a worker that a request has ended."""
 
     row: Row
     answer: WebhookResponse
 
 
 class WebhookSender:
-    """Used by the outbox thread only; `answered` is called by the workers and only enqueues."""
+    """Sends rows to webhooks.
+
+    Used by the outbox thread only; workers call `answered`, which only enqueues.
+    """
 
     def __init__(
         self,
@@ -48,17 +53,17 @@ class WebhookSender:
         self._sent_to = 0
         self._away: set[int] = set()
         self._maybe: set[int] = set()
-        self._again: dict[int, float] = {}  # row id -> when, in seconds since boot
+        self._again: dict[int, float] = {}  # row id: time of the retry, in seconds since boot
         self._tries: dict[int, int] = {}
 
     @property
     def busy(self) -> set[int]:
-        """Rows that a worker holds."""
+        """Ids of rows that a worker holds."""
         return set(self._away)
 
     @property
     def maybe_arrived(self) -> set[int]:
-        """Rows that a server had and did not answer to; should they expire, their fate is unknown."""
+        """Ids of rows whose request was sent without an answer; if they expire, they count as unknown."""
         return self._maybe
 
     def start(self) -> None:
@@ -66,11 +71,11 @@ class WebhookSender:
         self._workers.start()
 
     def close(self) -> None:
-        """Running requests get a second; what did not arrive stays in the outbox."""
+        """Stop; running requests get a second, undelivered rows stay in the outbox."""
         self._workers.close(1.0)
 
     def handle(self, answered: WebhookDone) -> list[DeliveryOutcome]:
-        """Take note of what became of a request."""
+        """Process the result of a request; return the outcome of a finished row."""
         row, answer = answered.row, answered.answer
         self._away.discard(row.id)
         if answer.perhaps:
@@ -100,7 +105,7 @@ class WebhookSender:
             self._sent_to = max(self._sent_to, row.id)
 
     def gone(self, row_id: int) -> None:
-        """The row has left the outbox: forget what is known of it."""
+        """Forget a row that has left the outbox."""
         self._again.pop(row_id, None)
         self._tries.pop(row_id, None)
         self._maybe.discard(row_id)

@@ -1,8 +1,7 @@
-"""The thread that owns the outbox: commits what comes in, sends it, forgets what has arrived.
+"""Thread that owns the outbox: commits new rows, sends them, removes delivered ones.
 
-Everything reaches it through one inbox: new rows from the loop, acknowledgements and the comings and
-goings of the connection from the MQTT thread, answers from webhooks. It alone decides, so nothing
-needs a lock.
+Everything reaches it through one inbox: new rows from the loop, acknowledgements and connection changes
+from the MQTT thread, results from webhooks. It alone changes the outbox, so nothing needs a lock.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from agent.supervision import Threads
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.25  # deadlines are looked at this often
+TICK_S = 0.25  # seconds between checks of the deadlines
 STATS_EVERY_S = 1.0
 TELL_EVERY_S = 10.0
 BATCH = 500  # rows and events that share a commit
-INBOX = 20_000  # rows; a loop that outruns the disk by this much loses the newest
+INBOX = 20_000  # rows; if the disk is slower than the loop by more, the newest are dropped
 
 OnPublished: TypeAlias = Callable[[str, bytes], None]
 _Item: TypeAlias = "Row | LinkEvent | WebhookDone | None"
 
 
 class OutboxWorker:
-    """`add`, `report` and `flush` from any thread; the rest happens inside."""
+    """Outbox worker thread; `add`, `report` and `flush` may be called from any thread."""
 
     def __init__(
         self,
@@ -66,16 +65,16 @@ class OutboxWorker:
         self._told_s = 0.0
         self._untold: list[Row] = []
         self.fill = OutboxStats()
-        self.lost = 0  # rows that never got as far as the outbox
+        self.lost = 0  # rows dropped because the inbox was full
 
     @property
     def counters(self) -> dict[str, int]:
-        """Of the outbox, since its file was begun."""
+        """Number of rows by outcome, since the file was created."""
         return dict(self._outbox.counters)
 
     @property
     def trouble(self) -> str | None:
-        """Why rows wait in memory instead of on disk, None when all is well."""
+        """Why rows wait in memory instead of on disk, None in normal operation."""
         return self._outbox.trouble
 
     def start(self) -> None:
@@ -86,7 +85,7 @@ class OutboxWorker:
             raise self._failure
 
     def add(self, row: Row) -> None:
-        """Never blocks."""
+        """Queue a row. Never blocks; drops the row when the inbox is full."""
         if self._inbox.qsize() >= INBOX:
             self.lost += 1
             return
@@ -94,22 +93,22 @@ class OutboxWorker:
         self._inbox.put(row)
 
     def report(self, event: LinkEvent) -> None:
-        """From the MQTT thread; only enqueues, because paho holds its locks meanwhile."""
+        """Queue a report of the MQTT connection. Only enqueues, because paho holds its locks meanwhile."""
         if isinstance(event, (Up, Ack, Alive)):
             self._mqtt_sender.heard(event.generation)
         self._inbox.put(event)
 
     def flush(self, limit_s: float) -> bool:
-        """Wait until nothing waits any more; False when `limit_s` was too short."""
+        """Wait until no rows wait any more; False after `limit_s` seconds."""
         return self._empty.wait(limit_s)
 
     def close(self) -> None:
-        """End the thread; what was added before is committed, what waits stays on disk."""
+        """End the thread; rows added before are committed, waiting ones stay on disk."""
         self._closing = True
         self._inbox.put(None)
         self._thread.join()
 
-    # The thread.
+    # The outbox thread.
 
     def _run(self) -> None:
         try:
@@ -132,13 +131,13 @@ class OutboxWorker:
             self._outbox.close(certain=not doubts and not self._webhook_sender.busy)
 
     def _step(self) -> bool:
-        """One round: take what is there, commit, send, forget. False when it is time to end."""
+        """One round: read the inbox, commit, send, remove. False when it is time to end."""
         rows, events = self._collect()
         self._outbox.add(rows)
         self._outbox.enforce_limits()
         outcomes = [outcome for event in events for outcome in self._handle(event)]
         if not self._closing:
-            outcomes += self._mqtt_sender.send()  # before forgetting: the wire need not wait for the disk
+            outcomes += self._mqtt_sender.send()  # before removing: sending need not wait for the disk
             self._webhook_sender.send()
         self._conclude(outcomes)
         self._expire()
@@ -195,7 +194,7 @@ class OutboxWorker:
         self._tell_expired(late, now)
 
     def _tell_expired(self, late: list[Row], now: float) -> None:
-        """At once, then summed up: an outage must not fill the log."""
+        """Log expired rows at once, then summed up: an outage must not flood the log."""
         self._untold += late
         if self._untold and now - self._told_s >= TELL_EVERY_S:
             first = self._untold[0]

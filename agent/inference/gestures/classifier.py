@@ -9,7 +9,7 @@ import numpy as np
 
 from agent.core.taught import StaleTaughtHead, TaughtHead
 from agent.core.types import Box, Floats, Image
-from agent.core.work_plan import ImageWord
+from agent.core.work_plan import ImageResult
 from agent.errors import EngineError, ModelError
 from agent.inference.cropping import run_on_crops, supports_device_crop
 from agent.inference.crops import cut, fill_batch, points_in_picture
@@ -33,7 +33,7 @@ class Readout:
     presence: float | None = None
     right: float | None = None
     embedding: Floats | None = None
-    word: ImageWord | None = None  # what the image classifier said, where it is a network of its own
+    word: ImageResult | None = None  # what the image classifier said, where it is a network of its own
 
     @property
     def points(self) -> Floats | None:
@@ -53,7 +53,7 @@ class HandCrop:
     image: Image
     box: Box  # the margin included
     whole: bool = False
-    word: ImageWord | None = None
+    word: ImageResult | None = None
     at: float | None = None
 
 
@@ -86,7 +86,7 @@ class HandClassifier:
         return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
 
     def crop(
-        self, image: Image, hand: Box, word: ImageWord | None = None, at: float | None = None
+        self, image: Image, hand: Box, word: ImageResult | None = None, at: float | None = None
     ) -> HandCrop:
         """A hand cut out of a picture, as the manifest wants it. `word` and `at`: see `HandCrop`."""
         box = self.crop_box(hand)
@@ -142,7 +142,7 @@ class HandClassifier:
         crops: Sequence[HandCrop],
         results: dict[str, Floats],
         count: int,
-        words: Sequence[ImageWord | None] = (),
+        words: Sequence[ImageResult | None] = (),
     ) -> list[Readout]:
         """Of a run over `count` crops, `crops` the first of them."""
         names = self._names
@@ -157,7 +157,7 @@ class HandClassifier:
             for row, crop in enumerate(crops)
         ]
 
-    def _readout(self, box: Box, row: dict[str, Floats], word: ImageWord | None) -> Readout:
+    def _readout(self, box: Box, row: dict[str, Floats], word: ImageResult | None) -> Readout:
         landmarks = row.get("landmarks")
         if landmarks is not None:
             landmarks = points_in_picture(landmarks.reshape(21, 3), box, self.manifest.input.size)

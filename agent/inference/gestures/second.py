@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from agent.core.types import Floats
-from agent.core.work_plan import EVERY_FRAME, ImagePlan, ImageWord, Rates
+from agent.core.work_plan import EVERY_FRAME, ImagePlan, ImageResult, Rates
 from agent.errors import EngineError
 from agent.inference.engine import Engine
 from agent.inference.manifest import EnsembleSource, Manifest
@@ -37,9 +37,9 @@ class SecondClassifier:
         self,
         inputs: Mapping[str, Floats],
         first: Floats,
-        words: Sequence[ImageWord | None],
+        words: Sequence[ImageResult | None],
         at: Sequence[float | None],
-    ) -> tuple[Floats, list[ImageWord | None]]:
+    ) -> tuple[Floats, list[ImageResult | None]]:
         """Probabilities (N, labels) of both, and the words to remember, one for each row of `first`.
 
         `inputs` are those of the first, `words` what was remembered; where `at` is None the hand has no
@@ -48,7 +48,9 @@ class SecondClassifier:
         rows = []
         for row, scores in enumerate(first):
             when = at[row]
-            decision = (self._always if when is None else self._plan).asks(words[row], scores, when or 0.0)
+            decision = (self._always if when is None else self._plan).should_run(
+                words[row], scores, when or 0.0
+            )
             self.asked[decision.why] += 1
             if decision.do:
                 rows.append(row)
@@ -57,7 +59,7 @@ class SecondClassifier:
         for row, scores in enumerate(first):
             word = heard[row]
             if row in said:
-                word = self._plan.heard(word, scores, said[row], at[row] or 0.0)
+                word = self._plan.remember(word, scores, said[row], at[row] or 0.0)
             elif word is not None and word.label != int(scores.argmax()):
                 word = None  # the hand means nothing now: what was said of it before is old
             heard[row] = word

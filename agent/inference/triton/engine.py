@@ -7,12 +7,12 @@ noticed while nobody is in view too, and so that the loop waits for it at most o
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Mapping
 
 import numpy as np
 
+from agent.backoff import Backoff
 from agent.config.settings import TritonSettings
 from agent.core.types import Floats
 from agent.errors import EngineAway, EngineError, ModelError
@@ -20,16 +20,28 @@ from agent.inference.engine import Shape, check_inputs
 from agent.inference.manifest import Manifest
 from agent.inference.triton.kserve_client import KServeClient
 from agent.inference.triton.model_contract import RemoteModel, contract_errors, contract_of, remote_model
+from agent.supervision import PATIENCE_S, Threads
 
 CHECK_S = 5.0  # between two looks at a server that is well
+ASKED = 4  # questions in one look, each within the timeout of the settings
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # between two tries to reach one that is away
 
 
 class TritonEngine:
     """See `Engine`. Away is a state: it starts without the server and takes up work when it is there."""
 
-    def __init__(self, manifest: Manifest, settings: TritonSettings, *, check_s: float = CHECK_S) -> None:
-        """Raises `ModelError` when the server is there with another network, or certificates are wrong."""
+    def __init__(
+        self,
+        manifest: Manifest,
+        settings: TritonSettings,
+        *,
+        check_s: float = CHECK_S,
+        threads: Threads | None = None,
+    ) -> None:
+        """`threads` watches over the thread that looks after the server.
+
+        Raises `ModelError` when the server is there with another network, or certificates are wrong.
+        """
         self.name = manifest.name
         self.address = settings.url
         self._contract = contract_of(manifest)
@@ -39,7 +51,7 @@ class TritonEngine:
         self._watching = KServeClient(manifest.name, settings)
         self._served: RemoteModel | None = None
         self._away: str | None = "not asked yet"
-        self._check_s, self._retry_s = check_s, FIRST_RETRY_S
+        self._check_s, self._backoff = check_s, Backoff(FIRST_RETRY_S, LAST_RETRY_S)
         self._closed = False
         self._wake = threading.Event()
         try:
@@ -47,7 +59,10 @@ class TritonEngine:
             self._away = None
         except EngineAway as exc:
             self._away = str(exc)
-        self._thread = threading.Thread(target=self._watch, name=f"triton {self.name}", daemon=True)
+        patience_s = PATIENCE_S + ASKED * settings.timeout
+        self._thread = (threads or Threads()).thread(
+            f"triton-{self.name}", self._watch, patience_s=patience_s
+        )
         self._thread.start()
 
     @property
@@ -73,7 +88,7 @@ class TritonEngine:
             self._away = str(exc)
             self._wake.set()
             raise
-        self._retry_s = FIRST_RETRY_S
+        self._backoff.reset()
         return answer
 
     def close(self) -> None:
@@ -135,16 +150,16 @@ class TritonEngine:
 
     def _watch(self) -> None:
         while not self._closed:
-            self._wake.wait(self._check_s if self._away is None else self._retry_s * random.uniform(0.8, 1.2))  # noqa: S311
+            self._thread.rests()
+            self._wake.wait(self._check_s if self._away is None else self._backoff.next_s())
             self._wake.clear()
+            self._thread.moves()
             if not self._closed:
                 self._look()
         self._watching.close()
 
     def _look(self) -> None:
         was_away = self._away is not None
-        if was_away:
-            self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
         try:
             self._served = self._check_contract(self._watching)
         except (EngineAway, ModelError) as exc:
@@ -152,4 +167,4 @@ class TritonEngine:
         else:
             self._away = None
             if not was_away:
-                self._retry_s = FIRST_RETRY_S
+                self._backoff.reset()

@@ -1,1 +1,1 @@
-"""Networks on an NVIDIA GPU: TensorRT 8.6 to 11 or TensorRT for RTX, memory and streams through PyCUDA."""
+"""Networks on an NVIDIA GPU: TensorRT 8.6 to 11 or TensorRT for RTX, through cuda-bindings or PyCUDA."""

@@ -1,26 +1,22 @@
-"""Can TensorRT be used here, and if not, why: what `backend = "auto"` asks."""
+"""Availability of TensorRT on this machine, for `backend = "auto"`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 
 from agent.errors import ModelError
+from agent.inference.trt.bindings import find_binding
 from agent.inference.trt.driver import Gpu, find_gpu
-from agent.inference.trt.library import Library, find_library, first_line
-
-INSTALL_PYCUDA = (  # it finds the CUDA libraries beside nvcc: with the headers' path alone linking fails
-    "PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
-)
+from agent.inference.trt.library import Library, find_library
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """`why` is one clause: what is here, or what is missing; `todo` is what would mend that.
+    """Result of the check; `why` names what is present or missing, `todo` is the remedy.
 
-    `unused` is a GPU that is here and cannot be used: worth a warning, where no GPU at all is none.
+    `unused` is a GPU that is present but cannot be used, which is worth a warning.
     """
 
     usable: bool
@@ -32,40 +28,30 @@ class Availability:
 @cache
 def tensorrt_availability() -> Availability:
     """Asked once for a process: a GPU does not come while it runs."""
-    return judge(find_gpu, find_library, load_pycuda)
+    return judge(find_gpu, find_library, find_binding)
 
 
 def judge(
-    gpu: Callable[[], Gpu], library: Callable[[], Library], load_binding: Callable[[], None]
+    gpu: Callable[[], Gpu], library: Callable[[], Library], binding: Callable[[Gpu], object]
 ) -> Availability:
-    """A GPU, TensorRT and PyCUDA are needed, in the order of what is most often missing.
+    """A GPU, TensorRT and cuda-bindings or PyCUDA are needed, in the order of what is most often missing.
 
-    Each is really loaded: a package that is installed and does not load would end the start later.
+    Each is really loaded: an installed package that fails to load would end the start later.
     """
     found: Gpu | None = None
     try:
         found = gpu()
         trt = library()
         check_driver(found, trt)
-        load_binding()
+        binding(found)
     except ModelError as exc:
         why, _, todo = str(exc).partition("; ")
         return Availability(False, f"{found.label} is here, but {why}" if found else why, todo, unused=found)
     return Availability(True, f"{trt.label} on {found.label}")
 
 
-def load_pycuda() -> None:
-    """Import it. Raises `ModelError` that says why it does not load and how to install it."""
-    try:
-        import_module("pycuda.driver")
-    except ModuleNotFoundError as exc:
-        raise ModelError(f"PyCUDA is not installed ({first_line(exc)}); {INSTALL_PYCUDA}") from exc
-    except Exception as exc:  # libcuda or a shared object is missing or of another version: many kinds
-        raise ModelError(f"PyCUDA does not load ({first_line(exc)}); {INSTALL_PYCUDA}") from exc
-
-
 def check_driver(gpu: Gpu, library: Library) -> None:
-    """Raises `ModelError` when the driver is older than the CUDA that the library was made for."""
+    """Raise `ModelError` when the driver is older than the CUDA version of the library."""
     needs = library.made_for_cuda
     if needs and gpu.cuda[0] < needs:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""ONNX to plan: parse, set precision and batch sizes, build; one path for TensorRT 8.6 to 11 and for RTX."""
+"""Building of plans from ONNX files, on TensorRT 8.6 to 11 and TensorRT for RTX."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from agent.inference.trt.plans import Batch
 from agent.inference.trt.progress import Phases, Progress, monitor
 from agent.inference.trt.trt_log import Tell, TrtLogger
 
-TICK_S = 0.5  # between two looks at a build
+TICK_S = 0.5  # seconds between progress reports
 
 Precision = str  # "fp32", "fp16", "int8"
 
 # Calibration runs at the profile's OPT, whatever the calibrator's own batch size says: with the profile of
-# the plan TensorRT would read past the end of the one picture that the calibrator holds.
+# the plan TensorRT would read past the end of the single image that the calibrator holds.
 ONE_PICTURE: Batch = (1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network shall be built.
+    """Parameters of a build.
 
-    `shapes` are input shapes known from elsewhere, for networks that leave more than the batch open.
+    `shapes` are known input shapes for networks with more open dimensions than the batch.
     `calibrator` is TensorRT's own object, only for INT8 on versions that take one.
     """
 
@@ -41,7 +41,7 @@ class Recipe:
     calibrator: Any = None
     expected_s: float | None = None
     timing: Path | None = (
-        None  # kernels' times measured by builds before, for this GPU and version; None: none
+        None  # cache of kernel timings of earlier builds, for this GPU and version; None: none
     )
 
 
@@ -52,9 +52,9 @@ def build_plan(
     watch: Callable[[Progress], None] = lambda _progress: None,
     tell: Tell = lambda _level, _text: None,
 ) -> bytes:
-    """Built in a thread of its own, so that `watch` is called twice a second and Ctrl-C works.
+    """Build a plan in a thread, calling `watch` twice a second; Ctrl-C works meanwhile.
 
-    Raises `ModelError`: an operator that TensorRT does not know, a shape left open, not enough memory.
+    Raises `ModelError`: an unsupported operator, an open dimension, not enough memory.
     """
     phases = Phases(recipe.name, recipe.expected_s)
     with ThreadPoolExecutor(1, thread_name_prefix="build") as pool:
@@ -63,7 +63,7 @@ def build_plan(
             while not wait([job], TICK_S).done:
                 watch(phases.now())
         except BaseException:
-            phases.cancelled = True  # TensorRT stops at its next step; versions without steps finish first
+            phases.cancelled = True  # TensorRT stops at its next step; versions without progress finish first
             raise
         return job.result()
 
@@ -94,7 +94,7 @@ def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: 
 
 
 def _use_timing_cache(config: Any, recipe: Recipe) -> None:
-    """What the file holds; TensorRT itself refuses what was measured on another GPU or by another version."""
+    """Load the timing cache; TensorRT itself refuses one of another GPU or version."""
     if recipe.timing is None or not hasattr(config, "create_timing_cache"):
         return
     kept = recipe.timing.read_bytes() if recipe.timing.is_file() else b""
@@ -127,13 +127,13 @@ def _parsed(library: Library, builder: Any, trt_log: TrtLogger, onnx: bytes, nam
 
 def _parser_error(error: Any) -> str:
     text = " ".join(str(error.desc()).split())
-    if not hasattr(error, "node_name"):  # 8.6 knows the number only
+    if not hasattr(error, "node_name"):  # 8.6 has no operator name
         return f"node {error.node()}: {text}"
     return f'node "{error.node_name()}" ({error.node_operator() or "?"}): {text}'
 
 
 def _set_precision(library: Library, config: Any, recipe: Recipe) -> None:
-    """TF32 is off: FP32 means FP32. Without flags the network itself says its types."""
+    """Set the precision flags. TF32 is off, so FP32 is exact. Without flags the network states its types."""
     flags = library.trt.BuilderFlag
     if hasattr(flags, "TF32"):
         config.clear_flag(flags.TF32)
@@ -146,7 +146,7 @@ def _set_precision(library: Library, config: Any, recipe: Recipe) -> None:
 
 
 def _profile(builder: Any, network: Any, recipe: Recipe) -> Any | None:
-    """Batch sizes of all inputs with an open batch; None where nothing is open."""
+    """Batch sizes of all inputs with an open batch; None where no dimension is open."""
     profile, is_open = builder.create_optimization_profile(), False
     for number in range(network.num_inputs):
         tensor = network.get_input(number)
@@ -160,7 +160,7 @@ def _profile(builder: Any, network: Any, recipe: Recipe) -> Any | None:
 
 
 def _closed(recipe: Recipe, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape with all but the batch filled in, from the manifest where the network leaves it open."""
+    """Shape without open dimensions but the batch, from the manifest where the network leaves them open."""
     known = recipe.shapes.get(name, ())
     if len(known) == len(shape):
         shape = tuple(

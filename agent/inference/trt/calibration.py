@@ -1,4 +1,4 @@
-"""What sets the ranges of INT8: a folder of pictures, the rendered hands, or NVIDIA's calibration file."""
+"""Calibration data for INT8: a folder of images, the rendered hands, or NVIDIA's calibration file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agent.inference.trt.device import Device
 from agent.inference.trt.library import Library
 from agent.picture_file import read_picture
 
-AT_MOST = 100  # pictures: each costs a second on a small board
+AT_MOST = 100  # images: each costs a second on a small board
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 OF_HANDS = {"gesture", "hand-landmark"}
 
@@ -27,10 +27,11 @@ Feed = dict[str, Floats]
 
 
 def feeds_of(manifest: Manifest, folder: Path | None) -> list[Feed]:
-    """One feed a picture, cut and normalised as the manifest says; evenly picked, `AT_MOST` of them.
+    """Return one input per image, cropped and normalised as the manifest says.
 
-    Without a folder networks that look at hands get the rendered hands; others need pictures of people.
-    Raises `ModelError`: no folder, no pictures in it.
+    At most `AT_MOST`, evenly picked.
+    Without a folder, networks for hands use the rendered hands; others need images of people.
+    Raises `ModelError`: no folder, no images in it.
     """
     if folder is None and manifest.task not in OF_HANDS:
         raise ModelError(
@@ -50,7 +51,7 @@ def feeds_of(manifest: Manifest, folder: Path | None) -> list[Feed]:
 
 
 def fingerprint(source: Path | None) -> str:
-    """sha256 of a calibration file, or of the names and sizes of a folder's pictures."""
+    """Return the sha256 of a calibration file, or of the names and sizes of a folder's images."""
     if source is None:
         return "rendered-hands"
     if source.is_file():
@@ -60,9 +61,9 @@ def fingerprint(source: Path | None) -> str:
 
 
 def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache: bytes | None) -> Any:
-    """TensorRT's entropy calibrator (up to 10): from a calibration file, else over the feeds.
+    """Return TensorRT's entropy calibrator (up to version 10), from a calibration file or over the inputs.
 
-    Called by TensorRT in the thread that builds; `feeds` may be empty where a file is given.
+    Called by TensorRT in the build thread; `feeds` may be empty where a file is given.
     """
     base = library.trt.IInt8EntropyCalibrator2
 
@@ -92,7 +93,7 @@ def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache
             return cache
 
         def write_calibration_cache(self, _cache: Any) -> None:
-            """The plan is kept; the ranges alone are of no further use."""
+            """Do nothing: the plan is kept, the ranges alone are not needed."""
 
     return Calibrator()
 

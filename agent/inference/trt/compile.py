@@ -1,6 +1,6 @@
-"""CUDA C++ to machine code of one GPU: NVRTC (a library) where it is here, else nvcc (a program).
+"""Compilation of CUDA C++ to machine code of one GPU, with NVRTC (a library) or nvcc (a program).
 
-Machine code, not PTX: what a newer toolkit writes as PTX an older driver does not read.
+Machine code, not PTX: an older driver does not read the PTX of a newer toolkit.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ INSTALL = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiler:
-    """One compiler that is here. `version` tells its machine code from that of every other."""
+    """An installed CUDA compiler. `version` distinguishes its machine code from that of others."""
 
     name: str  # "NVRTC", "nvcc"
     version: str  # such as 12.6
@@ -51,12 +51,12 @@ def load_kernels(
     load: Callable[[bytes], Loaded],
     compilers: Iterable[Compiler] | None = None,
 ) -> Loaded:
-    """What `load` makes of a cubin for this GPU, kept in the cache folder by compiler and version.
+    """Compile kernels for this GPU and return what `load` makes of the cubin; cached by compiler and version.
 
-    `compilers` are tried in order: one that refuses the source, or whose code `load` refuses with
-    `ModelError`, makes way for the next. What a newer toolkit writes an older driver does not load, so those
-    whose major version is above the driver's are left out. A kept cubin that does not load is thrown away and
-    compiled anew. Raises `ModelError` that says what each of them said.
+    `compilers` are tried in order, until one compiles the source and `load` takes the result (else it raises
+    `ModelError`). Compilers with a major version above the driver's are skipped, because an older driver
+    does not load their code. A cached cubin that does not load is removed and compiled again. Raises
+    `ModelError` with the message of each compiler.
     """
     target = f"sm_{gpu.capability[0]}{gpu.capability[1]}"
     tried: list[str] = []
@@ -86,7 +86,7 @@ def load_kernels(
 
 
 def kept(path: Path) -> bytes | None:
-    """The cubin that was compiled before; None where there is none, or its receipt says otherwise."""
+    """Return the cached cubin; None where there is none, or its receipt does not match."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -95,7 +95,7 @@ def kept(path: Path) -> bytes | None:
 
 
 def keep(path: Path, code: bytes, compiler: Compiler) -> None:
-    """Write a cubin and its receipt."""
+    """Write a cubin and its receipt to the cache."""
     write_whole(path, code)
     receipt = {"sha256": hashlib.sha256(code).hexdigest(), "compiler": f"{compiler.name} {compiler.version}"}
     write_whole(path.with_suffix(".json"), json.dumps(receipt).encode())
@@ -108,7 +108,7 @@ def throw_away(path: Path) -> None:
 
 
 def compilers_here() -> Iterator[Compiler]:
-    """Every NVRTC and nvcc of this machine, in the order in which they are tried."""
+    """Return every NVRTC and nvcc of this machine, in the order of preference."""
     for nvrtc in _nvrtcs():
         major, minor = ctypes.c_int(), ctypes.c_int()
         if not nvrtc.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)):
@@ -119,7 +119,7 @@ def compilers_here() -> Iterator[Compiler]:
 
 
 def nvcc_version(nvcc: str) -> str:
-    """Such as 12.6; empty where it does not run."""
+    """Return the version of nvcc, such as 12.6; empty where it does not run."""
     try:
         done = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False)
     except OSError:
@@ -129,7 +129,7 @@ def nvcc_version(nvcc: str) -> str:
 
 
 def with_nvrtc(nvrtc: Any, source: str, target: str) -> bytes:
-    """`nvrtc` is the loaded library."""
+    """Build a `Compiler` from a loaded NVRTC library."""
     program = ctypes.c_void_p()
     made = nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"cuts.cu", 0, None, None)
     if made:
@@ -145,7 +145,7 @@ def with_nvrtc(nvrtc: Any, source: str, target: str) -> bytes:
 
 
 def with_nvcc(nvcc: str, source: str, target: str) -> bytes:
-    """`nvcc` is the program; it needs a C++ compiler beside it."""
+    """Build a `Compiler` from an nvcc program, which needs a C++ compiler beside it."""
     with tempfile.TemporaryDirectory() as folder:
         text, made = Path(folder) / "cuts.cu", Path(folder) / "cuts.cubin"
         text.write_text(source, encoding="utf-8")
@@ -172,7 +172,7 @@ def _bytes_of(nvrtc: Any, program: ctypes.c_void_p, what: str) -> bytes:
 
 
 def _nvrtcs() -> Iterator[Any]:
-    """NVRTC of the system, of the toolkit, of a Python package."""
+    """NVRTC of the system, of the toolkit, and of Python packages."""
     site = Path(sysconfig.get_path("platlib")) / "nvidia"
     places = [ctypes.util.find_library("nvrtc")]
     for folder in (TOOLKIT / "lib64", *sorted(site.glob("*/lib"))):
@@ -181,4 +181,4 @@ def _nvrtcs() -> Iterator[Any]:
         try:
             yield ctypes.CDLL(place)
         except OSError:
-            continue  # the next one
+            continue  # try the next one

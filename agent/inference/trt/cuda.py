@@ -1,10 +1,13 @@
-"""The GPU through PyCUDA: the device's primary context, which TensorRT uses too."""
+"""The GPU through PyCUDA: the device's primary context, which TensorRT uses too.
+
+`cuda_bindings.py` is the first choice: this one is compiled where it is installed and has no CUDA graphs.
+"""
 
 from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,13 @@ import pycuda.driver as cuda
 
 from agent.errors import EngineError, ModelError
 from agent.inference.trt.compile import load_kernels
-from agent.inference.trt.device import Array, Grid, Memory, Stream
+from agent.inference.trt.device import Array, Graph, Grid, Memory, Stream
 from agent.inference.trt.driver import find_gpu
 
 
 @contextmanager
 def _as_engine_error(what: str) -> Iterator[None]:
-    """PyCUDA's own exceptions in the agent's terms."""
+    """Turn PyCUDA's exceptions into `EngineError`."""
     try:
         yield
     except cuda.Error as exc:
@@ -30,7 +33,7 @@ def _as_engine_error(what: str) -> Iterator[None]:
 
 
 class CudaMemory:
-    """See `Memory`."""
+    """`Memory` on PyCUDA: one allocation of device memory."""
 
     def __init__(self, nbytes: int) -> None:
         try:
@@ -44,17 +47,17 @@ class CudaMemory:
         self.address, self.nbytes = int(self._allocation), nbytes
 
     def free(self) -> None:
-        """See `Memory`."""
+        """Free the memory; twice does nothing."""
         if self._allocation is not None:
             self._allocation.free()
             self._allocation = None
 
 
 class CudaStream:
-    """See `Stream`. One event marks where others wait, one is waited for by the CPU.
+    """`Stream` on PyCUDA, with one event for other streams and one for the CPU to wait on.
 
-    `blocking`: whoever waits sleeps meanwhile; else it spins, which is quicker by some 20 us and keeps a core
-    busy: too much on a board of few cores.
+    `blocking`: a waiting thread sleeps; else it spins, which is some 20 us faster and keeps a core
+    busy: too much on a board with few cores.
     """
 
     def __init__(self, *, blocking: bool) -> None:
@@ -65,13 +68,13 @@ class CudaStream:
         self._done = cuda.Event(flags.DISABLE_TIMING | (flags.BLOCKING_SYNC if blocking else 0))
 
     def synchronize(self) -> None:
-        """See `Stream`."""
+        """Wait until all queued work is done. Raises `EngineError` when some of it failed."""
         with _as_engine_error("the GPU failed"):
             self._done.record(self.raw)
             self._done.synchronize()
 
     def after(self, other: Stream) -> None:
-        """See `Stream`."""
+        """Make further work of this stream wait for the present work of another."""
         assert isinstance(other, CudaStream)  # one device, one kind of stream  # noqa: S101
         with _as_engine_error("the GPU failed"):
             other.mark.record(other.raw)
@@ -79,14 +82,14 @@ class CudaStream:
 
 
 class CudaKernel:
-    """See `Kernel`."""
+    """`Kernel` on PyCUDA: one compiled function."""
 
     def __init__(self, module: Any, name: str) -> None:
-        self._module = module  # keeps the function alive
+        self._module = module  # keeps the module loaded
         self._function = module.get_function(name)
 
     def launch(self, grid: Grid, block: Grid, arguments: Sequence[int | np.generic], stream: Stream) -> None:
-        """See `Kernel`."""
+        """Queue a run of the kernel on a stream. Raises `EngineError`."""
         assert isinstance(stream, CudaStream)  # noqa: S101
         given = [np.uint64(a) if isinstance(a, int) else a for a in arguments]
         with _as_engine_error("a kernel could not be started"):
@@ -94,10 +97,10 @@ class CudaKernel:
 
 
 class CudaDevice:
-    """See `Device`: the first GPU."""
+    """`Device` on PyCUDA: the first GPU."""
 
     def __init__(self, cache_dir: Path) -> None:
-        """Raises `ModelError`: no driver, no GPU."""
+        """Open the GPU. Raises `ModelError`: no driver, no GPU."""
         self.gpu = find_gpu()
         self._cache_dir = cache_dir
         try:
@@ -109,11 +112,11 @@ class CudaDevice:
         self._kernels: dict[tuple[str, str], CudaKernel] = {}
 
     def memory(self, nbytes: int) -> Memory:
-        """See `Device`."""
+        """Allocate device memory. Raises `ModelError` when it is full."""
         return CudaMemory(nbytes)
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """See `Device`."""
+        """Allocate pinned host memory. Raises `ModelError` when it is not available."""
         try:
             array: Array = cuda.pagelocked_empty(shape, dtype)
         except cuda.Error as exc:
@@ -121,28 +124,32 @@ class CudaDevice:
         return array
 
     def stream(self) -> Stream:
-        """See `Device`."""
+        """Create a stream."""
         return CudaStream(blocking=self.gpu.integrated)
 
     def upload(self, target: Memory, source: Array, stream: Stream) -> None:
-        """See `Device`."""
+        """Start a copy from host to device."""
         assert isinstance(stream, CudaStream)  # noqa: S101
         with _as_engine_error(f"{source.nbytes:,} bytes could not be uploaded"):
             cuda.memcpy_htod_async(target.address, source, stream.raw)
 
     def download(self, target: Array, source: Memory, stream: Stream) -> None:
-        """See `Device`."""
+        """Start a copy from device to host."""
         assert isinstance(stream, CudaStream)  # noqa: S101
         with _as_engine_error(f"{target.nbytes:,} bytes could not be downloaded"):
             cuda.memcpy_dtoh_async(target, source.address, stream.raw)
 
     def kernel(self, source: str, name: str) -> CudaKernel:
-        """See `Device`."""
+        """Compile and load a kernel, once per source. Raises `ModelError`."""
         if (source, name) not in self._kernels:
             self._kernels[source, name] = load_kernels(
                 source, self.gpu, self._cache_dir, lambda code: self._loaded(code, name)
             )
         return self._kernels[source, name]
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph | None:  # noqa: ARG002
+        """See `Device`: PyCUDA has no CUDA graphs."""
+        return None
 
     def _loaded(self, code: bytes, name: str) -> CudaKernel:
         try:
@@ -152,7 +159,7 @@ class CudaDevice:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """See `Device`."""
+        """Context manager that makes this GPU current in the calling thread."""
         self._context.push()
         try:
             yield
@@ -161,5 +168,5 @@ class CudaDevice:
                 cuda.Context.pop()
 
     def free_bytes(self) -> int:
-        """See `Device`."""
+        """Free device memory in bytes."""
         return int(cuda.mem_get_info()[0])

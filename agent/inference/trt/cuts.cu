@@ -1,13 +1,20 @@
 // Cuts turned squares out of a picture and makes a network's input of them: what crops.py does with OpenCV,
 // step by step and with its roundings, so that both give the same numbers.
 //
-// `cuts` holds CUT floats for every cut: the 2 x 3 matrix from pixel centres of the cut to pixel centres of the
-// (shrunk) picture, then left, top, wide, high of the part that is used, in (shrunk) pixels but left and top, and
-// the factor by which it is shrunk. One thread a pixel of the output, one layer of the grid a cut.
+// `cuts` holds a `Cut` for each: where its picture lies, the bytes from one row of that to the next, then CUT floats:
+// the 2 x 3 matrix from pixel centres of the cut to pixel centres of the (shrunk) picture, then left, top, wide, high
+// of the part that is used, in (shrunk) pixels but left and top, and the factor by which it is shrunk. One thread a
+// pixel of the output, one layer of the grid a cut.
 //
 // No header is included: it compiles with nvrtc, with nvcc, and, after tests/inference/trt/host.h, with g++.
 
 #define CUT 11
+
+struct Cut {
+  unsigned long long frame;
+  int pitch;
+  float numbers[CUT];
+};
 
 static __device__ __forceinline__ float sample(
     const unsigned char *frame, int pitch, const float *cut, int x, int y, int channel, float fill) {
@@ -23,12 +30,14 @@ static __device__ __forceinline__ float sample(
 }
 
 extern "C" __global__ void cut_and_normalise(
-    const unsigned char *frame, int pitch, const float *cuts, float *out, int out_width, int out_height,
-    int channels_last, int reverse, float fill, float offset, float scale) {
+    const Cut *cuts, float *out, int out_width, int out_height, int channels_last, int reverse, float fill,
+    float offset, float scale) {
   const int u = blockIdx.x * blockDim.x + threadIdx.x, v = blockIdx.y * blockDim.y + threadIdx.y;
   if (u >= out_width || v >= out_height) return;
   const int number = blockIdx.z, area = out_width * out_height;
-  const float *cut = cuts + number * CUT;
+  const unsigned char *frame = (const unsigned char *)cuts[number].frame;
+  const int pitch = cuts[number].pitch;
+  const float *cut = cuts[number].numbers;
   const float x = cut[0] * u + cut[1] * v + cut[2], y = cut[3] * u + cut[4] * v + cut[5];
   // Far outside: also keeps the conversion to int defined.
   const bool inside = x > -2.0f && y > -2.0f && x < cut[8] + 2.0f && y < cut[9] + 2.0f;

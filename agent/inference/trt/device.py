@@ -1,11 +1,12 @@
-"""What the networks and kernels need of a GPU: memory, pinned host memory, streams, kernels.
+"""Interface of a GPU: device memory, pinned host memory, streams, kernels.
 
-`cuda.py` is the real one, through PyCUDA; tests bring one whose memory is the host's.
+`cuda_bindings.py` and `cuda.py` are the real ones, through NVIDIA's cuda-bindings and through PyCUDA; tests
+bring one whose memory is the host's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -19,39 +20,46 @@ Grid: TypeAlias = tuple[int, int, int]
 
 
 class Memory(Protocol):
-    """A piece of device memory."""
+    """A block of device memory."""
 
     @property
     def address(self) -> int:
-        """For kernels and for TensorRT."""
+        """Device address."""
 
     @property
     def nbytes(self) -> int:
-        """Its size."""
+        """Size in bytes."""
 
     def free(self) -> None:
-        """Give it back; twice does nothing."""
+        """Free the memory; twice does nothing."""
 
 
 class Stream(Protocol):
-    """An order of work on the device."""
+    """A queue of work on the device, executed in order."""
 
     @property
     def handle(self) -> int:
-        """For TensorRT."""
+        """CUDA stream handle, for TensorRT."""
 
     def synchronize(self) -> None:
-        """Wait until all that was asked of it is done. Raises `EngineError` when some of it failed."""
+        """Wait until all queued work is done. Raises `EngineError` when some of it failed."""
 
     def after(self, other: Stream) -> None:
-        """What is asked of this one from now on waits for what was asked of the other until now."""
+        """Make further work of this stream wait for the present work of another."""
 
 
 class Kernel(Protocol):
     """A function on the device."""
 
     def launch(self, grid: Grid, block: Grid, arguments: Sequence[int | np.generic], stream: Stream) -> None:
-        """An int is an address, a numpy scalar a number of its own type. Raises `EngineError`."""
+        """Queue a run; an int argument is an address, a numpy scalar a number. Raises `EngineError`."""
+
+
+class Graph(Protocol):
+    """Work that was captured once and is started as a whole (a CUDA graph)."""
+
+    def launch(self, stream: Stream) -> None:
+        """Start it again, with what the same memory holds by now. Raises `EngineError`."""
 
 
 class Device(Protocol):
@@ -60,25 +68,32 @@ class Device(Protocol):
     gpu: Gpu
 
     def memory(self, nbytes: int) -> Memory:
-        """Device memory."""
+        """Allocate device memory."""
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Host memory that the device can copy from and to by itself."""
+        """Allocate pinned host memory, which the device accesses directly."""
 
     def stream(self) -> Stream:
-        """A new one."""
+        """Create a stream."""
 
     def upload(self, target: Memory, source: Array, stream: Stream) -> None:
-        """Start to copy; `source` is contiguous and stays as it is until the stream is there."""
+        """Start a copy to the device; `source` is contiguous and must not change until the stream is done."""
 
     def download(self, target: Array, source: Memory, stream: Stream) -> None:
-        """Start to copy into a contiguous array."""
+        """Start a copy from the device into a contiguous array."""
 
     def kernel(self, source: str, name: str) -> Kernel:
-        """Compile CUDA C++ (once for a source). Raises `ModelError`."""
+        """Compile CUDA C++, once per source. Raises `ModelError`."""
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Graph | None:
+        """Record what `work` asks of the stream instead of doing it.
+
+        None where there are no CUDA graphs, or where the driver or something in `work` refuses: the stream
+        goes on as if nothing had been asked. Copies must be from and to pinned memory.
+        """
 
     def current(self) -> AbstractContextManager[None]:
-        """Everything above must happen inside, in whatever thread."""
+        """Context manager that makes the device current in a thread; required around all other calls."""
 
     def free_bytes(self) -> int:
-        """Device memory that nobody uses."""
+        """Free device memory in bytes."""

@@ -1,6 +1,6 @@
-"""Which NVIDIA GPU is here, asked of the driver itself: ctypes over libcuda, nothing to install.
+"""Detection of the NVIDIA GPU through the driver: ctypes over libcuda, without other packages.
 
-It is quick and safe where there is no GPU at all, which is what `backend = "auto"` needs.
+Quick and safe where there is no GPU, as `backend = "auto"` needs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from agent.errors import ModelError
 
 LIBCUDA = "libcuda.so.1"
 CAPABILITY_MAJOR, CAPABILITY_MINOR, MULTIPROCESSORS, INTEGRATED = 75, 76, 16, 18  # CUdevice_attribute
-POWER_MODE = Path("/var/lib/nvpmodel/status")  # of a Jetson: "pmode:0002 fmode:..."
-HINTS = {  # CUresult -> what to do
+POWER_MODE = Path("/var/lib/nvpmodel/status")  # power mode on a Jetson: "pmode:0002 fmode:..."
+HINTS = {  # CUresult: remedy
     3: "the driver is being unloaded; restart the agent",
     34: "this libcuda is a stub of the CUDA toolkit, not a driver; take its folder out of LD_LIBRARY_PATH",
     35: "the driver is older than the CUDA it is asked for; update the NVIDIA driver",
@@ -30,32 +30,32 @@ HINTS = {  # CUresult -> what to do
 
 
 class NoGpuError(ModelError):
-    """No NVIDIA GPU can be used here; the text says why."""
+    """Raised when no NVIDIA GPU can be used here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """The first GPU. `cuda` is the newest CUDA version that the driver speaks."""
+    """Properties of the first GPU. `cuda` is the newest CUDA version that the driver supports."""
 
     name: str
     capability: tuple[int, int]
     memory_bytes: int
     cuda: tuple[int, int]
     multiprocessors: int = 0
-    integrated: bool = False  # shares the machine's memory: a Jetson
-    power_mode: str = ""  # of a Jetson, as nvpmodel counts; empty elsewhere
+    integrated: bool = False  # integrated GPU, which shares the machine's memory: a Jetson
+    power_mode: str = ""  # of a Jetson, as nvpmodel numbers them; empty elsewhere
 
     @property
     def label(self) -> str:
-        """For messages."""
+        """Name and compute capability, for messages."""
         return f"{self.name} (compute capability {self.capability[0]}.{self.capability[1]})"
 
     @property
     def build_label(self) -> str:
-        """For the keys of plans, whose kernels were chosen by their time on this GPU at these clocks.
+        """Identifier for the keys of plans, whose kernels were timed on this GPU at these clocks.
 
-        Every Orin, from Nano to AGX, has the same name and compute capability; a power mode switches
-        multiprocessors off and clocks down.
+        Every Orin, from Nano to AGX, has the same name and compute capability; a power mode disables
+        multiprocessors and lowers clocks.
         """
         parts = [self.label]
         if self.multiprocessors:
@@ -66,7 +66,7 @@ class Gpu:
 
 
 def find_gpu(libcuda: str = LIBCUDA) -> Gpu:
-    """Raises `NoGpuError`: no driver, a driver that fails, no GPU."""
+    """Return the first GPU. Raises `NoGpuError`: no driver, a driver that fails, no GPU."""
     try:
         cuda = ctypes.CDLL(libcuda)
     except OSError as exc:
@@ -95,7 +95,7 @@ def find_gpu(libcuda: str = LIBCUDA) -> Gpu:
 
 
 def power_mode(file: Path = POWER_MODE) -> str:
-    """The number of a Jetson's power mode, such as "0"; empty where there is none."""
+    """Return the number of a Jetson's power mode, such as "0"; empty where there is none."""
     try:
         found = re.search(r"pmode:(\d+)", file.read_text(encoding="utf-8", errors="replace"))
     except OSError:

@@ -1,12 +1,12 @@
-"""The `tensorrt` backend: a network behind the `Engine` contract, its plan built where it is missing.
+"""`Engine` on TensorRT; a missing plan is built.
 
-Nothing is allocated on the device after loading. Pictures are cut on the device, where they were uploaded
-once, unless `recognition.tensorrt.frames` is "cpu".
+Nothing is allocated on the device after loading. Crops are cut on the device from uploaded frames,
+unless `recognition.tensorrt.frames` is "cpu".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from agent.inference.trt.session import Session
 
 
 class TensorRtEngine:
-    """See `Engine` and `LooksItself`."""
+    """A network on TensorRT. Implements `Engine`, and crops on the device."""
 
     def __init__(
         self,
@@ -33,9 +33,9 @@ class TensorRtEngine:
         options: EngineOptions | None = None,
         context: GpuContext | None = None,
     ) -> None:
-        """Builds the plan where it is missing. Raises `ModelError`.
+        """Load the network and build its plan if needed. Raises `ModelError`.
 
-        `context` is what engines of one GPU share; None: that of this process.
+        `context` is shared by the engines of one GPU; None: the default of this process.
         """
         self.name = name
         options = options or EngineOptions()
@@ -56,16 +56,16 @@ class TensorRtEngine:
 
     @property
     def crops_on_device(self) -> bool:
-        """Whether `run_pieces` may be used."""
+        """Whether `run_pieces` is available."""
         return self._cutter is not None
 
     @property
     def max_batch(self) -> int:
-        """Pictures that go through at once; more are run one batch after the other."""
+        """Maximum images per run; more are run in several batches."""
         return self._open().max_batch
 
     def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """See `Engine.run`."""
+        """Run the network on a batch of inputs; return all outputs. Raises `EngineError`."""
         session = self._open()
         check_inputs(self.name, self.inputs, inputs)
         count = self._count_of(inputs)
@@ -76,20 +76,23 @@ class TensorRtEngine:
         return _joined(parts, self.outputs)
 
     def start(self, inputs: Mapping[str, Floats]) -> Pending:
-        """Start a run of at most `max_batch` pictures; its `result` waits for it."""
+        """Start a run of at most `max_batch` images; `result` of the returned `Pending` waits for it."""
         session = self._ready()
+        for name, array in inputs.items():
+            np.copyto(session.inputs[name].host[: len(array)], array)
+        lengths = {name: len(array) for name, array in inputs.items()}
         with self._device.current():
-            for name, array in inputs.items():
-                tensor = session.inputs[name]
-                host = tensor.host[: len(array)]
-                np.copyto(host, array)
-                self._device.upload(tensor.device, host, session.stream)
-            return self._launch(session, max(len(array) for array in inputs.values()))
+            return self._launch(
+                session,
+                max(lengths.values()),
+                tuple(sorted(lengths.items())),
+                lambda: self._upload(session, lengths),
+            )
 
     def run_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> dict[str, Floats]:
-        """See `LooksItself.run_pieces`."""
+        """Run the network on crops that are cut on the device. Raises `EngineError`."""
         session = self._open()
         parts = []
         for first in range(0, len(pieces), session.max_batch):
@@ -102,31 +105,34 @@ class TensorRtEngine:
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> Pending:
         """As `start`, the pictures cut on the device."""
-        session, uploads = self._ready(), self._room.uploads
-        if self._cutter is None:
+        session, cutter = self._ready(), self._cutter
+        if cutter is None:
             raise EngineError(f"{self.name}: cuts on the CPU (recognition.tensorrt.frames)")
         self._check_pieces(session, spec, more)
+        target = session.inputs[spec.name].device
         with self._device.current():
             for first, last in _runs(pieces):
                 image = pieces[first][0]
-                upload = uploads.upload(image, session.stream)
+                upload = self._room.uploads.upload(image, session.stream)
                 boxes = [box for _, box in pieces[first:last]]
-                target = session.inputs[spec.name].device
-                self._cutter.crop(
-                    upload, boxes, spec, target=target, first=first, stream=session.stream, fill=fill
-                )
+                cutter.write(first, upload, boxes, spec)
             for name, array in more.items():
-                host = session.inputs[name].host[: len(array)]
-                np.copyto(host, array)
-                self._device.upload(session.inputs[name].device, host, session.stream)
-            return self._launch(session, len(pieces))
+                np.copyto(session.inputs[name].host[: len(array)], array)
+            lengths = {name: len(array) for name, array in more.items()}
+
+            def uploads() -> None:
+                cutter.launch(len(pieces), spec, target=target, stream=session.stream, fill=fill)
+                self._upload(session, lengths)
+
+            kind = (cutter.kind(spec, fill), *sorted(lengths.items()))
+            return self._launch(session, len(pieces), kind, uploads)
 
     def new_frames(self) -> None:
-        """See `LooksItself.new_frames`."""
+        """Forget uploaded frames, because new ones follow."""
         self._room.uploads.new_frames()
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """Free the memory of the network."""
         if self._session is None:
             return
         with self._device.current():
@@ -135,10 +141,14 @@ class TensorRtEngine:
             self._session.close()
         self._session = None
 
-    def _launch(self, session: Session, count: int) -> Pending:
-        session.enqueue(count)
-        for tensor in session.outputs.values():
-            self._device.download(tensor.host[:count], tensor.device, session.stream)
+    def _upload(self, session: Session, lengths: Mapping[str, int]) -> None:
+        """Start to copy the first pictures of inputs, which lie in pinned memory."""
+        for name, length in lengths.items():
+            tensor = session.inputs[name]
+            self._device.upload(tensor.device, tensor.host[:length], session.stream)
+
+    def _launch(self, session: Session, count: int, kind: Hashable, uploads: Callable[[], None]) -> Pending:
+        session.start(count, kind, uploads)
         self._waiting = Pending(session, self._device, count)
         return self._waiting
 
@@ -148,7 +158,7 @@ class TensorRtEngine:
         return self._session
 
     def _ready(self) -> Session:
-        """The session, with no run under way: its memory holds one."""
+        """The session, after any pending run: its buffers hold one."""
         if self._waiting is not None:
             self._waiting.wait()
         return self._open()
@@ -178,14 +188,14 @@ class TensorRtEngine:
 
 
 class Pending:
-    """A run that was started. `result` may be asked for once or never."""
+    """A started run. `result` may be called once or never."""
 
     def __init__(self, session: Session, device: Device, count: int) -> None:
         self._session, self._device, self._count = session, device, count
         self._done: dict[str, Floats] | None = None
 
     def wait(self) -> None:
-        """Keep the result, so that the memory can be used again. Raises `EngineError`."""
+        """Copy the result, so that the buffers can be reused. Raises `EngineError`."""
         if self._done is None:
             with self._device.current():
                 self._session.wait()
@@ -194,14 +204,14 @@ class Pending:
             }
 
     def result(self) -> dict[str, Floats]:
-        """All outputs. Raises `EngineError`."""
+        """Wait and return all outputs. Raises `EngineError`."""
         self.wait()
         assert self._done is not None  # noqa: S101 (just waited for)
         return self._done
 
 
 def _runs(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
-    """First and last + 1 of the neighbours that are cut from one picture."""
+    """Ranges of consecutive pieces from one frame, as first and last + 1."""
     starts = [i for i, (image, _) in enumerate(pieces) if i == 0 or image is not pieces[i - 1][0]]
     return list(zip(starts, [*starts[1:], len(pieces)], strict=True))
 

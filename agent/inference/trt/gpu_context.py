@@ -1,4 +1,4 @@
-"""What all networks on one GPU share: the library, the device, the uploaded pictures, the folder of plans."""
+"""Shared state of all networks on one GPU: library, device, uploaded frames, plan folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
-from agent.inference.trt.availability import check_driver, load_pycuda
+from agent.inference.trt.availability import check_driver
+from agent.inference.trt.bindings import find_binding
 from agent.inference.trt.device import Device
 from agent.inference.trt.driver import find_gpu
 from agent.inference.trt.library import Library, find_library
@@ -17,7 +18,7 @@ from agent.inference.trt.upload_cache import FrameUploadCache
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GpuContext:
-    """One GPU and one TensorRT."""
+    """One GPU with its TensorRT library."""
 
     library: Library
     device: Device
@@ -26,7 +27,7 @@ class GpuContext:
 
 
 def default_context(cache_dir: Path | None) -> GpuContext:
-    """That of this process. Raises `ModelError`: no driver, no GPU, no TensorRT, no PyCUDA."""
+    """That of this process. Raises `ModelError`: no driver, GPU, TensorRT or package that reaches them."""
     return _context(cache_dir or platformdirs.user_cache_path("gesture-agent"))
 
 
@@ -35,13 +36,6 @@ def _context(cache_dir: Path) -> GpuContext:
     gpu = find_gpu()
     library = find_library()
     check_driver(gpu, library)
-    device = _cuda_device(cache_dir)
+    device = find_binding(gpu).open(cache_dir)
     with device.current():
         return GpuContext(library, device, FrameUploadCache(device), cache_dir)
-
-
-def _cuda_device(cache_dir: Path) -> Device:
-    load_pycuda()
-    from agent.inference.trt.cuda import CudaDevice  # noqa: PLC0415 (PyCUDA: where TensorRT is used only)
-
-    return CudaDevice(cache_dir)

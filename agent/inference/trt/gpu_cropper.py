@@ -1,8 +1,8 @@
-"""Cuts on the GPU: the numbers that the kernel wants for each box, and its launch."""
+"""Cropping on the GPU: kernel parameters of each box, and the kernel launch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,17 +15,20 @@ from agent.inference.trt.device import Device, Kernel, Memory, Stream
 from agent.inference.trt.upload_cache import Upload
 
 NUMBERS = 11  # floats a cut, as cuts.cu says
+# One cut as the kernel reads it. The picture's address is in it, not among the kernel's arguments, so that
+# one launch cuts from several pictures, and one that is replayed as a CUDA graph cuts from those of now.
+ROW = np.dtype([("frame", "<u8"), ("pitch", "<i4"), ("numbers", "<f4", (NUMBERS,))])
 BLOCK = (32, 8, 1)
 
 
 @cache
 def source() -> str:
-    """The kernel in CUDA C++."""
+    """Return the CUDA C++ source of the kernel."""
     return Path(__file__).with_name("cuts.cu").read_text(encoding="utf-8")
 
 
 def numbers_of(picture: tuple[int, ...], boxes: Sequence[Box], size: tuple[int, int]) -> Floats:
-    """float32 (cuts, NUMBERS): the sampling that `crops.cut` does with OpenCV.
+    """Return the kernel parameters of boxes, float32 (cuts, NUMBERS); sampling as `crops.cut` with OpenCV.
 
     `picture` is (height, width, ...).
     """
@@ -38,53 +41,44 @@ def numbers_of(picture: tuple[int, ...], boxes: Sequence[Box], size: tuple[int, 
 
 
 class GpuCropper:
-    """Cuts boxes out of uploaded pictures, straight into a network's input."""
+    """Crops boxes from uploaded frames directly into a network's input buffer."""
 
     def __init__(self, device: Device, most: int) -> None:
-        """Room for `most` cuts a run. Raises `ModelError` where the kernel cannot be compiled."""
+        """Allocate for `most` crops a run. Raises `ModelError` where the kernel cannot be compiled."""
         self._device = device
         self._kernel: Kernel = device.kernel(source(), "cut_and_normalise")
-        self._table = device.pinned((most, NUMBERS), np.float32)
+        self._table = device.pinned((most,), ROW)
         self._memory = device.memory(self._table.nbytes)
 
-    def crop(
-        self,
-        upload: Upload,
-        boxes: Sequence[Box],
-        spec: Input,
-        *,
-        target: Memory,
-        first: int,
-        stream: Stream,
-        fill: int = 0,
-    ) -> None:
-        """Start to cut boxes of one picture; they become the input's pictures from `first` on.
+    def write(self, first: int, upload: Upload, boxes: Sequence[Box], spec: Input) -> None:
+        """Have the next launch cut boxes of a picture as its cuts from `first` on.
 
-        The table of a run is written once: call with rising `first` and wait before the next run.
+        The launch before must be waited for: there is one table.
+        """
+        rows = self._table[first : first + len(boxes)]
+        rows["frame"], rows["pitch"] = upload.memory.address, upload.pitch
+        rows["numbers"] = numbers_of(upload.shape, boxes, spec.size)
+
+    def launch(self, count: int, spec: Input, *, target: Memory, stream: Stream, fill: int = 0) -> None:
+        """Start the first `count` cuts; they become the pictures of the input at `target`.
+
+        Asks for the same each time for one `kind` and count, so that it may be captured.
         """
         height, width = spec.size
-        rows = self._table[first : first + len(boxes)]
-        rows[:] = numbers_of(upload.shape, boxes, spec.size)
-        self._device.upload(_MemorySlice(self._memory, first * NUMBERS * 4, rows.nbytes), rows, stream)
-        grid = (-(-width // BLOCK[0]), -(-height // BLOCK[1]), len(boxes))
+        self._device.upload(self._memory, self._table[:count], stream)
+        grid = (-(-width // BLOCK[0]), -(-height // BLOCK[1]), count)
         arguments: list[int | np.generic] = [
-            upload.memory.address, np.int32(upload.pitch), self._memory.address + first * NUMBERS * 4,
-            target.address + first * 3 * height * width * 4, np.int32(width), np.int32(height),
+            self._memory.address, target.address, np.int32(width), np.int32(height),
             np.int32(spec.layout == "NHWC"), np.int32(spec.color == "RGB"),
             np.float32(fill), np.float32(spec.offset), np.float32(spec.scale),
         ]  # fmt: skip
         self._kernel.launch(grid, BLOCK, arguments, stream)
 
+    @staticmethod
+    def kind(spec: Input, fill: int) -> tuple[Hashable, ...]:
+        """What of an input and a fill decides what `launch` asks for."""
+        return (spec.name, spec.size, spec.layout, spec.color, spec.offset, spec.scale, fill)
+
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._memory.free()
-
-
-class _MemorySlice:
-    """A piece of a piece of memory."""
-
-    def __init__(self, whole: Memory, start: int, nbytes: int) -> None:
-        self.address, self.nbytes = whole.address + start, nbytes
-
-    def free(self) -> None:
-        """It is not ours."""

@@ -1,4 +1,4 @@
-"""Which TensorRT is here, and what it can do. Differences between versions are asked for, never guessed.
+"""Installed TensorRT library and its features, which are detected instead of derived from the version.
 
 `tensorrt` is looked for first, then TensorRT for RTX, which has the same Python API.
 """
@@ -21,44 +21,52 @@ INSTALL = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Library:
-    """One TensorRT. `trt` is its module."""
+    """A TensorRT library. `trt` is its module."""
 
     trt: Any
     rtx: bool
 
     @property
     def version(self) -> str:
-        """Such as 10.3.0."""
+        """Version, such as 10.3.0."""
         return str(self.trt.__version__)
 
     @property
+    def major(self) -> int:
+        """Such as 10."""
+        return int(self.version.partition(".")[0])
+
+    @property
     def label(self) -> str:
-        """For messages and for the keys of plans: a plan is good for one library and one version."""
+        """Name and version, for messages and for the keys of plans: a plan is valid for one version only."""
         return f"TensorRT {'for RTX ' if self.rtx else ''}{self.version}"
 
     @property
     def has_precision_flags(self) -> bool:
-        """Up to version 10 the builder picks the precision; later the network itself says it."""
+        """True up to version 10, where the builder picks the precision; later the network states it."""
         return hasattr(self.trt.BuilderFlag, "FP16")
 
     @property
     def has_calibrators(self) -> bool:
-        """Up to version 10 INT8 ranges come from a calibrator; later from Q/DQ nodes in the network."""
+        """True up to version 10, where INT8 ranges come from a calibrator; later from Q/DQ nodes."""
         return hasattr(self.trt, "IInt8EntropyCalibrator2")
 
     @property
     def builds_without_gpu(self) -> bool:
-        """TensorRT for RTX finishes its plans on the machine that runs them; the others time kernels."""
+        """True for TensorRT for RTX, which completes plans on the target machine.
+
+        Others time kernels on a GPU.
+        """
         return self.rtx
 
     @property
     def compiles_at_run_time(self) -> bool:
-        """TensorRT for RTX makes its kernels for the GPU at the first run, and can keep them."""
+        """True for TensorRT for RTX, which compiles kernels at the first run and can cache them."""
         return self.rtx and hasattr(self.trt, "CudaGraphStrategy")
 
     @property
     def made_for_cuda(self) -> int | None:
-        """The CUDA major version that its package was made for; None where it is no Python package."""
+        """CUDA major version of the package; None where it is no Python package."""
         stem = "tensorrt-rtx" if self.rtx else "tensorrt"
         for major in range(20, 10, -1):
             try:
@@ -70,7 +78,7 @@ class Library:
 
 
 def created(factory: Callable[[], Any]) -> Any | None:
-    """What a factory of the bindings makes; None where it cannot.
+    """Call a factory of the bindings; return None on failure.
 
     A `Builder`, `Runtime` or `OnnxParser` that cannot start (no device, no memory, a driver too old) raises
     `TypeError: factory function returned nullptr` in every version from 8.6 to 11; others return None.
@@ -84,7 +92,7 @@ def created(factory: Callable[[], Any]) -> Any | None:
 
 
 def find_library(names: tuple[str, ...] = NAMES) -> Library:
-    """The first one that can be imported. Raises `ModelError` that says what was tried."""
+    """Import the first available library. Raises `ModelError` with what was tried."""
     tried = []
     for name in names:
         try:
@@ -97,7 +105,7 @@ def find_library(names: tuple[str, ...] = NAMES) -> Library:
 
 
 def checked(module: Any, *, rtx: bool) -> Library:
-    """Raises `ModelError` for a version without named tensors (before 8.5)."""
+    """Return the library. Raises `ModelError` for a version without named tensors (before 8.5)."""
     library = Library(module, rtx)
     needed = {"ICudaEngine": "num_io_tensors", "IExecutionContext": "execute_async_v3"}
     if lacking := [
@@ -111,6 +119,6 @@ def checked(module: Any, *, rtx: bool) -> Library:
 
 
 def first_line(exc: BaseException) -> str:
-    """The first line of an error's text, or its type where it has none."""
+    """Return the first line of an error's text, or its type where it has none."""
     text = str(exc).strip()
     return text.splitlines()[0] if text else type(exc).__name__

@@ -1,4 +1,4 @@
-"""From an ONNX file to a loaded plan: from the cache where it is good, else built and kept."""
+"""Loading of plans: from the cache where valid, else built and cached."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from agent.inference.trt.self_test import SelfTestError, sample_for, self_test
 from agent.inference.trt.session import PlanRefusedError, Session
 from agent.inference.trt.trt_log import Tell
 
-PATIENCE_S = 60.0  # what systemd is asked to wait on top of what a build is known to take
+PATIENCE_S = 60.0  # seconds added to a known build time for systemd's start timeout
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanRequest:
-    """One plan that is wanted. `device` is None on a machine without a GPU (TensorRT for RTX only)."""
+    """A plan to load or build. `device` is None on a machine without a GPU (TensorRT for RTX only)."""
 
     library: Library
     device: Device | None
@@ -53,22 +53,22 @@ class PlanRequest:
 
     @property
     def folder(self) -> Path:
-        """Where the plans are."""
+        """Folder of the plans."""
         return self.cache_dir / FOLDER
 
     @property
     def sample_path(self) -> Path:
-        """Where the input and outputs of the plan's self-test are."""
+        """Path of the self-test sample of the plan."""
         return (self.folder / self.key.file_name).with_suffix(".npz")
 
     @property
     def runtime_cache_path(self) -> Path:
-        """Where TensorRT for RTX keeps the kernels that it compiled for this GPU at the first run."""
+        """Path of the kernels that TensorRT for RTX compiled for this GPU at the first run."""
         return (self.folder / self.key.file_name).with_suffix(".kernels")
 
     @property
     def key(self) -> PlanKey:
-        """What the plan depends on."""
+        """Key of the plan: everything it depends on."""
         settings, library = self.options.settings, self.library
         calibration = ""
         if settings.precision == "int8":
@@ -88,20 +88,23 @@ class PlanRequest:
 
 
 def load_session(context: GpuContext, name: str, path: Path, options: EngineOptions) -> Session:
-    """The network, loaded. A plan that is missing, stale, corrupt or refused is built, once.
+    """Load the network. A missing, stale, corrupt or refused plan is built once.
 
-    Raises `ModelError` when the new one does not work either.
+    Raises `ModelError` when the new plan does not work either.
     """
     request = PlanRequest(context.library, context.device, context.cache_dir, name, path, options)
     plan, built = plan_for(request)
+    graphs = options.settings.graphs
     try:
-        session = Session(context.library, context.device, plan, name, _read(request.runtime_cache_path))
+        session = Session(
+            context.library, context.device, plan, name, _read(request.runtime_cache_path), graphs=graphs
+        )
     except PlanRefusedError as exc:
         if built:
             raise
         log.warning("plan_refused", engine=name, reason=str(exc))
         remove_plan(request.folder / request.key.file_name)
-        session = Session(context.library, context.device, build(request), name)
+        session = Session(context.library, context.device, build(request), name, graphs=graphs)
     try:
         self_test(session, sample_for(session, path, request.sample_path), options.settings.precision)
         if compiled := session.runtime_cache():
@@ -124,7 +127,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def plan_for(request: PlanRequest) -> tuple[bytes, bool]:
-    """The plan, and whether it was built just now."""
+    """Return the plan, and whether it was built just now."""
     found = look_up(request.folder, request.key)
     if found.state == "ready":
         try:
@@ -142,7 +145,7 @@ def build(
     watch: Callable[[Progress], None] | None = None,
     tell: Tell = lambda _level, _text: None,
 ) -> bytes:
-    """Build, keep and give back a plan. Raises `ModelError`."""
+    """Build a plan, store it and return it. Raises `ModelError`."""
     key, settings = request.key, request.options.settings
     expected = last_build_s(request.folder, key)
     began = time.monotonic()
@@ -167,10 +170,13 @@ def build(
 
 
 def build_inputs(request: PlanRequest) -> tuple[bytes, Any]:
-    """The ONNX that TensorRT gets, and its calibrator: which of the two says the precision depends on it."""
+    """Return the ONNX file for TensorRT and the calibrator.
+
+    Which of the two sets the precision depends on it.
+    """
     library, settings = request.library, request.options.settings
     onnx = request.path.read_bytes()
-    from agent.inference.trt import precision  # noqa: PLC0415 (onnx and onnxruntime's tools: to build only)
+    from agent.inference.trt import precision  # noqa: PLC0415 (onnx and onnxruntime's tools: for builds only)
 
     if library.has_precision_flags:
         if settings.precision == "fp32":  # without the flag for FP16, tensors of half precision do not build
@@ -218,11 +224,11 @@ def _shapes(manifest: Manifest | None) -> dict[str, Shape]:
     return {manifest.input.name: manifest.input.shape} if manifest else {}
 
 
-LIMIT_S = 3600.0  # a build that takes longer hangs: systemd may end it
+LIMIT_S = 3600.0  # a longer build counts as hung: systemd may end it
 
 
 def _told_to(waiting: Callable[[str, float], None]) -> Callable[[Progress], None]:
-    """Tell whoever waits for the start what goes on, and how long to wait at least from now."""
+    """Report progress to systemd, and extend the start timeout by the time needed."""
 
     def watch(progress: Progress) -> None:
         if progress.elapsed_s > LIMIT_S:

@@ -1,4 +1,4 @@
-"""Which plans a machine wants, and in what state they are: for the commands."""
+"""Plans that this machine needs and their state, for the commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from agent.inference.trt.plans import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BuildTarget:
-    """Where plans can be built. `device` is None where TensorRT for RTX has no GPU; `note` says so."""
+    """Machine that builds plans. `device` is None where TensorRT for RTX has no GPU; `note` says so."""
 
     library: Library
     device: Device | None
@@ -38,7 +38,10 @@ class BuildTarget:
 
 
 def find_build_target(cache_dir: Path) -> BuildTarget:
-    """This machine. Raises `ModelError`: no TensorRT; no GPU, and a TensorRT that needs one to build."""
+    """Return this machine as target.
+
+    Raises `ModelError`: no TensorRT, or no GPU where it needs one to build.
+    """
     library = find_library()
     try:
         context = default_context(cache_dir)
@@ -54,7 +57,7 @@ def find_build_target(cache_dir: Path) -> BuildTarget:
 def plan_requests(
     names: Sequence[str], place: BuildTarget, settings: TensorRtSettings, engines: Path | None = None
 ) -> list[PlanRequest]:
-    """One for every network. Raises `ModelError` when a network is unknown or not here."""
+    """Return a request for every network. Raises `ModelError` for an unknown or missing network."""
     requests = []
     for name in names:
         options = EngineOptions(place.cache_dir, settings, manifest_of(name, place.cache_dir, engines))
@@ -64,7 +67,7 @@ def plan_requests(
 
 
 def state_of(request: PlanRequest) -> PlanLookup:
-    """As `look_up`, and the plan is read and checked."""
+    """Return the state of a plan as `look_up` does, after verifying its checksum too."""
     found = look_up(request.folder, request.key)
     if found.state != "ready":
         return found
@@ -76,7 +79,7 @@ def state_of(request: PlanRequest) -> PlanLookup:
 
 
 def useless(cache_dir: Path, place: BuildTarget | None) -> list[tuple[StoredPlan, str]]:
-    """Plans that cannot be used here, each with the reason: another GPU or version, damaged, no receipt."""
+    """Return unusable plans, each with the reason: other GPU or version, damaged, no receipt."""
     doomed = []
     for kept in kept_plans(cache_dir / FOLDER):
         reason = _why_useless(kept, place)

@@ -1,7 +1,7 @@
-"""Plans on disk: what TensorRT built, kept under all that decides whether it may be used again.
+"""Plan files: built by TensorRT and stored under a key of everything that decides about reuse.
 
-Beside each plan lies a receipt with its sha256. A plan whose sum is wrong is corrupt and never loaded; one
-that was made for another model, GPU or version is stale. Both are built again.
+Each plan has a receipt with its sha256. A plan with a wrong checksum is corrupt and never loaded; one
+of another model, GPU or version is stale. Both are built again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, Literal
 from agent.errors import ModelError
 from agent.inference.files.disk import must_be_ours, receipt_of, write_whole
 
-RECIPE = 1  # raise it when a build of the same key would make something else
+RECIPE = 1  # raise it when a build of the same key would give a different plan
 FOLDER = "plans"
 
 State = Literal["ready", "missing", "stale", "corrupt"]
-Batch = tuple[int, int, int]  # smallest, usual and largest number of pictures a run
+Batch = tuple[int, int, int]  # minimum, optimum and maximum images per run
 
 
 @dataclass(frozen=True, slots=True)
 class PlanKey:
-    """What a plan depends on. `calibration` is the sha256 of what set the ranges of INT8, else empty."""
+    """Everything a plan depends on. `calibration` is the sha256 of the INT8 calibration data, else empty."""
 
     name: str
     model: str  # sha256 of the ONNX file
@@ -39,29 +39,29 @@ class PlanKey:
 
     @property
     def fingerprint(self) -> str:
-        """Tells any two keys apart."""
+        """Short hash that identifies the key."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @property
     def file_name(self) -> str:
-        """Readable first, unique at the end."""
+        """File name: readable first, unique at the end."""
         return f"{self.name}-{self.precision}-b{self.batch[2]}-{self.fingerprint[:16]}.plan"
 
     def differences(self, other: PlanKey) -> list[str]:
-        """In words: what `other` was made for, what is wanted here."""
+        """Describe in words what `other` was built for and what is required here."""
         pairs = [(f.name, getattr(other, f.name), getattr(self, f.name)) for f in fields(self)]
         return [
             f"{name} is {_short(was)}, wanted is {_short(want)}" for name, was, want in pairs if was != want
         ]
 
     def replaces(self, other: PlanKey) -> bool:
-        """Whether a plan of `other` is of no use once there is one of this key: an old model or version."""
+        """Return whether this key makes a plan of `other` obsolete: an old model or version."""
         return replace(other, model=self.model, library=self.library, recipe=self.recipe) == self
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan on disk. `key` is None where its receipt cannot be read."""
+    """A plan file. `key` is None where its receipt cannot be read."""
 
     path: Path
     key: PlanKey | None
@@ -72,7 +72,7 @@ class StoredPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanLookup:
-    """What is on disk for a key; `detail` says what is wrong with it."""
+    """Result of a search for a plan; `detail` says what is wrong with it."""
 
     state: State
     path: Path
@@ -80,7 +80,7 @@ class PlanLookup:
 
 
 def look_up(folder: Path, key: PlanKey) -> PlanLookup:
-    """Whether there is a plan for a key, and if not, what there is instead. Reads receipts only."""
+    """Look up the plan of a key, or else what exists instead. Reads receipts only."""
     path = folder / key.file_name
     if path.is_file():
         return PlanLookup("ready", path)
@@ -93,7 +93,7 @@ def look_up(folder: Path, key: PlanKey) -> PlanLookup:
 
 
 def read_plan(folder: Path, key: PlanKey) -> bytes:
-    """The plan of a key, if it is what its receipt says. Raises `ModelError`, `FileNotFoundError`."""
+    """Read a plan and verify its checksum. Raises `ModelError`, `FileNotFoundError`."""
     path = folder / key.file_name
     content = path.read_bytes()
     must_be_ours(path)
@@ -106,11 +106,11 @@ def read_plan(folder: Path, key: PlanKey) -> bytes:
 
 
 class CorruptPlanError(ModelError):
-    """A plan that must not be loaded."""
+    """Raised for a plan that must not be loaded."""
 
 
 def keep_plan(folder: Path, key: PlanKey, plan: bytes, took_s: float) -> Path:
-    """Write it, whole or not at all, and remove those that it replaces. Raises `ModelError`: disk full."""
+    """Write a plan atomically, and remove those that it replaces. Raises `ModelError`: disk full."""
     path = folder / key.file_name
     receipt = {
         "key": asdict(key),
@@ -128,18 +128,18 @@ def keep_plan(folder: Path, key: PlanKey, plan: bytes, took_s: float) -> Path:
 
 
 def timing_file(key: PlanKey) -> str:
-    """Name of the file of kernel times that builds of one GPU, at these clocks, and one library share."""
+    """Return the file name of the timing cache shared by builds for one GPU, clocks and library."""
     return f"timing-{hashlib.sha256(f'{key.library}{key.gpu}'.encode()).hexdigest()[:16]}.cache"
 
 
 def remove_plan(path: Path) -> None:
-    """The plan, its receipt, the sample of its self-test and the kernels compiled for it."""
+    """Remove a plan, its receipt, self-test sample and compiled kernels."""
     for suffix in (path.suffix, ".json", ".npz", ".kernels"):
         path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def kept_plans(folder: Path) -> Iterator[StoredPlan]:
-    """Every plan in the folder, in name order."""
+    """Return every plan in the folder, in name order."""
     for path in sorted(folder.glob("*.plan")):
         receipt = receipt_of(path)
         took, built = (_number(receipt.get(name)) for name in ("took_s", "built_at"))
@@ -147,7 +147,7 @@ def kept_plans(folder: Path) -> Iterator[StoredPlan]:
 
 
 def last_build_s(folder: Path, key: PlanKey) -> float | None:
-    """How long the newest build of this network at this precision took; None: never built."""
+    """Return the seconds of the newest build of this network at this precision; None: never built."""
     before = [kept for kept in kept_plans(folder) if kept.key and _alike(kept.key, key)]
     return max(before, key=lambda kept: kept.built_at).took_s if before else None
 

@@ -1,7 +1,7 @@
-"""The same network in another number format, for a TensorRT that takes the format from the network (11, RTX).
+"""Conversion of networks to FP16 or INT8, for a TensorRT that takes the types of the network (11, RTX).
 
 FP16: weights and arithmetic in half precision, inputs and outputs stay float32. INT8: Q/DQ nodes around every
-convolution and matrix product, symmetric, weights by channel, ranges from calibration pictures.
+convolution and matrix product, symmetric, weights by channel, ranges from calibration images.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def in_half(model: bytes, name: str) -> bytes:
-    """FP16 inside, float32 outside. A network that is in half precision already comes back as it is."""
+    """Convert to FP16 inside, float32 outside. A network in half precision is returned unchanged."""
     if not _has(_loaded(model, name), TensorProto.FLOAT):
         return model
     try:
@@ -50,7 +50,7 @@ def in_half(model: bytes, name: str) -> bytes:
 
 
 def in_full(model: bytes, name: str) -> bytes:
-    """Float32 throughout: half-precision weights are widened, casts to half become casts to float32."""
+    """Convert to float32 throughout: half-precision weights are widened, casts to half replaced."""
     network = _loaded(model, name)
     if not _has(network, TensorProto.FLOAT16):
         return model
@@ -67,9 +67,9 @@ def in_full(model: bytes, name: str) -> bytes:
 
 
 def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
-    """Q/DQ nodes with ranges from the feeds: extremes, averaged over pictures. Raises `ModelError`.
+    """Insert Q/DQ nodes with ranges from calibration inputs: extremes, averaged over images.
 
-    ONNX Runtime's entropy calibration would keep every value of every picture in memory.
+    Raises `ModelError`. ONNX Runtime's entropy calibration would keep every value of every image in memory.
     """
     if not feeds:
         raise ModelError(f"{name}: INT8 needs pictures to calibrate with, none were given")
@@ -90,7 +90,7 @@ def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
                 extra_options={
                     "CalibMovingAverage": True,
                     "CalibTensorRangeSymmetric": True,
-                    "ActivationSymmetric": True,  # TensorRT knows no zero point
+                    "ActivationSymmetric": True,  # TensorRT supports no zero point
                     "WeightSymmetric": True,
                     "AddQDQPairToWeight": True,
                     "QuantizeBias": False,  # nor INT32 biases
@@ -106,7 +106,7 @@ def in_int8(model: bytes, feeds: Sequence[Feed], name: str) -> bytes:
 def _loaded(model: bytes, name: str) -> Any:
     try:
         network = onnx.load_from_string(model)
-    except Exception as exc:  # protobuf has one implementation for each of its versions
+    except Exception as exc:  # each implementation of protobuf has its own exception
         raise ModelError(f"{name}: is no ONNX file ({exc}); fetch or export it again") from exc
     if not network.graph.node:
         raise ModelError(f"{name}: there is no network in this ONNX file; fetch or export it again")
@@ -122,7 +122,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _has(network: Any, kind: int) -> bool:
-    """Whether any weight worth the name (more than a scalar) is of this type."""
+    """Return whether any weight with more than one element is of this type."""
     return any(t.data_type == kind and int(np.prod(t.dims or [1])) > 1 for t in network.graph.initializer)
 
 
@@ -134,7 +134,7 @@ def _widen(tensor: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The library gives advice through the root logger, and warns of weights that half precision rounds."""
+    """Silence the library's advice on the root logger and its warnings about rounded weights."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

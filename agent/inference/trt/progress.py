@@ -1,4 +1,4 @@
-"""How far a build is: TensorRT tells phases inside phases, this makes a share of 0..1 and a time left."""
+"""Progress of a build: TensorRT's nested phases as a share of 0..1 and an estimate of the time left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from agent.inference.trt.library import Library
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of one build. `share` is None where TensorRT does not tell (8.6); `left_s` is a guess."""
+    """Progress of a build.
+
+    `share` is None where TensorRT does not report it (8.6); `left_s` is an estimate.
+    """
 
     name: str
     phase: str
@@ -30,7 +33,7 @@ class _Phase:
 
 
 class Phases:
-    """Listens to a build from TensorRT's threads. `cancelled` makes TensorRT give up at the next step."""
+    """Receives progress from TensorRT's threads. `cancelled` makes TensorRT stop at the next step."""
 
     def __init__(
         self, name: str, expected_s: float | None = None, clock: Callable[[], float] = time.monotonic
@@ -45,25 +48,28 @@ class Phases:
         self._told = False
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
-        """A phase of so many steps begins, inside another or at the top."""
+        """Begin a phase with this number of steps, inside another or at the top."""
         with self._lock:
             self._told = True
             self._open[phase] = _Phase(parent, max(steps, 1))
             self._latest = phase
 
     def step(self, phase: str, number: int) -> None:
-        """A step (counted from 0) is done."""
+        """Complete a step (counted from 0)."""
         with self._lock:
             if phase in self._open:
                 self._open[phase].done = number + 1
 
     def finish(self, phase: str) -> None:
-        """The phase is over."""
+        """End the phase."""
         with self._lock:
             self._open.pop(phase, None)
 
     def now(self) -> Progress:
-        """Never goes back. Time left: from the last build of this network, else from the share done."""
+        """Return the progress, which never decreases.
+
+        Time left: from the last build, else from the share done.
+        """
         with self._lock:
             elapsed = self._clock() - self._began
             tops = [name for name, phase in self._open.items() if phase.parent not in self._open]
@@ -77,20 +83,20 @@ class Phases:
         return Progress(self._name, self._latest, share, elapsed, left)
 
     def _within(self, name: str) -> float:
-        """Share of a phase: its steps, and of the present one what the phases inside it have done."""
+        """Share of a phase: its completed steps, and the nested phases of the present one."""
         phase = self._open[name]
         inner = [self._within(child) for child, other in self._open.items() if other.parent == name]
         return min((phase.done + max(inner, default=0.0)) / phase.steps, 1.0)
 
 
 def monitor(library: Library, phases: Phases) -> Any | None:
-    """What TensorRT calls; None where it has no such thing (8.6)."""
+    """Return TensorRT's progress monitor; None where it has none (8.6)."""
     base = getattr(library.trt, "IProgressMonitor", None)
     if base is None:
         return None
 
     class Monitor(base):  # type: ignore[misc,valid-type]
-        """An exception in here would end the process, so nothing in here can raise."""
+        """TensorRT progress monitor. An exception here would end the process, so none is raised."""
 
         def __init__(self) -> None:
             super().__init__()

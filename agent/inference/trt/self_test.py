@@ -1,7 +1,7 @@
-"""Self-test of a loaded plan: one stored input, compared with what ONNX Runtime gave for it.
+"""Self-test of a loaded plan: one stored input, compared with the outputs of ONNX Runtime.
 
 A plan that loads may still be wrong: a kernel that overflows in half precision gives NaN, a miscompiled layer
-gives noise. The input is drawn from a fixed seed; input and expected outputs lie beside the plan, so that
+gives noise. The input has a fixed seed; input and expected outputs are stored with the plan, so that
 later starts need no ONNX Runtime and take one run.
 """
 
@@ -22,26 +22,26 @@ from agent.inference.files.disk import write_whole
 from agent.inference.trt.session import Session
 
 # Largest difference allowed / largest value of that output. In half precision our networks differ by up to
-# 0.04 on the CPU; what is really broken is of the order of 1.
+# 0.04 on the CPU; real faults are of the order of 1.
 TOLERANCE = {"fp32": 0.01, "fp16": 0.1, "int8": 0.5}
 SEED = 1
 IN, OUT = "in.", "out."  # prefixes of the arrays in the file
 
 
 class SelfTestError(ModelError):
-    """A plan that loads and gives wrong numbers."""
+    """Raised for a plan that loads and gives wrong outputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """An input of one picture and what it should give: tensor name -> float32 (1, ...)."""
+    """Input of one image and expected outputs: tensor name -> float32 (1, ...)."""
 
     feeds: Mapping[str, Floats]
     expected: Mapping[str, Floats]
 
 
 def sample_for(session: Session, onnx: Path, kept: Path) -> Sample:
-    """The sample beside a plan; computed on ONNX Runtime and kept where there is none.
+    """Return the stored sample of a plan; computed with ONNX Runtime and stored if missing.
 
     Raises `ModelError` when ONNX Runtime cannot run the network.
     """
@@ -49,7 +49,7 @@ def sample_for(session: Session, onnx: Path, kept: Path) -> Sample:
 
 
 def self_test(session: Session, sample: Sample, precision: str) -> None:
-    """Run the sample. Raises `SelfTestError` that names the output and how far it is from what is right."""
+    """Run the sample. Raises `SelfTestError` with the output and its deviation."""
     given = session.run_once(sample.feeds)
     for name, expected in sample.expected.items():
         got = given.get(name)
@@ -100,7 +100,7 @@ def _read(kept: Path) -> Sample | None:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {key: arrays[key] for key in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        return None  # none, or damaged: computed again
+        return None  # missing or damaged: computed again
     return Sample(
         {key.removeprefix(IN): array for key, array in found.items() if key.startswith(IN)},
         {key.removeprefix(OUT): array for key, array in found.items() if key.startswith(OUT)},

@@ -1,9 +1,9 @@
-"""A plan that is loaded and ready: named tensors, fixed addresses, nothing allocated afterwards."""
+"""A loaded plan with named tensors at fixed addresses; nothing is allocated afterwards."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import Shape
 from agent.inference.trt.device import Array, Device, Memory
+from agent.inference.trt.graphs import RunGraphs
 from agent.inference.trt.library import Library, created
 from agent.inference.trt.trt_log import TrtLogger
 
@@ -20,12 +21,12 @@ FLOAT_BYTES = 4
 
 
 class PlanRefusedError(ModelError):
-    """TensorRT does not take this plan: it was built for another GPU or version, or is damaged."""
+    """Raised when TensorRT refuses a plan: built for another GPU or version, or damaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
-    """An input or output with its memory on both sides, large enough for the largest batch."""
+    """An input or output with host and device buffers for the largest batch."""
 
     name: str
     shape: Shape
@@ -34,19 +35,27 @@ class Tensor:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of one picture."""
+        """Shape of one image."""
         return tuple(int(n) for n in self.shape[1:])
 
 
 class Session:
-    """One plan, one execution context, one stream. Not for two threads at once."""
+    """A plan with one execution context and one stream. For one thread at a time."""
 
     def __init__(
-        self, library: Library, device: Device, plan: bytes, name: str, compiled: bytes | None = None
+        self,
+        library: Library,
+        device: Device,
+        plan: bytes,
+        name: str,
+        compiled: bytes | None = None,
+        *,
+        graphs: bool = True,
     ) -> None:
-        """Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
+        """Load a plan. Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
 
-        `compiled` is what `runtime_cache` gave before, where the library compiles at run time.
+        `compiled` is what `runtime_cache` gave before, where the library compiles at run time. `graphs`: runs
+        that come again are captured as CUDA graphs where that can be.
         """
         self.name, self.device = name, device
         self._journal = TrtLogger(library)
@@ -63,6 +72,7 @@ class Session:
         if self._context is None:
             raise self._no_room(library)
         self.stream = device.stream()
+        self._graphs: RunGraphs | None = None
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
         try:
@@ -72,26 +82,39 @@ class Session:
             self.close()
             raise
         self._count = 0  # pictures that the context is set for
+        if graphs and not library.compiles_at_run_time:  # TensorRT for RTX captures whole runs itself
+            self._graphs = RunGraphs(device, self.stream, lambda count: self._context_of(library, count))
 
-    def enqueue(self, count: int) -> None:
-        """Start a run over the first `count` pictures of the inputs' device memory."""
-        if count != self._count:
-            for tensor in self.inputs.values():
-                batch = tensor.shape[0] if isinstance(tensor.shape[0], int) else count
-                self._demand(self._context.set_input_shape(tensor.name, (batch, *tensor.sizes)))
-            self._count = count
-        self._demand(self._context.execute_async_v3(self.stream.handle))
+    def start(self, count: int, kind: Hashable, uploads: Callable[[], None]) -> None:
+        """Start a run over `count` pictures: `uploads`, the network, the outputs' way to the host.
+
+        `uploads` fills the inputs' device memory on the session's stream. For one `kind` it asks for the
+        same, from and to the same memory, each time: runs that are replayed as a CUDA graph do not call it.
+        Raises `EngineError`.
+        """
+
+        def work(context: Any) -> None:
+            uploads()
+            self._demand(context.execute_async_v3(self.stream.handle))
+            for tensor in self.outputs.values():
+                self.device.download(tensor.host[:count], tensor.device, self.stream)
+
+        if self._graphs is None or not self._graphs.run((count, kind), work):
+            if count != self._count:
+                self._set_count(self._context, count)
+                self._count = count
+            work(self._context)
 
     def wait(self) -> None:
-        """Until the run is over. Raises `EngineError`."""
+        """Wait until the run is over. Raises `EngineError`."""
         self.stream.synchronize()
 
     def runtime_cache(self) -> bytes | None:
-        """The kernels that were compiled for this GPU so far; None where the library compiles none."""
+        """Return the kernels compiled for this GPU so far; None where the library compiles none."""
         return None if self._runtime_cache is None else bytes(self._runtime_cache.serialize())
 
     def _new_context(self, library: Library, compiled: bytes | None) -> Any:
-        """TensorRT for RTX compiles kernels at the first run and can capture whole runs as CUDA graphs."""
+        """New execution context. TensorRT for RTX compiles at the first run and can capture CUDA graphs."""
         if not library.compiles_at_run_time:
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
@@ -104,24 +127,50 @@ class Session:
 
     def run_once(self, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
         """One run of one picture, waited for: what a self-test needs. Raises `EngineError`."""
-        for name, array in feeds.items():
-            host = self.inputs[name].host[: len(array)]
-            np.copyto(host, array)
-            self.device.upload(self.inputs[name].device, host, self.stream)
-        self.enqueue(1)
-        for tensor in self.outputs.values():
-            self.device.download(tensor.host[:1], tensor.device, self.stream)
+
+        def uploads() -> None:
+            for name, array in feeds.items():
+                host = self.inputs[name].host[: len(array)]
+                np.copyto(host, array)
+                self.device.upload(self.inputs[name].device, host, self.stream)
+
+        self.start(1, "once", uploads)
         self.wait()
         return {name: tensor.host[:1].copy() for name, tensor in self.outputs.items()}
 
     def close(self) -> None:
         """Give all memory back."""
+        if self._graphs is not None:
+            self._graphs.close()
         for tensor in (*self.inputs.values(), *self.outputs.values()):
             tensor.device.free()
         self._context = self._engine = self._runtime = self._runtime_cache = None
 
+    def _context_of(self, library: Library, count: int) -> Any | None:
+        """A context whose runs may be captured: nothing changes in it afterwards. None where there is none.
+
+        Up to TensorRT 9 contexts cannot share an optimisation profile, and our plans have one.
+        """
+        if not any(isinstance(tensor.shape[0], str) for tensor in self.inputs.values()):
+            return self._context
+        if library.major < 10:
+            return None
+        context = self._engine.create_execution_context()
+        if context is None:
+            self._journal.forget()
+            return None
+        for tensor in (*self.inputs.values(), *self.outputs.values()):
+            self._demand(context.set_tensor_address(tensor.name, tensor.device.address))
+        self._set_count(context, count)
+        return context
+
+    def _set_count(self, context: Any, count: int) -> None:
+        for tensor in self.inputs.values():
+            batch = tensor.shape[0] if isinstance(tensor.shape[0], int) else count
+            self._demand(context.set_input_shape(tensor.name, (batch, *tensor.sizes)))
+
     def _find_batch(self, library: Library) -> int:
-        """The largest number of pictures a run; sets the inputs to it."""
+        """Maximum images per run; sets the inputs to it."""
         largest = []
         for name in self._names(library, "INPUT"):
             shape = tuple(int(n) for n in self._engine.get_tensor_shape(name))
@@ -132,7 +181,7 @@ class Session:
         return max(largest, default=1)
 
     def _bind(self, library: Library) -> None:
-        """Memory for every tensor at its largest, and its address told once."""
+        """Allocate every tensor at its maximum, and set its address once."""
         for mode, tensors in (("INPUT", self.inputs), ("OUTPUT", self.outputs)):
             for name in self._names(library, mode):
                 if self._engine.get_tensor_dtype(name) != library.trt.DataType.FLOAT:
@@ -167,7 +216,7 @@ class Session:
         if self._journal.out_of_memory:
             return self._no_room(library)
         why = self._journal.last("it says nothing about the reason")
-        ask = getattr(self._runtime, "get_engine_validity", None)  # TensorRT for RTX says it in bits
+        ask = getattr(self._runtime, "get_engine_validity", None)  # TensorRT for RTX gives flags
         if ask is not None:
             _, bits = ask(plan)
             words = [

@@ -1,4 +1,4 @@
-"""What TensorRT says of itself: kept for error messages, told at a level that the user chooses."""
+"""Capture of TensorRT's log for error messages and for the user's log level."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Tell = Callable[[str, str], None]  # level, text
 
 
 def _silence(_level: str, _text: str) -> None:
-    """Nobody wants to hear."""
+    """Discard a line."""
 
 
 class TrtLogger:
-    """The errors and warnings of one build or one loaded plan. `logger` is what TensorRT wants."""
+    """Errors and warnings of one build or one loaded plan. `logger` is the object for TensorRT."""
 
     def __init__(self, library: Library, tell: Tell = _silence) -> None:
         self.problems: deque[str] = deque(maxlen=20)
@@ -27,23 +27,23 @@ class TrtLogger:
         self._tell = tell
 
     def record(self, severity: int, text: str) -> None:
-        """Called by TensorRT, from any thread."""
+        """Record a line. Called by TensorRT, from any thread."""
         level = LEVELS[min(severity, len(LEVELS) - 1)]
         if severity <= 1:
             self.problems.append(" ".join(text.split()))
         self._tell(level, text.strip())
 
     def last(self, otherwise: str = "it gives no reason") -> str:
-        """The first error since `forget`: those that follow are its consequences."""
+        """Return the first error since `forget`: later ones are consequences of it."""
         return self.problems[0] if self.problems else otherwise
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether one of the errors speaks of memory."""
+        """Return whether one of the errors is about memory."""
         return any(word in text.lower() for text in self.problems for word in OUT_OF_MEMORY)
 
     def forget(self) -> None:
-        """Before the next step."""
+        """Clear the recorded lines before the next step."""
         self.problems.clear()
 
 

@@ -1,4 +1,4 @@
-"""Pictures on the GPU: each is uploaded once, whoever cuts from it, and its memory is used again."""
+"""Cache of frames on the GPU: each is uploaded once for all crops, and its memory is reused."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from agent.inference.trt.device import Array, Device, Memory, Stream
 
 log = structlog.get_logger(__name__)
 
-# Places for a picture / cameras that are seen at once: while the next picture of a camera comes, streams may
-# still cut from the one before, and an upload into its place would have to wait for them.
+# Buffers for frames / cameras seen at once: while the next frame of a camera comes, streams may
+# still cut from the previous one, and an upload into its buffer would have to wait for them.
 PLACES_A_CAMERA = 2
 
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """A place for a picture: BGR rows of `pitch` bytes. `readers` are streams that may still cut from it."""
+    """Buffer of a frame: BGR rows of `pitch` bytes. `readers` are streams that may still cut from it."""
 
     memory: Memory
     staging: Array  # pinned
@@ -34,21 +34,21 @@ class Upload:
 
 
 class FrameUploadCache:
-    """All uploaded pictures of one device. Not for two threads at once."""
+    """All uploaded frames of one device. For one thread at a time."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._stream = device.stream()
         self._uploads: list[Upload] = []
-        self._at_once = 1  # most pictures that were ever shown in one turn
+        self._at_once = 1  # most frames seen in one turn
 
     def new_frames(self) -> None:
-        """New frames come: what was uploaded before is old, also where an array is filled anew."""
+        """Mark all uploads as outdated, also where an array is reused for a new frame."""
         for place in self._uploads:
             place.current = False
 
     def upload(self, image: Image, reader: Stream) -> Upload:
-        """The picture on the device, uploaded if it is not there; `reader` waits for it by itself.
+        """Return the frame on the device, uploading it if needed; `reader` is made to wait for it.
 
         Raises `EngineError` when it is not uint8 (height, width, 3).
         """
@@ -65,16 +65,16 @@ class FrameUploadCache:
         return place
 
     def close(self) -> None:
-        """Give all memory back."""
+        """Free all memory."""
         for place in self._uploads:
             place.memory.free()
         self._uploads.clear()
 
     def _upload(self, image: Image) -> Upload:
         place = self._place_for(image)
-        self._uploads.remove(place)  # in order of use: what is taken next is what nobody cuts from any more
+        self._uploads.remove(place)  # in order of use: the buffer taken next has no pending crops
         self._uploads.append(place)
-        for reader in place.readers:  # cuts of the picture that was here before
+        for reader in place.readers:  # pending crops of the previous frame in this buffer
             self._stream.after(reader)
         place.readers.clear()
         self._stream.synchronize()  # the staging memory is free again
@@ -86,7 +86,7 @@ class FrameUploadCache:
         return place
 
     def _place_for(self, image: Image) -> Upload:
-        """One that is free, best of the same size; else a new one."""
+        """Free buffer, best of the same size; else a new one."""
         free = [p for p in self._uploads if not p.current]
         self._at_once = max(self._at_once, len(self._uploads) - len(free) + 1)
         if len(self._uploads) < PLACES_A_CAMERA * self._at_once or not free:

@@ -1,1 +1,1 @@
-"""What a visitor may take: attempts at the token, connections, lines in the log."""
+"""Rate limits for web clients: token attempts, connections, log lines."""

@@ -1,14 +1,14 @@
-"""Who counts as one visitor."""
+"""Client addresses as keys for rate limits."""
 
 from __future__ import annotations
 
 import ipaddress
 
-IPV6_PREFIX = 64  # bits; a household is given as many addresses as it likes under one
+IPV6_PREFIX = 64  # bits of an IPv6 prefix; one household has all addresses below it
 
 
 def visitor_of(host: str) -> str:
-    """The key that limits go by: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the key of a client for rate limits: an IPv4 address, or the /64 of an IPv6 one."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -21,5 +21,5 @@ def visitor_of(host: str) -> str:
 
 
 def is_loopback(visitor: str) -> bool:
-    """Whether it is this machine: a person at it, or a reverse proxy that many come through."""
+    """Return whether the address is this machine: a local user, or a reverse proxy with many users."""
     return visitor.startswith("127.") or visitor == str(ipaddress.ip_network("::/64"))

@@ -1,4 +1,4 @@
-"""How often a visitor may try tokens: a bucket for each address that leaks slowly. Pure but for its clock."""
+"""Rate limit for token attempts: a leaky bucket for each address. Pure but for its clock."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 FREE = 5  # wrong tokens in a row
-REFILL_S = 10.0  # and one more each time this has passed
-SHUT = 30  # who goes on all the same is not even listened to
-MAX_LEVEL = 36  # so that it is over a minute or two after the last try
-MAX_VISITORS = 1024  # remembered; the longest quiet go first
+REFILL_S = 10.0  # seconds for one more attempt
+SHUT = 30  # level from which connections are closed unread
+MAX_LEVEL = 36  # a client is unblocked a minute or two after its last attempt
+MAX_VISITORS = 1024  # addresses that are remembered; the least recent are dropped
 
 
 class Attempts:
-    """Feed it what was wrong; ask it who may try."""
+    """Counts failed token attempts by client and tells who may try."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()  # visitor: level, then when
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()  # client: level, and when
 
     def wait_s(self, visitor: str) -> float:
-        """Seconds until the visitor may try a token again; 0: now."""
+        """Return the seconds until the client may try a token again; 0: now."""
         level = self._level(visitor)
         return 0.0 if level <= FREE - 1 else (level - FREE + 1) * REFILL_S
 
     def shut_out(self, visitor: str) -> bool:
-        """Whether it went on for so long that its connections are closed unread."""
+        """Return whether the client failed so often that its connections are closed unread."""
         return self._level(visitor) >= SHUT
 
     def failed(self, visitor: str) -> float:
-        """It gave a wrong token, or any while it had to wait. Its level: 1.0 is the first."""
+        """Note a wrong token, or any token while the client had to wait.
+
+        Return its level (1.0: the first).
+        """
         level = min(self._level(visitor) + 1.0, MAX_LEVEL)
         self._levels[visitor] = level, self._clock()
         self._levels.move_to_end(visitor)

@@ -1,7 +1,7 @@
-"""Places for connections: who shows a token has some of their own, health checks and metrics too.
+"""Connection limits, with separate budgets for authenticated clients, health checks and metrics.
 
-Whoever comes is a stranger until a request with the token has come. Places are few, but nobody can hold
-one by doing nothing: for a new connection the idle one that waited longest is closed.
+A connection counts as unauthenticated until a request with the token has come. A new connection at the
+limit closes the one that has been idle longest, so that idle connections cannot block others.
 """
 
 from __future__ import annotations
@@ -13,63 +13,63 @@ from typing import Literal, TypeAlias
 Kind: TypeAlias = Literal["stranger", "visitor", "monitor"]
 
 LIMITS: dict[Kind, int] = {"stranger": 48, "visitor": 96, "monitor": 16}
-STRANGERS_OF_ONE = 16  # connections of one address that have not shown the token; a browser opens six
+UNAUTHENTICATED_OF_ONE = 16  # unauthenticated connections of one address; a browser opens six
 
 
 @dataclass(slots=True, eq=False)
 class OpenConnection:
-    """One connection."""
+    """One open HTTP connection."""
 
     visitor: str
     close: Callable[[], None]
-    move: Callable[[Kind], bool]  # its request has shown what it is; False: there is no place of that kind
+    move: Callable[[Kind], bool]  # set when its request shows its kind; False: no slot of that kind is free
     kind: Kind = "stranger"
-    busy: bool = False  # a request of it is being answered
+    busy: bool = False  # a request is being answered
 
 
-class Places:
-    """All connections, oldest first."""
+class ConnectionLimits:
+    """All open connections with their limits, oldest first."""
 
     def __init__(self) -> None:
-        self._places: dict[OpenConnection, None] = {}  # a set that keeps the order
+        self._open: dict[OpenConnection, None] = {}  # used as an ordered set
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._open)
 
     def count(self, kind: Kind) -> int:
-        """How many there are of a kind."""
-        return sum(place.kind == kind for place in self._places)
+        """Return the number of connections of a kind."""
+        return sum(connection.kind == kind for connection in self._open)
 
     def take(self, visitor: str, close: Callable[[], None]) -> OpenConnection | None:
-        """A place for a new connection, None where there is none. `close` must not call back."""
-        place = OpenConnection(visitor, close, lambda kind: self._move(place, kind))
-        of_one = [p for p in self._places if p.kind == "stranger" and p.visitor == visitor]
-        if len(of_one) >= STRANGERS_OF_ONE and not self._give_up(of_one):
+        """Add a connection, or return None at the limit. `close` must not call back."""
+        connection = OpenConnection(visitor, close, lambda kind: self._move(connection, kind))
+        of_one = [p for p in self._open if p.kind == "stranger" and p.visitor == visitor]
+        if len(of_one) >= UNAUTHENTICATED_OF_ONE and not self._give_up(of_one):
             return None
         if not self._room_for("stranger"):
             return None
-        self._places[place] = None
-        return place
+        self._open[connection] = None
+        return connection
 
-    def leave(self, place: OpenConnection) -> None:
-        """It is closed, or became a stream."""
-        self._places.pop(place, None)
+    def leave(self, connection: OpenConnection) -> None:
+        """Remove a connection that was closed or became a WebSocket."""
+        self._open.pop(connection, None)
 
-    def _move(self, place: OpenConnection, kind: Kind) -> bool:
-        if place.kind == kind or place not in self._places:
+    def _move(self, connection: OpenConnection, kind: Kind) -> bool:
+        if connection.kind == kind or connection not in self._open:
             return True
         if not self._room_for(kind):
             return False
-        place.kind = kind
+        connection.kind = kind
         return True
 
     def _room_for(self, kind: Kind) -> bool:
-        own = [place for place in self._places if place.kind == kind]
+        own = [connection for connection in self._open if connection.kind == kind]
         return len(own) < LIMITS[kind] or self._give_up(own)
 
-    def _give_up(self, places: list[OpenConnection]) -> bool:
-        """Close the oldest that is idle; False where none is."""
-        idle = next((place for place in places if not place.busy), None)
+    def _give_up(self, connections: list[OpenConnection]) -> bool:
+        """Close the connection that has been idle longest; False if none is idle."""
+        idle = next((connection for connection in connections if not connection.busy), None)
         if idle is None:
             return False
         self.leave(idle)

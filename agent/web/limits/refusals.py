@@ -1,4 +1,4 @@
-"""Visitors that were refused, in the log and as figures: each kind is told at once, then once a minute."""
+"""Counters of refused web requests, logged by kind at once and then once a minute."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import structlog
 AGAIN_S = 60.0
 
 Reason: TypeAlias = Literal[
-    "host",  # the name that the browser asked for is not ours
-    "origin",  # a page of another site
-    "token",  # a wrong one
-    "attempts",  # too many of those
-    "large",  # a request with too much in it
-    "malformed",  # not HTTP, or a handshake that is none
-    "slow",  # a request that did not come to an end
-    "connections",  # too many at once
-    "failed",  # our fault
+    "host",  # wrong Host header
+    "origin",  # request from another origin
+    "token",  # a wrong token
+    "attempts",  # too many wrong tokens
+    "large",  # request body too large
+    "malformed",  # not HTTP, or an invalid handshake
+    "slow",  # incomplete request
+    "connections",  # too many connections
+    "failed",  # internal error
 ]
 REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
 
@@ -27,15 +27,15 @@ log = structlog.get_logger(__name__)
 
 
 class Refusals:
-    """Lives in the web thread alone."""
+    """Counts refused requests by kind. Used by the web thread only."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.counts: Counter[Reason] = Counter(dict.fromkeys(REASONS, 0))
         self._clock = clock
-        self._told: dict[Reason, tuple[float, int]] = {}  # when, and how many there were by then
+        self._told: dict[Reason, tuple[float, int]] = {}  # when, and the count at that time
 
     def note(self, reason: Reason, **facts: Any) -> None:
-        """Count one, and tell it unless its kind was told within `AGAIN_S`."""
+        """Count a refusal, and log it unless its kind was logged within `AGAIN_S` seconds."""
         self.counts[reason] += 1
         at, before = self._told.get(reason, (float("-inf"), 0))
         if self._clock() - at < AGAIN_S:

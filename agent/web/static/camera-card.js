@@ -1,4 +1,4 @@
-/* One camera: where its hands are, what they show, and the picture where preview is on. */
+/* Card of one camera: positions and gestures of its hands, and the preview picture if enabled. */
 
 import { el, say } from "./dom.js";
 import { glyph, svg, title, words } from "./icons.js";
@@ -7,7 +7,7 @@ import { Ring } from "./ring.js";
 
 const STATES = { online: "is-good", offline: "is-bad", disabled: "" };
 const [WIDE, HIGH] = [400, 300]; // of the map
-const ROUND = 24; // least radius of a hand's spot in it
+const ROUND = 24; // minimum radius of a hand's marker on the map
 
 export class CameraCard {
   #state = el("p", { class: "state" }, el("span", { class: "dot" }), el("span", {}, "opening"));
@@ -47,7 +47,7 @@ export class CameraCard {
     this.#show();
   }
 
-  /* Paused or in use. */
+  /* Enable or pause. */
   enable(on) {
     this.#enabled = on;
     this.#show();
@@ -58,12 +58,12 @@ export class CameraCard {
     if (this.#live) say(this.#state.lastChild, `online, ${fps} frames/s${dropped ? `, ${dropped} dropped` : ""}`);
   }
 
-  /* A gesture began, and no rule acted. */
+  /* Show why no rule fired for a gesture that started. */
   unfired({ person, hand, why }) {
     this.#hands.get(`${person}/${hand}`)?.unfired(why);
   }
 
-  /* `left_ms`: of the wake window, null where none is open. */
+  /* `left_ms`: rest of the wake window, null if none is open. */
   arm(armed, left_ms) {
     this.#wake.show(armed, left_ms);
   }
@@ -90,7 +90,7 @@ export class CameraCard {
     return this.#enabled && this.#word.state === "online";
   }
 
-  /* What a camera that is not in use says is that, and nothing else. */
+  /* A camera that is not in use shows only its state. */
   #show() {
     const { state, reason } = this.#word;
     const live = this.#live;
@@ -120,7 +120,7 @@ export class CameraCard {
   }
 }
 
-/* Whether rules listen, and for how long they still do. */
+/* Wake state of the rules, with the rest of the wake window. */
 class WakeWindow {
   #word = el("span");
   #left = el("span", { class: "left", "aria-hidden": "true" });
@@ -137,7 +137,7 @@ class WakeWindow {
     clearInterval(this.#timer);
     this.element.hidden = armed === null;
     this.element.classList.toggle("is-asleep", !armed);
-    say(this.#word, armed ? "Awake: rules are listening" : "Asleep: some rules wait for the wake gesture");
+    say(this.#word, armed ? "Awake: rules are active" : "Asleep: some rules wait for the wake gesture");
     const counts = Boolean(armed) && left_ms !== null;
     this.#left.hidden = this.#bar.hidden = !counts;
     if (!counts) return;
@@ -158,9 +158,9 @@ class WakeWindow {
 class HandRow {
   #ring = new Ring("nobody");
   #name = el("p", { class: "name" }, "No hand");
-  #facts = el("p", { class: "facts" }, "waiting for somebody");
+  #facts = el("p", { class: "facts" }, "waiting for a hand");
   #why = el("p", { class: "why", hidden: "" });
-  #unfired = ""; // why no rule acted on the gesture that is on
+  #unfired = ""; // why no rule fired for the active gesture
 
   constructor() {
     this.element = el("div", { class: "hand" }, this.#ring.element, el("div", {}, this.#name, this.#facts, this.#why));
@@ -177,7 +177,7 @@ class HandRow {
     say(this.#name, gesture ? title(gesture) : "No gesture");
     const facts = [`${hand} hand`];
     if (gesture) facts.push(phase === "forming" ? `forming ${Math.round(ring * 100)} %` : `held ${(held / 1000).toFixed(1)} s`);
-    if (gesture && phase !== "releasing") facts.push(`${Math.round(confidence * 100)} % sure`);
+    if (gesture && phase !== "releasing") facts.push(`${Math.round(confidence * 100)} % confidence`);
     say(this.#facts, facts.join(" · "));
     if (!on) this.#unfired = "";
     const text = why ?? this.#unfired;

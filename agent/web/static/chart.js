@@ -1,4 +1,4 @@
-/* Latency of the last minutes: the middle frame of each second as a line, its slowest as an area. */
+/* Latency chart of the last minutes: median of each second as a line, maximum as an area. */
 
 import { el } from "./dom.js";
 import { svg } from "./icons.js";
@@ -6,7 +6,7 @@ import { svg } from "./icons.js";
 const WIDTH = 600;
 const HEIGHT = 100;
 const SECONDS = 180;
-const STEPS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]; // tops of the scale, ms
+const STEPS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]; // maxima of the scale, ms
 
 export function drawChart(place, series) {
   const known = series.filter((point) => point.mid_ms !== undefined);
@@ -33,7 +33,7 @@ export function drawChart(place, series) {
   place.replaceChildren(scale, drawing, key);
 }
 
-/* Stretches without a gap: nothing is drawn where no frame came. */
+/* Intervals without a gap: nothing is drawn where no frame arrived. */
 function runs(series) {
   const found = [];
   let run = [];
@@ -51,5 +51,5 @@ function inWords(known) {
   if (!known.length) return "No frame in the last three minutes";
   const middles = known.map((point) => point.mid_ms).sort((a, b) => a - b);
   const slowest = Math.max(...known.map((point) => point.max_ms));
-  return `Latency of the last three minutes: mostly ${middles[middles.length >> 1]} ms, ${slowest} ms at most`;
+  return `Latency of the last three minutes: median ${middles[middles.length >> 1]} ms, maximum ${slowest} ms`;
 }

@@ -1,4 +1,4 @@
-/* What the example kiosk tells. Figures: NASA, Planetary Fact Sheet. */
+/* Content of the example kiosk. Figures: NASA, Planetary Fact Sheet. */
 
 export const PLANETS = [
   {

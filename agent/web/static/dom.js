@@ -1,4 +1,4 @@
-/* Elements without a library. Text is always text: nothing here reads HTML. */
+/* Creates DOM elements. Text is never parsed as HTML. */
 
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
@@ -11,7 +11,7 @@ export function el(name, attributes = {}, ...children) {
   return node;
 }
 
-/* Sets a text only when it is another one: nothing is announced or laid out for nothing. */
+/* Sets a text only if it differs, to avoid needless announcements and layout. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

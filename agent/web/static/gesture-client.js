@@ -1,5 +1,5 @@
 /*
- * Hears what gesture-agent sees, from any page. No dependencies.
+ * Client of gesture-agent's WebSocket stream, for any page. No dependencies.
  *
  *   import { GestureClient } from "http://localhost:8765/static/gesture-client.js";
  *
@@ -9,38 +9,38 @@
  *   gestures.start();
  *
  * Every message of the stream is an event of its `type` (hello, progress, fired, ended, rule, camera, armed,
- * enabled), its `detail` the message. Made of them, for pages:
+ * enabled), its `detail` the message. Derived events for pages:
  *
- *   ring    {gesture, ring 0..1, camera, hand, confidence, x, y}  once a picture for the hand that is furthest;
- *           gesture null and ring 0 when nothing is forming any more
- *   choose  {gesture, ...}   once a hold: the ring is full
- *   hand    a hand came into view;  lost: the last one left it, or the connection did
+ *   ring    {gesture, ring 0..1, camera, hand, confidence, x, y}  once a frame for the hand with the most progress;
+ *           gesture null and ring 0 when no gesture is forming
+ *   choose  {gesture, ...}   once per hold: the ring is full
+ *   hand    a hand came into view;  lost: the last one left, or the connection was lost
  *   state   {connected}
  *
- * `dwell` are holds in ms that are longer than the agent's own; without one the agent's `hold` counts.
+ * `dwell` are hold times in ms longer than the agent's own; the default is the agent's `hold`.
  *
- * What comes more than `maxAge` ms late is dropped: a page or a network that stood still must not act on
- * gestures of then. How late a message is, is told by the quickest one of the last minute or two, so that
+ * Messages more than `maxAge` ms late are dropped: after a stall of the page or the network, old gestures
+ * must not act. The delay is relative to the fastest message of the last minute or two, so that
  * the clocks of the two machines need not agree.
  */
 
-const MOMENTARY = new Set(["progress", "fired", "ended", "rule"]); // worth nothing later; the others are states
-const MINUTE_MS = 60_000; // the clock of either machine may be set: what was quickest then is forgotten
-const AGAIN_MS = [250, 500, 1000, 2000, 5000]; // between two tries to connect
+const MOMENTARY = new Set(["progress", "fired", "ended", "rule"]); // expire; the others are states
+const MINUTE_MS = 60_000; // either clock may be changed: the fastest message is forgotten after a while
+const AGAIN_MS = [250, 500, 1000, 2000, 5000]; // between two connection attempts
 
 export class GestureClient extends EventTarget {
   #url;
   #token;
   #dwell;
   #maxAge;
-  #quickest = [Infinity, Infinity]; // least of (our clock - theirs), this minute and the one before
+  #quickest = [Infinity, Infinity]; // minimum of (our clock - theirs), this minute and the previous one
   #minute = 0;
   #socket = null;
   #timer = 0;
   #failures = 0;
   #running = false;
-  #hands = new Map(); // camera: its hands of the newest progress
-  #chosen = new Map(); // hand id: the gesture that was chosen and still goes on
+  #hands = new Map(); // camera: hands of the newest progress message
+  #chosen = new Map(); // hand id: the chosen gesture while it is active
   #shown = false; // the last ring event had a gesture
 
   constructor({ url = new URL("../ws/kiosk", import.meta.url), token = "", dwell = {}, maxAge = 5000 } = {}) {
@@ -114,7 +114,7 @@ export class GestureClient extends EventTarget {
     this.#hands.set(camera, hands);
     const now = this.#count();
     if (now && !before) this.#emit("hand", hands[0]);
-    const rings = hands.filter((hand) => hand.gesture); // one that flickers is still the same hold
+    const rings = hands.filter((hand) => hand.gesture); // a flickering gesture is still the same hold
     for (const hand of hands) if (!hand.gesture) this.#chosen.delete(hand.id);
     for (const hand of rings) this.#dwellOn(camera, hand);
     this.#ring(camera, rings);
@@ -135,7 +135,7 @@ export class GestureClient extends EventTarget {
     this.#shown = Boolean(first);
   }
 
-  /* Of a hold of ours, or the agent's. */
+  /* Progress of the page's own dwell time, or of the agent's hold. */
   #ringOf(hand) {
     const wanted = this.#dwell[hand.gesture];
     return wanted ? Math.min(hand.ring, hand.held_ms / wanted) : hand.ring;

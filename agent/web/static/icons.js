@@ -43,7 +43,7 @@ export function svg(name, attributes = {}, ...children) {
   return node;
 }
 
-/* A group to put into a drawing; gestures without a picture of their own show their first letter. */
+/* SVG group of a gesture; those without an icon show their first letter. */
 export function glyph(gesture) {
   const strokes = STROKES[gesture];
   const group = svg("g", { class: "glyph" });
@@ -63,7 +63,7 @@ export function icon(gesture) {
   return svg("svg", { viewBox: "6 6 36 36", class: "icon", "aria-hidden": "true" }, glyph(gesture));
 }
 
-/* `thumbs_up` as people write it. */
+/* `thumbs_up` as plain words. */
 export function words(gesture) {
   return gesture.replaceAll("_", " ");
 }

@@ -1,5 +1,5 @@
 /*
- * An example of a page that is operated by gestures alone. What a page of your own needs of it is the
+ * Example page that is operated by gestures alone. Your own page needs the
  * GestureClient, its two events `ring` and `choose`, and a Ring for each thing that can be chosen.
  */
 
@@ -81,7 +81,7 @@ function draw() {
   }
 }
 
-/* What the agent sees. */
+/* Gestures. */
 
 const gestures = new GestureClient();
 
@@ -106,13 +106,13 @@ function presence(text, kind = "") {
   say($("presence"), text);
 }
 
-/* What is said while no hand is there: whether it makes sense to raise one. */
+/* Prompt while no hand is in view: depends on the camera state. */
 let enabled = true;
 const cameras = new Map(); // name: state
 
 function waiting() {
   if (!enabled) presence("The camera is switched off", "is-away");
-  else if (cameras.size && ![...cameras.values()].includes("online")) presence("The camera is not there", "is-away");
+  else if (cameras.size && ![...cameras.values()].includes("online")) presence("The camera is offline", "is-away");
   else presence("Raise a hand");
 }
 
@@ -124,7 +124,7 @@ gestures.addEventListener("hello", ({ detail }) => {
 });
 gestures.addEventListener("hand", ({ detail }) => presence(`I see your ${detail.hand} hand`, "is-seen"));
 gestures.addEventListener("lost", waiting);
-gestures.addEventListener("state", ({ detail }) => !detail.connected && presence("Not connected; trying again", "is-away"));
+gestures.addEventListener("state", ({ detail }) => !detail.connected && presence("Not connected; retrying", "is-away"));
 gestures.addEventListener("enabled", ({ detail }) => {
   enabled = detail.enabled;
   waiting();
@@ -135,7 +135,7 @@ gestures.addEventListener("camera", ({ detail }) => {
 });
 gestures.addEventListener("hello", ({ detail }) => {
   const missing = Object.keys(ACTIONS).filter((gesture) => !detail.gestures.includes(gesture));
-  if (missing.length) say($("said"), `This agent does not know ${missing.map(words).join(", ")}.`);
+  if (missing.length) say($("said"), `This agent does not recognize ${missing.map(words).join(", ")}.`);
 });
 
 draw();

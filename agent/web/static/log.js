@@ -1,4 +1,4 @@
-/* The last events, newest first. */
+/* Event log, newest first. */
 
 import { clock, el } from "./dom.js";
 import { icon, title, words } from "./icons.js";
@@ -37,7 +37,7 @@ function line(entry) {
 function inWords({ kind, camera, gesture, hand, confidence, rule, text }) {
   switch (kind) {
     case "gesture":
-      return [title(gesture), `${hand} hand, ${Math.round(confidence * 100)} % sure, camera ${camera}`];
+      return [title(gesture), `${hand} hand, ${Math.round(confidence * 100)} % confidence, camera ${camera}`];
     case "near":
       return [`No ${words(gesture)}`, `${hand} hand, camera ${camera}`];
     case "rule":

@@ -1,4 +1,4 @@
-/* Where to go after, what went wrong, and a token in the address (#token=...), which no server sees or logs. */
+/* Login form: redirect target, errors, and a token in the URL fragment (#token=...), which servers never see. */
 
 const asked = new URLSearchParams(location.search);
 const wait = Number.parseInt(asked.get("wait") ?? "", 10);

@@ -1,4 +1,4 @@
-/* The page: hears the stream, keeps the state, hands each part to what draws it. */
+/* Dashboard: reads the stream, keeps the state and updates its parts. */
 
 import { CameraCard } from "./camera-card.js";
 import { drawChart } from "./chart.js";
@@ -44,7 +44,7 @@ async function press(path, body = {}) {
 
 function told(path, data) {
   if (path.endsWith("/reload")) return `${data.rules} rules are in force.`;
-  if (path.endsWith("/test")) return data.actions.length ? `Done: ${data.actions.join("; ")}` : "This rule follows a hand: there is nothing to do without one.";
+  if (path.endsWith("/test")) return data.actions.length ? `Done: ${data.actions.join("; ")}` : "This rule follows a hand and cannot be tested without one.";
   return enabled ? "Pausing: the cameras are closed." : "Resuming.";
 }
 
@@ -57,13 +57,13 @@ function toast(text, bad) {
   toastTimer = setTimeout(() => (box.hidden = true), TOAST_MS);
 }
 
-/* A test acts in the real world: it is asked for first. */
+/* A test performs the rule's actions, so it needs confirmation. */
 async function tryRule({ id, does }) {
   const wanted = await ask({
-    title: `Do what rule ${id} does?`,
-    text: "It acts now, as if its gesture had been shown:",
+    title: `Perform the actions of rule ${id}?`,
+    text: "They are performed now, as if the gesture had been shown:",
     detail: does,
-    yes: "Do it now",
+    yes: "Perform",
   });
   if (wanted) press(`api/rules/${encodeURIComponent(id)}/test`);
 }
@@ -71,7 +71,7 @@ async function tryRule({ id, does }) {
 $("pause").addEventListener("click", () => press("api/enabled", { on: !enabled }));
 $("reload").addEventListener("click", () => press("api/reload"));
 
-/* What is heard. */
+/* Messages of the stream. */
 
 const stream = new GestureClient({ url: new URL("../ws/page", import.meta.url) });
 
@@ -80,7 +80,7 @@ function on(type, act) {
 }
 
 on("state", ({ connected }) => {
-  $("link").textContent = connected ? "connected" : "not connected; trying again";
+  $("link").textContent = connected ? "connected" : "not connected; retrying";
   document.body.classList.toggle("away", !connected);
   if (!connected) for (const card of cards.values()) card.clear();
 });
@@ -91,7 +91,7 @@ on("hello", (hello) => {
   document.title = `${hello.agent} · gesture-agent`;
   for (const [name, card] of cards) {
     if (hello.cameras.includes(name) && card.preview === hello.preview) continue;
-    card.stop(); // preview was switched off, or the camera is not there any more
+    card.stop(); // preview was disabled, or the camera was removed
     cards.delete(name);
   }
   for (const name of hello.cameras) {
@@ -104,6 +104,7 @@ on("hello", (hello) => {
     cards.get(name)?.arm(armed, until === undefined ? null : until - hello.ts_ms);
   }
   switched(hello.enabled ?? true);
+  $("edit-rules").hidden = !hello.edit;
 });
 
 on("snapshot", (state) => {

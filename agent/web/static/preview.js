@@ -1,7 +1,7 @@
-/* The camera's pictures with skeleton and hands. Asks for the next one when the last is drawn. */
+/* Preview pictures with skeleton and hands. Requests the next one when the last is drawn. */
 
 const AGAIN_MS = 1000;
-const STALE_MS = 10000; // a picture that is not followed by another one shows what is not so any more
+const STALE_MS = 10000; // a picture without a successor is outdated
 const FINGERS = [[0, 1, 2, 3, 4], [0, 5, 6, 7, 8], [5, 9, 13, 17, 0], [9, 10, 11, 12], [13, 14, 15, 16], [17, 18, 19, 20]];
 
 export class PreviewPicture {
@@ -10,7 +10,7 @@ export class PreviewPicture {
   #camera;
   #socket;
   #stopped = false;
-  #epoch = 0; // another one whenever the picture was cleared: what is still being decoded then is not drawn
+  #epoch = 0; // changes when the picture is cleared, so that pictures still being decoded are not drawn
   #stale = 0;
 
   constructor(camera, stage) {
@@ -23,7 +23,7 @@ export class PreviewPicture {
     this.#connect();
   }
 
-  /* At once: not a pixel stays. */
+  /* Clear the picture at once. */
   clear() {
     this.#epoch += 1;
     clearTimeout(this.#stale);

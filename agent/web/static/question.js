@@ -1,4 +1,4 @@
-/* A question before something is done that cannot be taken back. Escape and the first button mean no. */
+/* Confirmation dialog for irreversible actions. Escape and the first button cancel. */
 
 import { el } from "./dom.js";
 

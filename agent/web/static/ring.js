@@ -1,4 +1,4 @@
-/* A dwell ring: a hand inside a circle that fills while its gesture is held. */
+/* Dwell ring: a gesture icon in a circle that fills while the gesture is held. */
 
 import { glyph, svg } from "./icons.js";
 

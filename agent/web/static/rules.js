@@ -1,8 +1,8 @@
-/* The rules in the order in which they are tried, with their last firing and a button to try each. */
+/* Rules in the order of evaluation, with last firing and a test button. */
 
 import { el, say } from "./dom.js";
 
-const JUST_MS = 2500; // a rule that has just fired stands out for so long
+const JUST_MS = 2500; // duration of the highlight after a firing
 
 export class RuleTable {
   #body;
@@ -38,7 +38,7 @@ export class RuleTable {
 
   age() {
     for (const { last, fired, cell } of this.#rows.values()) {
-      say(cell, last ? `${ago(Date.now() - last)}, ${fired} in all` : "not yet");
+      say(cell, last ? `${ago(Date.now() - last)}, ${fired} in total` : "not yet");
     }
   }
 
@@ -58,7 +58,7 @@ export class RuleTable {
   }
 }
 
-/* How many rules one gesture can fire. */
+/* Text on how many rules one gesture can fire. */
 function inOrder(rules) {
   const also = rules.some((rule) => rule.also);
   const apart = new Set(rules.map((rule) => rule.judged)).size > 1;

@@ -1,4 +1,4 @@
-/* Numbers with their names. */
+/* Labelled numbers. */
 
 import { el, say } from "./dom.js";
 
@@ -29,7 +29,7 @@ export function drawDelivery(state, list, { broker, outbox, mqtt }) {
   ]);
 }
 
-/* Rows are kept and only their numbers change: a screen reader keeps its place. */
+/* Rows are kept and only numbers change, so that a screen reader keeps its position. */
 function fill(list, rows) {
   if (list.children.length !== rows.length) {
     list.replaceChildren(...rows.map(() => el("div", {}, el("dt"), el("dd", {}, "", el("small")))));

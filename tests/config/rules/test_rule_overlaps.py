@@ -12,7 +12,8 @@ from agent.config.rules.files import MAX_WARNINGS
 
 def warnings(tmp_path: Path, *whens: str, also: bool = False) -> list[str]:
     text = "".join(
-        rule(SAY + ("\nalso = true" if also else ""), name=f"r{i}", when=when) for i, when in enumerate(whens)
+        rule(SAY + ("\ncontinue = true" if also else ""), name=f"r{i}", when=when)
+        for i, when in enumerate(whens)
     )
     text += "[zone.a]\nbox = [0.0, 0, 0.4, 1]\n[zone.b]\nbox = [0.5, 0, 1, 1]\n"
     return [str(one).replace(f"{tmp_path}/", "") for one in load(tmp_path, a=text).warnings]
@@ -91,7 +92,7 @@ def test_rules_in_the_shadow_of_a_rule_before_them_are_found(tmp_path: Path, whe
     assert "can never fire" in warning
 
 
-def test_also_is_never_an_overlap(tmp_path: Path) -> None:
+def test_a_rule_that_lets_matching_continue_is_never_an_overlap(tmp_path: Path) -> None:
     assert warnings(tmp_path, '{ gesture = "stop" }', '{ gesture = "stop" }', also=True) == []
 
 

@@ -29,12 +29,12 @@ def test_the_first_match_wins() -> None:
     assert play.reasons() == {"one": "fired", "two": "first_match", "three": "gesture"}
 
 
-def test_also_fires_in_addition_and_blocks_nobody() -> None:
+def test_continue_fires_in_addition_and_blocks_nobody() -> None:
     play = Play(
-        rule("first", "stop", also=True),
+        rule("first", "stop", continue_matching=True),
         rule("a", "stop"),
         rule("b", "stop"),
-        rule("last", "stop", also=True),
+        rule("last", "stop", continue_matching=True),
     )
     assert [name for _, name in play.show("SSSS")] == ["first", "a", "last"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.frames import black_frame
 from timelines import scores
 
 from agent.core.gesture_pipeline import GesturePipeline
@@ -103,10 +104,12 @@ def play(
                 HandDetection(person, side, Box(x, 240, size), scores(label))
                 for label, person, side, x, size in hands
             )
-            done += pipeline.process(Detections("cam", at, 640, 480, len(seen), seen), context, why).actions
+            done += pipeline.process(
+                Detections(black_frame("cam", at), len(seen), seen), context, why
+            ).actions
         at += min(gap, 0)
     for i in range(80):
-        done += pipeline.process(Detections("cam", at + i / 10, 640, 480, 0), context, why).actions
+        done += pipeline.process(Detections(black_frame("cam", at + i / 10), 0), context, why).actions
     return pipeline, done
 
 

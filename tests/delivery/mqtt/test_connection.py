@@ -75,11 +75,11 @@ def test_the_agent_starts_without_a_broker_and_finds_it_later(tmp_path: Path, de
         broker = Mosquitto(tmp_path, port=port).start()
         try:
             until(lambda: delivery.status().connected, "connection")
-            until(lambda: any(entry["event"] == "broker_back" for entry in logs), "log line")
+            until(lambda: any(entry["event"] == "broker_reconnected" for entry in logs), "log line")
         finally:
             broker.stop()
     told = [entry["event"] for entry in logs if entry["event"].startswith("broker")]
-    assert told[:2] == ["broker_lost", "broker_back"]  # once each, however many tries there were
+    assert told[:2] == ["broker_lost", "broker_reconnected"]  # once each, however many tries there were
 
 
 def test_an_unknown_host_is_named(deliver):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES, Action
 from agent.delivery.message import Message
-from agent.delivery.mqtt.gate import Limits, PublishError, admitted, packet_size, topic_fault
-from agent.delivery.mqtt.left_out import SHOWN_CHARS
+from agent.delivery.mqtt.packet_checks import Limits, PublishError, admitted, packet_size, topic_fault
+from agent.delivery.mqtt.refused_topics import SHOWN_CHARS
 from agent.delivery.outbox.outbox import list_rows
 
 VERSIONS = pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -147,7 +147,7 @@ def test_a_broker_without_retained_messages_is_spoken_to_without_them_and_named(
             delivery.event(started())
             until(lambda: delivery.status().delivered == 2, "events")
             until(lambda: subscriber.on("camera/front/state"), "states")
-        (line,) = [line for line in logs if line["event"] == "broker_keeps_nothing"]
+        (line,) = [line for line in logs if line["event"] == "broker_without_retain"]
         assert "takes no retained messages" in line["means"]
         assert delivery.status().reconnects == 0
     finally:

@@ -372,7 +372,7 @@ def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, c
         assert box.stats().depth == len(waiting)
         ballast.unlink()
         box.retry_storage()
-    assert [entry["event"] for entry in logs] == ["outbox_failed", "outbox_back"]
+    assert [entry["event"] for entry in logs] == ["outbox_failed", "outbox_recovered"]
     assert box.trouble is None
     box.close()
     again = Outbox(small_disk, OutboxSettings(), clocks)

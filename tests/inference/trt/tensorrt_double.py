@@ -57,6 +57,7 @@ class Behaviour:
         self.out_of_memory = False
         self.refuses_plans = False
         self.fails_to_run = False
+        self.refuses_capture = False  # as a network with a loop, which waits for the device in its midst
         self.gives: Callable[[Any], Any] = lambda array: array  # what a run makes of a right output
         self.cannot_start = False  # as where no device can be opened: every factory raises
         self.bytes_at: Callable[[int], int] = lambda _address: 0  # how much the device holds there
@@ -64,6 +65,7 @@ class Behaviour:
         self.waits_for: threading.Event | None = None  # a build ends when this is set
         self.built: list[dict[str, Any]] = []
         self.runs: list[dict[str, tuple[int, ...]]] = []
+        self.streams: Any = None  # who is asked for work: `ask(handle, work)`, `is_capturing(handle)`
 
 
 def double(version: str, behaviour: Behaviour | None = None) -> Any:
@@ -331,6 +333,7 @@ class _Engine:
         options.log_severity_level = 4
         self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._profile, self._logger = profile, logger
+        self._contexts = 0
         self._inputs, self._outputs = (
             {t.name: t for t in ts} for ts in (self._session.get_inputs(), self._session.get_outputs())
         )
@@ -365,6 +368,9 @@ class _Engine:
         if self.trt.behaviour.out_of_memory:  # type: ignore[attr-defined]
             self._logger.log(Severity.ERROR, "cudaErrorMemoryAllocation: out of memory")
             return None
+        # Up to 9 contexts cannot share an optimisation profile; the one profile has gone to the first.
+        assert not (self._contexts and self.trt.__version__.startswith("8")), "no profile is left"  # type: ignore[attr-defined]
+        self._contexts += 1
         return self.trt.IExecutionContext(self)  # type: ignore[attr-defined]
 
 
@@ -373,6 +379,7 @@ class _Context:
         self._engine = engine
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
+        self._settled = False  # by a run since the last change: only then can a run be captured
 
     def set_input_shape(self, name: str, shape: Any) -> bool:
         low, _, high = self._engine.get_tensor_profile_shape(name, 0)
@@ -380,6 +387,7 @@ class _Context:
             self._engine._logger.log(Severity.ERROR, "the shape is not in the profile")
             return False
         self._shapes[name] = tuple(shape)
+        self._settled = False
         return True
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
@@ -401,15 +409,24 @@ class _Context:
                 Severity.ERROR, "CUDA error 700: an illegal memory access was encountered"
             )
             return False
-        feed = {
-            name: _array_at(self._addresses[name], self._shapes[name]).copy() for name in self._engine._inputs
-        }
-        how.runs.append(dict(self._shapes))
+        capturing = how.streams.is_capturing(stream_handle)
+        if capturing and (how.refuses_capture or not self._settled):
+            self._engine._logger.log(Severity.ERROR, "CUDA error 900: not permitted when stream is capturing")
+            return False
+        self._settled = True
+        shapes = dict(self._shapes)
+        how.streams.ask(stream_handle, lambda: self._run(shapes))
+        return True
+
+    def _run(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        how = self.trt.behaviour  # type: ignore[attr-defined]
+        assert shapes == self._shapes, "the context was changed before its run was over, or after its capture"
+        addresses = self._addresses
+        feed = {name: _array_at(addresses[name], shapes[name]).copy() for name in self._engine._inputs}
+        how.runs.append(shapes)
         results = self._engine._session.run(list(self._engine._outputs), feed)
         for name, result in zip(self._engine._outputs, results, strict=True):
-            assert result.shape == self.get_tensor_shape(name)
-            _array_at(self._addresses[name], result.shape)[...] = how.gives(result)
-        return True
+            _array_at(addresses[name], result.shape)[...] = how.gives(result)
 
 
 def _array_at(address: int, shape: tuple[int, ...]) -> Any:

@@ -12,7 +12,8 @@ import pytest
 from tensorrt_double import double
 
 from agent.errors import ModelError
-from agent.inference.trt.availability import check_driver, judge, load_pycuda
+from agent.inference.trt.availability import check_driver, judge
+from agent.inference.trt.bindings import find_binding
 from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu, power_mode
 from agent.inference.trt.library import Library, find_library
 
@@ -34,7 +35,7 @@ def no_gpu() -> Gpu:
     raise NoGpuError("no NVIDIA driver here; install it")
 
 
-def loads() -> None:
+def loads(_gpu: Gpu) -> None:
     """A binding that loads."""
 
 
@@ -123,21 +124,53 @@ def test_what_is_missing_is_said_and_how_to_get_it() -> None:
     assert missing.unused == ORIN
 
 
-def test_pycuda_that_is_installed_and_does_not_load_is_told_with_the_step_that_mends_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "pycuda"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "driver.py").write_text("raise ImportError('libcurand.so.10: cannot open')\n")
-    for name in [n for n in sys.modules if n.partition(".")[0] == "pycuda"]:
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where a test writes the packages that are imported as if they were installed."""
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("cuda", "pycuda")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = judge(lambda: ORIN, trt, load_pycuda)
+    for name in ("cuda", "cuda/bindings", "pycuda"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    return tmp_path
+
+
+def test_a_package_that_is_installed_and_does_not_load_is_told_with_the_step_that_mends_it(
+    packages: Path,
+) -> None:
+    (packages / "pycuda" / "driver.py").write_text("raise ImportError('libcurand.so.10: cannot open')\n")
+    found = judge(lambda: ORIN, trt, find_binding)
     assert not found.usable
     assert found.unused == ORIN
-    assert found.why.endswith("is here, but PyCUDA does not load (libcurand.so.10: cannot open)")
-    assert found.todo == "PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
+    assert found.why.endswith(
+        "is here, but cuda-bindings is not installed (No module named 'cuda.bindings.driver'), "
+        "PyCUDA does not load (libcurand.so.10: cannot open)"
+    )
+    assert found.todo == "pip install 'cuda-bindings<13'"
+
+
+@pytest.mark.parametrize(
+    ("version", "driver", "told"),
+    [
+        ("13.1.0", "", r"cuda-bindings 13.1.0 is newer than the driver \(CUDA 12.6\)"),
+        ("12.9.1", "raise OSError('libcuda.so.1: wrong ELF class')", r"does not load \(libcuda.so.1: wrong"),
+        (
+            "12.9.1",
+            "def cuInit(_): raise RuntimeError('Function cuInit not found')",
+            r"does not load \(Function",
+        ),
+    ],
+)
+def test_cuda_bindings_that_cannot_be_used_make_way_for_pycuda(
+    packages: Path, version: str, driver: str, told: str
+) -> None:
+    (packages / "cuda" / "bindings" / "__init__.py").write_text(f"__version__ = '{version}'\n")
+    (packages / "cuda" / "bindings" / "driver.py").write_text(driver + "\n")
+    with pytest.raises(ModelError, match=told):
+        find_binding(ORIN)
+    (packages / "pycuda" / "driver.py").touch()
+    assert find_binding(ORIN).name == "PyCUDA"
 
 
 def test_the_first_library_that_can_be_loaded_is_taken(

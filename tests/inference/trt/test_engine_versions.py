@@ -33,7 +33,7 @@ class Bench:
     def __init__(self, version: str, folder: Path, limit: int = GPU.memory_bytes) -> None:
         self.behaviour = Behaviour()
         self.library = Library(double(version, self.behaviour), rtx=False)
-        self.device = HostDevice(limit, strict=True)
+        self.device = self.behaviour.streams = HostDevice(limit, strict=True)
         self.folder = folder
         self.path = folder / "head.onnx"
         self.path.write_bytes(random_head(("presence", "handedness")))

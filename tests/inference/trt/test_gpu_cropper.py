@@ -42,7 +42,8 @@ def on_device(image: Image, boxes: list[Box], spec: Input, fill: int = 0) -> Flo
     result = np.zeros((len(boxes), *shape), np.float32)
     target, stream = device.memory(result.nbytes), device.stream()
     uploads, cutter = FrameUploadCache(device), GpuCropper(device, len(boxes))
-    cutter.crop(uploads.upload(image, stream), boxes, spec, target=target, first=0, stream=stream, fill=fill)
+    cutter.write(0, uploads.upload(image, stream), boxes, spec)
+    cutter.launch(len(boxes), spec, target=target, stream=stream, fill=fill)
     device.download(result, target, stream)
     return result
 
@@ -128,6 +129,20 @@ def test_a_part_of_an_array_is_uploaded_row_by_row() -> None:
     image = noise(200, 100)[10:90, 20:150]
     assert not image.flags.c_contiguous
     assert_alike(image, [Box(60, 40, 70, 0.3)], PLAIN)
+
+
+def test_hands_of_several_cameras_are_cut_in_one_launch() -> None:
+    device, images = HostDevice(), [noise(320, 240, 1), noise(640, 480, 2)]
+    boxes = [Box(100, 90, 80, 0.4), Box(300, 200, 150, 1.0)]
+    result = np.zeros((2, 3, 64, 64), np.float32)
+    target, stream = device.memory(result.nbytes), device.stream()
+    uploads, cutter = FrameUploadCache(device), GpuCropper(device, 2)
+    for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
+        cutter.write(number, uploads.upload(image, stream), [box], PLAIN)
+    cutter.launch(2, PLAIN, target=target, stream=stream)
+    device.download(result, target, stream)
+    for image, box, found in zip(images, boxes, result, strict=True):
+        assert np.abs(found - with_opencv(image, [box], PLAIN)[0]).max() <= MOST
 
 
 def test_a_picture_is_uploaded_once_whoever_cuts_from_it() -> None:

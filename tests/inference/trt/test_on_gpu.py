@@ -1,4 +1,4 @@
-"""On a real GPU, with the TensorRT and PyCUDA that are here. `bench/gpu.py` runs these and measures more."""
+"""On a real GPU, with the TensorRT that is here. `bench/gpu.py` runs these and measures more."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_kernels_cut_as_opencv_does(context: GpuContext) -> None:
         result = np.zeros((len(boxes), 3, 224, 224), np.float32)
         target, stream = context.device.memory(result.nbytes), context.device.stream()
         cutter = GpuCropper(context.device, len(boxes))
-        upload = context.uploads.upload(image, stream)
-        cutter.crop(upload, boxes, spec, target=target, first=0, stream=stream)
+        cutter.write(0, context.uploads.upload(image, stream), boxes, spec)
+        cutter.launch(len(boxes), spec, target=target, stream=stream)
         context.device.download(result, target, stream)
         stream.synchronize()
         cutter.close()

@@ -46,7 +46,7 @@ def made(
     version: str, folder: Path, manifest: str = "gesturenet", **settings: Any
 ) -> tuple[TensorRtEngine, Behaviour]:
     behaviour, device = Behaviour(), HostDevice(strict=True)
-    behaviour.bytes_at = device.bytes_at
+    behaviour.bytes_at, behaviour.streams = device.bytes_at, device
     with device.current():
         context = GpuContext(
             Library(double(version, behaviour), rtx=False), device, FrameUploadCache(device), folder

@@ -41,7 +41,9 @@ class OnHostDevice(TensorRtEngine):
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostDevice:
     made = HostDevice(strict=True)
-    library = Library(double("10.13.0", Behaviour()), rtx=False)
+    behaviour = Behaviour()
+    behaviour.streams = made
+    library = Library(double("10.13.0", behaviour), rtx=False)
     with made.current():
         OnHostDevice.room = GpuContext(library, made, FrameUploadCache(made), tmp_path)
     monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:OnHostDevice")

@@ -26,10 +26,10 @@ def test_systemd_waits_for_a_plan_and_shows_what_is_built(
     own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behaviour, device = Behaviour(), HostDevice()
-    behaviour.waits_for = threading.Event()
+    behaviour.streams, behaviour.waits_for = device, threading.Event()
     library = Library(double("10.13.0", behaviour), rtx=False)
     OnHostDevice.room = GpuContext(library, device, FrameUploadCache(device), own_cache)
-    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", "test_perception_on_gpu:OnHostDevice")
+    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", "test_recognizer_on_gpu:OnHostDevice")
     address = tmp_path / "notify"
     heard: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:

@@ -1,1 +1,1 @@
-"""Hands to learn from and to be judged by: photographed, rendered posing, rendered living."""
+"""Training and test data: hands from photographs, rendered poses and rendered scenes."""

@@ -1,7 +1,7 @@
-"""Upright pictures of hands for GestureNet proper: photographs and renders in one array.
+"""Upright images of hands for GestureNet: photographs and renders in one array.
 
-Every picture holds a hand in the middle with 1.6 times the room that a hand box has, so that
-turning, shifting and scaling on the fly never run out of picture.
+Every image has a hand in the middle with 1.6 times the margin of a hand box, so that rotation, shift and
+scale augmentation stay inside the image.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from training.gestures.hands.photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS,
 from training.gestures.hands.rois import Roi, crop, roi_from_landmarks
 from training.gestures.hands.rooms import made_up
 
-STORED = 176  # px of a stored picture
-ROOM = 1.6  # side of a stored picture / side of the hand box
+STORED = 176  # px of a stored image
+ROOM = 1.6  # side of a stored image / side of the hand box
 RANDOM, THUMB = LABELS.index("random"), LABELS.index("thumbs_up")
 GREEN = {"drgfreeman_rps", "tanishka"}
-SHARES = {"render": 0.3, "live": 0.25, "photographs": 0.45}  # of the pictures of every class
-MOVED = 0.75  # share of the photographed hands that are put into another room
+SHARES = {"render": 0.3, "live": 0.25, "photographs": 0.45}  # of the images of every class
+MOVED = 0.75  # share of the photographed hands that get another background
 
 
 @dataclass
 class Pictures:
-    """All pictures and what is known of each."""
+    """All images with their labels and metadata."""
 
     images: np.ndarray  # (N, STORED, STORED, 3) uint8 RGB
-    label: np.ndarray  # -1: only its turned versions can be named
-    thumb: np.ndarray  # nan, or where the thumb of a thumb-only hand points, radians clockwise from up
-    free: np.ndarray  # bool: the picture's up means nothing
-    lean: np.ndarray  # where the fingers point, radians clockwise from up
+    label: np.ndarray  # -1: only its rotated versions can be labelled
+    thumb: np.ndarray  # nan, or the direction of the thumb of a thumb-only hand, radians clockwise from up
+    free: np.ndarray  # bool: the orientation of the image is arbitrary
+    lean: np.ndarray  # direction of the fingers, radians clockwise from up
     group: np.ndarray
     source: np.ndarray
     mask: np.ndarray  # bool: green screen, to be keyed
-    points: np.ndarray  # (N, 21, 2) landmarks, px of the stored picture; nan where there is no hand
+    points: np.ndarray  # (N, 21, 2) landmarks, px of the stored image; nan where there is no hand
     cut: np.ndarray  # row of `cutouts`, -1: none
     cutouts: np.ndarray  # (M, STORED, STORED) uint8 opacity of hands before photographed walls
 
@@ -54,18 +54,18 @@ def _pointing(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def squared(image: np.ndarray, roi: Roi, points: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The upright square that is stored of a hand, and where its landmarks lie in it; nan: unknown."""
+    """Return the upright square stored for a hand, and its landmarks in it; nan: unknown."""
     square = crop(image, Roi(roi.cx, roi.cy, roi.side * ROOM, 0.0), STORED, cv2.BORDER_REPLICATE)
     return square, np.full((21, 2), np.nan) if points is None else stored_points(points, roi)
 
 
 def stored_points(points: np.ndarray, roi: Roi) -> np.ndarray:
-    """Landmarks (21, 2) from picture pixels to pixels of the stored, upright square."""
+    """Transform landmarks (21, 2) from image pixels to pixels of the stored, upright square."""
     return (points[:, :2] - (roi.cx, roi.cy)) * (STORED / (roi.side * ROOM)) + STORED / 2
 
 
 def pack(data: Path, work: Path, target: Path, renders: int) -> None:
-    """Cut every hand of every photograph and render; write `target`, its `.images.npy` and `.cutouts.npy`."""
+    """Store crops of all photographs and renders: `target`, its `.images.npy` and `.cutouts.npy`."""
     found: dict[str, dict] = {}
     rows: list[tuple] = []
 
@@ -184,7 +184,7 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
 
 
 def load(target: Path) -> Pictures:
-    """What `pack` wrote."""
+    """Load the files written by `pack`."""
     z = np.load(target)
     return Pictures(
         np.load(target.with_suffix(".images.npy"), mmap_mode="r"),
@@ -194,7 +194,7 @@ def load(target: Path) -> Pictures:
 
 
 def chances(p: Pictures, without: tuple[str, ...] = ()) -> np.ndarray:
-    """How often each picture is drawn: classes even but random 0.3, groups by the root of their size."""
+    """Return sampling weights: equal classes but random 0.3, groups by the root of their size."""
     weight = np.zeros(len(p.label))
     for g in np.unique(p.group):
         mask = p.group == g
@@ -212,7 +212,7 @@ def chances(p: Pictures, without: tuple[str, ...] = ()) -> np.ndarray:
 
 
 def key_green(image: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """The hand before another wall; a picture without enough green comes back as it is."""
+    """Replace a green screen by another background; an image without enough green is returned unchanged."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     green = ((hsv[..., 0] > 38) & (hsv[..., 0] < 95) & (hsv[..., 1] > 40)).astype(np.float32)
     if green.mean() < 0.25:
@@ -221,20 +221,20 @@ def key_green(image: np.ndarray, room: np.ndarray) -> np.ndarray:
     skin = image.astype(np.float32)
     skin[..., 1] = np.minimum(
         skin[..., 1], (skin[..., 0] + skin[..., 2]) * 0.55 + 8
-    )  # take the green glow away
+    )  # remove the green fringe
     return np.clip(skin * alpha + room * (1 - alpha), 0, 255).astype(np.uint8)
 
 
 def draw(
     p: Pictures, i: int, size: int, rng: np.random.Generator, rooms: list[np.ndarray]
 ) -> tuple[np.ndarray, int, np.ndarray]:
-    """One training picture, its label, its landmarks (21, 2) from -1 to 1 across the picture."""
+    """Draw an augmented image, its label, and its landmarks (21, 2) from -1 to 1 across the image."""
     image = p.images[i]
     if (p.mask[i] or p.cut[i] >= 0) and rng.random() < MOVED:
         room = cv2.resize(rooms[rng.integers(len(rooms))], (STORED, STORED))
         if rng.random() < 0.5:
             room = np.ascontiguousarray(room[:, ::-1])
-        light = np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.05, 3))  # rooms are lit otherwise
+        light = np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.05, 3))  # rooms have other lighting
         lit = np.clip(image * light, 0, 255)
         image = key_green(image, room) if p.mask[i] else into(room, lit, p.cutouts[p.cut[i]])
     label, tilt = int(p.label[i]), float(p.thumb[i])
@@ -252,7 +252,7 @@ def draw(
                 label = 0
             elif np.arccos(up) > np.radians(68):
                 label = RANDOM
-            else:  # neither: turn it fully up
+            else:  # neither: rotate it fully up
                 spin, label = -tilt + rng.normal(0, 0.2), 0
     scale = size / STORED * ROOM / float(np.exp(rng.normal(-0.08, 0.2)))
     c, s = np.cos(spin) * scale, np.sin(spin) * scale
@@ -270,7 +270,7 @@ def draw(
     )
     if rng.random() < 0.85:
         out = worn(out, rng)
-    if rng.random() < 0.25:  # something in front, or the frame's edge
+    if rng.random() < 0.25:  # an occlusion, or the edge of the frame
         a, b = np.sort(rng.integers(0, size, 2)), np.sort(rng.integers(0, size, 2))
         if (a[1] - a[0]) * (b[1] - b[0]) < 0.12 * size * size:
             out[a[0] : a[1], b[0] : b[1]] = rng.uniform(0, 255, 3)
@@ -289,9 +289,9 @@ def batches(
     workers: int = 1,
     start: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pictures, labels and landmarks as `draw` gives them; `steps` batches.
+    """Yield batches of images, labels and landmarks as from `draw`; `steps` batches.
 
-    Threads make them ahead; batch `n` depends on the seed and n alone.
+    Threads prepare them ahead; batch `n` depends on the seed and n alone.
     """
     chance = np.cumsum(chances(p, without))
     rooms = rooms + [

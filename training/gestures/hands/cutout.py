@@ -1,7 +1,7 @@
-"""Cuts a photographed hand out, so that it can be put into another room.
+"""Segmentation of photographed hands, to place them before other backgrounds.
 
-Few people make each gesture before few walls: a network that sees pixels learns the walls. GrabCut, told
-where the bones are, separates hand and wall well enough to take that hint away.
+Few people make each gesture before few walls: a network trained on pixels learns the walls. GrabCut, seeded
+by the hand's bones, separates hand and wall well enough to prevent that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ITERATIONS = 3
 
 
 def bones(points: np.ndarray, size: int, thickness: float) -> np.ndarray:
-    """Mask (size, size) of fingers `thickness` px wide and the palm; `points` (21, 2) px."""
+    """Draw a mask (size, size) of fingers `thickness` px wide and the palm; `points` (21, 2) px."""
     mask = np.zeros((size, size), np.uint8)
     for chain in BONES:
         cv2.polylines(
@@ -33,14 +33,14 @@ def bones(points: np.ndarray, size: int, thickness: float) -> np.ndarray:
 
 
 def cut_out(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Opacity (H, W) uint8 of the hand in a square RGB picture; `points` (21, 2) px of it."""
+    """Return the opacity (H, W) uint8 of the hand in a square RGB image; `points` (21, 2) px of it."""
     size = image.shape[0] // 2
     small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     at = points / 2
     palm = float(np.linalg.norm(at[0] - at[9]))
     sure = bones(at, size, palm * 0.12)
     near = cv2.dilate(bones(at, size, palm * 0.3), np.ones((3, 3)), iterations=max(1, round(palm * 0.12)))
-    arm = np.zeros_like(sure)  # the wrist goes on, away from the middle finger's knuckle
+    arm = np.zeros_like(sure)  # extend the wrist, away from the middle finger's knuckle
     away = at[0] + (at[0] - at[9]) / max(palm, 1) * size
     cv2.line(
         arm, np.round(at[0]).astype(int).tolist(), np.round(away).astype(int).tolist(), 1, round(palm * 0.75)
@@ -60,6 +60,6 @@ def cut_out(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def into(room: np.ndarray, image: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """The hand of `image` (H, W, 3) in front of `room` (H, W, 3)."""
+    """Compose the hand of `image` (H, W, 3) before `room` (H, W, 3)."""
     a = opacity[..., None].astype(np.float32) / 255
     return np.asarray(image * a + room * (1 - a), np.uint8)

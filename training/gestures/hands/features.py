@@ -1,6 +1,6 @@
-"""Photographs to features: what the landmark net says about jittered crops of every hand.
+"""Features of photographs: output of the landmark network for jittered crops of every hand.
 
-Writes one `.npz` per source; sources that are there already are skipped.
+Writes one `.npz` per source; existing ones are skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COPIES = {
 
 
 def find_all(data: Path, models: Path, out: Path) -> None:
-    """Hands of every photograph, pickled per source as {row: [Found, ...]}."""
+    """Find the hands of every photograph, pickled per source as {row: [Found, ...]}."""
     detector, net = PalmDetector(models / "palm-detector.onnx"), HandNet(models / "hand-landmark.onnx")
     for source, group in by_source(data).items():
         target = out / f"found-{source}.pkl"
@@ -44,7 +44,7 @@ def find_all(data: Path, models: Path, out: Path) -> None:
 
 
 def extract(data: Path, models: Path, out: Path, seed: int = 0) -> None:
-    """Features of every source that has none yet."""
+    """Compute the features of every source that has none yet."""
     net = HandNet(models / "hand-landmark.onnx")
     for source, group in by_source(data).items():
         target = out / f"features-{source}.npz"
@@ -59,7 +59,7 @@ def extract(data: Path, models: Path, out: Path, seed: int = 0) -> None:
 
 
 def by_source(data: Path) -> dict[str, list[Photo]]:
-    """All photographs."""
+    """Return all photographs by source."""
     groups: dict[str, list[Photo]] = {}
     for photo in photos(data):
         groups.setdefault(photo.source, []).append(photo)
@@ -67,21 +67,21 @@ def by_source(data: Path) -> dict[str, list[Photo]]:
 
 
 def chosen(photo: Photo, found: list[Found]) -> tuple[Found | None, list[Found]]:
-    """The hand that the label speaks of, and the hands that it does not."""
+    """Return the labelled hand, and the other hands of a photograph."""
     if not found:
         return None, []
-    if photo.source == "emrecandir":  # the raised hand; the other hangs or carries the remote
+    if photo.source == "emrecandir":  # the raised hand; the other hangs or holds the remote control
         sure = [f for f in found if f.presence > 0.8] or found[:1]
         best = min(sure, key=lambda f: f.points[:, 1].mean())
         low = best.points[:, 1].max()
         return best, [
             f for f in sure if f.points[:, 1].min() > low
-        ]  # wholly below: no second sight of the same
+        ]  # wholly below: no second detection of the same hand
     return found[0], []
 
 
 def looks(photo: Photo, found: list[Found], seed: int) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-    """Crops of the hands of a photograph, with what is known of them."""
+    """Yield crops of the hands of a photograph, with their metadata."""
     hand, others = chosen(photo, found)
     copies = COPIES[photo.source]
     rng, image = np.random.default_rng([seed, photo.row]), read(photo)
@@ -96,7 +96,7 @@ def looks(photo: Photo, found: list[Found], seed: int) -> Iterator[tuple[np.ndar
 
 
 def look(image: np.ndarray, hand: Found, copy: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """A crop of a hand and how far it is turned: 0 by its joints, 1 as the detector has it, then jittered."""
+    """Return a crop of a hand and its rotation: 0 by its joints, 1 as detected, then jittered."""
     as_detected = copy == 1 or (copy > 1 and rng.random() < 0.4)
     roi = hand.first if as_detected else roi_from_landmarks(hand.points)
     if copy > 1:

@@ -1,10 +1,10 @@
-"""Hands in the minutes of rendered people, as the daemon's own chain finds them: what live hands look like.
+"""Training data from rendered scenes of people, with hands found by the daemon's own pipeline.
 
-Crops of posed hands teach what a gesture is. What is none they teach badly: hands around cups, under
-chins, folded under arms, half out of the picture. So people of training/synthetic/scenes live for some
-minutes, with and without gestures on purpose, and every few frames the landmark net's word on each hand is
-kept, and its picture, with what the script says of that hand. The people are other ones than those that
-training/synthetic/scenes measures with.
+Crops of posed hands teach what a gesture is, but not what is none: hands around cups, under chins, folded
+under arms, half outside the image. So people of training/synthetic/scenes are simulated for some minutes,
+with and without intended gestures, and every few frames the landmark network's output and the image of each
+hand are kept, with the label from the script. The people differ from those that training/synthetic/scenes
+measures with.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 
 IDLE, MEANT = range(100, 124), range(100, 116)  # seeds of the scenes
 SECONDS, FPS = 120.0, 10.0
-EVERY = 4  # frames of which one is kept; of a gesture on purpose all are
-NEAR = 0.75  # sides of its box: a hand that is farther from any true palm is none
-DISSOLVING_S = 0.5  # before and after a gesture on purpose a hand is neither this nor that
+EVERY = 4  # one of so many frames is kept; of intended gestures all are
+NEAR = 0.75  # sides of its box: a hand farther from any true palm is a false detection
+DISSOLVING_S = 0.5  # seconds before and after an intended gesture in which the label is unclear
 READER = (
-    "gesturenet-landmark"  # whose joints are kept; the default would need the very weights that this makes
+    "gesturenet-landmark"  # classifier whose joints are kept; the default would need the weights trained here
 )
-INPUT = 224  # px of the landmark net's input
+INPUT = 224  # px of the landmark network's input
 
 
 def scenes() -> list[tuple[Kind, int]]:
-    """Kind and seed of all."""
+    """Return kind and seed of all scenes."""
     return [*(("gestures", seed) for seed in MEANT), *(("idle", seed) for seed in IDLE)]
 
 
 def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None) -> None:
-    """Two files a scene: `.npz` with the columns of features.py, `.pkl` with the pictures of the same hands.
+    """Write two files a scene: `.npz` with the columns of features.py, `.pkl` with the images of the hands.
 
-    Scenes that are there are skipped.
+    Existing scenes are skipped.
     """
     from tqdm import tqdm
 
@@ -97,7 +97,7 @@ def _rows(
 
 
 def _jittered(box: Box, rng: np.random.Generator) -> Box:
-    """A box as it is cut along the landmarks of the frame before: the hand has moved a little."""
+    """Box as tracked from the previous frame, after the hand has moved a little."""
     from agent.core.types import Box
 
     dx, dy, grown, turn = rng.normal(0, (0.03, 0.03, 0.05, 0.08))
@@ -121,7 +121,7 @@ def _row(readout: Readout, label: str, doing: str, row: int) -> dict[str, Any]:
 
 
 def picture_of(image: Array, hand: HandDetection, known: dict[str, Any]) -> dict[str, Any]:
-    """A hand of a frame (BGR) as crops.py keeps pictures, its landmarks in it, and what is known of it."""
+    """Return a hand of a frame (BGR) as crops.py stores images, with its landmarks and metadata."""
     from agent.core.geometry import box_of_landmarks
 
     box = box_of_landmarks(hand.landmarks)
@@ -132,7 +132,7 @@ def picture_of(image: Array, hand: HandDetection, known: dict[str, Any]) -> dict
 
 
 def in_crop(landmarks: Array, box: Box) -> Array:
-    """(63,) pixels of the landmark net's input from (21, 3) of the picture: what the net itself had said."""
+    """Transform (21, 3) from the image to (63,) pixels of the landmark network's input."""
     scale = box.side / INPUT
     cos, sin = np.cos(box.angle) / scale, np.sin(box.angle) / scale
     out = np.array(landmarks, np.float32)
@@ -142,7 +142,7 @@ def in_crop(landmarks: Array, box: Box) -> Array:
 
 
 class Truth:
-    """What a hand that was found truly does, by the scene's scripts."""
+    """Ground truth of a detected hand, from the scene's scripts."""
 
     def __init__(self, scene: Scene) -> None:
         from training.synthetic.scenes.rig import SIDES
@@ -152,7 +152,7 @@ class Truth:
         self._shown = {(i, side): scene.scripts[i].shown_at(side, scene.times) for i, side in self._palms}
 
     def of(self, hand: HandDetection, number: int) -> tuple[str, str]:
-        """Label ("exclude": nobody could tell) and activity of a hand that was found in a frame."""
+        """Return label ("exclude": unclear) and activity of a hand detected in a frame."""
         width, height = self._scene.film.size
 
         def away(whose: Any) -> float:

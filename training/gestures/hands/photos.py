@@ -1,4 +1,4 @@
-"""The photographs of ../shared/data: rows, hands found in them, jittered crops."""
+"""Labelled photographs of ../shared/data: rows, hands found in them, jittered crops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.gestures.hands.rois import (
 )
 
 LABELS = ("thumbs_up", "fist", "stop", "ok", "two", "random")
-THUMBS = {  # a thumb alone sticks out: where it points decides the label
+THUMBS = {  # only the thumb is extended: its direction decides the label
     ("emrecandir", "up"),
     ("emrecandir", "left"),
     ("emrecandir", "right"),
@@ -43,7 +43,7 @@ DOUBTFUL = {"subhih/3-hand": 0.7}  # the thumb holds the bent index finger: clos
 
 @dataclass(frozen=True)
 class Photo:
-    """One labelled hand, or one picture with one label."""
+    """One labelled hand, or one image with one label."""
 
     row: int
     path: Path
@@ -60,7 +60,7 @@ class Photo:
 
 
 def photos(root: Path) -> Iterator[Photo]:
-    """Every row of photos.csv, then the desk sequences as source `desk`."""
+    """Return every row of photos.csv, then the desk sequences as source `desk`."""
     with (root / "photos.csv").open() as file:
         row = -1
         for row, line in enumerate(csv.DictReader(file)):
@@ -81,12 +81,12 @@ def photos(root: Path) -> Iterator[Photo]:
 
 
 def read(photo: Photo) -> np.ndarray:
-    """The picture, RGB."""
+    """Read the image as RGB."""
     return cv2.cvtColor(cv2.imread(str(photo.path)), cv2.COLOR_BGR2RGB)
 
 
 def tiles(width: int, height: int) -> list[tuple[int, int, int]]:
-    """(x, y, side) of squares to search for small hands, the whole picture not among them."""
+    """Return (x, y, side) of squares to search for small hands, without the whole image."""
     if max(width, height) < 400:
         return []
     out = []
@@ -100,10 +100,10 @@ def tiles(width: int, height: int) -> list[tuple[int, int, int]]:
 
 
 def palms(image: np.ndarray, detector: PalmDetector, *, deep: bool, min_score: float = 0.4) -> list[Palm]:
-    """Palms of a picture; `deep` looks into squares of it too."""
+    """Detect palms in an image; `deep` also searches squares of it."""
     found = list(detector.find(image, min_score))
     h, w = image.shape[:2]
-    if max(h, w) < 400:  # a tight crop: look again with a rim around it
+    if max(h, w) < 400:  # a tight crop: search again with a border around it
         rim = max(h, w) // 3
         padded = cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_REPLICATE)
         found += [_moved(p, -rim, -rim) for p in detector.find(padded, min_score)]
@@ -121,7 +121,7 @@ def _moved(palm: Palm, x: float, y: float) -> Palm:
 
 @dataclass(frozen=True)
 class Found:
-    """A hand in a photograph: the detector's box, the box refined twice, how sure."""
+    """A hand found in a photograph: the detector's box, the box refined twice, and the confidence."""
 
     first: Roi
     refined: Roi
@@ -133,7 +133,7 @@ class Found:
 def hands(
     image: np.ndarray, box: tuple[float, float, float, float] | None, detector: PalmDetector, net: HandNet
 ) -> list[Found]:
-    """All hands, surest first; a hand nobody detects is sought by guessing turns of the box."""
+    """Find all hands by confidence; without a detection, guessed rotations of the box are tried."""
     starts = [(roi_from_palm(p), "palm") for p in palms(image, detector, deep=True)]
     h, w = image.shape[:2]
     out = [f for f in (refine(image, roi, net, by) for roi, by in starts) if f.presence > 0.5]
@@ -150,7 +150,7 @@ def hands(
 
 
 def refine(image: np.ndarray, roi: Roi, net: HandNet, by: str, steps: int = 2) -> Found:
-    """Landmarks, box from landmarks, landmarks again: the box that tracking settles on."""
+    """Refine a box twice by the landmarks inside it, as tracking does."""
     first, presence, points = roi, 0.0, np.zeros((21, 2))
     for _ in range(steps):
         seen = net.run(crop(image, roi, 224)[None])
@@ -171,7 +171,10 @@ def _inside(found: Found, box: tuple[float, float, float, float]) -> bool:
 
 
 def worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One camera's day: light, colour, blur, noise, few pixels, JPEG, grey. uint8 in and out."""
+    """Augment with the variations of a camera: light, colour, blur, noise, resolution, JPEG.
+
+    Uint8 in and out.
+    """
     out = image.astype(np.float32)
     size = image.shape[0]
     if rng.random() < 0.5:  # far away: few pixels
@@ -181,7 +184,7 @@ def worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             (size, size),
             interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])),
         )
-    if rng.random() < 0.2:  # motion
+    if rng.random() < 0.2:  # motion blur
         k = int(rng.integers(3, max(4, size // 14)))
         kernel = np.zeros((k, k), np.float32)
         kernel[k // 2] = 1 / k
@@ -210,7 +213,7 @@ def worn(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def jittered(roi: Roi, rng: np.random.Generator) -> Roi:
-    """A box a detector might have given instead."""
+    """Return a box as the detector might have given."""
     turn = rng.normal(0, 0.2) if rng.random() < 0.85 else rng.uniform(-1.2, 1.2)
     return Roi(
         roi.cx + roi.side * rng.normal(0, 0.035),

@@ -1,4 +1,4 @@
-"""A hand as joints and angles, and how to sample the gestures (and everything that is none).
+"""Model of a hand with joints and angles, and sampling of gestures and other hand shapes.
 
 The hand is the generic right hand of the WebXR input profiles: fingers along -Y, palm towards -X,
 thumb towards -Z, metres. Angles are radians, flexion positive. Left hands are mirror images.
@@ -31,7 +31,7 @@ POINTS = (
 
 @dataclass
 class Mesh:
-    """A skinned mesh at rest."""
+    """A skinned mesh in its rest pose."""
 
     vertices: np.ndarray  # (V, 3)
     normals: np.ndarray
@@ -42,7 +42,7 @@ class Mesh:
     bind: np.ndarray  # (J, 4, 4) joint frames at rest
 
     def at(self, name: str) -> int:
-        """Index of a joint."""
+        """Return the index of a joint."""
         return self.names.index(name)
 
 
@@ -87,7 +87,7 @@ def turn(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Pose:
-    """Flexion (4, 3) and spread (4,) of the fingers; the thumb's five angles."""
+    """Joint angles: flexion (4, 3) and spread (4,) of the fingers; five angles of the thumb."""
 
     flex: np.ndarray
     spread: np.ndarray
@@ -95,7 +95,7 @@ class Pose:
 
 
 class Skeleton:
-    """Turns angles into places; knows which thumb angles reach where."""
+    """Forward kinematics of the hand, and inverse kinematics of the thumb."""
 
     def __init__(self, mesh: Mesh, rng: np.random.Generator, table: int = 40000) -> None:
         self.mesh = mesh
@@ -127,7 +127,7 @@ class Skeleton:
         return out
 
     def thumb_rotations(self, angles: np.ndarray) -> list[np.ndarray]:
-        """Rotations of its three joints, (N, 3, 3) each."""
+        """Return the rotations of the thumb's three joints, (N, 3, 3) each."""
         m = self.mesh
         a, b, c = (self.axes[m.at("thumb-metacarpal")][i] for i in range(3))
         base = turn(b, angles[:, 1]) @ turn(a, -angles[:, 0]) @ turn(c, angles[:, 2])
@@ -138,14 +138,14 @@ class Skeleton:
         ]
 
     def reach(self, target: np.ndarray, rng: np.random.Generator, *, straight: float = 0.0) -> np.ndarray:
-        """Thumb angles that bring the tip near `target`; `straight` prefers an unbent thumb."""
+        """Return thumb angles that bring the tip near `target`; `straight` prefers an unbent thumb."""
         some = rng.integers(0, len(self.table), 6000)
         miss = np.linalg.norm(self.tip[some] - target, axis=1) / 0.01
         score = miss**2 + 0.6 * self.cost[some] + straight * (self.table[some][:, 3:] ** 2).sum(1)
         return self.table[some[np.argmin(score)]].copy()
 
     def transforms(self, pose: Pose, scale: np.ndarray) -> np.ndarray:
-        """(J, 4, 4) that move rest points to posed points; `scale` (5,) lengthens thumb and fingers."""
+        """Return (J, 4, 4) matrices from rest to pose; `scale` (5,) lengthens thumb and fingers."""
         m = self.mesh
         out = np.broadcast_to(np.eye(4), (len(m.names), 4, 4)).copy()
 
@@ -175,7 +175,7 @@ class Skeleton:
         return out
 
     def points(self, transforms: np.ndarray) -> np.ndarray:
-        """The 21 landmarks (21, 3)."""
+        """Return the 21 landmarks (21, 3)."""
         ids = [self.mesh.at(n) for n in POINTS]
         p = self.origin[ids]
         t = transforms[ids]
@@ -188,7 +188,7 @@ class Skeleton:
 
 
 def finger(state: str, rng: np.random.Generator) -> np.ndarray:
-    """Three flexions of a finger in a state."""
+    """Return the three flexions of a finger in a state."""
     u = rng.uniform
     if state == "e":
         return np.array([u(-0.25, 0.35), u(-0.05, 0.25), u(-0.05, 0.15)])
@@ -213,11 +213,11 @@ def finger(state: str, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass
 class Kind:
-    """What a kind of hand shape is made of, and how often it is drawn."""
+    """A kind of hand shape with its parameters and sampling weight."""
 
     label: str
     fingers: str  # states of index, middle, ring, pinky
-    thumb: str  # where the thumb goes
+    thumb: str  # target of the thumb
     share: float
     view: str = "front"  # front: palm or back to the camera; any: all around; side
 
@@ -272,11 +272,11 @@ KINDS: dict[str, Kind] = {
 
 
 def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator) -> Pose:
-    """Random angles of one kind."""
+    """Sample random angles of one kind."""
     k = KINDS[kind]
     states = k.fingers
     flex = np.stack([finger(s if s in "echosl?" else "e", rng) for s in states])
-    # fingers of a hand move together: pull equal states towards each other
+    # fingers of a hand move together: move equal states towards each other
     for s in "echosl":
         same = [i for i, x in enumerate(states) if x == s]
         if len(same) > 1:

@@ -79,7 +79,7 @@ TONES = np.array(
 
 
 class Renderer:
-    """Draws hands with OpenGL, without a screen."""
+    """Renders hands with OpenGL, without a screen."""
 
     def __init__(self, mesh_path: Path) -> None:
         self.mesh = load_mesh(mesh_path)
@@ -106,7 +106,7 @@ class Renderer:
         self.buffer: moderngl.Buffer | None = None
 
     def hand(self, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Posed vertices, normals and the 21 points, in metres."""
+        """Return posed vertices, normals and the 21 landmarks, in metres."""
         scale = np.exp(rng.normal(0, 0.05)) * np.exp(rng.normal(0, 0.035, 5))
         pose = sample(kind, self.skeleton, rng)
         t = self.skeleton.transforms(pose, scale)
@@ -121,7 +121,7 @@ class Renderer:
     def arm(
         self, rng: np.random.Generator, shape: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """A bent tube from the wrist on: vertices, normals, faces, share of the way to the elbow."""
+        """Build a bent tube from the wrist on: vertices, normals, faces, share of the way to the elbow."""
         around, along = 20, 14
         a = np.linspace(0, 2 * np.pi, around, endpoint=False)
         s = np.linspace(0, 1, along)
@@ -145,7 +145,7 @@ class Renderer:
         return vertices.reshape(-1, 3), normals.reshape(-1, 3), faces, np.repeat(s, around)
 
     def picture(self, kind: str, rng: np.random.Generator, rooms: list[np.ndarray]) -> dict:
-        """One rendered hand: picture, points, label."""
+        """Render one random hand; return image, landmarks and label."""
         vertices, normals, points = self.hand(kind, rng)
         k = KINDS[kind]
         # skin
@@ -281,7 +281,7 @@ class Renderer:
 
 
 def axis(which: int, angle: float) -> np.ndarray:
-    """Rotation (3, 3) about x, y or z by an angle in radians."""
+    """Return the rotation (3, 3) about x, y or z by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     m = np.eye(3)
     i, j = [(1, 2), (2, 0), (0, 1)][which]
@@ -295,7 +295,7 @@ NOTHING = (np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3), int))
 
 
 def held_thing(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A cup, a bottle, a pen or a telephone in the hand: a prism with 4 or 20 sides."""
+    """Build a held object (cup, bottle, pen or telephone): a prism with 4 or 20 sides."""
     sides = int(rng.choice([4, 20]))
     wide, flat, tall = (
         rng.uniform(0.004, 0.04),
@@ -328,7 +328,7 @@ def held_thing(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def turn_to(direction: np.ndarray) -> np.ndarray:
-    """A rotation that takes +Y to `direction`."""
+    """Return a rotation that takes +Y to `direction`."""
     y = direction / np.linalg.norm(direction)
     x = np.cross(y, [0, 0, 1.0])
     x /= np.linalg.norm(x)
@@ -336,7 +336,7 @@ def turn_to(direction: np.ndarray) -> np.ndarray:
 
 
 def shards(mesh: Path, rooms: list[np.ndarray], out: Path, numbers: range) -> None:
-    """Write the shards that are not there yet."""
+    """Write the missing shards."""
     renderer = Renderer(mesh)
     names = list(KINDS)
     chance = np.array([KINDS[n].share for n in names])

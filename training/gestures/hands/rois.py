@@ -1,7 +1,7 @@
-"""Hand boxes in the MediaPipe manner, and the two nets that find them.
+"""Hand boxes as in MediaPipe, and the two networks that find them.
 
-A region of interest is `(cx, cy, side, angle)`: pixels of the full picture, and the
-angle in radians by which the square is turned clockwise, as seen in the picture, from
+A region of interest is `(cx, cy, side, angle)`: pixels of the full image, and the
+angle in radians by which the square is rotated clockwise, as seen in the image, from
 upright. Upright means: the fingers of the hand point up after cropping.
 """
 
@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 
-STABLE = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # points that bent fingers hardly move
+STABLE = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)  # landmarks that bent fingers hardly move
 PALM_SIDE = 192  # input of the palm detector, px
-HAND_SIDE = 224  # input of the landmark net, px
+HAND_SIDE = 224  # input of the landmark network, px
 
 
 class Roi(NamedTuple):
-    """A turned square; see above."""
+    """A rotated square region: centre, side and angle."""
 
     cx: float
     cy: float
@@ -37,7 +37,7 @@ class Palm(NamedTuple):
 
 
 class Hands(NamedTuple):
-    """What the landmark net says about N crops."""
+    """Output of the landmark network for N crops."""
 
     landmarks: np.ndarray  # (N, 21, 3) px of the 224 crop
     world: np.ndarray  # (N, 21, 3) metres, origin at the hand's centre
@@ -46,7 +46,7 @@ class Hands(NamedTuple):
 
 
 def session(path: Path, threads: int) -> ort.InferenceSession:
-    """Loaded for few threads that do not spin."""
+    """Load a network with few threads that do not spin."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -54,7 +54,7 @@ def session(path: Path, threads: int) -> ort.InferenceSession:
 
 
 def crop_matrix(roi: Roi, size: int) -> np.ndarray:
-    """Affine (2, 3) that takes picture pixels to pixels of a `size` square crop."""
+    """Return the affine matrix (2, 3) from image pixels to pixels of a `size` square crop."""
     scale = size / roi.side
     c, s = np.cos(roi.angle) * scale, np.sin(roi.angle) * scale
     return np.array(
@@ -66,7 +66,7 @@ def crop_matrix(roi: Roi, size: int) -> np.ndarray:
 
 
 def crop(image: np.ndarray, roi: Roi, size: int, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
-    """Cut the square out, `size` px."""
+    """Crop the square to `size` px."""
     inter = cv2.INTER_AREA if roi.side > size * 1.5 else cv2.INTER_LINEAR
     if roi.side > size * 2:  # warpAffine does not average: shrink first
         shrink = size * 1.2 / roi.side
@@ -77,7 +77,7 @@ def crop(image: np.ndarray, roi: Roi, size: int, border: int = cv2.BORDER_CONSTA
 
 
 def to_picture(points: np.ndarray, roi: Roi, size: int = HAND_SIDE) -> np.ndarray:
-    """Crop pixels (K, 2) to picture pixels."""
+    """Transform crop pixels (K, 2) to image pixels."""
     offset = (points[:, :2] - size / 2) * (roi.side / size)
     c, s = np.cos(roi.angle), np.sin(roi.angle)
     return np.stack(
@@ -95,14 +95,14 @@ def _turn(start: np.ndarray, end: np.ndarray) -> float:
 
 
 def roi_from_palm(palm: Palm) -> Roi:
-    """MediaPipe's rule: turn wrist-knuckle up, shift half a palm up, side 2.6 palms."""
+    """MediaPipe's rule: rotate wrist-knuckle up, shift half a palm up, side 2.6 palms."""
     angle = _turn(palm.points[0], palm.points[2])
     cx, cy, w, h = palm.box
     return Roi(cx + 0.5 * h * np.sin(angle), cy - 0.5 * h * np.cos(angle), 2.6 * max(w, h), angle)
 
 
 def roi_from_landmarks(points: np.ndarray) -> Roi:
-    """MediaPipe's rule for tracking; `points` (21, 2) in picture pixels."""
+    """MediaPipe's rule for tracking; `points` (21, 2) in image pixels."""
     aim = ((points[5] + points[13]) / 2 + points[9]) / 2
     angle = _turn(points[0], aim)
     stable = points[list(STABLE)]
@@ -127,7 +127,7 @@ def _anchors() -> np.ndarray:
 
 
 class PalmDetector:
-    """The engine `palm-detector` as the agent fetches it."""
+    """The palm detector as the agent fetches it."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._session = session(path, threads)
@@ -135,7 +135,7 @@ class PalmDetector:
         self._anchors = _anchors()
 
     def find(self, image: np.ndarray, min_score: float = 0.5) -> list[Palm]:
-        """Palms in an RGB picture, letterboxed to 192 px, best first."""
+        """Detect palms in an RGB image, letterboxed to 192 px, best first."""
         h, w = image.shape[:2]
         scale = PALM_SIDE / max(h, w)
         nh, nw = round(h * scale), round(w * scale)
@@ -162,7 +162,7 @@ class PalmDetector:
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two (cx, cy, w, h)."""
+    """Return the intersection over union of two (cx, cy, w, h)."""
     low = np.maximum(a[:2] - a[2:] / 2, b[:2] - b[2:] / 2)
     high = np.minimum(a[:2] + a[2:] / 2, b[:2] + b[2:] / 2)
     inter = float(np.prod(np.clip(high - low, 0, None)))
@@ -191,7 +191,7 @@ def merge(palms: list[Palm], limit: float = 0.3) -> list[Palm]:
 
 
 class HandNet:
-    """The engine `hand-landmark` as `gesture-agent models fetch` makes it."""
+    """The landmark network as `gesture-agent models fetch` makes it."""
 
     OUTPUTS = ("landmarks", "presence", "handedness", "world")
 
@@ -200,7 +200,7 @@ class HandNet:
         self._input = self._session.get_inputs()[0].name
 
     def run(self, crops: np.ndarray) -> Hands:
-        """`crops` (N, 224, 224, 3) uint8 RGB."""
+        """Run the network on `crops` (N, 224, 224, 3) uint8 RGB."""
         x = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
         points, presence, handedness, world = self._session.run(list(self.OUTPUTS), {self._input: x})
         return Hands(

@@ -1,4 +1,4 @@
-"""Backgrounds for rendered and keyed hands: pieces of photographed rooms, and made-up walls."""
+"""Backgrounds for rendered and keyed hands: parts of photographed rooms, and synthetic walls."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from training.gestures.hands.photos import photos, read
 
-SIDE = 320  # px of a room
-COUNT = 260  # pieces of photographs
+SIDE = 320  # px of a background
+COUNT = 260  # parts of photographs
 
 
-SOURCES = ("emrecandir", "subhih")  # photographs that show a room, and are not kept for testing
+SOURCES = ("emrecandir", "subhih")  # photographs that show a room and are not in the test set
 
 
 def photographed(data: Path, work: Path, seed: int) -> list[np.ndarray]:
-    """Squares cut at random from photographs, beside the hands that were found in them."""
+    """Cut random squares from photographs, beside the detected hands."""
     rng = np.random.default_rng(seed + 5)
     wide = [p for p in photos(data) if p.source in SOURCES]
     found = {source: pickle.loads((work / f"found-{source}.pkl").read_bytes()) for source in SOURCES}
@@ -37,7 +37,7 @@ def photographed(data: Path, work: Path, seed: int) -> list[np.ndarray]:
 
 
 def made_up(rng: np.random.Generator) -> np.ndarray:
-    """A wall with shapes: where no photograph of a room is at hand, and for variety."""
+    """Draw a wall with shapes, for variety or where no photograph of a room is available."""
     small = rng.uniform(0, 255, (int(rng.integers(2, 9)), int(rng.integers(2, 9)), 3)).astype(np.float32)
     image = cv2.resize(small, (SIDE, SIDE), interpolation=int(rng.choice([0, 1, 2])))
     image = image * rng.uniform(0.3, 1) + rng.uniform(0, 255, 3) * rng.uniform(0, 0.6)

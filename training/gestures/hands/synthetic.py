@@ -1,4 +1,4 @@
-"""Rendered shards to features of the landmark net, like features.py does with photographs."""
+"""Features of rendered hands: output of the landmark network, as features.py does for photographs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COPIES = 2
 
 
 def extract(shard: Path, models: Path, target: Path) -> None:
-    """One shard: every picture in `COPIES` jittered crops."""
+    """Compute the features of one shard: every image in `COPIES` jittered crops."""
     table = Table(HandNet(models / "hand-landmark.onnx"))
     number = int(shard.stem.split("-")[1])
     rng = np.random.default_rng([5, number])

@@ -1,4 +1,4 @@
-"""What the landmark net says of crops, beside what is known of each: the rows that heads learn from."""
+"""Table of landmark network outputs with metadata, from which the heads are trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BATCH = 16
 
 
 class Table:
-    """Crops go through the net in batches; the columns end in one `.npz`."""
+    """Builder of a table: crops are processed in batches; the columns are saved as one `.npz`."""
 
     def __init__(self, net: HandNet) -> None:
         self._net = net
@@ -22,14 +22,14 @@ class Table:
         self._known: list[dict[str, Any]] = []
 
     def add(self, crop: np.ndarray, **known: Any) -> None:
-        """A crop, uint8 (224, 224, 3) RGB; every row knows the same things."""
+        """Add a crop, uint8 (224, 224, 3) RGB, with its metadata; every row has the same keys."""
         self._crops.append(crop)
         self._known.append(known)
         if len(self._crops) == BATCH:
             self._read()
 
     def save(self, target: Path) -> None:
-        """See `save`."""
+        """Write the table atomically."""
         if self._crops:
             self._read()
         save(target, {name: np.concatenate(column) for name, column in self._columns.items()})
@@ -43,7 +43,7 @@ class Table:
 
 
 def save(target: Path, columns: dict[str, np.ndarray]) -> None:
-    """At once or not at all: whoever finds the file need not ask whether it is whole."""
+    """Write an `.npz` atomically: an existing file is complete."""
     part = target.with_suffix(".part.npz")
     np.savez(part, **columns)
     part.rename(target)

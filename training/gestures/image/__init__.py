@@ -1,1 +1,1 @@
-"""GestureNet proper: gestures from pixels."""
+"""GestureNet: gestures classified from pixels."""

@@ -1,4 +1,4 @@
-"""GestureNet proper as ONNX: FP32, FP16 and INT8 (Q/DQ), their sizes, times and figures."""
+"""Export of GestureNet as ONNX in FP32, FP16 and INT8 (Q/DQ), with sizes, times and accuracy."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from training.gestures.image.resnet import LOOKS_AT, GestureNet, prepared
 from training.gestures.judging import fit_temperature, scores
 
 SIDE = 160
-WORTH = 0.01  # macro-F1 that eight bits may cost
-LEAST = 9  # pictures of a class in a source, to say something of it
-MARGIN = 0.85  # side of the crop / side of the hand box that our finders give (an open hand fills 0.7 of it)
+WORTH = 0.01  # macro-F1 that INT8 may cost
+LEAST = 9  # minimum images of a class in a source for a figure
+MARGIN = 0.85  # side of the crop / side of the hand box of our detectors (an open hand fills 0.7 of it)
 
 
 class Deployed(nn.Module):
-    """160 px in, softmax and temperature at the end; the layer before is given for taught gestures."""
+    """Network with 160 px input, softmax and temperature; also outputs the embedding for taught gestures."""
 
     def __init__(self, model: GestureNet, temperature: float) -> None:
         super().__init__()
         self.model, self.temperature = model, temperature
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities and embedding."""
+        """Return probabilities and embedding."""
         small = functional.interpolate(x, size=(LOOKS_AT, LOOKS_AT), mode="bilinear", align_corners=False)
         embedding = self.model.embed(small)
         return torch.softmax(self.model.last(embedding) / self.temperature, 1), embedding
 
 
 def cut(pictures: Pictures, rows: np.ndarray, margin: float = MARGIN) -> Iterator[np.ndarray]:
-    """Inputs (64, 3, 160, 160) as the product cuts them: upright, `margin` of the hand box."""
+    """Cut inputs (64, 3, 160, 160) as the agent does: upright, `margin` of the hand box."""
     edge = round(STORED / 1.6 * margin / 2)
     middle = STORED // 2
     for i in range(0, len(rows), 64):
@@ -57,7 +57,7 @@ def cut(pictures: Pictures, rows: np.ndarray, margin: float = MARGIN) -> Iterato
 
 
 def to_onnx(model: GestureNet, temperature: float, target: Path) -> None:
-    """FP32 with a dynamic batch."""
+    """Export FP32 with a dynamic batch."""
     names = ["activation_18", "embedding"]
     torch.onnx.export(
         Deployed(model, temperature).eval(), (torch.zeros(2, 3, SIDE, SIDE),), str(target), dynamo=False,
@@ -67,7 +67,7 @@ def to_onnx(model: GestureNet, temperature: float, target: Path) -> None:
 
 
 def to_fp16(source: Path, target: Path) -> None:
-    """Half precision inside, float32 outside."""
+    """Convert to FP16 inside, float32 outside."""
     onnx.save(convert_float_to_float16(onnx.load(str(source)), keep_io_types=True), str(target))
 
 
@@ -76,13 +76,13 @@ class _Calibration(CalibrationDataReader):
         self._batches = batches
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        """One batch, None at the end."""
+        """Return one batch, None at the end."""
         batch = next(self._batches, None)
         return None if batch is None else {"input_1": batch}
 
 
 def to_int8(source: Path, target: Path, pictures: Pictures, rows: np.ndarray) -> None:
-    """Q/DQ nodes around convolutions: for TensorRT as for the CPU."""
+    """Insert Q/DQ nodes around convolutions, for TensorRT and CPU."""
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
@@ -94,7 +94,7 @@ def to_int8(source: Path, target: Path, pictures: Pictures, rows: np.ndarray) ->
 
 
 def answers(model: Path, pictures: Pictures, rows: np.ndarray, margin: float = MARGIN) -> np.ndarray:
-    """Probabilities (N, 6) from an ONNX file."""
+    """Return probabilities (N, 6) from an ONNX file."""
     session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     return np.concatenate(
         [session.run(["activation_18"], {"input_1": x})[0] for x in cut(pictures, rows, margin)]
@@ -102,7 +102,7 @@ def answers(model: Path, pictures: Pictures, rows: np.ndarray, margin: float = M
 
 
 def milliseconds(model: Path, threads: int, runs: int = 60) -> float:
-    """Median of one picture."""
+    """Return the median time for one image in milliseconds."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -117,11 +117,11 @@ def milliseconds(model: Path, threads: int, runs: int = 60) -> float:
 
 
 def write(model: GestureNet, pictures: Pictures, held: tuple[str, ...], engine: Path, work: Path) -> None:
-    """Calibrate on the held-out sources, export all three, print and keep what each costs and can do."""
+    """Calibrate on the held-out sources, export all three, and print and store size, time and accuracy."""
     seen = np.nonzero((pictures.label >= 0) & ~pictures.free & ~np.isin(pictures.source, held))[0]
     unseen = np.nonzero((pictures.label >= 0) & np.isin(pictures.source, held))[0]
     engine.mkdir(exist_ok=True)
-    fp32 = work / "gesturenet.onnx"  # not kept: half of it says the same
+    fp32 = work / "gesturenet.onnx"  # not stored: redundant
     fp16, int8 = engine / "gesturenet_fp16.onnx", engine / "gesturenet_int8.onnx"
     to_onnx(model, 1.0, fp32)
     plain = answers(fp32, pictures, unseen)

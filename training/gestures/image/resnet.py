@@ -1,10 +1,10 @@
-"""The network of GestureNet proper: a narrow ResNet-18 at 160 x 160.
+"""Network of GestureNet: a narrow ResNet-18 with 160 x 160 input.
 
-Half the usual width (2.8 million weights) because the weights lie in the repository. It takes 160 px as the
-contract says and looks at them at `LOOKS_AT` px, the size it learns at: two cores have no time for more,
-and a network asked at another size than it learnt at errs badly (measured: 0.89 at 96 px, 0.49 at 160).
-Besides gestures it learns where the 21 joints are: a few thousand labels say little to a network that
-starts from nothing, 42 numbers a picture say much. That part is not deployed.
+Half the usual width (2.8 million weights) because the weights are in the repository. The input is 160 px by
+contract and is resized to `LOOKS_AT` px, the training size: two cores are too slow for more, and a network
+used at another size than it was trained at is inaccurate (measured: 0.89 at 96 px, 0.49 at 160).
+An auxiliary output predicts the 21 joints: a few thousand labels are little for training from scratch, 42
+numbers an image are much. That output is not deployed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ JOINTS = 21
 
 
 class Block(nn.Module):
-    """Two convolutions and a way around them."""
+    """Residual block with two convolutions."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """As in the paper."""
+        """Compute the block (He et al. 2015)."""
         return torch.relu(self.body(x) + self.skip(x))
 
 
 class GestureNet(nn.Module):
-    """Scores before the softmax."""
+    """Classifier with scores before the softmax, and an auxiliary joint output."""
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
@@ -62,17 +62,17 @@ class GestureNet(nn.Module):
         self.joints = nn.Linear(inputs * (-(-LOOKS_AT // 32)) ** 2, 2 * JOINTS)  # not deployed
 
     def embed(self, x: Tensor) -> Tensor:
-        """The layer before the scores (N, 8 x width)."""
+        """Return the embedding, the layer before the scores (N, 8 x width)."""
         return self.body(x).mean((2, 3))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, 6) and joints (N, 21, 2), -1 to 1 across the picture."""
+        """Return scores (N, 6) and joints (N, 21, 2), -1 to 1 across the image."""
         maps = self.body(x)
         joints = self.joints(maps.flatten(1)).view(-1, JOINTS, 2)
         return self.last(self.drop(maps.mean((2, 3)))), joints
 
 
 def prepared(images: np.ndarray) -> Tensor:
-    """From uint8 NHWC to what the manifest says: NCHW, (x - 128) / 256."""
+    """Convert uint8 NHWC as in the manifest: NCHW, (x - 128) / 256."""
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()
     return ((x - 128) / 256).contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
-"""Training of GestureNet proper: gestures and joints at once, from nothing.
+"""Training of GestureNet from scratch, for gestures and joints together.
 
-A checkpoint is written every `SAVE_EVERY` steps, and the same command goes on from it.
+A checkpoint is written every `SAVE_EVERY` steps, from which the same command resumes.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from training.gestures.image.resnet import LOOKS_AT, GestureNet, prepared
 SAVE_EVERY = 100
 BATCH = 96
 RATE = 2e-3
-JOINTS_WEIGHT = 4.0  # of the joints' mean error (half sides) against the gestures' cross-entropy
-AVERAGED = 0.998  # of the weights that are exported, kept at each step
+JOINTS_WEIGHT = 4.0  # weight of the joints' mean error (half sides) against the gestures' cross-entropy
+AVERAGED = 0.998  # decay of the moving average of the weights, which is exported
 
 
 def joints_error(seen: Tensor, true: Tensor) -> Tensor:
-    """Mean distance by axis of joints (N, 21, 2); unknown ones (nan) and those outside do not count."""
+    """Return the mean distance by axis of joints (N, 21, 2), without unknown ones (nan) and those outside."""
     known = (true.abs() <= 1).all(2)
     return (seen - true).abs()[known].mean() if known.any() else seen.sum() * 0
 
 
 class Training:
-    """Weights, their average, and what is needed to go on."""
+    """Training state: weights, their moving average, optimizer and step."""
 
     def __init__(self, steps: int, checkpoint: Path) -> None:
         self.model = GestureNet().to(memory_format=torch.channels_last)
@@ -49,7 +49,7 @@ class Training:
         self.done = self._resume() if checkpoint.exists() else 0
 
     def step(self, images: np.ndarray, labels: np.ndarray, joints: np.ndarray) -> dict[str, str]:
-        """One step on what `batches` gives; what to show of it."""
+        """Train on the next batch of `batches`; return values to show."""
         self.model.train()
         with torch.autocast("cpu", torch.bfloat16):
             scores, seen = self._forward(prepared(images))
@@ -66,7 +66,7 @@ class Training:
         return {"loss": f"{loss.item():.3f}", "joints": f"{off.item():.3f}", "hit": f"{hit:.2f}"}
 
     def save(self) -> None:
-        """Whole or not at all."""
+        """Write the checkpoint atomically."""
         part = self._checkpoint.with_suffix(".part")
         state = {"step": self.done, "optimiser": self._optimiser.state_dict()}
         state |= {"model": self.model.state_dict(), "average": self.average.state_dict()}
@@ -78,13 +78,13 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        for _ in range(state["step"]):  # the plan may have been made longer or shorter meanwhile
+        for _ in range(state["step"]):  # the number of steps may have changed meanwhile
             self._schedule.step()
         return int(state["step"])
 
 
 def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...], seed: int) -> GestureNet:
-    """Train, or go on from the checkpoint in `work`; returns the averaged weights."""
+    """Train, or resume from the checkpoint in `work`; return the averaged weights."""
     torch.manual_seed(seed)
     rooms = pickle.loads((work / "rooms.pkl").read_bytes())
     training = Training(steps, work / "gesturenet.pt")
@@ -101,7 +101,7 @@ def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...], see
 
 
 def make(work: Path, engine: Path, *, steps: int, without: tuple[str, ...], seed: int) -> None:
-    """Train (or go on), calibrate, export."""
+    """Train or resume, calibrate, export."""
     from training.gestures.image.export import write
 
     packed = work / "pictures.npz"

@@ -1,1 +1,1 @@
-"""The head of gesturenet-landmark: gestures from the joints that the landmark net finds."""
+"""Head of gesturenet-landmark: gestures classified from the joints of the landmark network."""

@@ -1,4 +1,4 @@
-"""Train, test by leave-one-source-out, calibrate and export the head of gesturenet-landmark."""
+"""Training, leave-one-source-out test, calibration and export of the head of gesturenet-landmark."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tqdm import tqdm
 from training.gestures.hands.photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS
 from training.gestures.landmark.headnet import Head, describe
 
-UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a thumb steeper is up, flatter is random
+UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a steeper thumb is up, a flatter one random
 IGNORE = -1
 
 
 @dataclass
 class Samples:
-    """One source's crops as tensors, one row each."""
+    """Crops of one source as tensors, one row each."""
 
     source: str
     landmarks: Tensor
@@ -29,8 +29,8 @@ class Samples:
     handedness: Tensor
     angle: Tensor
     label: Tensor
-    thumb: Tensor  # bool: a thumb alone sticks out, so gravity decides the label
-    free: Tensor  # bool: the picture's up means nothing
+    thumb: Tensor  # bool: only the thumb is extended, so its direction decides the label
+    free: Tensor  # bool: the orientation of the image is arbitrary
     group: np.ndarray
     row: np.ndarray
     copy: np.ndarray
@@ -39,7 +39,7 @@ class Samples:
         return len(self.label)
 
     def take(self, index: Tensor) -> tuple[Tensor, ...]:
-        """The inputs of the head for some rows."""
+        """Return the inputs of the head for some rows."""
         return (
             self.landmarks[index],
             self.world[index],
@@ -50,7 +50,7 @@ class Samples:
 
 
 def load(path: Path, source: str) -> Samples:
-    """One source; labels that gravity or doubt decides are set here."""
+    """Load one source; labels that depend on direction or are ambiguous are set here."""
     z = np.load(path)
     names = z["label"].astype(str)
     original = z["original"].astype(str)
@@ -79,7 +79,7 @@ def load(path: Path, source: str) -> Samples:
 
 
 def join(parts: list[Samples]) -> Samples:
-    """Several sources as one."""
+    """Concatenate several sources."""
 
     def cat(name: str) -> Tensor:
         return torch.cat([getattr(p, name) for p in parts])
@@ -106,7 +106,7 @@ def join(parts: list[Samples]) -> Samples:
 
 
 def weights(samples: Samples, random_share: float = 0.3) -> Tensor:
-    """Chance of every row: groups (source x original label) by the root of their pictures, classes even."""
+    """Return row weights: groups (source x original label) by the root of their images, classes equal."""
     weight = np.zeros(len(samples))
     pictures = {g: len(np.unique(samples.row[samples.group == g])) for g in np.unique(samples.group)}
     for g, count in pictures.items():
@@ -124,10 +124,10 @@ def weights(samples: Samples, random_share: float = 0.3) -> Tensor:
 
 
 def regravitate(samples: Samples, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Angles and labels after turning the world around the hands.
+    """Rotate the world around the hands; return angles and labels.
 
-    A thumb is thumbs_up only while it points up; other gestures stay what they are within what an
-    arm can do.
+    A thumb is thumbs_up only while it points up; other gestures keep their label within the range of an
+    arm.
     """
     angle = samples.angle[index].clone()
     label = samples.label[index].clone()
@@ -142,7 +142,7 @@ def regravitate(samples: Samples, index: Tensor, generator: torch.Generator) -> 
     spin = torch.where(free & thumb & (r >= 0.6), torch.randn(n, generator=generator) * 0.5, spin)
     angle = angle + spin[:, None]
     flat = samples.landmarks[index].reshape(n, 21, 3)[..., :2]
-    way = flat[:, 4] - flat[:, 2]  # in the picture: the net draws thumbs too much towards the camera
+    way = flat[:, 4] - flat[:, 2]  # in the image: the network's thumbs point too much towards the camera
     length = way.norm(dim=1)
     rise = -(torch.sin(angle[:, 0]) * way[:, 0] + torch.cos(angle[:, 0]) * way[:, 1]) / length.clamp_min(1)
     by_thumb = torch.where(rise > UP, 0, torch.where(rise < DOWN, 5, IGNORE))
@@ -155,7 +155,7 @@ def regravitate(samples: Samples, index: Tensor, generator: torch.Generator) -> 
 
 @dataclass(frozen=True)
 class Share:
-    """Further samples: what they make up of every batch, and `random` of them."""
+    """Additional samples: their share of every batch, and the share of `random` among them."""
 
     samples: Samples
     share: float
@@ -175,7 +175,7 @@ def train(
     dropout: float = 0.25,
     smooth: float = 0.05,
 ) -> Head:
-    """What `extra` leaves of every batch is of `samples`."""
+    """Train a head; `samples` fill what `extra` leaves of every batch."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = Head(width=width, dropout=dropout)
@@ -223,13 +223,13 @@ def train(
 
 @torch.no_grad()
 def predict(model: nn.Module, samples: Samples, index: Tensor | None = None) -> np.ndarray:
-    """Probabilities (N, 6)."""
+    """Return probabilities (N, 6)."""
     index = torch.arange(len(samples)) if index is None else index
     return np.concatenate([model(*samples.take(part))[0].numpy() for part in index.split(8192)])
 
 
 def judged_rows(samples: Samples, *, clean: bool = True) -> Tensor:
-    """Rows to be judged by: copy 0 (the refined box, the picture as it is) or all the jittered ones."""
+    """Return the rows for evaluation: copy 0 (the refined box, unaltered image) or all jittered ones."""
     ok = samples.label != IGNORE
     if samples.source in ANY_WAY_UP:
         ok &= ~samples.thumb
@@ -239,7 +239,7 @@ def judged_rows(samples: Samples, *, clean: bool = True) -> Tensor:
 
 
 def export(model: nn.Module, path: Path) -> None:
-    """ONNX with a dynamic batch; inputs named as the base network names its outputs."""
+    """Export as ONNX with a dynamic batch; inputs are named as the outputs of the base network."""
     import onnx
 
     model = model.eval()

@@ -1,9 +1,8 @@
-"""The head of gesturenet-landmark as a torch module: geometry inside, ONNX out.
+"""Head of gesturenet-landmark as a torch module that includes its geometric features.
 
-What the landmark net says about a crop is first brought into frames that do not depend on
-how the crop was cut: the palm's own frame (so that neither turn nor view matters), the picture's
-frame (so that up is up), and plain lengths and angles. A hand and its mirror image give the same
-answer, because both are classified and the answers are averaged.
+The output of the landmark network is first transformed to frames that do not depend on the crop: the palm's
+own frame (invariant to rotation and view), the image's frame (for direction), and lengths and angles. A hand
+and its mirror image give the same result, because both are classified and averaged.
 """
 
 from __future__ import annotations
@@ -31,39 +30,39 @@ PAIRS = (
 
 
 def unit(v: Tensor) -> Tensor:
-    """Length one."""
+    """Normalize to length 1."""
     return v / (v * v).sum(-1, keepdim=True).clamp_min(1e-10).sqrt()
 
 
 def cross(a: Tensor, b: Tensor) -> Tensor:
-    """The vector product."""
+    """Return the cross product."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     return torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
 
 
 def lengths(p: Tensor) -> Tensor:
-    """Distances of `PAIRS` (N, pairs)."""
+    """Return the distances of `PAIRS` (N, pairs)."""
     a = p[:, [i for i, _ in PAIRS]]
     b = p[:, [j for _, j in PAIRS]]
     return ((a - b) ** 2).sum(-1).clamp_min(1e-10).sqrt()
 
 
 def bends(p: Tensor) -> Tensor:
-    """Cosine of the bend at every inner joint of every finger (N, 15)."""
+    """Return the cosine of the bend at every inner joint of every finger (N, 15)."""
     triples = [chain[i : i + 3] for chain in CHAINS for i in range(3)]
     a, b, c = (p[:, list(column)] for column in zip(*triples, strict=True))
     return (unit(b - a) * unit(c - b)).sum(-1)
 
 
 def turned(p: Tensor, c: Tensor, s: Tensor) -> Tensor:
-    """Points (N, K, 3) turned clockwise in the picture's plane; c and s are (N, 1)."""
+    """Rotate points (N, K, 3) clockwise in the image plane; c and s are (N, 1)."""
     x, y = p[..., 0], p[..., 1]
     return torch.stack([c * x - s * y, s * x + c * y, p[..., 2]], -1)
 
 
 def describe(landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor) -> Tensor:
-    """All inputs of the perceptron; every argument as the landmark net gives it, angle (N, 1)."""
+    """Return all inputs of the perceptron; arguments as from the landmark network, angle (N, 1)."""
     flat = landmarks.reshape(-1, 21, 3)
     solid = world.reshape(-1, 21, 3)
     flat = flat - flat[:, :1]
@@ -74,11 +73,11 @@ def describe(landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Ten
     solid = solid - solid[:, :1]
     palm = ((solid[:, knuckles] ** 2).sum(-1)).mean(1, keepdim=True).clamp_min(1e-6).sqrt()
     solid = solid / palm[..., None]
-    # the picture's frame
+    # the image's frame
     c, s = torch.cos(angle), torch.sin(angle)
     upright_solid = turned(solid, c, s)
     upright_flat = turned(flat, c, s)
-    # the hand's frame in the picture: wrist to middle knuckle is up
+    # the hand's frame in the image: wrist to middle knuckle is up
     aim = unit(flat[:, 9, :2] + 0.5 * (flat[:, 5, :2] + flat[:, 13, :2]))
     hc, hs = -aim[:, 1:2], -aim[:, 0:1]
     hand_flat = turned(flat, hc, hs)
@@ -96,7 +95,7 @@ def describe(landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Ten
         -1,
     )
     view = torch.stack([across[:, 2], up[:, 2], normal[:, 2]], -1)
-    fall_x, fall_y = s, c  # gravity in the crop: the picture's down, seen from the turned crop
+    fall_x, fall_y = s, c  # gravity in the crop: down in the image, seen from the rotated crop
     fall = torch.cat(
         [
             fall_x * across[:, 0:1] + fall_y * across[:, 1:2],
@@ -132,13 +131,13 @@ def describe(landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Ten
 def mirrored(
     landmarks: Tensor, world: Tensor, handedness: Tensor, angle: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The other hand in a mirror."""
+    """Mirror the hand."""
     flip = torch.tensor([-1.0, 1.0, 1.0], device=landmarks.device).repeat(21)
     return landmarks * flip, world * flip, 1 - handedness, -angle
 
 
 class Head(nn.Module):
-    """Description of a hand -> perceptron -> six scores."""
+    """Perceptron from the description of a hand to six scores."""
 
     def __init__(self, width: int = 256, embedding: int = 96, dropout: float = 0.25) -> None:
         super().__init__()
@@ -164,28 +163,28 @@ class Head(nn.Module):
     def both_ways(
         self, landmarks: Tensor, world: Tensor, presence: Tensor, handedness: Tensor, angle: Tensor
     ) -> Tensor:
-        """What describes the hands (N rows), then their mirror images (N rows)."""
+        """Return the descriptions of the hands (N rows), then of their mirror images (N rows)."""
         ml, mw, mh, ma = mirrored(landmarks, world, handedness, angle)
         pairs = ((landmarks, ml), (world, mw), (presence, presence), (handedness, mh), (angle, ma))
         return describe(*(torch.cat(pair) for pair in pairs))
 
     def embed_described(self, both: Tensor) -> Tensor:
-        """The last layer before the six scores."""
+        """Return the embedding, the last layer before the six scores."""
         one, two = self.body(((both - self.mean) / self.std).clamp(-6, 6)).chunk(2)
         return (one + two) / 2
 
     def logits(self, *inputs: Tensor) -> Tensor:
-        """Scores before the softmax."""
+        """Return the scores before the softmax."""
         return self.last(self.drop(self.embed_described(self.both_ways(*inputs))))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities and embedding."""
+        """Return probabilities and embedding."""
         embedding = self.embed_described(self.both_ways(*inputs))
         return torch.softmax(self.last(embedding), 1), embedding
 
 
 class Ensemble(nn.Module):
-    """Several heads that differ by their seed: their mean is calmer on hands that none has seen."""
+    """Ensemble of heads that differ by their seed, for lower variance on unseen hands."""
 
     def __init__(self, heads: list[Head], temperature: float) -> None:
         super().__init__()
@@ -193,7 +192,7 @@ class Ensemble(nn.Module):
         self.register_buffer("temperature", torch.tensor([temperature]))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Softmax of the mean log-probabilities over the temperature; embeddings side by side."""
+        """Return the softmax of the mean log-probabilities over the temperature, and all embeddings."""
         both = self.heads[0].both_ways(*inputs)
         embeddings = [h.embed_described(both) for h in self.heads]
         pairs = zip(self.heads, embeddings, strict=True)

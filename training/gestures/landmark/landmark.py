@@ -1,4 +1,4 @@
-"""Make the head of gesturenet-landmark: which samples, what temperature, which figures."""
+"""Recipe of the gesturenet-landmark head: training samples, calibration and figures."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from training.gestures.landmark.head import (
 from training.gestures.landmark.headnet import Ensemble, Head
 
 SOURCES = ("ardamavi", "emrecandir", "subhih", "tanishka", "shimaazizi", "drgfreeman_rps", "anton", "desk")
-REAL_SHARE = 0.25  # of every batch where photographs teach too
-LIVE_SHARE, LIVE_RANDOM = 0.15, 0.6  # of every batch; of that what means nothing
-MEMBERS = 3  # heads that are averaged
+REAL_SHARE = 0.25  # share of every batch where photographs are trained on too
+LIVE_SHARE, LIVE_RANDOM = 0.15, 0.6  # share of every batch; share of random among it
+MEMBERS = 3  # heads in the ensemble
 WIDTH = 160
-TONES = 10  # of rendered skin, light to dark
+TONES = 10  # tones of rendered skin, light to dark
 
 
 def photographs(work: Path) -> dict[str, Samples]:
-    """Features of every source."""
+    """Load the features of every photograph source."""
     return {s: load(work / f"features-{s}.npz", s) for s in SOURCES if (work / f"features-{s}.npz").exists()}
 
 
 def renders(work: Path) -> Samples:
-    """Features of all rendered hands."""
+    """Load the features of all rendered hands."""
     return join([load(p, "render") for p in sorted((work / "render").glob("render-???.npz"))])
 
 
 def living(work: Path) -> Samples:
-    """Features of the hands of rendered people who live, with and without gestures on purpose."""
+    """Load the features of hands in rendered scenes, with and without intended gestures."""
     return join([load(p, "live") for p in sorted((work / "live").glob("*-????.npz"))])
 
 
 def head(samples: Samples, steps: int, seed: int, *extra: Share) -> Head:
-    """One head of the shipped size."""
+    """Train one head of the shipped size."""
     return train(samples, steps=steps, batch=512, width=WIDTH, seed=seed, extra=extra)
 
 
 def held_out(
     work: Path, steps: int, seed: int, teachers: str
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For every source: truth, probabilities and groups, by a head that never saw the source.
+    """Return for every source truth, probabilities and groups, from a head trained without the source.
 
     `teachers` is one of `card.ROWS`.
     """
@@ -76,14 +76,14 @@ def held_out(
 
 
 def compare(work: Path, steps: int, seed: int) -> None:
-    """Who teaches what: figures by held-out source, written to figures.json."""
+    """Compare training sets by held-out source; written to figures.json."""
     table: dict[str, dict] = {}
     for teachers in ("photographs", "posed", "rendered", "both"):
         keep(work, table, teachers, held_out(work, steps, seed, teachers))
 
 
 def by_tone(work: Path, steps: int, seed: int) -> None:
-    """Accuracy on one shard of renders by skin tone, light to dark, of a head that learnt from the others."""
+    """Return the accuracy on one shard of renders by skin tone, from a head trained on the others."""
     *rest, held = sorted((work / "render").glob("render-???.npz"))
     lives = Share(living(work), LIVE_SHARE, LIVE_RANDOM)
     model = head(join([load(p, "render") for p in rest]), steps, seed, lives)
@@ -97,7 +97,7 @@ def by_tone(work: Path, steps: int, seed: int) -> None:
 
 
 def keep(work: Path, table: dict[str, dict], name: str, parts: dict[str, tuple[np.ndarray, ...]]) -> None:
-    """Figures of answers by source (truth and probabilities first), into the table and its files."""
+    """Write figures of predictions by source (truth and probabilities first) to the table and its files."""
     truth, guess = (np.concatenate([p[k] for p in parts.values()]) for k in (0, 1))
     by_source = {source: scores(p[0], p[1].argmax(1)) for source, p in parts.items()}
     pooled = scores(truth, guess.argmax(1))
@@ -108,10 +108,10 @@ def keep(work: Path, table: dict[str, dict], name: str, parts: dict[str, tuple[n
 
 
 def make(work: Path, engine: Path, steps: int, seed: int) -> None:
-    """Train on rendered hands and lives, judge and calibrate on photographs, write head.onnx and its sum.
+    """Train on rendered hands and scenes, calibrate and evaluate on photographs, write head.onnx.
 
-    No photograph teaches the heads: where one gesture comes from one source, they teach its look with it
-    (`compare` shows it), so all of them can judge.
+    The heads are not trained on photographs: where one gesture comes from one source, they learn the look of
+    the source (`compare` shows it). So all photographs are test data.
     """
     made, lives = renders(work), Share(living(work), LIVE_SHARE, LIVE_RANDOM)
     heads = [head(made, steps, seed + i, lives) for i in range(MEMBERS)]

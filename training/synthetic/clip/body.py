@@ -1,8 +1,8 @@
-"""A person as a mesh with bones: shapes come from anny (MakeHuman data), posing is numpy.
+"""Person as a mesh with bones: shapes come from anny (MakeHuman data), posing is numpy.
 
 World axes, in metres: x to the person's left, y to the back (the person looks along -y), z up;
-z = 0 is the floor. All rotations are global, relative to the rest pose, in these axes: they need
-no knowledge of how a bone's own axes lie.
+z = 0 is the floor. All rotations are global, relative to the rest pose, in these axes, so that
+the local axes of bones are not needed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """Who stands there: anny's phenotype parameters, each 0..1 (gender 0 is male, 1 female).
+    """Body shape: anny's phenotype parameters, each 0..1 (gender 0 is male, 1 female).
 
-    `age` 0.33 is a child, 0.67 a young adult, 1 old. `face` are facial actions, 0..1, such as
+    `age` 0.33 is a child, 0.67 a young adult, 1 old. `face` holds facial actions, 0..1, such as
     mouthSmileLeft.
     """
 
@@ -39,7 +39,7 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """A person at rest (arms 45 degrees down).
+    """Body mesh and bones in the rest pose (arms 45 degrees down).
 
     `vertices` (V, 3), `quads` (F, 4), `corner_uv` (F, 4, 2), `part` (F,) names such as "hand.R",
     `heads` (B, 3) of the bones, `weights` (V, B).
@@ -55,34 +55,34 @@ class Body:
     weights: Array
 
     def index(self, bone: str) -> int:
-        """Row of a bone; raises ValueError for an unknown name."""
+        """Return the row of a bone; raises ValueError for an unknown name."""
         return self.bones.index(bone)
 
     def head(self, bone: str) -> Array:
-        """Where a bone starts at rest."""
+        """Return where a bone starts at rest."""
         return self.heads[self.index(bone)]
 
     def tip(self, bone: str) -> Array:
-        """The end of a fingertip at rest: the vertex of this bone that is farthest from its head."""
+        """Return the end of a fingertip at rest: the vertex of this bone farthest from its head."""
         own = self.vertices[self.weights[:, self.index(bone)] > 0.9]
         return own[np.linalg.norm(own - self.head(bone), axis=1).argmax()]
 
 
 @dataclass(frozen=True, eq=False)
 class Posed:
-    """Bones in place: `turns` (B, 3, 3) are global rotations from rest, `at` (B, 3) their heads."""
+    """Posed bones: `turns` (B, 3, 3) are global rotations from rest, `at` (B, 3) their heads."""
 
     body: Body
     turns: Array
     at: Array
 
     def point(self, bone: str, rest: Array) -> Array:
-        """Where a point (or points) fixed to a bone has gone."""
+        """Return the posed position of a point (or points) fixed to a bone."""
         b = self.body.index(bone)
         return (rest - self.body.heads[b]) @ self.turns[b].T + self.at[b]
 
     def vertices(self, rest: Array | None = None, weights: Array | None = None) -> Array:
-        """(V, 3) vertices by linear blend skinning; of the body itself unless others are given."""
+        """Return (V, 3) vertices by linear blend skinning; of the body itself unless others are given."""
         rest = self.body.vertices if rest is None else rest
         weights = self.body.weights if weights is None else weights
         offset = self.at - np.einsum("bij,bj->bi", self.turns, self.body.heads)
@@ -91,7 +91,7 @@ class Posed:
 
 
 def place_bones(body: Body, turns: Mapping[str, Array], shift: Array | None = None) -> Posed:
-    """Puts the bones where global rotations send them; a bone that is not named follows its parent."""
+    """Pose bones by global rotations; a bone that is not named follows its parent."""
     rotation = np.zeros((len(body.bones), 3, 3))
     at = np.zeros((len(body.bones), 3))
     for b, (name, parent) in enumerate(zip(body.bones, body.parents, strict=True)):
@@ -105,7 +105,7 @@ def place_bones(body: Body, turns: Mapping[str, Array], shift: Array | None = No
 
 
 def turn(axis: Array, degrees: float) -> Array:
-    """(3, 3) rotation about an axis, right-handed (Rodrigues)."""
+    """Return the (3, 3) rotation about an axis, right-handed (Rodrigues)."""
     x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([(0, -z, y), (z, 0, -x), (-y, x, 0)])
     angle = math.radians(degrees)
@@ -113,12 +113,12 @@ def turn(axis: Array, degrees: float) -> Array:
 
 
 def unit(vector: Array) -> Array:
-    """The vector at length 1."""
+    """Return the vector at length 1."""
     return vector / np.linalg.norm(vector)
 
 
 def frame(first: Array, second: Array) -> Array:
-    """(3, 3) with columns: `first`, `second` made square to it, and their cross product."""
+    """Return (3, 3) with columns: `first`, `second` orthogonalized to it, and their cross product."""
     a = unit(first)
     b = unit(second - a * (second @ a))
     return np.stack([a, b, np.cross(a, b)], axis=1)
@@ -133,7 +133,7 @@ def _anny() -> Any:
 
 
 def make_body(shape: Shape) -> Body:
-    """A person of this shape, standing on z = 0."""
+    """Create a person of this shape, standing on z = 0."""
     from anny.face_segmentation import get_face_segmentation_mask
 
     model = _anny()

@@ -1,4 +1,4 @@
-"""Clothes cut from the body's own mesh: pushed out along the normals and relaxed, so they move with it."""
+"""Clothes made from the body's mesh: offset along the normals and smoothed, skinned with the body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Garment:
-    """`of` are the body's vertices it is made from; `covers` (V,) marks the skin that it hides."""
+    """A garment; `of` are the body's vertices it is made from, `covers` (V,) marks the skin that it hides."""
 
     name: str
     of: Array
@@ -27,12 +27,12 @@ class Garment:
     ease: Array
 
     def drape(self, posed: Posed) -> Array:
-        """(N, 3) vertices of the garment in this pose."""
+        """Return the (N, 3) vertices of the garment in this pose."""
         return _relax(posed.vertices(self.vertices, self.weights), self.neighbours, 2)
 
 
 def arm_share(body: Body, vertices: Array) -> Array:
-    """(N,) how far down the arm a point lies: 0 at the shoulder joint, 0.5 at the elbow, 1 at the wrist."""
+    """Return (N,) positions along the arm: 0 at the shoulder joint, 0.5 at the elbow, 1 at the wrist."""
     share = np.full(len(vertices), 9.0)
     for side in ("L", "R"):
         joints = [body.head(f"{b}.{side}") for b in ("upperarm01", "lowerarm01", "wrist")]
@@ -53,7 +53,7 @@ def _weight_of(body: Body, *prefixes: str) -> Array:
 
 
 def crew_shirt(body: Body, sleeve: float) -> Garment:
-    """A sweater or T-shirt: from the neck to the hips, sleeves to `sleeve` of the arm."""
+    """Create a sweater or T-shirt: from the neck to the hips, sleeves to `sleeve` of the arm."""
     v = body.vertices
     arm = _weight_of(body, "upperarm", "lowerarm", "wrist", "finger", "metacarpal")
     share = arm_share(body, v)
@@ -73,7 +73,7 @@ def crew_shirt(body: Body, sleeve: float) -> Garment:
 
 
 def trousers(body: Body) -> Garment:
-    """From the waist to the ankles."""
+    """Create trousers from the waist to the ankles."""
     v = body.vertices
     arm = _weight_of(body, "upperarm", "lowerarm", "wrist", "finger", "metacarpal")
     inside = (arm < 0.5) & (v[:, 2] < body.head("root")[2]) & (v[:, 2] > body.head("foot.L")[2])
@@ -89,7 +89,10 @@ def _cut(
     flat: Array | None = None,
     least: Array | None = None,
 ) -> Garment:
-    """`flat` (V,) is relaxed far more, `least` (V,) metres is the least distance from the skin."""
+    """Garment mesh.
+
+    `flat` (V,) is smoothed far more, `least` (V,) is the least distance from the skin, metres.
+    """
     faces = inside[body.quads].all(axis=1)
     used = np.unique(body.quads[faces])
     renumber = np.full(len(body.vertices), -1)
@@ -104,17 +107,17 @@ def _cut(
         outward = vertex_normals(hung, quads)
         lost = ((cloth - hung) * outward).sum(
             axis=1, keepdims=True
-        )  # what relaxing shrank, without its detail
+        )  # compensate the shrinking of the smoothing, without its detail
         hung = hung + outward * (_relax(lost, neighbours, 30) + 0.004)
         share = _relax(flat[used].astype(float)[:, None], neighbours, 6)
         cloth = share * hung + (1 - share) * cloth
     border = _border(quads, len(used))
-    for _ in range(2):  # skin shows under the rim, so that no gap opens there
+    for _ in range(2):  # keep skin under the rim, so that no gap opens there
         border = border | border[neighbours].any(axis=1)
     if least is not None:
         depth = ((cloth - skin) * normals).sum(axis=1)
         cloth = _relax(cloth + normals * np.maximum(least[used] - depth, 0)[:, None], neighbours, 2)
-    depth = ((cloth - skin) * normals).sum(axis=1)  # there cloth must not sink into the skin
+    depth = ((cloth - skin) * normals).sum(axis=1)  # cloth must not intersect the skin there
     cloth = cloth + normals * (border * np.maximum(0.005 - depth, 0))[:, None]
     covers = np.zeros(len(body.vertices), bool)
     covers[used] = ~border
@@ -125,7 +128,7 @@ def _cut(
 
 
 def vertex_normals(vertices: Array, quads: Array) -> Array:
-    """(V, 3) outward normals, by area."""
+    """Return the (V, 3) outward normals, weighted by area."""
     a, b, c, d = (vertices[quads[:, k]] for k in range(4))
     face = np.cross(c - a, d - b)
     normals = np.zeros_like(vertices)
@@ -147,7 +150,10 @@ def _border(quads: Array, count: int) -> Array:
 
 
 def _neighbours(quads: Array, count: int) -> Array:
-    """(N, 6) rows of neighbouring vertices, padded with the vertex itself; a rim keeps to the rim."""
+    """(N, 6) rows of neighbouring vertices, padded with the vertex itself.
+
+    Rim vertices only have rim neighbours.
+    """
     edges = np.sort(_edges(quads), axis=1)
     unique, times = np.unique(edges, axis=0, return_counts=True)
     border = np.zeros(count, bool)

@@ -1,4 +1,4 @@
-"""What people look like: skins, hairs, and the whole look of one; linear RGB, 0..1."""
+"""Colours of skin, hair and clothes; linear RGB, 0..1."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ HAIRS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Look:
-    """Colours and cut of a person; linear RGB."""
+    """Colours and cut of a person's look; linear RGB."""
 
     skin: Colour = (0.47, 0.26, 0.17)
     hair: Colour = (0.035, 0.02, 0.012)
     hair_length_m: float = 0.04
     iris: Colour = (0.09, 0.045, 0.02)
     shirt: Colour = (0.045, 0.13, 0.22)
-    sleeve: float = 0.94  # share of the arm that is covered, 0.5 to the elbow, 0.94 to the wrist
+    sleeve: float = 0.94  # share of the arm covered by the sleeve, 0.5 to the elbow, 0.94 to the wrist
     trousers: Colour = (0.03, 0.032, 0.04)
     seed: int = 1

@@ -1,4 +1,4 @@
-"""Hands: a table of joint angles for each gesture, and the arm that brings the hand there.
+"""Hand shapes of each gesture as joint angles, and arm poses by inverse kinematics.
 
 Angles are degrees. Flexion 0 is a straight finger, positive folds it into the palm; spread is
 positive away from the middle finger, towards the thumb.
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Side = Literal["L", "R"]
-FINGERS = {"index": 2, "middle": 3, "ring": 4, "little": 5}  # the number in the names of the bones
+FINGERS = {"index": 2, "middle": 3, "ring": 4, "little": 5}  # number in the names of the bones
 
 
 @dataclass(frozen=True)
 class Thumb:
-    """How the thumb lies.
+    """Joint angles of the thumb.
 
     `across` sweeps it in front of the palm, `out` brings it to the index finger (negative: away from
     the hand), `roll` turns its nail, `knuckle` and `tip` fold its two outer joints.
@@ -39,7 +39,7 @@ class Thumb:
 
 @dataclass(frozen=True)
 class Finger:
-    """Flexion at the knuckle, the middle and the end joint, and the sideways spread."""
+    """Joint angles of a finger: flexion at the knuckle, the middle and the end joint, and sideways spread."""
 
     knuckle: float
     middle: float
@@ -49,7 +49,7 @@ class Finger:
 
 @dataclass(frozen=True)
 class HandShape:
-    """All joints of one hand."""
+    """All joint angles of one hand."""
 
     thumb: Thumb
     index: Finger
@@ -96,7 +96,7 @@ def _out(spread: float) -> Finger:
     return replace(STRAIGHT, spread=spread)
 
 
-OTHERS: dict[str, HandShape] = {  # hands that are none of the five gestures
+OTHERS: dict[str, HandShape] = {  # hands that show none of the five gestures
     "idle": SHAPES["idle"],
     "point": HandShape(TUCKED, STRAIGHT, FOLDED, FOLDED, FOLDED),
     "three": HandShape(TUCKED, _out(9), STRAIGHT, _out(-9), FOLDED),
@@ -113,7 +113,7 @@ OTHERS: dict[str, HandShape] = {  # hands that are none of the five gestures
 
 
 def blend(a: HandShape, b: HandShape, share: float) -> HandShape:
-    """All joints on the way from `a` (share 0) to `b` (share 1)."""
+    """Interpolate all joints between `a` (share 0) and `b` (share 1)."""
 
     def mix(x: object, y: object) -> object:
         if isinstance(x, float | int) and isinstance(y, float | int):
@@ -124,7 +124,7 @@ def blend(a: HandShape, b: HandShape, share: float) -> HandShape:
 
 
 def hand_frame(body: Body, side: Side) -> Array:
-    """(3, 3) at rest, in columns: towards the fingers, out of the palm, and their cross product."""
+    """Return (3, 3) at rest, in columns: towards the fingers, out of the palm, and their cross product."""
     wrist = body.head(f"wrist.{side}")
     index, little = body.head(f"finger2-1.{side}"), body.head(f"finger5-1.{side}")
     along = body.head(f"finger3-1.{side}") - wrist
@@ -133,7 +133,7 @@ def hand_frame(body: Body, side: Side) -> Array:
 
 
 def finger_turns(body: Body, side: Side, shape: HandShape, hand: Array) -> dict[str, Array]:
-    """Global rotations of the 15 finger bones, for a hand whose own rotation from rest is `hand`."""
+    """Return global rotations of the 15 finger bones, for a hand whose own rotation from rest is `hand`."""
     rest = hand_frame(body, side)
     palm = rest[:, 1]
     mirror = 1.0 if side == "R" else -1.0
@@ -144,7 +144,7 @@ def finger_turns(body: Body, side: Side, shape: HandShape, hand: Array) -> dict[
         chain.append(body.tip(f"finger{number}-3.{side}"))
         bones = [unit(b - a) for a, b in pairwise(chain)]
         base = frame(rest[:, 0], palm)[:, 0]
-        axis = unit(np.cross(bones[0], palm))  # a positive turn sends the finger into the palm
+        axis = unit(np.cross(bones[0], palm))  # a positive rotation folds the finger into the palm
         at_rest = [
             _bend(base, bones[0], axis),
             _bend(bones[0], bones[1], axis),
@@ -181,14 +181,14 @@ def _thumb_turns(body: Body, side: Side, thumb: Thumb, hand: Array, rest: Array)
 
 
 def _bend(a: Array, b: Array, axis: Array) -> float:
-    """Degrees that turn `a` into `b` about `axis`."""
+    """Degrees that rotate `a` into `b` about `axis`."""
     a, b = a - axis * (a @ axis), b - axis * (b @ axis)
     return math.degrees(math.atan2(np.cross(a, b) @ axis, a @ b))
 
 
 @dataclass(frozen=True)
 class ArmPose:
-    """Where a hand is and how it lies: all vectors in world axes, for a body that is not turned.
+    """Position and orientation of a hand, in world axes, for a body that is not rotated.
 
     `wrist` is metres from the shoulder joint, `elbow` the side to which the elbow points,
     `fingers` and `palm` the directions of the fingers (if they were straight) and out of the palm.
@@ -201,7 +201,7 @@ class ArmPose:
 
 
 def arm_turns(body: Body, side: Side, arm: ArmPose, shape: HandShape, chest: Array) -> dict[str, Array]:
-    """Global rotations from the collar bone to the fingertips (two-bone inverse kinematics).
+    """Return global rotations from the collar bone to the fingertips (two-bone inverse kinematics).
 
     `chest` is the rotation of the upper body, which carries the whole arm.
     """
@@ -235,7 +235,7 @@ def arm_turns(body: Body, side: Side, arm: ArmPose, shape: HandShape, chest: Arr
 
 
 def _swing_and_twist(wanted: Array, base: Array, axis: Array) -> tuple[Array, float]:
-    """`wanted` = swing @ turn(axis, twist): the twist is degrees about the bone's rest direction."""
+    """Decompose `wanted` = swing @ turn(axis, twist): twist in degrees about the bone's rest direction."""
     local = base.T @ wanted
     w = math.sqrt(max(0.0, 1 + np.trace(local))) / 2
     if w < 1e-6:
@@ -249,7 +249,7 @@ def _swing_and_twist(wanted: Array, base: Array, axis: Array) -> tuple[Array, fl
 
 
 def mix_arms(a: ArmPose, b: ArmPose, share: float) -> ArmPose:
-    """The way from `a` to `b`: the wrist on an arc about the shoulder, directions turned evenly."""
+    """Interpolate `a` to `b`: the wrist on an arc about the shoulder, directions rotated evenly."""
     length = (1 - share) * np.linalg.norm(a.wrist) + share * np.linalg.norm(b.wrist)
     pairs: Mapping[str, tuple[Array, Array]] = {
         n: (getattr(a, n), getattr(b, n)) for n in ("wrist", "elbow", "fingers", "palm")

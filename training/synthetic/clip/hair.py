@@ -14,11 +14,11 @@ from training.synthetic.clip.materials import Nodes, rgba
 if TYPE_CHECKING:
     from training.synthetic.clip.colours import Look
 
-POINTS = 6  # along one hair
+POINTS = 6  # points of one hair
 
 
 def scalp(body: Body) -> Array:
-    """(V,) 0..1: where hair grows; the hairline falls from the forehead to the ears and the nape."""
+    """Return (V,) 0..1 where hair grows; the hairline falls from the forehead to the ears and the nape."""
     eye = (body.head("eye.L") + body.head("eye.R")) / 2
     head = body.weights[:, [body.index("head"), body.index("neck03"), body.index("neck02")]].sum(axis=1) > 0.5
     back = body.vertices[:, 1] - eye[1]
@@ -37,7 +37,7 @@ def scalp(body: Body) -> Array:
 
 
 def _ears(body: Body) -> Array:
-    """(V,) True on the ears, by their place in the texture."""
+    """(V,) True on the ears, by their position in the texture."""
     ears = np.zeros(len(body.vertices), bool)
     for centre in ((0.846, 0.624), (0.846, 0.342)):
         near = np.linalg.norm(body.corner_uv - np.array(centre), axis=2) < 0.024
@@ -46,7 +46,7 @@ def _ears(body: Body) -> Array:
 
 
 def grow(body: Body, count: int, length_m: float, seed: int) -> Array:
-    """(count, POINTS, 3) hairs at rest."""
+    """Return (count, POINTS, 3) hairs at rest."""
     rng = np.random.default_rng(seed)
     grows = scalp(body)
     normals = vertex_normals(body.vertices, body.quads)
@@ -81,7 +81,7 @@ def grow(body: Body, count: int, length_m: float, seed: int) -> Array:
 
 
 def add_hair(body: Body, look: Look) -> list[Any]:
-    """Objects that follow the head's matrix."""
+    """Create the hair objects, which follow the head's matrix."""
     hairs = grow(body, 9000, look.hair_length_m, look.seed)
     data = bpy.data.hair_curves.new("hair")
     data.add_curves([POINTS] * len(hairs))

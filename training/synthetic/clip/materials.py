@@ -1,4 +1,4 @@
-"""What surfaces are made of, as nodes of Blender: skin, eyes, cloth, hair's base and plain things."""
+"""Blender materials: skin, eyes, cloth, base of the hair and plain surfaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Nodes:
-    """A material's node tree, built in a few words."""
+    """Builder of a material's node tree."""
 
     def __init__(self, name: str) -> None:
         self.material = bpy.data.materials.new(name)
@@ -20,7 +20,7 @@ class Nodes:
         self.tree.nodes.clear()
 
     def add(self, kind: str, **values: Any) -> Any:
-        """A node; values are inputs by name (spaces as _) or properties."""
+        """Add a node; values are inputs by name (spaces as _) or properties."""
         node = self.tree.nodes.new(kind)
         for key, value in values.items():
             label = key.replace("_", " ")
@@ -34,11 +34,11 @@ class Nodes:
         return node
 
     def attribute(self, name: str) -> Any:
-        """The node of a vertex attribute."""
+        """Add the node of a vertex attribute."""
         return self.add("ShaderNodeAttribute", attribute_name=name)
 
     def mix(self, share: Any, a: Any, b: Any, blend: str = "MIX") -> Any:
-        """Colour socket: a and b are colours or sockets."""
+        """Mix two colours; return a colour socket. a and b are colours or sockets."""
         node = self.tree.nodes.new("ShaderNodeMix")
         node.data_type, node.blend_type = "RGBA", blend
         for socket, value in ((node.inputs[0], share), (node.inputs[6], a), (node.inputs[7], b)):
@@ -49,7 +49,7 @@ class Nodes:
         return node.outputs[2]
 
     def math(self, operation: str, a: Any, b: Any = 0.0) -> Any:
-        """Number socket."""
+        """Add a math node; return a number socket."""
         node = self.tree.nodes.new("ShaderNodeMath")
         node.operation = operation
         for socket, value in zip(node.inputs, (a, b), strict=False):
@@ -60,26 +60,26 @@ class Nodes:
         return node.outputs[0]
 
     def noise(self, scale: float, detail: float = 3.0, rest: bool = True) -> Any:
-        """Number socket: noise that sticks to the rest pose."""
+        """Add noise in the coordinates of the rest pose; return a number socket."""
         node = self.add("ShaderNodeTexNoise", Scale=scale, Detail=detail)
         if rest:
             self.tree.links.new(self.attribute("rest").outputs["Vector"], node.inputs["Vector"])
         return node.outputs[0]
 
     def done(self, shader: Any) -> Any:
-        """Links the shader to the output and returns the material."""
+        """Link the shader to the output and return the material."""
         out = self.tree.nodes.new("ShaderNodeOutputMaterial")
         self.tree.links.new(shader.outputs[0], out.inputs["Surface"])
         return self.material
 
 
 def rgba(colour: Colour) -> tuple[float, float, float, float]:
-    """Blender wants four."""
+    """Append alpha 1 to a colour, as Blender requires four values."""
     return (*colour, 1.0)
 
 
 def plain(name: str, colour: Colour, roughness: float = 0.7, speckle: float = 0.0) -> Any:
-    """One colour, perhaps uneven."""
+    """Create a material of one colour, optionally uneven."""
     n = Nodes(name)
     base: Any = rgba(colour)
     if speckle:
@@ -89,13 +89,13 @@ def plain(name: str, colour: Colour, roughness: float = 0.7, speckle: float = 0.
 
 
 def nothing() -> Any:
-    """Invisible."""
+    """Create an invisible material."""
     n = Nodes("nothing")
     return n.done(n.add("ShaderNodeBsdfTransparent"))
 
 
 def skin(look: Look) -> Any:
-    """Blotches, redder knuckles, cheeks and lips, paler palms and nails, pores; light scatters in it."""
+    """Create skin: blotches, red knuckles, cheeks and lips, pale palms and nails, pores, scattering."""
     n = Nodes("skin")
     base = look.skin
     red = (min(1.0, base[0] * 1.05), base[1] * 0.66, base[2] * 0.62)
@@ -125,7 +125,7 @@ def skin(look: Look) -> Any:
 
 
 def eye_white(look: Look) -> Any:
-    """White, iris and pupil by the angle from the eye's axis, wet."""
+    """Create the eye material: white, iris and pupil by the angle from the eye's axis, glossy."""
     n = Nodes("eye")
     angle = n.attribute("iris").outputs["Fac"]
     colour = n.mix(n.math("GREATER_THAN", angle, 0.5), rgba((0.62, 0.58, 0.55)), rgba(look.iris))
@@ -134,7 +134,7 @@ def eye_white(look: Look) -> Any:
 
 
 def cloth(name: str, colour: Colour, *, knit: bool) -> Any:
-    """Fabric: fine weave as a bump, soft folds, a little sheen."""
+    """Create fabric: fine weave as a bump, soft folds, a little sheen."""
     n = Nodes(name)
     fold = n.noise(7.0, 4.0)
     weave = n.noise(900.0 if knit else 600.0, 1.0)

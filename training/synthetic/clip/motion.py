@@ -1,4 +1,4 @@
-"""What the person does: a timeline of gestures, moved smoothly, and the sway of somebody alive."""
+"""Motion of the person: a timeline of gestures with smooth transitions, breath and sway."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ORDER = ("fist", "stop", "thumbs_up", "ok", "two")
 
 
 def timeline(order: tuple[str, ...] = ORDER) -> tuple[list[Beat], float]:
-    """The gestures one after the other, and the length of it all in seconds."""
+    """Return the gestures one after the other, and the total length in seconds."""
     beats, at = [], QUIET_S
     for gesture in order:
         start = at + RISE_S
@@ -62,13 +62,13 @@ def timeline(order: tuple[str, ...] = ORDER) -> tuple[list[Beat], float]:
 
 
 def ease(share: float) -> float:
-    """0..1 with a soft start and end (minimum jerk, as people reach)."""
+    """Return 0..1 with minimum jerk, as people reach."""
     s = min(1.0, max(0.0, share))
     return s**3 * (10 - 15 * s + 6 * s * s)
 
 
 class Actor:
-    """Turns a time into a pose: gestures with the right hand, breath, sway, blinks."""
+    """Poses of a person over time: gestures with the right hand, breath, sway, blinks."""
 
     def __init__(self, body: Body, beats: list[Beat], seed: int = 7) -> None:
         rng = np.random.default_rng(seed)
@@ -78,12 +78,12 @@ class Actor:
         self._blinks = np.cumsum(rng.uniform(2.2, 4.5, 12)) - 1.4
 
     def drift(self, row: int, at: float) -> Array:
-        """Slow noise, about -1..1 in three axes."""
+        """Return slow noise, about -1..1 in three axes."""
         waves = np.sin(2 * np.pi * self._rates[row] * at + self._phases[row])
         return (waves + 0.4 * np.sin(2 * np.pi * 2.3 * self._rates[row] * at + 2 * self._phases[row])) / 1.4
 
     def blink(self, at: float) -> float:
-        """0 open, 1 shut."""
+        """Return the closing of the eyes: 0 open, 1 shut."""
         return max((ease(1 - abs(at - b) / 0.13) for b in self._blinks), default=0.0)
 
     def _hand(self, at: float) -> tuple[ArmPose, HandShape, float]:
@@ -96,7 +96,7 @@ class Actor:
         return RESTING, SHAPES["idle"], 0.0
 
     def pose(self, at: float) -> Posed:
-        """The bones at this time."""
+        """Return the bones at this time."""
         sway = self.drift(0, at)
         chest = turn(np.array([1.0, 0, 0]), 1.2 * sway[0]) @ turn(np.array([0, 0, 1.0]), 2.0 * sway[2])
         arm, shape, up = self._hand(at)
@@ -126,6 +126,6 @@ class Actor:
 
 
 def mirrored(arm: ArmPose) -> ArmPose:
-    """The same for the other side."""
+    """Mirror an arm pose for the other side."""
     flip = np.array([-1.0, 1.0, 1.0])
     return ArmPose(arm.wrist * flip, arm.elbow * flip, arm.fingers * flip, arm.palm * flip)

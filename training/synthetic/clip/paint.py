@@ -1,4 +1,4 @@
-"""Soft masks by vertex, 0..1, that colour the skin: where a hand is pale, a cheek red, an iris dark."""
+"""Vertex masks, 0..1, for skin colours: palms, cheeks, lips, irises and creases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIPS_SIZE = (0.013, 0.036)
 
 
 def masks(body: Body) -> dict[str, Array]:
-    """Name -> (V,) for palm, red, lips, dark, crease, iris."""
+    """Return name -> (V,) for palm, red, lips, dark, crease, iris."""
     v = body.vertices
     normals = vertex_normals(v, body.quads)
     zero = np.zeros(len(v))
@@ -57,7 +57,7 @@ def masks(body: Body) -> dict[str, Array]:
 
 
 def _lips(body: Body) -> Array:
-    """An ellipse in the texture around the slit of the mouth."""
+    """An ellipse in the texture around the mouth."""
     lips = np.zeros(len(body.vertices))
     away = (body.corner_uv - np.array(LIPS_AT)) / np.array(LIPS_SIZE)
     inside = np.clip(2.2 * (1 - np.linalg.norm(away, axis=2)), 0, 1) * (body.part == "head")[:, None]
@@ -66,7 +66,7 @@ def _lips(body: Body) -> Array:
 
 
 def _brows(body: Body) -> Array:
-    """Two arcs a finger's breadth above the eyes."""
+    """Two arcs above the eyes."""
     v = body.vertices
     brows = np.zeros(len(v))
     for side in ("L", "R"):

@@ -1,6 +1,6 @@
-"""Many people in many rooms, 1 to 4 metres away, each hand labelled: pictures to train and test with.
+"""Renders labelled training images of many people in many rooms, 1 to 4 metres away.
 
-    python -m training.synthetic.clip.people --count 1000
+python -m training.synthetic.clip.people --count 1000
 
 Writes OUT/000000.jpg ... and OUT/labels.csv; a second run with a larger count adds to them.
 """
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     pass
 
 FIELDS = ("path", "label", "left", "top", "right", "bottom", "hand", "person", "skin")
-POSES = 8  # of one person in one room
+POSES = 8  # images of one person in one room
 ROOMS = 30
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,7 +55,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """One set (a person in a room, `POSES` pictures) after the other."""
+    """Render sets (a person in a room, `POSES` images) one after the other."""
     o = options()
     o.out.mkdir(parents=True, exist_ok=True)
     table = o.out / "labels.csv"
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def render_set(o: argparse.Namespace, number: int) -> list[dict[str, str | int]]:
-    """Pictures of one person; the rows of the table for them."""
+    """Render images of one person; return their rows of the table."""
     rng = np.random.default_rng((o.seed, number))
     height = o.width * 3 // 4
     where, webcam, brightness = _room(o.seed, number % ROOMS)
@@ -162,7 +162,7 @@ def _look(rng: np.random.Generator, skin: str) -> Look:
 
 
 def _act(body: Body, rng: np.random.Generator) -> tuple[Posed, dict[Side, str]]:
-    """A pose, and the label of each hand."""
+    """Random pose, and the label of each hand."""
     chest = turn(np.array([0, 0, 1.0]), rng.normal(0, 12)) @ turn(np.array([1.0, 0, 0]), rng.normal(0, 3))
     head = (
         chest @ turn(np.array([0, 0, 1.0]), rng.normal(0, 10)) @ turn(np.array([1.0, 0, 0]), rng.normal(0, 5))
@@ -186,7 +186,7 @@ def _gesture(rng: np.random.Generator) -> tuple[ArmPose, HandShape, str]:
     if label != "random":
         return _jitter(ARMS[label], rng, 0.06, 0.16), _loose(SHAPES[label], rng, 4), label
     shape = _loose(OTHERS[str(rng.choice(list(OTHERS)))], rng, 7)
-    if rng.random() < 0.3:  # on the way to or from a gesture
+    if rng.random() < 0.3:  # in the transition to or from a gesture
         shape = blend(
             SHAPES["idle"],
             SHAPES[str(rng.choice(["fist", "stop", "two", "ok"]))],
@@ -222,7 +222,7 @@ def _loose(shape: HandShape, rng: np.random.Generator, degrees: float) -> HandSh
 def _hand_box(
     posed: Posed, side: Side, webcam: scene.Webcam, width: int, height: int
 ) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom in pixels, tight; None where most of the hand is out of the picture."""
+    """Left, top, right, bottom in pixels, tight; None where most of the hand is outside the image."""
     body = posed.body
     own = np.unique(body.quads[body.part == f"hand.{side}"])
     beyond = (body.vertices[own] - body.head(f"wrist.{side}")) @ (

@@ -35,7 +35,7 @@ GRAIN = 1.6  # standard deviation of a webcam's noise, in grey levels
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -62,7 +62,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Background once, then the person of each frame in front of it, then the clip."""
+    """Render the background once, then the person of each frame before it, then encode the clip."""
     o = options()
     o.cache.mkdir(parents=True, exist_ok=True)
     height = o.width * 3 // 4
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def render_frames(o: argparse.Namespace, height: int, beats: list[Beat], frames: list[int]) -> None:
-    """PNGs in the cache: room.png once, person_0000.png with alpha for each frame."""
+    """Render PNGs to the cache: room.png once, person_0000.png with alpha for each frame."""
     blender = scene.fresh_scene(o.width, height, 64)
     room.furnish(o.seed, light=0.8)
     WEBCAM.place()
@@ -101,12 +101,12 @@ def render_frames(o: argparse.Namespace, height: int, beats: list[Beat], frames:
         posed, blink = actor.pose(f / o.fps), actor.blink(f / o.fps)
         person.show(posed, body.vertices + blink * (shut - body.vertices))
         scene.set_border(WEBCAM.project(posed.vertices(), o.width / height))
-        scene.render_to(o.cache / "unfinished.png")  # killed half-way, it leaves no half frame
+        scene.render_to(o.cache / "unfinished.png")  # write atomically, in case it is killed
         (o.cache / "unfinished.png").replace(o.cache / f"person_{f:04d}.png")
 
 
 def encode(path: Path, pictures: list[Array], fps: Fraction, crf: int, seed: int) -> None:
-    """H.264 in MP4, with a little grain, playable from its first bytes."""
+    """Encode H.264 in MP4, with some noise, with the index at the start."""
     rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
@@ -122,7 +122,7 @@ def encode(path: Path, pictures: list[Array], fps: Fraction, crf: int, seed: int
 
 
 def truth(o: argparse.Namespace, beats: list[Beat], count: int, height: int) -> str:
-    """JSON: what happens when; between the gestures the hand hangs down or moves."""
+    """Write the ground truth as JSON: gestures with times; between them the hand hangs down or moves."""
     facts = {
         "clip": o.out.name,
         "fps": o.fps / o.every,
@@ -139,7 +139,7 @@ def truth(o: argparse.Namespace, beats: list[Beat], count: int, height: int) -> 
 
 
 def contact_sheet(pictures: list[Array], beats: list[Beat], fps: Fraction) -> Array:
-    """2 x 3 small pictures: at rest, and the middle of each gesture."""
+    """Draw 2 x 3 small images: at rest, and the middle of each gesture."""
     at = [0.0, *((b.start + b.end) / 2 for b in beats)]
     small = [cv2.resize(pictures[round(t * fps)], (240, 180), interpolation=cv2.INTER_AREA) for t in at]
     return np.vstack([np.hstack(small[:3]), np.hstack(small[3:])])

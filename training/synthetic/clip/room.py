@@ -1,4 +1,4 @@
-"""Plausible rooms from boxes: walls, floor, a shelf with books, a picture, a plant, a door; by seed."""
+"""Random rooms from boxes: walls, floor, a shelf with books, a picture, a plant, a door."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WOODS: tuple[Colour, ...] = ((0.28, 0.16, 0.08), (0.45, 0.30, 0.17), (0.62, 0.60
 def box(
     at: tuple[float, float, float], size: tuple[float, float, float], material: Any, bevel: float = 0.004
 ) -> Any:
-    """A box by its centre and its edges, in metres."""
+    """Create a box by its centre and its edges, in metres."""
     x, y, z = (s / 2 for s in size)
     corners = [(i * x, j * y, k * z) for k in (-1, 1) for j in (-1, 1) for i in (-1, 1)]
     faces = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5)]
@@ -38,7 +38,7 @@ def box(
 
 
 def furnish(seed: int, back_y: float = 2.1, light: float = 1.0) -> None:
-    """A room around a person at the origin who looks along -y; the camera stands at negative y."""
+    """Create a room around a person at the origin who looks along -y; the camera is at negative y."""
     rng = random.Random(seed)
     wall = plain("wall", rng.choice(WALLS), 0.9, speckle=0.12)
     wood = plain("wood", rng.choice(WOODS), 0.45, speckle=0.5)

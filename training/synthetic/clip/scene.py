@@ -1,4 +1,4 @@
-"""The Blender scene: a person with skin, clothes and hair, a room, a window's light and a webcam."""
+"""Blender scene: a person with skin, clothes and hair, a room, a window's light and a webcam."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def fresh_scene(width: int, height: int, samples: int, threads: int = 0) -> Any:
-    """An empty scene that Cycles renders on the processor, with OpenImageDenoise."""
+    """Create an empty scene that Cycles renders on the CPU, with OpenImageDenoise."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
@@ -47,7 +47,7 @@ def fresh_scene(width: int, height: int, samples: int, threads: int = 0) -> Any:
     cycles.use_denoising = True
     cycles.denoiser = "OPENIMAGEDENOISE"
     cycles.denoising_prefilter = "FAST"
-    cycles.seed = 0  # the same noise in every frame: what does not move does not flicker
+    cycles.seed = 0  # the same noise in every frame, so that static parts do not flicker
     cycles.use_fast_gi, cycles.ao_bounces_render = True, 1  # ambient light instead of a second bounce
     cycles.use_light_tree = False
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 2, 1, 1
@@ -60,7 +60,7 @@ def fresh_scene(width: int, height: int, samples: int, threads: int = 0) -> Any:
 
 
 class Person:
-    """Meshes of one person in the scene; `show` moves them to a pose."""
+    """Meshes of one person in the scene; `show` poses them."""
 
     def __init__(self, body: Body, look: Look) -> None:
         self.body = body
@@ -85,7 +85,7 @@ class Person:
             self._hair = add_hair(body, look)
 
     def show(self, posed: Posed, rest: Array | None = None) -> None:
-        """Moves skin, clothes and hair to where the bones are; `rest` is another face at rest."""
+        """Move skin, clothes and hair to the bones; `rest` is another face at rest."""
         _move(self._skin, posed.vertices(rest))
         for garment, mesh in self._garments:
             _move(mesh, garment.drape(posed))
@@ -108,7 +108,7 @@ def _mesh(name: str, vertices: Array, quads: Array, corner_uv: Array | None = No
         layer = data.uv_layers.new(name="uv")
         layer.data.foreach_set("uv", corner_uv.reshape(-1).astype(np.float32))
     data.polygons.foreach_set("use_smooth", np.ones(len(quads), bool))
-    rest = data.attributes.new("rest", "FLOAT_VECTOR", "POINT")  # textures stick to the rest pose
+    rest = data.attributes.new("rest", "FLOAT_VECTOR", "POINT")  # texture coordinates of the rest pose
     rest.data.foreach_set("vector", vertices.reshape(-1).astype(np.float32))
     item = bpy.data.objects.new(name, data)
     bpy.context.scene.collection.objects.link(item)
@@ -126,7 +126,7 @@ def _move(item: Any, vertices: Array) -> None:
 
 
 def _drop_hidden(item: Any, faces: Array) -> None:
-    """Faces of the skin that lie under clothes get no material of their own but vanish."""
+    """Remove the faces of the skin that lie under clothes."""
     index = len(item.data.materials)
     item.data.materials.append(nothing())
     current = np.zeros(len(item.data.polygons), np.int32)
@@ -136,7 +136,7 @@ def _drop_hidden(item: Any, faces: Array) -> None:
 
 
 def _paint_body(item: Any, body: Body, look: Look) -> None:
-    """Materials by body part and soft colour masks (lips, cheeks, palms, nails) by vertex."""
+    """Materials by body part, and vertex masks (lips, cheeks, palms, nails)."""
     materials = [skin(look), eye_white(look), plain("mouth", (0.09, 0.02, 0.02), 0.5)]
     for material in materials:
         item.data.materials.append(material)
@@ -152,14 +152,14 @@ def _paint_body(item: Any, body: Body, look: Look) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Webcam:
-    """Where the camera stands and looks, in metres, and its horizontal angle of view."""
+    """Position and direction of the camera, in metres, and its horizontal angle of view."""
 
     at: Array
     looks_at: Array
     degrees: float
 
     def place(self) -> None:
-        """Puts it into the scene; everything is sharp."""
+        """Add the camera to the scene, without depth of field."""
         data = bpy.data.cameras.new("webcam")
         data.sensor_fit = "HORIZONTAL"
         data.angle = math.radians(self.degrees)
@@ -170,7 +170,10 @@ class Webcam:
         bpy.context.scene.camera = camera
 
     def project(self, points: Array, aspect: float) -> Array:
-        """(N, 2) shares of the picture from the upper left; what is behind the camera is left out."""
+        """Project to (N, 2) fractions of the image from the upper left.
+
+        Points behind the camera are left out.
+        """
         forward = (self.looks_at - self.at) / np.linalg.norm(self.looks_at - self.at)
         right = np.cross(forward, [0, 0, 1])
         right /= np.linalg.norm(right)
@@ -187,7 +190,7 @@ def _towards(way: Array) -> Any:
 
 
 def show_only_people(room_items: list[Any]) -> None:
-    """The camera does not see the room, which still gives light; its pictures have alpha."""
+    """Hide the room from the camera, but keep its light; images have alpha."""
     for item in room_items:
         item.visible_camera = False
     render = bpy.context.scene.render
@@ -197,7 +200,7 @@ def show_only_people(room_items: list[Any]) -> None:
 
 
 def set_border(shares: Array, margin: float = 0.04) -> None:
-    """Only the rectangle around these points is rendered; the margin is for hair and cloth."""
+    """Render only the rectangle around these points; the margin is for hair and cloth."""
     low, high = np.clip(shares.min(axis=0) - margin, 0, 1), np.clip(shares.max(axis=0) + margin, 0, 1)
     render = bpy.context.scene.render
     render.border_min_x, render.border_max_x = float(low[0]), float(high[0])
@@ -205,7 +208,7 @@ def set_border(shares: Array, margin: float = 0.04) -> None:
 
 
 def over(background: Array, person: Array) -> Array:
-    """uint8 (H, W, 3): the person (BGRA, straight alpha) in front of the room.
+    """Compose uint8 (H, W, 3): the person (BGRA, straight alpha) before the room.
 
     At few samples alpha is grainy: it is smoothed, and the rim takes its colour from the inside.
     """
@@ -220,7 +223,7 @@ def over(background: Array, person: Array) -> Array:
 
 
 def add_area_light(at: Array, look_at: Array, size: float, watts: float, colour: Colour = (1, 1, 1)) -> None:
-    """A window or a lamp."""
+    """Add an area light, such as a window or a lamp."""
     data = bpy.data.lights.new("area", "AREA")
     data.size, data.energy, data.color = size, watts, colour
     item = bpy.data.objects.new("area", data)
@@ -230,7 +233,7 @@ def add_area_light(at: Array, look_at: Array, size: float, watts: float, colour:
 
 
 def set_sky(strength: float, colour: Colour = (0.8, 0.88, 1.0)) -> None:
-    """Even light from everywhere: the rest of the room."""
+    """Set uniform ambient light, for the rest of the room."""
     world = bpy.data.worlds.new("sky")
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
@@ -240,7 +243,7 @@ def set_sky(strength: float, colour: Colour = (0.8, 0.88, 1.0)) -> None:
 
 
 def render_to(path: Path) -> None:
-    """One still picture; Blender's own line about it is not printed, a progress bar is enough."""
+    """Render one image to a file, without Blender's own output."""
     bpy.context.scene.render.filepath = str(path)
     saved, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)

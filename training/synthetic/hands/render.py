@@ -1,4 +1,4 @@
-"""The background of taught gestures: rendered hands of every kind on made-up walls, in one sheet.
+"""Renders the background examples for taught gestures: hands of every kind, in one sheet.
 
     python training/synthetic/hands/render.py --mesh WORK/right.glb
 
@@ -30,7 +30,7 @@ QUALITY = 75  # WebP: 0.9 MB in all
 
 
 def main() -> None:
-    """Run it."""
+    """Render the sheet."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--mesh", type=Path, required=True)
     renderer, rng = Renderer(options.parse_args().mesh), np.random.default_rng(SEED)

@@ -1,15 +1,15 @@
-"""Hours of rendered people, through the daemon's own chain: what fires by mistake, what is missed.
+"""Measures false activations and misses of the daemon's pipeline on hours of rendered people.
 
-    python -m training.synthetic.scenes measure --kind idle --parts 0:40           nobody means a gesture
-    python -m training.synthetic.scenes measure --kind gestures --parts 0:20       all five, again and again
-    python -m training.synthetic.scenes report                                     what came of it
-    python -m training.synthetic.scenes report --pictures starts.png               the hands of false starts
-    python -m training.synthetic.scenes look --kind idle --part 3 --at 41.2        pictures around a moment
-    python -m training.synthetic.scenes clip --kind idle --part 3 --out part.mp4   a part as a video
-    python -m training.synthetic.scenes sheet                                      the picture of the README
+python -m training.synthetic.scenes measure --kind idle --parts 0:40           no intended gestures
+python -m training.synthetic.scenes measure --kind gestures --parts 0:20       all five, repeatedly
+python -m training.synthetic.scenes report                                     results
+python -m training.synthetic.scenes report --pictures starts.png               hands of false activations
+python -m training.synthetic.scenes look --kind idle --part 3 --at 41.2        frames around a time
+python -m training.synthetic.scenes clip --kind idle --part 3 --out part.mp4   a part as a video
+python -m training.synthetic.scenes sheet                                      the image of the README
 
-The cast (people, rooms) is made first, once: python -m training.synthetic.scenes.characters. A part that is
-finished is not measured again; two processes share the work as --parts 0:40:2 and --parts 1:40:2.
+The cast (people, rooms) is made first, once: python -m training.synthetic.scenes.characters. A finished
+part is not measured again; two processes share the work as --parts 0:40:2 and --parts 1:40:2.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = Path(".cache/idle")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m training.synthetic.scenes",
         description=__doc__,
@@ -164,7 +164,7 @@ def _print_meant(meant: dict[str, Any]) -> None:
 
 
 def _told(s: Any, kind: str = "idle") -> str:
-    """As `look` takes it."""
+    """A false activation as an argument of `look`."""
     return f"--kind {kind} --part {s.part} --at {s.at:.1f}   {s.gesture} {s.score:.2f}"
 
 

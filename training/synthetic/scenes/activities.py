@@ -1,7 +1,7 @@
-"""What people do while they mean no gesture, and how they make one: activities that fill a `Script`.
+"""Activities of people, idle or with an intended gesture, as functions that fill a `Script`.
 
-Each function takes the script and the second at which it may begin, adds keys and returns when it is
-over. Poses are told for a right hand: x to the own left (towards the middle), y back, z up, in metres
+Each function takes the script and its start in seconds, adds keys and returns its end.
+Poses are for a right hand: x to the own left (towards the middle), y back, z up, in metres
 from the shoulder.
 """
 
@@ -18,7 +18,7 @@ from training.synthetic.scenes.rig import SIDES, Side
 from training.synthetic.scenes.script import ADULT_ARM, Beat, Script
 
 Act = Callable[[Script, float], float]
-DOWN = (-0.5, 0.3, -1.0)  # where the elbow points, mostly
+DOWN = (-0.5, 0.3, -1.0)  # usual direction of the elbow
 TALKING = ("soft", "soft", "wide", "wide", "idle", "idle", "claw", "pinch", "curl", "flat", "point")
 COUNTING = ("point", "three", "four", "little", "gun")
 RARE = ("rock", "call", "gun", "three", "four", "little", "claw")
@@ -27,7 +27,7 @@ RARE = ("rock", "call", "gun", "three", "four", "little", "claw")
 def pose(
     wrist: Array, fingers: tuple[float, ...], palm: tuple[float, ...], elbow: tuple[float, ...] = DOWN
 ) -> Array:
-    """(12,) an arm."""
+    """Return an arm pose (12,)."""
     return np.concatenate([wrist, elbow, fingers, palm]).astype(float)
 
 
@@ -35,13 +35,13 @@ def touching(
     s: Script, point: Array, fingers: tuple[float, ...], palm: tuple[float, ...], reach: float = 0.85,
     elbow: tuple[float, ...] = DOWN,
 ) -> Array:  # fmt: skip
-    """(12,) an arm whose fingertips (`reach` of the hand's length) are at a point."""
+    """Return an arm pose (12,) whose fingertips (`reach` of the hand's length) are at a point."""
     f, p = unit(np.array(fingers)), unit(np.array(palm))
     return pose(point - f * s.measures.hand * reach - p * 0.025, fingers, palm, elbow)
 
 
 def shaken(s: Script, arm: Array, metres: float, way: float) -> Array:
-    """The same arm, a little different."""
+    """Return the arm pose with small random changes."""
     spread = np.repeat([metres, 0.15, way, way], 3)
     return (
         np.concatenate([arm[:3], unit(arm[3:6]), unit(arm[6:9]), unit(arm[9:12])])
@@ -50,7 +50,7 @@ def shaken(s: Script, arm: Array, metres: float, way: float) -> Array:
 
 
 def loose(s: Script, shape: Array | str, degrees: float) -> Array:
-    """The same hand, its joints a little different; neighbours alike."""
+    """Return the hand shape with small random changes; neighbouring fingers alike."""
     shape = SHAPE[shape] if isinstance(shape, str) else shape
     joints = np.tile(s.rng.normal(0, degrees, 4) * (1, 1, 0.5, 0), 4) * 0.7
     own = s.rng.normal(0, degrees, 16) * np.tile([0.7, 0.7, 0.4, 0.35], 4)
@@ -58,7 +58,7 @@ def loose(s: Script, shape: Array | str, degrees: float) -> Array:
 
 
 def seconds_for(s: Script, side: Side, arm: Array) -> float:
-    """How long a hand takes to get there: farther is longer."""
+    """Return the seconds of a reach; farther is longer."""
     way = float(np.linalg.norm(s.arms[side].last[:3] - arm[:3]))
     return float((0.4 + 0.7 * way) * s.rng.uniform(0.75, 1.35))
 
@@ -75,7 +75,7 @@ def look(s: Script, start: float, yaw: float = 0.0, nod: float = 0.0, spread: fl
 
 
 def lean(s: Script, start: float, nod: float = 0.0, spread: float = 4.0) -> None:
-    """Move the chest (degrees, forwards)."""
+    """Lean the chest (degrees, forwards)."""
     s.chest.to(
         np.array([0, nod, 0]) + s.rng.normal(0, 1, 3) * (spread, spread * 0.4, spread * 0.3),
         start,
@@ -84,7 +84,7 @@ def lean(s: Script, start: float, nod: float = 0.0, spread: float = 4.0) -> None
 
 
 def resting(s: Script) -> Array:
-    """Where a hand lies when nothing is to be done: hanging, or on the table, or in the lap."""
+    """Return where a hand rests: hanging, on the table, or in the lap."""
     table, at = s.measures.table, s.rng.random()
     if table is None:
         rest = arm_vector(RESTING)
@@ -99,7 +99,7 @@ def resting(s: Script) -> Array:
 
 
 def rest_shape(s: Script) -> Array:
-    """A hand that lies or hangs."""
+    """Return the shape of a resting hand."""
     names = (
         ("flat", "soft", "idle", "curl") if s.measures.table is not None else ("idle", "idle", "soft", "curl")
     )
@@ -107,23 +107,23 @@ def rest_shape(s: Script) -> Array:
 
 
 def other(side: Side) -> Side:
-    """The other one."""
+    """Return the other side."""
     return "L" if side == "R" else "R"
 
 
 def either(s: Script) -> Side:
-    """The right one more often."""
+    """Return a random side, the right one more often."""
     return "R" if s.rng.random() < 0.6 else "L"
 
 
 def free(s: Script, side: Side, start: float) -> None:
-    """The other hand goes where it rests, mostly."""
+    """Move the other hand to its resting place, in most cases."""
     if s.rng.random() < 0.8:
         go(s, other(side), resting(s), rest_shape(s), start + s.rng.uniform(0, 0.4))
 
 
 def rest(s: Script, t: float) -> float:
-    """Both hands do nothing."""
+    """Rest both hands."""
     end = max(go(s, side, resting(s), rest_shape(s), t + s.rng.uniform(0, 0.3)) for side in SIDES)
     lean(s, t)
     end += s.rng.uniform(2, 9)
@@ -134,7 +134,7 @@ def rest(s: Script, t: float) -> float:
 
 
 def fold_arms(s: Script, t: float) -> float:
-    """Arms folded before the chest."""
+    """Fold the arms before the chest."""
     upper = s.rng.choice(["R", "L"])
     end = t
     for side in SIDES:
@@ -156,7 +156,7 @@ def fold_arms(s: Script, t: float) -> float:
 
 
 def clasp(s: Script, t: float) -> float:
-    """Hands in each other, before the belly or on the table; sometimes rubbed."""
+    """Clasp the hands before the belly or on the table; sometimes rub them."""
     table = s.measures.table
     at = (
         s.measures.belly(-0.045, -0.09, -0.4)
@@ -188,7 +188,7 @@ def clasp(s: Script, t: float) -> float:
 
 
 def type_(s: Script, t: float) -> float:
-    """Keyboard, now and then the mouse."""
+    """Type on a keyboard, now and then use the mouse."""
     table = s.measures.table or -0.45
     keys = {
         side: pose(s.measures.belly(-0.12, -0.26, table + 0.055), (0.25, -1, -0.12), (0.05, -0.1, -1))
@@ -221,7 +221,7 @@ def type_(s: Script, t: float) -> float:
 
 
 def drink(s: Script, t: float) -> float:
-    """A cup, lifted a few times."""
+    """Lift a cup a few times."""
     side, table = either(s), s.measures.table
     free(s, side, t)
     low = (
@@ -243,7 +243,7 @@ def drink(s: Script, t: float) -> float:
 
 
 def phone(s: Script, t: float) -> float:
-    """Looking at a telephone, the thumb scrolls."""
+    """Look at a telephone and scroll with the thumb."""
     side = either(s)
     free(s, side, t)
     arm = pose(s.measures.belly(-0.08, -0.2, -0.22), (0.3, -0.55, 0.75), (0.25, 0.65, 0.5))
@@ -261,7 +261,7 @@ def phone(s: Script, t: float) -> float:
 
 
 def call(s: Script, t: float) -> float:
-    """The telephone at the ear; the other hand may talk."""
+    """Hold the telephone at the ear; the other hand may gesticulate."""
     side = either(s)
     arm = pose(s.measures.eye(-0.085, 0.0, -0.15), (0.25, 0.35, 0.9), (0.95, 0.15, -0.1), (-0.9, -0.2, -0.7))
     start = go(s, side, shaken(s, arm, 0.01, 0.05), loose(s, "phone", 4), t)
@@ -277,7 +277,7 @@ def call(s: Script, t: float) -> float:
 
 
 def touch(s: Script, t: float) -> float:
-    """Scratches or touches face, hair, neck, the other arm."""
+    """Scratch or touch face, hair, neck or the other arm."""
     side, m = either(s), s.measures
     free(s, side, t)
     places = {
@@ -307,7 +307,7 @@ def touch(s: Script, t: float) -> float:
 
 
 def chin_rest(s: Script, t: float) -> float:
-    """The chin or the cheek in a hand, thinking."""
+    """Rest the chin or the cheek in a hand."""
     side, m = either(s), s.measures
     free(s, side, t)
     shape = str(s.rng.choice(["curl", "curl", "scratch", "soft", "clasp"]))
@@ -320,7 +320,7 @@ def chin_rest(s: Script, t: float) -> float:
 
 
 def _stroke(s: Script, side: Side, t: float) -> float:
-    """One movement of a hand that talks, and how it stays for a moment."""
+    """One movement of a gesticulating hand, and a short hold."""
     m = s.measures
     arm = pose(
         m.belly(-0.26, -0.2, -0.26) + s.rng.normal(0, 1, 3) * (0.09, 0.06, 0.11),
@@ -334,7 +334,7 @@ def _stroke(s: Script, side: Side, t: float) -> float:
 
 
 def talk(s: Script, t: float) -> float:
-    """Hands that talk: strokes of one or both, now alike, now not."""
+    """Gesticulate: strokes of one or both hands, sometimes alike."""
     main, end = either(s), t
     stop = t + s.rng.uniform(4, 16)
     both = s.rng.random() < 0.5
@@ -363,7 +363,7 @@ def talk(s: Script, t: float) -> float:
 
 
 def count(s: Script, t: float) -> float:
-    """Counts with the fingers, one, three, four: shapes that are none of the five gestures."""
+    """Count with the fingers, one, three, four: shapes that are none of the five gestures."""
     side = either(s)
     free(s, side, t)
     raised = pose(
@@ -378,7 +378,7 @@ def count(s: Script, t: float) -> float:
 
 
 def point_at(s: Script, t: float) -> float:
-    """Points at something in the room."""
+    """Point at something in the room."""
     side = either(s)
     free(s, side, t)
     way = s.rng.normal(0, 1, 3) * (0.8, 0.3, 0.35) + (-0.2, -0.7, 0.1)
@@ -393,7 +393,7 @@ def point_at(s: Script, t: float) -> float:
 
 
 def rare_sign(s: Script, t: float) -> float:
-    """A sign that is none of the five: thumb down, horns, a call, three, four."""
+    """Make a sign that is none of the five: thumb down, horns, a call, three, four."""
     side = either(s)
     free(s, side, t)
     if s.rng.random() < 0.4:
@@ -410,7 +410,7 @@ def rare_sign(s: Script, t: float) -> float:
 
 
 def sweep(s: Script, t: float) -> float:
-    """A hand goes up and through an open palm at once: a greeting that ends before it is held."""
+    """Raise a hand through an open palm without holding it, as in a short greeting."""
     side = either(s)
     free(s, side, t)
     up = pose(s.measures.belly(-0.32, -0.18, -0.02), (-0.3, 0, 1), (0.3, -0.9, 0))
@@ -422,7 +422,7 @@ def sweep(s: Script, t: float) -> float:
 
 
 def stretch(s: Script, t: float) -> float:
-    """Both hands behind the head."""
+    """Stretch with both hands behind the head."""
     m, end = s.measures, t
     for side in SIDES:
         arm = touching(s, m.eye(-0.03, 0.17, 0.03), (0.85, 0.35, 0.3), (0.2, -0.9, 0.1), 0.7, (-1, -0.1, 0.5))
@@ -434,7 +434,7 @@ def stretch(s: Script, t: float) -> float:
 
 
 def read(s: Script, t: float) -> float:
-    """A sheet of paper in both hands."""
+    """Read a sheet of paper in both hands."""
     end = t
     for side in SIDES:
         arm = pose(s.measures.belly(-0.13, -0.2, -0.27), (0.25, -0.75, 0.6), (0.9, 0.2, -0.1))
@@ -446,7 +446,7 @@ def read(s: Script, t: float) -> float:
 
 
 def turn_away(s: Script, t: float) -> float:
-    """Turns to the side or to the back of the room, and back."""
+    """Turn to the side or to the back of the room, and back."""
     here = s.place.last
     yaw = float(s.rng.choice([-1, 1]) * s.rng.uniform(50, 170))
     s.place.to(here + np.array([0, 0, yaw]), t, s.rng.uniform(0.9, 1.6))
@@ -456,7 +456,7 @@ def turn_away(s: Script, t: float) -> float:
 
 
 def walk(s: Script, t: float) -> float:
-    """Leaves the picture and comes back, the arms swing."""
+    """Leave the image and come back, with swinging arms."""
     for side in SIDES:
         go(s, side, resting(s), rest_shape(s), t)
     here, sign = s.place.last, float(s.rng.choice([-1, 1]))
@@ -479,7 +479,7 @@ def walk(s: Script, t: float) -> float:
 
 @dataclass(frozen=True)
 class Held:
-    """How a gesture was held."""
+    """Times and place of a gesture that was held."""
 
     gesture: str
     side: Side
@@ -487,7 +487,7 @@ class Held:
 
 
 def gesture(s: Script, t: float, held: Held) -> float:
-    """Raises a hand on purpose, holds the gesture, lets it sink; notes when it was held."""
+    """Raise a hand, hold an intended gesture and lower the hand; note when it was held."""
     side = held.side
     free(s, side, t)
     arm = arm_vector(ARMS[held.gesture])

@@ -1,8 +1,8 @@
-"""A person's minutes by seed: which activity follows which, and that none of them holds a gesture.
+"""Random sequence of a person's activities, in which no idle activity holds a gesture.
 
-What counts as idle: whatever hands do while nobody means one of the five gestures, also shapes that
-pass through one. By the tables (`training.synthetic.scenes.hands.shown`) a hand may show a gesture for at
-most `GLIMPSE_S`, shorter than the default hold; an activity that would do so for longer is drawn again.
+Idle is whatever hands do without an intended gesture, including shapes that pass through one. According to
+`training.synthetic.scenes.hands.shown` a hand may show a gesture for at most `GLIMPSE_S`, shorter than the
+default hold; an activity that would show it for longer is drawn again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from training.synthetic.scenes.rig import SIDES
 from training.synthetic.scenes.script import Beat, Measures, Script
 
 GLIMPSE_S = 0.25
-STEP_S = 0.05  # how finely the tables are asked
+STEP_S = 0.05  # sampling interval for the check, seconds
 TRIES = 60
-HOLD_S = (0.8, 1.5)  # a gesture that is meant
+HOLD_S = (0.8, 1.5)  # an intended gesture
 
-# how often each is begun: standing, at a table
+# weights of each activity: standing, at a table
 MIX: dict[str, tuple[Act, float, float]] = {
     "rest": (activities.rest, 3, 3),
     "fold_arms": (activities.fold_arms, 1.5, 0.7),
@@ -44,7 +44,7 @@ MIX: dict[str, tuple[Act, float, float]] = {
 
 
 def idle(measures: Measures, seconds: float, seed: int) -> Script:
-    """Minutes in which nobody means anything."""
+    """Create minutes without intended gestures."""
     script = Script(measures, np.random.default_rng((seed, 1)))
     t = 0.0
     while t < seconds:
@@ -53,7 +53,7 @@ def idle(measures: Measures, seconds: float, seed: int) -> Script:
 
 
 def gesturing(measures: Measures, seconds: float, seed: int) -> Script:
-    """The same life with a gesture on purpose every few seconds; each of the five as often."""
+    """Create activities with an intended gesture every few seconds, each of the five equally often."""
     script = Script(measures, np.random.default_rng((seed, 2)))
     left: list[str] = []
     t = 1.0
@@ -67,7 +67,7 @@ def gesturing(measures: Measures, seconds: float, seed: int) -> Script:
 
 
 def _live(script: Script, t: float, *, short: bool = False) -> float:
-    """One activity more; drawn again where it would hold a gesture."""
+    """Add one activity; drawn again if it would hold a gesture."""
     names = list(MIX)
     if short:  # between two gestures
         names = [n for n in names if n in {"rest", "touch", "talk", "clasp", "point", "count", "sweep"}]
@@ -96,9 +96,9 @@ def _noted(script: Script, name: str, start: float, end: float) -> float:
 
 
 def holds_a_gesture(script: Script, start: float, end: float, longest: float = GLIMPSE_S) -> bool:
-    """Whether a hand shows a gesture by the tables for longer than this, other than on purpose."""
+    """Return whether a hand shows a gesture for longer than this, other than intended ones."""
     for side in SIDES:
-        # a meant one dissolves while the hand sinks: that is no part of what follows
+        # an intended gesture ends while the hand is lowered, which belongs to it
         sinking = any(b.side == side and start - 3.0 < b.end <= start for b in script.gestures)
         begin = start if sinking else start - 0.5
         times = np.arange(max(0.0, begin), end, STEP_S)
@@ -108,7 +108,7 @@ def holds_a_gesture(script: Script, start: float, end: float, longest: float = G
 
 
 def longest_run(names: Array) -> int:
-    """Of the same name that is not "", in a row."""
+    """Return the longest run of the same name other than ""."""
     longest = run = 0
     before = ""
     for name in names:

@@ -1,4 +1,4 @@
-"""One person of the cast: a mesh, its bones, its colours, and where a script takes it."""
+"""One person of the cast: mesh, bones, colours, and poses from a script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOTH_M = 0.005
 
 @dataclass(frozen=True)
 class Wear:
-    """Linear colours of one person."""
+    """Linear colours of one person's skin, hair and clothes."""
 
     skin: Colour
     hair: Colour
@@ -33,7 +33,7 @@ class Wear:
 
 
 def dressed(rng: np.random.Generator) -> Wear:
-    """Somebody's colours."""
+    """Return random colours for a person."""
     skin = np.array(SKINS[str(rng.choice(list(SKINS)))]) * rng.uniform(0.85, 1.15)
     hair = np.array(HAIRS[rng.integers(len(HAIRS))]) * rng.uniform(0.8, 1.3)
     colours = [rng.uniform(0.01, 0.6, 3) * rng.uniform(0.15, 1.2) for _ in range(3)]
@@ -51,7 +51,10 @@ class Actor:
     """A body from the cast, standing or seated at a place in the room."""
 
     def __init__(self, pack: Path, *, seated: bool, at: tuple[float, float], yaw: float) -> None:
-        """`at` is x, y in metres on the floor, `yaw` degrees to the own left of the camera's direction."""
+        """Place the body.
+
+        `at` is x, y in metres on the floor, `yaw` degrees to the own left of the camera's direction.
+        """
         with np.load(pack) as data:
             d = {name: data[name] for name in data.files}
         self.rig = Rig(
@@ -63,7 +66,7 @@ class Actor:
         self._normals = d["normals"]
         self._rest = (d["vertices"] + CLOTH_M * cloth * self._normals).astype(
             np.float32
-        )  # no skin shows through
+        )  # no skin intersects the cloth
         self._weights = np.ascontiguousarray(d["weights"].astype(np.float32))
         self._seated, self.at, self._yaw = seated, at, yaw
         hip, knee = self.rig.head("upperleg01.L"), self.rig.head("lowerleg01.L")
@@ -73,11 +76,11 @@ class Actor:
 
     @property
     def crown(self) -> Array:
-        """(3,) the top of the head, where the person belongs."""
+        """Return the (3,) top of the head, where the person belongs."""
         return np.array([*self.at, self._rest[:, 2].max() - self._drop])
 
     def mesh(self, wear: Wear) -> Mesh:
-        """Coloured."""
+        """Return the coloured mesh."""
         table = np.array([wear.skin, wear.shirt, wear.trousers, wear.hair, (0.62, 0.58, 0.55), wear.shoe])
         colour = table[self._kind]
         skin = self._kind == SKIN
@@ -90,7 +93,7 @@ class Actor:
         return Mesh(self._triangles, colour, self._rest, matter)
 
     def bones(self, script: Script, times: Array) -> Array:
-        """(T, B, 3, 4) matrices at these seconds."""
+        """Return the (T, B, 3, 4) matrices of the bones at these seconds."""
         sway, chest, head, place = (
             script.sway_at(times), script.chest.at(times), script.head.at(times), script.place.at(times),
         )  # fmt: skip
@@ -134,13 +137,13 @@ class Actor:
         return turns
 
     def skin(self, matrices: Array) -> tuple[Array, Array]:
-        """(V, 3) places and normals for the bones (B, 3, 4) of one moment."""
+        """Return (V, 3) positions and normals for the bones (B, 3, 4) of one time."""
         blended = (self._weights @ matrices.reshape(len(matrices), 12).astype(np.float32)).reshape(-1, 3, 4)
         places = np.einsum("vij,vj->vi", blended[:, :, :3], self._rest) + blended[:, :, 3]
         return places, np.einsum("vij,vj->vi", blended[:, :, :3], self._normals)
 
     def hand(self, matrices: Array, side: Side) -> tuple[Array, Array]:
-        """(T, 3) middle of the palm, and (T, 3, 3): towards the fingers, out of the palm, their cross."""
+        """Return (T, 3) palm centres, and (T, 3, 3): towards the fingers, out of the palm, their cross."""
         wrist = self.rig.point(matrices, f"wrist.{side}")
         knuckles = [self.rig.point(matrices, f"finger{k}-1.{side}") for k in (2, 3, 5)]
         along = unit(knuckles[1] - wrist)
@@ -149,14 +152,14 @@ class Actor:
 
 
 def _waves(places: Array, a_metre: float, count: int, seed: int) -> Array:
-    """(V,) smooth noise about -1..1 that sticks to the rest pose: folds, locks, blotches."""
+    """(V,) smooth noise about -1..1 fixed to the rest pose: folds, locks, blotches."""
     rng = np.random.default_rng(seed)
     ways = rng.normal(0, a_metre, (count, 3))
     return np.asarray(np.sin(places @ ways.T + rng.uniform(0, 2 * np.pi, count)).sum(axis=1) / np.sqrt(count))
 
 
 def _skin(wear: Wear, masks: Array) -> Array:
-    """(N, 3): pale palms, redder knuckles and cheeks, lips, brows, stubble where hair grows."""
+    """(N, 3) colours: pale palms, redder knuckles and cheeks, lips, brows, stubble where hair grows."""
     base = np.array(wear.skin)
     colour = np.tile(base, (len(masks), 1))
     targets = (

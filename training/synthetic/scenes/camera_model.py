@@ -1,4 +1,4 @@
-"""What the renderer is told: meshes, a light, a camera."""
+"""Inputs of the renderer: meshes, light, camera."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from training.synthetic.scenes.hands import Array, unit
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles (F, 3), and by vertex: colour (linear, V, 3), place at rest (V, 3), matter (V, 2).
+    """Triangles (F, 3), and by vertex: colour (linear, V, 3), rest position (V, 3), material (V, 2).
 
-    `matter` is the row of `MATERIALS` in training/synthetic/scenes/characters.py (6: a thing) and how
-    grainy a thing is.
+    `matter` is the row of `MATERIALS` in training/synthetic/scenes/characters.py (6: an object) and how
+    grainy an object is.
     """
 
     triangles: Array
@@ -25,7 +25,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Light:
-    """Where light comes from (towards it) and its linear colour."""
+    """Directional light: the direction towards it and its linear colour."""
 
     sun: tuple[float, ...]
     sun_colour: tuple[float, ...]
@@ -37,26 +37,26 @@ class Light:
 
 @dataclass(frozen=True)
 class Camera:
-    """A webcam: where it stands and looks, metres; its horizontal angle of view in degrees."""
+    """A webcam: position and direction in metres, horizontal angle of view in degrees."""
 
     at: tuple[float, ...]
     looks_at: tuple[float, ...]
     degrees: float
 
     def matrix(self, aspect: float) -> Array:
-        """(4, 4) from the world to clip space."""
+        """Return the (4, 4) matrix from the world to clip space."""
         half = np.tan(np.radians(self.degrees) / 2)
         return _perspective(half, aspect) @ _view(np.array(self.at), np.array(self.looks_at))
 
     def project(self, points: Array, aspect: float) -> Array:
-        """(N, 3): shares of the picture from the upper left, and metres in front of the camera."""
+        """Project to (N, 3): fractions of the image from the upper left, and metres from the camera."""
         clip = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ self.matrix(aspect).T
         depth = np.maximum(clip[:, 3], 1e-3)
         x, y = (1 + clip[:, 0] / depth) / 2, (1 - clip[:, 1] / depth) / 2
         return np.stack([x, y, clip[:, 3]], axis=1)
 
     def wider(self, times: float) -> Camera:
-        """The same camera with a picture that is so many times as wide and as high as it was."""
+        """Return the camera with an image larger by these factors in width and height."""
         half = times * np.tan(np.radians(self.degrees) / 2)
         return replace(self, degrees=float(2 * np.degrees(np.arctan(half))))
 
@@ -82,7 +82,7 @@ def _perspective(half: float, aspect: float, near: float = 0.08, far: float = 12
 
 
 def sun_view(sun: tuple[float, ...], middle: Array, reach: float = 1.5) -> Array:
-    """(4, 4) from the world to the shadow map: parallel light on `reach` metres around a point."""
+    """Return the (4, 4) world to shadow map matrix: parallel light on `reach` metres around a point."""
     view = _view(middle + 4 * np.array(sun), middle)
     flat = np.diag([1 / reach, 1 / reach, -1 / 4.0, 1.0])
     flat[2, 3] = -1.0

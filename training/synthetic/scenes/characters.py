@@ -1,6 +1,6 @@
-"""Makes the people and the rooms, once: meshes with clothes and hair (anny), photographs of rooms (Cycles).
+"""Makes the people and rooms for scenes: meshes with clothes and hair (anny), images of rooms (Cycles).
 
-Run in training/synthetic/clip's environment; what it writes is all that the renderer needs.
+Run once, in training/synthetic/clip's environment; the renderer needs only its output.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 MATERIALS = ("skin", "shirt", "trousers", "hair", "eye", "shoe")
 MASKS = ("palm", "red", "lips", "dark", "scalp", "crease", "iris")
 UNSEEN = ("eye_cavity.L", "eye_cavity.R", "mouth_cavity", "tongue", "eye_back.L", "eye_back.R")
-SAMPLES = 24  # of the rooms' pictures
+SAMPLES = 24  # size of the room images
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m training.synthetic.scenes.characters", description=__doc__
     )
@@ -39,7 +39,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """What is there already is not made again."""
+    """Make everything that does not exist yet."""
     from tqdm import tqdm
 
     o = options()
@@ -61,7 +61,7 @@ def _save(target: Path, pack: dict[str, Array]) -> None:
 
 
 def person(rng: np.random.Generator) -> dict[str, Array]:
-    """One mesh of triangles: body, garments, hair; what lies under cloth is left out."""
+    """Build one triangle mesh: body, garments, hair; skin under cloth is left out."""
     from training.synthetic.clip.paint import masks
 
     female = bool(rng.random() < 0.5)
@@ -117,7 +117,7 @@ def person(rng: np.random.Generator) -> dict[str, Array]:
 
 
 def _torso(body: Body) -> Array:
-    """(V,) between the hips and the ribs."""
+    """(V,) mask between the hips and the ribs."""
     low, high = body.head("root")[2] + 0.05, body.head("spine02")[2]
     v = body.vertices
     return (v[:, 2] > low) & (v[:, 2] < high) & (np.abs(v[:, 0]) < 0.2) & (arm_share(body, v) > 1)
@@ -148,7 +148,7 @@ def _hair(
 
 
 def _joined(parts: Iterable[tuple[Array, Array, Array, Array, Array]]) -> dict[str, Array]:
-    """All parts as one mesh, without the vertices that no face uses."""
+    """All parts as one mesh, without unused vertices."""
     columns: dict[str, list[Array]] = {k: [] for k in ("vertices", "normals", "weights", "kind", "masks")}
     faces, start = [], 0
     for vertices, corners, weights, kind, masks in parts:
@@ -167,7 +167,7 @@ def _joined(parts: Iterable[tuple[Array, Array, Array, Array, Array]]) -> dict[s
 
 
 def photograph(rng: np.random.Generator, target: Path) -> None:
-    """A furnished room as a webcam sees it, and where the webcam stands (JSON beside it)."""
+    """Render a furnished room as a webcam sees it, and write the camera's position (JSON beside it)."""
     from training.synthetic.clip import room, scene
 
     away = float(rng.uniform(1.0, 3.0))

@@ -1,8 +1,8 @@
-"""Hands as rows of numbers: joint angles, where the hand is, and which gesture that shows, if any.
+"""Hand shapes and arm poses as rows of numbers, and the gesture that a hand shows according to them.
 
 A *shape* is (21,) degrees: the thumb's across, out, roll, knuckle, tip, then knuckle, middle, end,
 spread of index, middle, ring and little finger (see training/synthetic/clip/gestures.py). An *arm* is (12,):
-wrist, elbow, fingers, palm, three numbers each, as in `ArmPose`, always told for a right hand.
+wrist, elbow, fingers, palm, three numbers each, as in `ArmPose`, always for a right hand.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ FINGERS = ("index", "middle", "ring", "little")
 GESTURES = ("thumbs_up", "fist", "stop", "ok", "two")
 MOST_CURL = 255.0  # degrees: the three joints of a finger that is folded into the palm
 STRAIGHT, FOLDED = 0.27, 0.78  # shares of it, below and above
-FACING = 0.64  # cosine: a stop hand looks at the camera within 50 degrees
+FACING = 0.64  # cosine: the palm of stop faces the camera within 50 degrees
 UPRIGHT = 0.55  # cosine: its fingers, and the thumb of thumbs_up, point up
 THUMB_OUT = -10.0  # degrees across the palm: below, the thumb stands away from the fist
 
 
 def vector(shape: HandShape) -> Array:
-    """(21,) of a shape in clip's table."""
+    """Return (21,) of a shape in the table of training/synthetic/clip."""
     t = shape.thumb
     rows = [[t.across, t.out, t.roll, t.knuckle, t.tip]]
     for name in FINGERS:
@@ -36,12 +36,12 @@ def vector(shape: HandShape) -> Array:
 
 
 def arm_vector(pose: ArmPose) -> Array:
-    """(12,) of a pose in clip's table."""
+    """Return (12,) of a pose in the table of training/synthetic/clip."""
     return np.concatenate([pose.wrist, pose.elbow, pose.fingers, pose.palm])
 
 
 def _curled(knuckle: float, middle: float, end: float, thumb: Thumb, fan: float = 2.0) -> HandShape:
-    """All fingers alike, a little more to the small one, as hands do."""
+    """All fingers alike, slightly more towards the little one."""
     return HandShape(
         thumb,
         Finger(knuckle, middle, end, fan),
@@ -62,8 +62,8 @@ SHAPE: dict[str, Array] = {
         # clip's ok with the ring beside the palm, where its hole is seen
         "ok": replace(SHAPES["ok"], thumb=Thumb(2, 4, 0, 16, 16), index=Finger(42, 52, 34, 14)),
         "flat": _curled(4, 9, 5, Thumb(0, -4, 0, 4, 6)),  # on a table, on a chest
-        "soft": _curled(14, 24, 12, Thumb(8, -2, 0, 10, 12)),  # a hand that talks
-        "wide": _curled(4, 14, 8, Thumb(-14, -10, 0, 0, 4), fan=6),  # a hand that explains
+        "soft": _curled(14, 24, 12, Thumb(8, -2, 0, 10, 12)),  # a gesticulating hand
+        "wide": _curled(4, 14, 8, Thumb(-14, -10, 0, 0, 4), fan=6),  # an explaining hand
         "curl": _curled(42, 56, 30, Thumb(24, 2, 6, 16, 22)),  # closed loosely, no fist
         "grip": _curled(38, 50, 26, Thumb(42, -14, 14, 8, 18)),  # around a cup
         "clasp": _curled(50, 46, 20, Thumb(20, 4, 0, 12, 16)),
@@ -79,22 +79,22 @@ SHAPE: dict[str, Array] = {
 
 
 def unit(rows: Array) -> Array:
-    """The rows (..., 3) at length 1."""
+    """Normalize the rows (..., 3) to length 1."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9))
 
 
 def curls(shapes: Array) -> Array:
-    """(N, 4) how far each finger is folded: 0 straight, 1 in the palm."""
+    """Return (N, 4) how far each finger is folded: 0 straight, 1 in the palm."""
     joints = shapes[:, 5:].reshape(-1, 4, 4)[..., :3]
     return np.asarray(joints.sum(axis=2) / MOST_CURL)
 
 
 def shown(arms: Array, shapes: Array) -> Array:
-    """(N,) names: the gesture that a hand shows by the tables, "" for none.
+    """Return (N,) names of the gesture that a hand shows, "" for none.
 
-    This is what counts as a gesture. fist, ok and two go by the fingers alone, whichever way the hand
-    looks; the palm of stop must look at the camera with the fingers up, and the thumb of thumbs_up must
-    point up (down, it is none).
+    This is the definition of a gesture here. fist, ok and two depend on the fingers alone, in any
+    orientation; the palm of stop must face the camera with the fingers up, and the thumb of thumbs_up must
+    point up.
     """
     curl = curls(shapes)
     straight, folded = curl < STRAIGHT, curl > FOLDED

@@ -1,7 +1,7 @@
-"""Scenes through the daemon's own chain, frame by frame: a trace each, and what was truly shown.
+"""Runs scenes through the daemon's own pipeline, and writes a trace and the ground truth of each.
 
 A part is one scene: `idle-0007.jsonl` is a trace as `gesture-agent record` writes it, `idle-0007.json`
-says how often the people and the hands in it were found. No picture is kept: the seed makes it again.
+says how often the people and the hands in it were found. No image is kept: the seed reproduces it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEAR = 0.75  # a hand is found where the middle of its box is within this share 
 
 
 class SceneRecognizer:
-    """The agent's perception and its core, with the settings in force, or another classifier's."""
+    """The agent's perception and core, with the settings in force, or another classifier's."""
 
     def __init__(self, gestures: str | None = None) -> None:
         from agent.commands.options import loaded
@@ -48,7 +48,7 @@ class SceneRecognizer:
         self.recognizer = build_recognizer(recognition, cache_folder(self.settings.agent, os.environ))
 
     def watch(self, scene: Scene, painter: Painter, out: Path, step: Callable[[], None]) -> None:
-        """Write the trace of a scene and the counts beside it; killed half-way it leaves neither."""
+        """Write the trace and the counts of a scene atomically."""
         from agent.config.trace_settings import trace_header
         from agent.core.rules import RuleSet
         from agent.core.trace import TraceRecord
@@ -72,7 +72,7 @@ class SceneRecognizer:
 
 
 class Seen:
-    """How much of what was truly there the networks found."""
+    """Counts of true people and hands, and of those that the networks found."""
 
     def __init__(self, scene: Scene, labels: Sequence[str]) -> None:
         self._scene, self._labels = scene, labels
@@ -82,7 +82,7 @@ class Seen:
         self._heads = [scene.project(h) for h in heads]
 
     def count(self, number: int, sight: Detections) -> None:
-        """One frame."""
+        """Count one frame."""
         c, scene, at = self._counts, self._scene, float(self._scene.times[number])
         there = sum(_inside(head[number]) for head in self._heads)
         c["frames"] += 1
@@ -112,7 +112,7 @@ class Seen:
                 return
 
     def facts(self, spent_s: float) -> dict[str, Any]:
-        """For the JSON beside the trace."""
+        """Return the counts for the JSON file."""
         scene = self._scene
         return {
             "kind": scene.kind, "seed": scene.seed, **asdict(scene.film),
@@ -134,12 +134,12 @@ def _inside(point: Array) -> bool:
 
 
 def part_file(folder: Path, kind: Kind, seed: int) -> Path:
-    """Where the trace of a part is."""
+    """Return the path of the trace of a part."""
     return folder / f"{kind}-{seed:04d}.jsonl"
 
 
 def measure(cast: Path, out: Path, kind: Kind, parts: Iterable[int], film: Film, stop_at: float) -> None:
-    """Parts that are not there yet, one after the other, none begun after `stop_at` (time.monotonic)."""
+    """Measure missing parts one after the other; start none after `stop_at` (time.monotonic)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from training.synthetic.scenes.picture import Painter
@@ -173,9 +173,9 @@ def measure(cast: Path, out: Path, kind: Kind, parts: Iterable[int], film: Film,
 
 
 def _write_truth(trace: Path, scene: Scene) -> None:
-    """Which gesture from when to when, and how far from the camera the hand was.
+    """Write the intended gestures with their times and the distance of the hand from the camera.
 
-    Whoever is so near that the hand is out of the picture shows nothing to the camera: not counted.
+    A hand outside the image shows nothing to the camera and is not counted.
     """
     palms = {side: scene.palms(0, side) for side in SIDES}
     rows = []
@@ -188,7 +188,7 @@ def _write_truth(trace: Path, scene: Scene) -> None:
 
 
 def join_truth(folder: Path) -> Path:
-    """One table for `tune --truth`, of all traces that are there. Returns its path."""
+    """Join the ground truth of all traces to one table for `tune --truth`. Returns its path."""
     with (folder / TRUTH).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(("trace", "gesture", "from_s", "to_s", "metres"))

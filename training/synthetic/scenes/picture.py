@@ -1,4 +1,4 @@
-"""Draws posed people in front of the picture of a room: OpenGL without a screen, in software if need be."""
+"""Renderer of posed people before the image of a room: OpenGL without a screen, in software if needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from training.synthetic.scenes.camera_model import Camera, Light, Mesh, sun_view
 from training.synthetic.scenes.hands import Array
 
-SHADOW = 512  # px of the shadow map
+SHADOW = 512  # size of the shadow map, px
 VERTEX = """
 #version 330
 uniform mat4 camera; uniform mat4 sun_view;
@@ -54,7 +54,7 @@ void main() { gl_Position = sun_view * vec4(position, 1.0); }
 
 
 class _Drawn:
-    """A mesh on the graphics side; positions and normals change, the rest does not."""
+    """A mesh in GPU memory; positions and normals change, the rest does not."""
 
     def __init__(self, gl: moderngl.Context, programs: list[moderngl.Program], mesh: Mesh) -> None:
         count = len(mesh.rest)
@@ -77,10 +77,10 @@ class _Drawn:
 
 
 class Painter:
-    """One picture after the other of the same meshes before the same room."""
+    """Renders images of the same meshes before the same room."""
 
     def __init__(self, width: int = 640, height: int = 480, samples: int = 0) -> None:
-        """`samples` a pixel smooth the rims at three times the price; a webcam blurs them anyway.
+        """Create the OpenGL context. `samples` a pixel smooth edges at three times the cost.
 
         Raises an exception of moderngl or glcontext where there is no OpenGL through EGL.
         """
@@ -107,7 +107,7 @@ class Painter:
         self, plate: Array, camera: Camera, light: Light, meshes: list[Mesh], weave: tuple[float, ...],
         middle: tuple[float, ...] = (0.0, 0.0, 1.0),
     ) -> None:  # fmt: skip
-        """A new scene. `plate` is uint8 (height, width, 3), RGB; `weave` stripes a metre and their colour.
+        """Set a scene. `plate` is uint8 (height, width, 3), RGB; `weave` stripes a metre and their colour.
 
         Shadows fall up to 1.5 m around `middle`.
         """
@@ -129,7 +129,7 @@ class Painter:
         shadow["sun_view"].write(sunlight)
 
     def draw(self, moved: list[tuple[Array, Array] | None]) -> Array:
-        """uint8 (height, width, 3) RGB: positions and normals of each mesh, None where it is away."""
+        """Render uint8 (height, width, 3) RGB; positions and normals of each mesh, None where absent."""
         if not self._staged:
             raise RuntimeError("no scene yet: call stage first")
         gl, shown = self._gl, []
@@ -138,7 +138,7 @@ class Painter:
                 drawn.move(*place)
                 shown.append(drawn)
         gl.enable(moderngl.DEPTH_TEST)
-        gl.enable(moderngl.CULL_FACE)  # the light sees no back
+        gl.enable(moderngl.CULL_FACE)  # render back faces into the shadow map too
         self._dark.on_rules()
         self._dark.clear()
         for drawn in shown:

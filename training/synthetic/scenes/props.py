@@ -1,4 +1,4 @@
-"""Boxes and prisms: tables, cups, telephones, sheets of paper."""
+"""Objects from boxes and prisms: tables, cups, telephones, sheets of paper."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from training.synthetic.scenes.camera_model import Mesh
 from training.synthetic.scenes.hands import Array, unit
 
-THING = 6  # the matter of all that is nobody's body
+THING = 6  # material number of objects
 
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """A mesh with its own places and normals."""
+    """A mesh with its positions and normals."""
 
     mesh: Mesh
     positions: Array
     normals: Array
 
     def placed(self, centre: Array, axes: Array) -> tuple[Array, Array]:
-        """Positions and normals when its x, y, z point along the columns of `axes` (3, 3)."""
+        """Return positions and normals with x, y, z along the columns of `axes` (3, 3)."""
         return self.positions @ axes.T + centre, self.normals @ axes.T
 
 
 def box(size: tuple[float, float, float], colour: Array, grain: float = 0.0) -> Solid:
-    """A box around the origin; metres, linear colour."""
+    """Create a box around the origin; metres, linear colour."""
     corners, normals, triangles = [], [], []
     for axis in range(3):
         for sign in (-1, 1):
@@ -41,7 +41,7 @@ def box(size: tuple[float, float, float], colour: Array, grain: float = 0.0) -> 
 
 
 def prism(radius: float, height: float, colour: Array, sides: int = 20) -> Solid:
-    """A cup: upright along z, closed."""
+    """Create a cup: upright along z, closed."""
     a = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     ring = np.stack([np.cos(a) * radius, np.sin(a) * radius, np.zeros(sides)], axis=1)
     up = np.array([0, 0, height / 2])

@@ -1,4 +1,4 @@
-"""What came of it: false activations an hour with their interval, misses, how well all was found."""
+"""Results of measured scenes: false activations an hour with intervals, misses, detection rates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.synthetic.scenes.scene import Film, Kind, Scene
 
 @dataclass(frozen=True)
 class Start:
-    """One start that the chain made of a part."""
+    """One gesture start that the pipeline found in a part."""
 
     part: int
     at: float
@@ -36,7 +36,7 @@ class Start:
 
 
 def parts(folder: Path, kind: Kind) -> list[tuple[int, Path, dict[str, Any]]]:
-    """Seed, trace and counts of all that is finished."""
+    """Return seed, trace and counts of all finished parts."""
     return [
         (int(trace.stem[-4:]), trace, json.loads(trace.with_suffix(".json").read_text()))
         for trace in sorted(folder.glob(f"{kind}-????.jsonl"))
@@ -44,7 +44,7 @@ def parts(folder: Path, kind: Kind) -> list[tuple[int, Path, dict[str, Any]]]:
 
 
 def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
-    """Every start, with the settings in force, and what the person was doing whose hand it was."""
+    """Return every start, with the settings in force, and the activity of the person."""
     from agent.commands.options import loaded
     from agent.core.types import GestureStarted
     from agent.playback import TraceReplay
@@ -76,7 +76,7 @@ def starts(cast: Path, folder: Path, kind: Kind) -> Iterator[Start]:
 
 
 def _whose(scene: Scene, at: float, place: Array) -> int:
-    """The person whose hand is nearest to a place in the picture."""
+    """The person whose hand is nearest to a place in the image."""
     frame = min(round(at * scene.film.fps), len(scene.times) - 1)
     away = [
         min(float(np.hypot(*(scene.palms(i, side)[frame][:2] - place))) for side in SIDES)
@@ -86,14 +86,14 @@ def _whose(scene: Scene, at: float, place: Array) -> int:
 
 
 def hours_interval(count: int, hours: float, sure: float = 0.95) -> tuple[float, float]:
-    """The exact Poisson interval of a rate, an hour (Garwood)."""
+    """Return the exact Poisson interval of a rate per hour (Garwood 1936)."""
     tail = (1 - sure) / 2
     low = chi2.ppf(tail, 2 * count) / 2 if count else 0.0
     return float(low / hours), float(chi2.ppf(1 - tail, 2 * count + 2) / 2 / hours)
 
 
 def share_interval(count: int, of: int, sure: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share."""
+    """Return Wilson's score interval of a share."""
     if not of:
         return 0.0, 1.0
     interval = binomtest(count, of).proportion_ci(sure, "wilson")
@@ -101,7 +101,7 @@ def share_interval(count: int, of: int, sure: float = 0.95) -> tuple[float, floa
 
 
 def of_idle(cast: Path, folder: Path) -> dict[str, Any]:
-    """Starts in hours of nobody meaning anything."""
+    """Summarize false activations in idle hours."""
     done = [facts for _, _, facts in parts(folder, "idle")]
     hours = sum(facts["frames"] / facts["fps"] for facts in done) / 3600
     person_hours = sum(facts["frames"] / facts["fps"] * facts["people"] for facts in done) / 3600
@@ -117,7 +117,7 @@ def of_idle(cast: Path, folder: Path) -> dict[str, Any]:
 
 
 def _minutes(done: list[dict[str, Any]]) -> list[tuple[str, float]]:
-    """Of people in each activity, the longest first."""
+    """Minutes of people in each activity, the longest first."""
     seconds: dict[str, float] = {}
     for facts in done:
         for name, lasted in facts["activity_s"].items():
@@ -127,7 +127,7 @@ def _minutes(done: list[dict[str, Any]]) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True)
 class Meant:
-    """A gesture on purpose."""
+    """An intended gesture and whether it was found."""
 
     part: int
     gesture: str
@@ -137,7 +137,7 @@ class Meant:
 
 
 def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
-    """Starts where gestures were made on purpose; by the same rule as `tune --truth`."""
+    """Summarize starts where gestures were intended, by the same rule as `tune --truth`."""
     done = parts(folder, "gestures")
     truth = _truth(folder)
     met: dict[Meant, float] = {}
@@ -167,7 +167,7 @@ def of_gestures(cast: Path, folder: Path) -> dict[str, Any]:
 def _hits(
     truth: list[Meant], met: Container[Meant], kind: Callable[[Meant], str]
 ) -> dict[str, tuple[int, int]]:
-    """Of each kind: how many were met, and how many there were."""
+    """Found and total gestures of each kind."""
     hits: dict[str, tuple[int, int]] = {}
     for meant in sorted(truth, key=kind):
         hit, of = hits.get(kind(meant), (0, 0))
@@ -176,7 +176,7 @@ def _hits(
 
 
 def _bracket(metres: float) -> str:
-    """Half metres: people step forwards and back."""
+    """Distance in steps of half a metre, because people move a little."""
     low = int(metres * 2) / 2
     return f"{low:.1f} to {low + 0.5:.1f}"
 
@@ -192,7 +192,7 @@ def _truth(folder: Path) -> list[Meant]:
 
 
 def _found(done: list[dict[str, Any]]) -> dict[str, Any]:
-    """Shares of what was there; None where nothing was."""
+    """Detection rates; None where nothing was present."""
     total: Counter[str] = Counter()
     for facts in done:
         total.update(

@@ -1,6 +1,6 @@
-"""The bones of a person for many moments at once.
+"""Kinematics of a person's bones for many times at once.
 
-What `arm_turns` and `place_bones` of training/synthetic/clip do for one pose, with a first axis of time.
+Vectorized `arm_turns` and `place_bones` of training/synthetic/clip, with a first axis of time.
 Rotations are global, from rest, in world axes (x to the person's left, y to the back, z up).
 """
 
@@ -21,7 +21,7 @@ X, Y, Z = np.eye(3)
 
 
 def turn(axis: Array, degrees: Array) -> Array:
-    """(T, 3, 3) rotations about one axis (3,) or one each (T, 3), right-handed."""
+    """Return (T, 3, 3) rotations about one axis (3,) or one each (T, 3), right-handed."""
     axis = np.broadcast_to(unit(np.asarray(axis, float)), (len(degrees), 3))
     zero = np.zeros(len(axis))
     x, y, z = axis.T
@@ -31,7 +31,7 @@ def turn(axis: Array, degrees: Array) -> Array:
 
 
 def frame(first: Array, second: Array) -> Array:
-    """(T, 3, 3) with columns: `first`, `second` made square to it, and their cross product."""
+    """Return (T, 3, 3) with columns: `first`, `second` orthogonalized to it, and their cross product."""
     a = unit(first)
     b = unit(second - a * (a * second).sum(axis=-1, keepdims=True))
     return np.stack([a, b, np.cross(a, b)], axis=-1)
@@ -42,29 +42,32 @@ class _Hand:
     """Constants of one hand at rest."""
 
     rest: Array  # (3, 3) towards the fingers, out of the palm, their cross product
-    axes: Array  # (4, 3) a positive turn folds the finger
+    axes: Array  # (4, 3) a positive rotation folds the finger
     at_rest: Array  # (4, 3) degrees that the joints are bent at rest
     thumb_bone: Array
     thumb_fold: Array
 
 
 class Rig:
-    """A skeleton at rest; `place` moves it."""
+    """A skeleton at rest; `place` poses it."""
 
     def __init__(self, bones: list[str], parents: Array, heads: Array, tips: Array) -> None:
-        """`heads` (B, 3) and `tips` (2, 5, 3): ends of thumb .. little finger, right hand first; metres."""
+        """Set the rest pose: `heads` (B, 3); `tips` (2, 5, 3), ends of thumb ..
+
+        Little finger, right hand first; metres.
+        """
         self.bones, self.parents, self.heads, self.tips = bones, parents, heads, tips
         self._row = {name: b for b, name in enumerate(bones)}
         self._hands = {side: self._hand(side) for side in SIDES}
 
     def head(self, bone: str) -> Array:
-        """Where a bone starts at rest."""
+        """Return where a bone starts at rest."""
         return np.asarray(self.heads[self._row[bone]])
 
     def place(self, turns: dict[str, Array], root: Array, way: Array) -> Array:
-        """(T, B, 3, 4) matrices that send rest points to the world.
+        """Return (T, B, 3, 4) matrices from rest to world positions.
 
-        `root` (T, 3) moves all, `way` (T, 3, 3) turns all about the vertical through the origin at rest.
+        `root` (T, 3) moves all, `way` (T, 3, 3) rotates all about the vertical through the origin at rest.
         """
         count = len(root)
         rotation = np.empty((len(self.bones), count, 3, 3))
@@ -83,15 +86,15 @@ class Rig:
         return np.concatenate([rotation, offset[..., None]], axis=3).transpose(1, 0, 2, 3)
 
     def point(self, matrices: Array, bone: str, rest: Array | None = None) -> Array:
-        """(T, 3) where a rest point of a bone has gone; its head unless another is given."""
+        """Return (T, 3) positions of a rest point of a bone; of its head unless another is given."""
         m = matrices[:, self._row[bone]]
         rest = self.head(bone) if rest is None else rest
         return np.asarray(m[..., :3] @ rest + m[..., 3])
 
     def arm(self, side: Side, arms: Array, shapes: Array, chest: Array) -> dict[str, Array]:
-        """Rotations from the collar bone to the fingertips (two-bone inverse kinematics).
+        """Return rotations from the collar bone to the fingertips (two-bone inverse kinematics).
 
-        `arms` (T, 12) are told for the right hand; `chest` (T, 3, 3) carries the arm.
+        `arms` (T, 12) are for the right hand; `chest` (T, 3, 3) carries the arm.
         """
         mirror = np.array([1.0 if side == "R" else -1.0, 1, 1])
         wrist, hint, fingers, palm = (arms[:, k : k + 3] * mirror for k in (0, 3, 6, 9))
@@ -125,7 +128,10 @@ class Rig:
         }
 
     def fingers(self, side: Side, shapes: Array) -> Array:
-        """(T, 5, 4, 3) metres: three joints and the end of thumb .. little finger; the hand is not turned."""
+        """Return (T, 5, 4, 3) metres: three joints and the end of thumb ..
+
+        Little finger; the hand is not rotated.
+        """
         turns = self._fingers(
             side, shapes, np.broadcast_to(np.eye(3), (len(shapes), 3, 3)), 1.0 if side == "R" else -1.0
         )
@@ -178,13 +184,13 @@ class Rig:
 
 
 def _bend(a: Array, b: Array, axis: Array) -> float:
-    """Degrees that turn `a` into `b` about `axis`."""
+    """Degrees that rotate `a` into `b` about `axis`."""
     a, b = a - axis * (a @ axis), b - axis * (b @ axis)
     return float(np.degrees(np.arctan2(np.cross(a, b) @ axis, a @ b)))
 
 
 def _swing_and_twist(wanted: Array, base: Array, axis: Array) -> tuple[Array, Array]:
-    """`wanted` = swing @ turn(axis, twist): the twist is degrees about the bone's rest direction."""
+    """Decompose `wanted` = swing @ turn(axis, twist); twist in degrees about the bone's rest direction."""
     local = base.transpose(0, 2, 1) @ wanted
     w = np.sqrt(np.maximum(1e-9, 1 + np.trace(local, axis1=1, axis2=2))) / 2
     vector: Any = np.stack(

@@ -1,4 +1,4 @@
-"""A scene by its seed: a room, a camera, a light, one or two people and what they do, as webcam frames."""
+"""A random scene by its seed: room, camera, light, one or two people with activities, as webcam frames."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from training.synthetic.scenes.picture import Painter
 
 Kind = Literal["idle", "gestures"]
-SIZE = (640, 480)  # px, width and height, of the pictures of rooms
-CHUNK = 600  # frames whose bones are placed at once
-DISTANCE_M = (1.0, 3.0)  # of the people from the camera
+SIZE = (640, 480)  # px, width and height, of the room images
+CHUNK = 600  # frames whose bones are computed at once
+DISTANCE_M = (1.0, 3.0)  # distance of the people from the camera
 ROOM_M = (-1.4, 0.9)  # where they may be, from its middle to the wall at 2.3
-CROWN_SHARE = 0.03  # of the picture is above a head
-FARTHEST_M = 1.7  # they step back no farther
+CROWN_SHARE = 0.03  # share of the image above a head
+FARTHEST_M = 1.7  # maximum distance for stepping back
 
 
 @dataclass(frozen=True)
 class Film:
-    """How long, how many frames a second, and the size of the pictures in px (width, height).
+    """Length, frame rate and frame size in px (width, height) of a scene.
 
-    A picture that is wider than 4:3 shows more of the room at its sides, as that of most webcams does.
+    A frame wider than 4:3 shows more of the room at its sides, as that of most webcams does.
     """
 
     seconds: float = 120.0
@@ -46,14 +46,14 @@ class Film:
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Film:
-        """As a part was measured, by the JSON beside its trace."""
+        """Return the format of a measured part, from the JSON beside its trace."""
         width, height = facts.get("size", SIZE)
         return cls(facts["seconds"], facts["fps"], (width, height))
 
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """Something held: when, by whom, in which hand."""
+    """A held object: when, by whom, in which hand."""
 
     solid: Solid
     actor: int
@@ -61,10 +61,10 @@ class Thing:
 
 
 class Scene:
-    """`frames` gives the pictures; scripts, actors and camera say what is truly in them."""
+    """A scene; `frames` renders it, scripts, actors and camera are the ground truth."""
 
     def __init__(self, cast: Path, kind: Kind, seed: int, film: Film) -> None:
-        """`cast` is the folder that training/synthetic/scenes/characters.py filled."""
+        """Create the scene. `cast` is the folder that training/synthetic/scenes/characters.py filled."""
         people, rooms = sorted(cast.glob("person-??.npz")), sorted(cast.glob("room-??.json"))
         if not people or not rooms:
             raise SystemExit(
@@ -107,12 +107,12 @@ class Scene:
 
     @property
     def times(self) -> Array:
-        """Seconds of the frames."""
+        """Return the times of the frames in seconds."""
         return np.arange(round(self.film.seconds * self.film.fps)) / self.film.fps
 
     @cached_property
     def bones(self) -> list[Array]:
-        """By actor: (T, B, 3, 4) of all frames."""
+        """Return, by actor, the bones (T, B, 3, 4) of all frames."""
         return [
             np.concatenate(
                 [a.bones(s, t) for t in np.split(self.times, range(CHUNK, len(self.times), CHUNK))]
@@ -121,17 +121,17 @@ class Scene:
         ]
 
     def palms(self, actor: int, side: Side) -> Array:
-        """(T, 3): where the middle of a palm is in the picture, shares, and metres from the camera."""
+        """Return (T, 3): the middle of a palm as fractions of the image, and metres from the camera."""
         middle, _ = self.actors[actor].hand(self.bones[actor], side)
         return self.project(middle)
 
     def project(self, points: Array) -> Array:
-        """(N, 3): shares of the picture from the upper left, and metres in front of the camera."""
+        """Project to (N, 3): fractions of the image from the upper left, and metres from the camera."""
         width, height = self.film.size
         return self.camera.project(points, width / height)
 
     def frames(self, painter: Painter, chosen: range | None = None) -> Iterator[tuple[int, Array]]:
-        """Number and uint8 (height, width, 3) BGR of each frame, or of the chosen ones."""
+        """Yield number and uint8 (height, width, 3) BGR of each frame, or of the chosen ones."""
         meshes = [*self._meshes, *(s.mesh for s, _ in self._furniture), *(t.solid.mesh for t in self._things)]
         middle = (0.0, float(np.mean([actor.at[1] for actor in self.actors])), 1.0)
         painter.stage(self._plate, self.camera, self._light, meshes, self._weave, middle)
@@ -157,14 +157,14 @@ class Scene:
         if beat.name == "sheet":
             left, _ = hands[thing.actor, "L"]
             return thing.solid.placed((middle[n] + left[n]) / 2 + axes[n] @ (0.1, 0, 0), _of_sheet(axes[n]))
-        up = axes[n][:, 2] if beat.side == "R" else -axes[n][:, 2]  # where the thumb is
+        up = axes[n][:, 2] if beat.side == "R" else -axes[n][:, 2]  # position of the thumb
         if beat.name == "cup":
             turn = np.stack([unit(np.cross(axes[n][:, 1], up)), axes[n][:, 1], up], axis=1)
             return thing.solid.placed(middle[n] + axes[n] @ (0.015, 0.05, 0), turn)
         return thing.solid.placed(middle[n] + axes[n] @ (0.02, 0.035, 0), axes[n])
 
     def doing(self, actor: int, at: float) -> str:
-        """The activity of a person at a second."""
+        """Return the activity of a person at a time in seconds."""
         for beat in reversed(self.scripts[actor].activities):
             if beat.start <= at:
                 return beat.name
@@ -188,7 +188,7 @@ def _room(facts: Path, *, mirrored: bool, size: tuple[int, int]) -> tuple[Array,
 
 
 def widened(plate: Array, size: tuple[int, int]) -> tuple[Array, float]:
-    """The room in a picture of that size, mirrored where it ends, and how many times as wide it is."""
+    """Return the room in an image of that size, mirrored at its edges, and the factor of its width."""
     high, wide = plate.shape[:2]
     times = size[0] / size[1] / (wide / high)
     if times < 1 - 1e-6:
@@ -199,7 +199,7 @@ def widened(plate: Array, size: tuple[int, int]) -> tuple[Array, float]:
 
 
 def _places(rng: np.random.Generator, count: int, base_y: float) -> list[tuple[float, float]]:
-    """Where people belong; x, y on the floor."""
+    """Places of the people; x, y on the floor."""
     if count == 1:
         return [(float(rng.normal(0, 0.12)), base_y)]
     apart = rng.uniform(0.33, 0.48)
@@ -208,7 +208,7 @@ def _places(rng: np.random.Generator, count: int, base_y: float) -> list[tuple[f
 
 
 def _step_back(actor: Actor, project: Callable[[Array], Array]) -> None:
-    """Whoever is too near for the camera to see the face stands farther away."""
+    """Move a person back who is too near for the camera to see the face."""
     while project(actor.crown[None])[0, 1] < CROWN_SHARE and actor.at[1] < FARTHEST_M:
         actor.at = (actor.at[0], actor.at[1] + 0.05)
 

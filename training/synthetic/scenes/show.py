@@ -1,4 +1,4 @@
-"""Pictures for people: the frames around a moment, a part as a video, an overview."""
+"""Images of scenes for people: frames around a time, a part as a video, an overview."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = (320, 240)
 
 
 def around(cast: Path, kind: Kind, part: int, at: float, out: Path, film: Film, count: int = 6) -> None:
-    """The `count` frames up to a moment, the last one that of the moment."""
+    """Return the `count` frames up to a time, the last one at that time."""
     scene = Scene(cast, kind, part, film)
     last = min(round(at * film.fps), len(scene.times) - 1)
     painter = Painter(*film.size)
@@ -30,7 +30,7 @@ def around(cast: Path, kind: Kind, part: int, at: float, out: Path, film: Film, 
 
 
 def clip(cast: Path, kind: Kind, part: int, out: Path, film: Film) -> None:
-    """A part as MP4."""
+    """Encode a part as MP4."""
     scene = Scene(cast, kind, part, film)
     writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*"mp4v"), film.fps, film.size)
     for _, image in scene.frames(Painter(*film.size)):
@@ -40,7 +40,7 @@ def clip(cast: Path, kind: Kind, part: int, out: Path, film: Film) -> None:
 
 
 def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
-    """One moment of each of many scenes: three of four idle, one a gesture in the middle of its hold."""
+    """Draw one frame of each of many scenes: three of four idle, one a gesture in the middle of its hold."""
     film = Film(seconds=40.0)
     painter, pictures = Painter(*film.size), []
     for number in range(columns * rows):
@@ -57,7 +57,7 @@ def sheet(cast: Path, out: Path, columns: int = 4, rows: int = 4) -> None:
 
 
 def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start], out: Path) -> None:
-    """The hand at the moment of each start, side by side; `films` by part."""
+    """Draw the hand at the time of each start, side by side; `films` by part."""
     if not found:
         print("no starts, so no picture")
         return
@@ -82,7 +82,7 @@ def of_starts(cast: Path, kind: Kind, films: dict[int, Film], found: list[Start]
 
 
 def _around(image: Array, x_share: float, y_share: float, side: int = 200) -> Array:
-    """A third of the picture's height, at a place in it."""
+    """Crop of a third of the image's height, at a place in it."""
     height, width = image.shape[:2]
     reach = height // 6
     padded = cv2.copyMakeBorder(image, reach, reach, reach, reach, cv2.BORDER_CONSTANT)

@@ -1,7 +1,7 @@
-"""Thumbs that reach: in a fist the thumb lies on the folded fingers, in ok its end meets the index finger's.
+"""Solver for thumb contact: on the folded fingers in a fist, at the end of the index finger in ok.
 
-Joint angles from a table, a little different each time, bring them there on no hand; so the angles nearest to
-those are searched for that do.
+Joint angles from a table with random variation do not make contact on an actual hand; so the nearest angles
+that do are searched for.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from scipy.optimize import least_squares
 from training.synthetic.scenes.hands import Array
 from training.synthetic.scenes.rig import Rig
 
-HAND_M = 0.18  # the hand for which the thicknesses below are told
+HAND_M = 0.18  # the hand for which the thicknesses below hold
 ON_TOP = 0.017  # metres from a finger's bone to the bone of a thumb that lies on it
 PADS = 0.003  # metres between the ends of two fingers whose pads touch
-STIFF = 2500.0  # degrees away from the given angles that cost as much as a metre beside the place
-MOST = 45.0  # degrees that a joint is turned away from them
+STIFF = 2500.0  # degrees of deviation that cost as much as a metre of distance
+MOST = 45.0  # degrees that a joint is turned away from the given angles
 INDEX = slice(5, 8)  # the index finger's three bends in a shape
 TOUCHING = ("fist", "fist_thumb", "two", "ok")
 INDEX_FINGER, MIDDLE_FINGER, RING_FINGER = 1, 2, 3
 
-Reach = Callable[[str, Array], Array]  # a shape's name and (21,) angles like it -> (21,), the thumb there
+Reach = Callable[[str, Array], Array]  # a shape's name and (21,) angles like it -> (21,) with thumb contact
 
 
 def reach_of(rig: Rig) -> Reach:
-    """For a body's hands; hands whose thumb touches nothing stay as they are."""
+    """Return the solver for a body's hands; shapes without thumb contact are returned unchanged."""
     size = float(np.linalg.norm(rig.tips[0, 2] - rig.head("wrist.R"))) / HAND_M
     return partial(_reaching, rig, size)
 
@@ -52,7 +52,7 @@ def _reaching(rig: Rig, size: float, name: str, shape: Array) -> Array:
 
 
 def _beside(name: str, joints: Array, size: float) -> Array:
-    """Metres that the thumb's end, and perhaps its last joint, are beside their places."""
+    """Distance of the thumb's end, and perhaps its last joint, from the targets in metres."""
     end, last = joints[0, 3], joints[0, 2]
     if name == "fist":
         on_index, on_middle = _on(joints, INDEX_FINGER, size), _on(joints, MIDDLE_FINGER, size)

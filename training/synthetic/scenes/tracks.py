@@ -1,4 +1,4 @@
-"""What moves, over time: keys that are reached one after the other with minimum jerk."""
+"""Animation tracks: keys that are reached one after the other with minimum jerk."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from training.synthetic.scenes.rig import frame, turn
 
 
 def ease(share: Array) -> Array:
-    """0..1 with a soft start and end: minimum jerk, as people reach."""
+    """Return 0..1 with minimum jerk, as people reach."""
     s = np.clip(share, 0.0, 1.0)
     return np.asarray(s**3 * (10 - 15 * s + 6 * s * s))
 
 
 class Track:
-    """A row of numbers that goes from key to key and stands still between two of them."""
+    """Animated vector that moves from key to key and rests between."""
 
     def __init__(self, value: Array) -> None:
         self._starts, self._ends, self._values = [-1.0], [0.0], [np.asarray(value, float)]
 
     @property
     def end(self) -> float:
-        """Seconds: when the last key is reached."""
+        """Time of the last key, in seconds."""
         return self._ends[-1]
 
     @property
     def last(self) -> Array:
-        """The last key."""
+        """Value of the last key."""
         return self._values[-1]
 
     def to(self, value: Array, start: float, seconds: float) -> None:
-        """Leave at `start`, not before the key before is reached, and arrive `seconds` later."""
+        """Add a key: leave at `start`, at the earliest after the previous key, and arrive `seconds` later."""
         start = max(start, self.end)
         self._starts.append(start)
         self._ends.append(start + max(seconds, 0.05))
         self._values.append(np.asarray(value, float))
 
     def mark(self) -> int:
-        """How many keys there are: for `undo`."""
+        """Return the number of keys, for `undo`."""
         return len(self._values)
 
     def undo(self, mark: int) -> None:
-        """Forget the keys since."""
+        """Remove the keys added since `mark`."""
         del self._starts[mark:], self._ends[mark:], self._values[mark:]
 
     def at(self, times: Array) -> Array:
-        """(T, N) values."""
+        """Return (T, N) values."""
         starts, ends = np.array(self._starts), np.array(self._ends)
         key = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, None)
         share = ease((times - starts[key]) / (ends[key] - starts[key]))[:, None]
@@ -58,7 +58,7 @@ class Track:
 
 
 class ArmTrack(Track):
-    """Arms (12,): the wrist goes on an arc about the shoulder, the hand turns the short way."""
+    """Track of arm poses (12,): the wrist moves on an arc about the shoulder, the hand rotates minimally."""
 
     def _mixed(self, a: Array, b: Array, share: Array) -> Array:
         wrist = _arc(a[:, :3], b[:, :3], share)
@@ -99,13 +99,13 @@ def _axis_angle(rotation: Array) -> tuple[Array, Array]:
 
 
 class Drift:
-    """Slow noise of somebody alive: sums of sines, about -1..1."""
+    """Slow noise as sums of sines, about -1..1, for natural sway."""
 
     def __init__(self, rng: np.random.Generator, columns: int, low: float = 0.1, high: float = 0.5) -> None:
         self._rates = rng.uniform(low, high, (3, columns))
         self._phases = rng.uniform(0, 2 * np.pi, (3, columns))
 
     def at(self, times: Array) -> Array:
-        """(T, columns)."""
+        """Return (T, columns) values."""
         waves = np.sin(2 * np.pi * times[:, None, None] * self._rates + self._phases)
         return np.asarray(waves.sum(axis=1) / 2)

@@ -1,4 +1,4 @@
-"""What a webcam makes of a picture: exposure, white balance, blur, noise, JPEG."""
+"""Simulation of a webcam: exposure, white balance, blur, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from training.synthetic.scenes.hands import Array
 
 TILES = 8
-HEIGHT = 480  # px of a picture whose noise is that of `Webcam`; the smaller pixels of a higher one have more
+HEIGHT = 480  # image size at which the noise of `Webcam` holds; smaller pixels of a larger image have more
 
 
 class Webcam:
-    """One camera with its faults, drawn once; the same for the same generator."""
+    """A webcam with random properties, which depend on the generator only."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         gain = np.exp(rng.normal(0, 0.16)) * np.exp(rng.normal(0, 0.035, 3))
@@ -28,7 +28,7 @@ class Webcam:
         self._noise = np.rint(tiles).astype(np.int8)
 
     def sees(self, picture: Array, seed: int, frame: int) -> Array:
-        """uint8 (H, W, 3) BGR of an RGB picture; the same for the same seed and frame."""
+        """Return uint8 (H, W, 3) BGR of an RGB image; reproducible by seed and frame."""
         rng = np.random.default_rng((seed, frame))
         height, width = picture.shape[:2]
         blurred = cv2.GaussianBlur(np.ascontiguousarray(picture), (0, 0), self._blur)

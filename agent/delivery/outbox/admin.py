@@ -1,0 +1,49 @@
+"""Access to the outbox from the command line, also while an agent uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.delivery.outbox.database import FILE
+from agent.delivery.outbox.row import COLUMNS, DB_ERRORS, Row, RowError, as_text, dead_letter, from_columns
+from agent.errors import CannotStart
+
+
+def list_rows(folder: Path, limit: int = 1000) -> list[Row]:
+    """Return waiting rows and dead letters, oldest first. Raises `CannotStart`."""
+    with _visit(folder) as db:
+        query = f"SELECT {COLUMNS} FROM rows ORDER BY id LIMIT ?"  # noqa: S608
+        return [] if db is None else [_shown(values) for values in db.execute(query, (limit,))]
+
+
+def purge(folder: Path, *, dead_only: bool = False) -> int:
+    """Remove rows without sending them; return how many. Raises `CannotStart`."""
+    with _visit(folder) as db:
+        if db is None:
+            return 0
+        return db.execute("DELETE FROM rows WHERE dead IS NOT NULL OR ?", (not dead_only,)).rowcount
+
+
+def _shown(values: Sequence[Any]) -> Row:
+    try:
+        return from_columns(values)
+    except RowError as exc:
+        return dead_letter(values, str(exc))
+
+
+@contextlib.contextmanager
+def _visit(folder: Path) -> Iterator[sqlite3.Connection | None]:
+    path = folder / FILE
+    if not path.exists():
+        yield None
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as db:
+            db.text_factory = as_text
+            yield db
+    except DB_ERRORS as exc:
+        raise CannotStart(f"outbox {path}: cannot be read ({exc})") from exc

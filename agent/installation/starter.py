@@ -1,0 +1,223 @@
+"""The first settings and the first rule, as text: what `gesture-agent init` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from agent.config.rules.grammar import LETTERS
+from agent.core.rules.topics import topic_problem
+from agent.errors import ConfigError
+
+Kind: TypeAlias = Literal["event", "lamp", "webhook", "key", "publish"]
+KINDS: dict[Kind, str] = {
+    "event": "nothing more: Home Assistant (or whoever listens) gets the event",
+    "lamp": "switch a Zigbee lamp: lamp:TOPIC, as in lamp:zigbee2mqtt/lamp/set",
+    "webhook": "call an address: webhook:URL",
+    "key": "press a key on this machine: key:KEY_PLAYPAUSE",
+    "publish": "publish a message of your own: publish:TOPIC=PAYLOAD",
+}
+CAMERA = "front"
+HELD_FRAMES = 8  # of the gesture in the rule's case, a tenth of a second each
+STARTS_AT = "0.3s"  # debounce.hold
+OTHER_LETTER = "G"  # of a taught gesture in the case
+
+
+@dataclass(frozen=True, slots=True)
+class StarterAction:
+    """What the first gesture does: a kind, and the topic, URL or key that it needs."""
+
+    kind: Kind = "event"
+    target: str = ""
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user, and the file that holds the password; None: there is none."""
+
+    user: str
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """All that was chosen. The address of camera and broker hold no login."""
+
+    camera: str
+    broker: str
+    gesture: str
+    action: StarterAction
+    camera_login: Login | None = None
+    broker_login: Login | None = None
+
+
+def parse_action(text: str) -> StarterAction:
+    """From "event", "lamp:TOPIC", "webhook:URL", "key:KEY", "publish:TOPIC=PAYLOAD". Raises `ConfigError`.
+
+    A payload that is JSON is kept as such; a lamp is told {"state": "TOGGLE"}.
+    """
+    kind, _, target = text.strip().partition(":")
+    match kind:
+        case "event" if not target:
+            return StarterAction()
+        case "lamp" if target:
+            return StarterAction("lamp", _topic(target), {"state": "TOGGLE"})
+        case "webhook" if target.startswith(("http://", "https://")):
+            return StarterAction("webhook", target)
+        case "key" if target:
+            return StarterAction("key", target.upper())
+        case "publish" if target:
+            topic, _, payload = target.partition("=")
+            return StarterAction("publish", _topic(topic), _json_or_text(payload))
+    known = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
+    raise ConfigError(f'"{text}" is nothing that a gesture can do here; expected one of: {known}')
+
+
+def _topic(topic: str) -> str:
+    if problem := topic_problem(topic):
+        raise ConfigError(f'"{topic}" is not a topic; {problem}')
+    return topic
+
+
+def _json_or_text(payload: str) -> Any:
+    try:
+        found = json.loads(payload)
+    except ValueError:
+        return payload
+    return found if isinstance(found, dict | list) else payload
+
+
+def config_text(starter: Starter, *, relative_to: Path) -> str:
+    """config.toml. Password files below `relative_to` are named relative to it."""
+
+    def named(login: Login | None) -> str:
+        if login is None:
+            return ""
+        lines = f"user = {toml_value(login.user)}\n"
+        if login.password_file is None:
+            return lines
+        file = _relative(login.password_file, relative_to)
+        return f"{lines}password = {{ file = {toml_value(file)} }} # that file holds it and nothing else\n"
+
+    keys = (
+        "\n[actions]\nkeys = true                # rules may press keys; needs the right to /dev/uinput\n"
+        if starter.action.kind == "key"
+        else ""
+    )
+    return f"""\
+# Settings of gesture-agent. What is not written here is at its default; `gesture-agent check` shows every
+# setting, tries all parts and says what is wrong. Durations have a unit: "300ms", "1.5s", "2min".
+
+[agent]
+rules = "rules"            # folder of rule files
+
+[camera.{CAMERA}]             # "{CAMERA}" is part of the topics; more cameras: more such sections
+source = {toml_value(starter.camera)}
+{named(starter.camera_login)}
+[mqtt]
+url = {toml_value(starter.broker)}
+{named(starter.broker_login)}{keys}
+#[web]
+#enabled = true            # the page in the browser: what the agent sees now; this machine only
+"""
+
+
+def rule_text(starter: Starter) -> str:
+    """The rule file: one rule and the case that tests it; for an event alone both as comments."""
+    rule_id = f"{starter.gesture.replace('_', '-')}-{starter.action.kind}"
+    letter, letters = _letter(starter.gesture)
+    action, expected = _action(starter.action)
+    body = f"""\
+[[rule]]
+id = "{rule_id}"
+when = {{ gesture = {toml_value(starter.gesture)} }}
+{action}
+cooldown = "2s"
+
+# Its test: a letter for each tenth of a second ({letter} {starter.gesture}, . no hand), and what must happen.
+[[case]]
+title = "{starter.gesture} fires {rule_id}"
+{letters}right = "{letter * HELD_FRAMES}"
+expect = [{{ at = "{STARTS_AT}", rule = "{rule_id}"{expected} }}]
+
+[[case]]
+title = "a hand that is seen too shortly does nothing"
+{letters}right = "{letter}."
+expect = []
+"""
+    head = "# Rules: when a gesture is made, do this. Test them without a camera: gesture-agent rules test\n"
+    if starter.action.kind != "event":
+        return f"{head}\n{body}"
+    commented = "".join(f"#{line}" if line.strip() else line for line in body.splitlines(keepends=True))
+    return (
+        f"{head}#\n# None yet: every gesture is published as an event, and Home Assistant finds it.\n"
+        f"# An example to begin with:\n\n{commented}"
+    )
+
+
+def _letter(gesture: str) -> tuple[str, str]:
+    """The letter in timelines, and the line that declares it where it is no built-in one."""
+    found = next((letter for letter, label in LETTERS.items() if label == gesture), None)
+    if found:
+        return found, ""
+    return OTHER_LETTER, f"letters = {{ {OTHER_LETTER} = {toml_value(gesture)} }}\n"
+
+
+def _action(action: StarterAction) -> tuple[str, str]:
+    """The rule's line, and what its case expects of it."""
+    target = toml_value(_escaped(action.target))
+    match action.kind:
+        case "webhook":
+            return f'webhook = {{ url = {target}, json = {{ gesture = "{{gesture}}" }} }}', ""
+        case "key":
+            return f"key = {target}", ""
+        case "event":
+            lamp = StarterAction("lamp", "zigbee2mqtt/lamp/set", {"state": "TOGGLE"})
+            return _action(lamp)
+    payload = toml_value(_escaped(action.payload))
+    return (
+        f"publish = {{ topic = {target}, payload = {payload} }}",
+        f", topic = {toml_value(action.target)}, payload = {toml_value(action.payload)}",
+    )
+
+
+def _escaped(value: Any) -> Any:
+    """Braces of the user's own are no template fields."""
+    return _mapped(value, lambda text: text.replace("{", "{{").replace("}", "}}"))
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _mapped(part, change) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_mapped(part, change) for part in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def toml_value(value: Any) -> str:
+    """A value on one line. Raises `ConfigError` for null, which TOML does not have, and for non-UTF-8."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_quoted(key)} = {toml_value(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if value is None:
+        raise ConfigError(
+            "null cannot stand in a payload here; write the rule by hand, with text in its place"
+        )
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigError(f"{text!a} is not UTF-8") from exc
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

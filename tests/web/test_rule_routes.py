@@ -1,0 +1,238 @@
+"""Rule files over HTTP: who may, what is refused, and that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from film import RULES, Agent, Start
+from pydantic import ValidationError
+from visitors import Answer, ask, until
+
+from agent.config.settings import WebSettings
+from agent.web.rule_editor import KEPT
+
+TOKEN = "open sesame, open sesame"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+CASE = '\n[[case]]\ntitle = "lamp"\nright = "SSSSSS"\nexpect = [{ at = "0.3s", rule = "lamp" }]\n'
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "web-token").write_text(TOKEN, encoding="utf-8")
+    return {"file": str(tmp_path / "web-token")}
+
+
+@pytest.fixture
+def agent(start: Start, token: dict[str, str]) -> Agent:
+    return start(edit=True, token=token)
+
+
+Say = Callable[..., Answer]
+
+
+@pytest.fixture
+def say(agent: Agent) -> Say:
+    """`say("PUT", "rules.toml", "text", If_Match=etag)`."""
+
+    def said(method: str, path: str = "", text: str | None = None, **headers: str) -> Answer:
+        body = None if text is None else json.dumps({"text": text}).encode()
+        sent = {**BEARER, **({"Content_Type": "application/json"} if body else {}), **headers}
+        return ask(agent.page.url, f"/api/rule-files{path and '/'}{path}", body, method, **sent)
+
+    return said
+
+
+def test_without_being_wanted_there_is_no_editor(start: Start):
+    url = start().page.url
+    for path in ("/api/rule-files", "/api/rule-files/rules.toml", "/rules"):
+        assert ask(url, path).status == 404
+    assert ask(url, "/api/state").json["about"]["edit"] is False
+
+
+def test_editing_wants_a_token_in_the_settings():
+    with pytest.raises(ValidationError, match="edit = true lets visitors change rules; write token"):
+        WebSettings(enabled=True, edit=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong wrong wrong wrong"}, 401),
+        ({**BEARER, "Origin": "http://evil.example"}, 403),
+        ({**BEARER, "Sec_Fetch_Site": "cross-site"}, 403),
+    ],
+    ids=["no token", "wrong token", "another page", "another site"],
+)
+def test_strangers_and_pages_of_others_change_nothing(
+    agent: Agent, rules: Path, headers: dict[str, str], status: int
+):
+    for method, path in (("PUT", ""), ("POST", "/check"), ("POST", "/cases")):
+        body = json.dumps({"text": ""}).encode()
+        answer = ask(
+            agent.page.url, f"/api/rule-files/rules.toml{path}", body, method, If_Match="*", **headers
+        )
+        assert answer.status == status
+    assert rules.read_text() == RULES
+
+
+def test_a_file_is_read_changed_and_in_force(agent: Agent, say: Say, rules: Path):
+    assert say("GET").json == {"files": ["rules.toml"]}
+    read = say("GET", "rules.toml")
+    assert (read.json["text"], read.headers["etag"]) == (RULES, read.json["etag"])
+    rules.chmod(0o640)
+    done = say("PUT", "rules.toml", RULES.replace('"bell"', '"gong"'), If_Match=read.json["etag"])
+    assert (done.status, done.json["said"]) == (200, "2 rules are in force")
+    assert '"gong"' in rules.read_text()
+    assert rules.stat().st_mode & 0o777 == 0o640
+    assert done.json["etag"] == say("GET", "rules.toml").json["etag"] != read.json["etag"]
+    ids = until(
+        lambda: (ids := [rule["id"] for rule in state(agent)["rules"]]) == ["lamp", "gong"] and ids,
+        "the new rules",
+    )
+    assert ids
+
+
+def state(agent: Agent) -> Any:
+    return ask(agent.page.url, "/api/state", **BEARER).json
+
+
+def test_two_who_edit_at_once_are_told_and_both_texts_are_kept(say: Say, rules: Path):
+    etag = say("GET", "rules.toml").json["etag"]
+    assert say("PUT", "rules.toml", f"{RULES}# first\n", If_Match=etag).status == 200
+    late = say("PUT", "rules.toml", f"{RULES}# second\n", If_Match=etag)
+    assert late.status == 409
+    assert late.json["now"]["text"] == f"{RULES}# first\n"
+    assert late.headers["etag"] == late.json["now"]["etag"]
+    assert rules.read_text() == f"{RULES}# first\n"
+    assert say("PUT", "rules.toml", f"{RULES}# second\n", If_Match=late.headers["etag"]).status == 200
+    [newest, _] = say("GET", "rules.toml/history").json["versions"]
+    assert say("GET", f"rules.toml/history/{newest['id']}").json["text"] == f"{RULES}# first\n"
+
+
+def test_an_edit_on_the_machine_itself_is_a_conflict_too(say: Say, rules: Path):
+    etag = say("GET", "rules.toml").json["etag"]
+    rules.write_text(f"{RULES}# by hand\n")
+    assert say("PUT", "rules.toml", RULES, If_Match=etag).json["now"]["text"] == f"{RULES}# by hand\n"
+
+
+def test_what_the_loader_refuses_is_not_saved_and_told_with_its_place(say: Say, rules: Path):
+    wrong = RULES.replace('gesture = "fist"', 'gesture = "fits"')
+    for method, path, headers in (
+        ("POST", "rules.toml/check", {}),
+        ("POST", "rules.toml/cases", {}),
+        ("PUT", "rules.toml", {"If_Match": say("GET", "rules.toml").json["etag"]}),
+    ):
+        answer = say(method, path, wrong, **headers)
+        assert answer.status == 422
+        [problem] = answer.json["problems"]
+        assert (problem["file"], problem["line"], problem["column"]) == ("rules.toml", 9, 20)
+        assert 'did you mean "fist"?' in problem["text"]
+    assert rules.read_text() == RULES
+
+
+def test_a_rule_that_breaks_another_file_is_told_with_that_file(start: Start, token, tmp_path: Path):
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "a.toml").write_text(RULES)
+    (folder / "b.toml").write_text('[[rule]]\nid = "x"\nwhen = { gesture = "ok" }\nkey = "KEY_A"\n')
+    url = start(edit=True, token=token, rules=folder).page.url
+    assert ask(url, "/api/rule-files", **BEARER).json == {"files": ["a.toml", "b.toml"]}
+    body = json.dumps({"text": RULES.replace('"bell"', '"x"')}).encode()
+    answer = ask(url, "/api/rule-files/a.toml/check", body, "POST", **BEARER)
+    assert answer.status == 422
+    assert 'rule "x" is there already' in answer.json["error"]
+    assert str(tmp_path) not in answer.json["error"]
+    assert "gesture-agent-rules-" not in answer.json["error"]
+
+
+def test_cases_are_run_on_the_text_as_it_is_on_the_page(say: Say):
+    [case] = say("POST", "rules.toml/cases", RULES + CASE).json["cases"]
+    assert (case["title"], case["passed"]) == ("lamp", True)
+    [case] = say("POST", "rules.toml/cases", RULES + CASE.replace("0.3s", "2s")).json["cases"]
+    assert case["passed"] is False
+    assert "expected at 2 s" in case["problems"][0]
+    assert say("POST", "rules.toml/check", RULES + CASE).json == {"rules": 2, "cases": 1, "warnings": []}
+
+
+def test_a_program_is_never_added_from_a_browser(say: Say, rules: Path):
+    own = f'{RULES}\n[[rule]]\nid = "mine"\nwhen = {{ gesture = "ok" }}\ncommand = ["/bin/true", "a"]\n'
+    etag = say("GET", "rules.toml").json["etag"]
+    refused = say("PUT", "rules.toml", own, If_Match=etag)
+    assert refused.status == 422
+    assert "never from a browser" in refused.json["error"]
+    rules.write_text(own)  # on the machine itself
+    etag = say("GET", "rules.toml").json["etag"]
+    moved = own.replace('gesture = "ok"', 'gesture = "two"')
+    assert say("PUT", "rules.toml", moved, If_Match=etag).status == 200
+    etag = say("GET", "rules.toml").json["etag"]
+    assert say("PUT", "rules.toml", moved.replace('"a"', '"b"'), If_Match=etag).status == 422
+    assert rules.read_text() == moved
+
+
+def test_the_last_versions_are_kept_and_one_comes_back(say: Say, rules: Path):
+    etag = say("GET", "rules.toml").json["etag"]
+    for number in range(KEPT + 3):
+        etag = say("PUT", "rules.toml", f"{RULES}# {number}\n", If_Match=etag).json["etag"]
+    assert (
+        say("PUT", "rules.toml", rules.read_text(), If_Match=etag).json["etag"] == etag
+    )  # no change, none kept
+    versions = say("GET", "rules.toml/history").json["versions"]
+    assert len(versions) == KEPT
+    texts = [say("GET", f"rules.toml/history/{one['id']}").json["text"] for one in versions]
+    assert texts == [f"{RULES}# {number}\n" for number in range(KEPT + 1, 1, -1)]
+    folder = rules.parent / "state/rule-history/rules.toml"
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("name", ["nothing.toml", "..%2Fweb-token", "web-token", "%2e%2e", ".hidden.toml"])
+def test_no_name_leads_to_another_file(say: Say, name: str):
+    assert say("GET", name).status == 404
+    assert say("PUT", name, RULES, If_Match="*").status == 404
+    assert say("GET", f"{name}/history").status == 404
+    assert say("GET", "rules.toml/history/..%2F..%2Fweb-token").status == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"text": 5}', b"[]", b'{"text": "\\ud800"}'])
+def test_what_is_no_text_is_refused(agent: Agent, body: bytes):
+    answer = ask(agent.page.url, "/api/rule-files/rules.toml", body, "PUT", If_Match="*", **BEARER)
+    assert answer.status == 400
+
+
+def test_saving_needs_to_say_what_was_changed(say: Say):
+    assert say("PUT", "rules.toml", RULES).status == 428
+
+
+def test_a_large_file_is_taken_and_one_that_is_too_large_is_not(say: Say, agent: Agent):
+    large = RULES + "# filling\n" * 50_000
+    assert say("POST", "rules.toml/check", large).status == 200
+    assert say("POST", "rules.toml/check", large * 4).status == 413
+    body = json.dumps({"on": True, "filling": "x" * 5000}).encode()
+    assert ask(agent.page.url, "/api/enabled", body, "POST", **BEARER).status == 413
+
+
+def test_on_a_full_disk_nothing_is_lost_and_it_is_told(start: Start, token, tmp_path: Path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
+    agent = None
+    try:
+        (disk / "rules.toml").write_text(RULES)
+        agent = start(edit=True, token=token, rules=disk / "rules.toml")
+        etag = ask(agent.page.url, "/api/rule-files/rules.toml", **BEARER).json["etag"]
+        body = json.dumps({"text": RULES + "# filling\n" * 2000}).encode()
+        answer = ask(agent.page.url, "/api/rule-files/rules.toml", body, "PUT", If_Match=etag, **BEARER)
+        assert answer.status == 507
+        assert "No space left on device; nothing was written" in answer.json["error"]
+        assert (disk / "rules.toml").read_text() == RULES
+        assert sorted(path.name for path in disk.rglob("*")) == ["rules.toml"]
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
