@@ -340,7 +340,9 @@ def _topics() -> list[str]:
 
 
 def _routes() -> list[str]:
-    source = (ROOT / "agent/web/routes.py").read_text(encoding="utf-8")
+    source = "".join(
+        (ROOT / f"agent/web/{name}.py").read_text(encoding="utf-8") for name in ("routes", "rule_routes")
+    )
     return [path for path in re.findall(r'Route\("([^"]+)"', source) if not path.endswith((".ico", "/login"))]
 
 
