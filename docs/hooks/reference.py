@@ -19,6 +19,7 @@ log = logging.getLogger("mkdocs.hooks.reference")
 
 _MARKER = re.compile(r"^<!-- generate: ([\w-]+) -->$", re.MULTILINE)
 _IN_REPOSITORY = re.compile(re.escape(REPOSITORY) + r"(?:blob|tree)/main/([^)\s#\"'>]+)")
+_PATH = re.compile(r"`((?:agent|tests|bench|training|packaging|systemd)/[\w./-]+\.(?:py|cu|md|toml))[`:]")
 _SETTING = re.compile(r"^#?(\w+) = (.+?)\s+# (.*)$")
 _SECTION = re.compile(r"^\[([\w.]+)\]\s*(?:# (.*))?$")
 _TITLE = re.compile(r"^# --- (.+?) -+$")
@@ -26,9 +27,9 @@ _TITLE = re.compile(r"^# --- (.+?) -+$")
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Replace the markers of a page, and check what it says of topics, routes and files."""
-    for path in _IN_REPOSITORY.findall(markdown):
-        if not (ROOT / path).exists():
-            log.warning("%s links to %s, which is not in the repository", page.file.src_path, path)
+    for path in _IN_REPOSITORY.findall(markdown) + _PATH.findall(markdown):
+        if "NAME" not in path and not (ROOT / path).exists():
+            log.warning("%s names %s, which is not in the repository", page.file.src_path, path)
     if (named := NAMED.get(page.file.src_uri)) is not None:
         for name in named():
             if name not in markdown:
