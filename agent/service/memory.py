@@ -15,7 +15,7 @@ def bound_arenas(environ: Mapping[str, str] = os.environ) -> bool:
 
     By default every thread gets an arena of its own, up to eight a core. A frame is allocated in its
     camera's thread and freed in the loop's, threads come and go with their cameras, and free memory in one
-    arena is not used by the others: memory creeps up for hours although nothing leaks (docs/soak.md).
+    arena is not used by the others: memory creeps up for hours although nothing leaks (docs/results/soak.md).
     Call it before threads start. MALLOC_ARENA_MAX of the environment wins; other C libraries have no arenas.
     """
     if "MALLOC_ARENA_MAX" in environ or "arena_max" in environ.get("GLIBC_TUNABLES", ""):

@@ -1,4 +1,4 @@
-"""JSON messages of the WebSocket streams; docs/kiosk.md is the reference.
+"""JSON messages of the WebSocket streams; docs/reference/websocket.md is the reference.
 
 Times are milliseconds since 1970 by this machine's clock, positions are fractions of the frame.
 """

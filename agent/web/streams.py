@@ -37,7 +37,7 @@ class Streams:
         )
 
     async def kiosk(self, socket: WebSocket) -> None:
-        """Stream for kiosk pages (docs/kiosk.md)."""
+        """Stream for kiosk pages (docs/reference/websocket.md)."""
         await self._serve(socket, page=False)
 
     async def page(self, socket: WebSocket) -> None:

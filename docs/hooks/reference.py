@@ -11,7 +11,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +19,7 @@ log = logging.getLogger("mkdocs.hooks.reference")
 
 _MARKER = re.compile(r"^<!-- generate: ([\w-]+) -->$", re.MULTILINE)
 _IN_REPOSITORY = re.compile(re.escape(REPOSITORY) + r"(?:blob|tree)/main/([^)\s#\"'>]+)")
+_PATH = re.compile(r"`((?:agent|tests|bench|training|packaging|systemd)/[\w./-]+\.(?:py|cu|md|toml))[`:]")
 _SETTING = re.compile(r"^#?(\w+) = (.+?)\s+# (.*)$")
 _SECTION = re.compile(r"^\[([\w.]+)\]\s*(?:# (.*))?$")
 _TITLE = re.compile(r"^# --- (.+?) -+$")
@@ -27,9 +27,9 @@ _TITLE = re.compile(r"^# --- (.+?) -+$")
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Replace the markers of a page, and check what it says of topics, routes and files."""
-    for path in _IN_REPOSITORY.findall(markdown):
-        if not (ROOT / path).exists():
-            log.warning("%s links to %s, which is not in the repository", page.file.src_path, path)
+    for path in _IN_REPOSITORY.findall(markdown) + _PATH.findall(markdown):
+        if "NAME" not in path and not (ROOT / path).exists():
+            log.warning("%s names %s, which is not in the repository", page.file.src_path, path)
     if (named := NAMED.get(page.file.src_uri)) is not None:
         for name in named():
             if name not in markdown:
@@ -272,46 +272,52 @@ def _help(command: Any, path: str, level: int) -> Iterator[str]:
 
 
 def metrics() -> str:
-    """Name, type, labels and meaning of every metric, from an exposition of an agent at rest."""
-    from prometheus_client.parser import text_string_to_metric_families
-
+    """Name, type, labels and meaning of every metric, as registered for an agent at rest."""
     from agent.web.metrics import Metrics
 
-    camera = {"state": "online", "fps": 0, "frames": 0, "dropped": 0, "stalls": 0}
-    ends = dict.fromkeys(("depth", "oldest_s", "expired", "unknown", "refused", "unheard", "dropped"), 0)
-    health = {
-        "camera": {"front": camera}, "enabled": True, "uptime_s": 0, "rss_mb": 0, "outbox": ends,
-        "broker": {"connected": True}, "mqtt": {"reconnects": 0},
-    }  # fmt: skip
-    dashboard: Any = SimpleNamespace(
-        about=SimpleNamespace(agent="kitchen", version="", cameras=["front"]),
-        health=health,
-        started_all=lambda: [(("front", "stop"), 0)],
-        fired_all=lambda: [("lamp-on", 0)],
-    )
-    door: Any = SimpleNamespace(
-        places=SimpleNamespace(count=lambda _kind: 0), refusals=SimpleNamespace(counts={"token": 0})
-    )
-    broadcaster: Any = _Streams()
-    updates: Any = SimpleNamespace(dropped=0)
-    text, _ = Metrics(dashboard, broadcaster, updates, None, door).exposition("text/plain")
+    nothing: Any = _Nothing()
+    dashboard: Any = _Nothing(about=_Nothing(cameras=["front"]))
+    registry = Metrics(dashboard, nothing, nothing, None, nothing)._registry
     lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for family in text_string_to_metric_families(text.decode()):
-        if family.name.endswith("_created") or not family.samples:
-            continue
+    for family in registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
-        labels = [label for label in family.samples[0].labels if label != "le"]
-        lines.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {_cell(family.documentation)} |")
+        labels = getattr(family, "_labelnames", None) or [
+            label for sample in family.samples[:1] for label in sample.labels if label != "le"
+        ]
+        text = _cell(family.documentation)
+        lines.append(f"| `{name}` | {family.type} | {', '.join(labels)} | {text} |")
     return "\n".join(lines)
 
 
-class _Streams:
-    """A broadcaster without clients."""
+class _Nothing:
+    """Stands for whatever a metric is read from: no items, zero, and again nothing behind every name."""
 
-    counters = SimpleNamespace(dropped=0, refused=0)
+    def __init__(self, **known: Any) -> None:
+        self.__dict__.update(known)
+
+    def __getattr__(self, _name: str) -> _Nothing:
+        return _Nothing()
+
+    def __call__(self, *_: Any) -> _Nothing:
+        return self
+
+    def __getitem__(self, _key: Any) -> _Nothing:
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
 
     def __len__(self) -> int:
         return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __float__(self) -> float:
+        return 0.0
+
+    def __mul__(self, _by: float) -> float:
+        return 0.0
 
 
 # --- what pages must mention ------------------------------------------------------------------------------
@@ -335,7 +341,9 @@ def _topics() -> list[str]:
 
 
 def _routes() -> list[str]:
-    source = (ROOT / "agent/web/routes.py").read_text(encoding="utf-8")
+    source = "".join(
+        (ROOT / f"agent/web/{name}.py").read_text(encoding="utf-8") for name in ("routes", "rule_routes")
+    )
     return [path for path in re.findall(r'Route\("([^"]+)"', source) if not path.endswith((".ico", "/login"))]
 
 
