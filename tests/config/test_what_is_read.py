@@ -97,7 +97,7 @@ from agent.core.types import LABELS
 os.setgid(65534); os.setuid(65534)
 Changes(Path(sys.argv[1])).changed(1.0)
 try:
-    print(len(read_rules(Path(sys.argv[1]), LABELS, DebounceSettings()).book.rules), "rules")
+    print(len(read_rules(Path(sys.argv[1]), LABELS, DebounceSettings()).rule_set.rules), "rules")
 except ConfigProblems as exc:
     print(exc)
 """
