@@ -84,7 +84,7 @@ class Agent:
         self._rules = RuleSource(settings, labels)
         self._pipeline = build_pipeline(settings, labels, self._rules.load())
         for doubt in unknown_gestures(settings.debounce, labels):
-            log.warning("setting_doubtful", problem=f"debounce.{doubt}")
+            log.warning("setting_warning", problem=f"debounce.{doubt}")
         self._trace = (
             build_trace_writer(settings, labels, folders.state, self.threads)
             if settings.trace.enabled

@@ -158,7 +158,7 @@ class CameraSupervisor:
 
     def _begin_anew(self, exc: Exception) -> None:
         shown = self._hide("".join(traceback.format_exception(exc)))
-        log.error("camera_watch_failed", camera=self._camera, traceback=shown)
+        log.error("camera_supervisor_failed", camera=self._camera, traceback=shown)
         reader, self._reader = self._reader, None
         try:
             if reader is not None:
@@ -166,7 +166,7 @@ class CameraSupervisor:
             fault = f"a fault in the agent ({self._hide(repr(exc))}); see its log"
             self._report("offline", f"{self._name}: {fault}")
         except Exception as again:  # noqa: BLE001 (the error may lie in reporting)
-            log.error("camera_watch_failed", camera=self._camera, traceback=self._hide(repr(again)))
+            log.error("camera_supervisor_failed", camera=self._camera, traceback=self._hide(repr(again)))
         self._sleep(self._backoff.next_s())
 
     def _be_off(self) -> None:
@@ -272,7 +272,7 @@ class CameraSupervisor:
                 "camera_recovered", camera=self._camera, source=self._name, granted=str(self._negotiated)
             )
         elif state == "disabled":
-            log.info("camera_switched_off", camera=self._camera)
+            log.info("camera_disabled", camera=self._camera)
         else:
             log.warning("camera_lost", camera=self._camera, reason=reason)
         self._tell(self._state)

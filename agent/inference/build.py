@@ -134,7 +134,7 @@ class _Loader:
             for name in (source.first, manifest.second):
                 find(name, self._cache_dir, self._engines)
         except ModelError as exc:
-            log.warning("ensemble_runs_whole", costs="a third more of the CPU", reason=str(exc))
+            log.warning("ensemble_not_split", costs="a third more of the CPU", reason=str(exc))
             return False
         return True
 

@@ -296,14 +296,14 @@ class Loop:
     def _take_rules(self) -> None:
         """Switch to rules that were loaded meanwhile, or report their problems."""
         if loaded := self._reloads.ready():
-            if loaded.book is None:
+            if loaded.rule_set is None:
                 self._refuse_rules(loaded.error)
             else:
-                self._pipeline.reload(loaded.book)
+                self._pipeline.reload(loaded.rule_set)
                 self._health.rules_judged(None)
                 for observer in self._observers.rules:
-                    observer.on_rules(loaded.book)
-                log.info("rules_loaded", rules=len(loaded.book.rules))
+                    observer.on_rules(loaded.rule_set)
+                log.info("rules_loaded", rules=len(loaded.rule_set.rules))
             self._reloads.answer(loaded, self._rules_now(loaded.error))
         if late := self._reloads.late():
             self._refuse_rules(TOO_SLOW)

@@ -33,7 +33,7 @@ class ReloadOutcome:
     """Result of one read: rules or an error. It answers requests with tickets up to `ticket`."""
 
     ticket: int
-    book: RuleSet | None
+    rule_set: RuleSet | None
     error: str = ""
 
 

@@ -108,7 +108,7 @@ def test_a_fault_of_the_agent_is_told_without_the_password(tmp_path: Path, ear: 
         watch.start()
         ear.wait_for("offline", "a fault in the agent")
         watch.close()
-    assert any(entry["event"] == "camera_watch_failed" for entry in logs)
+    assert any(entry["event"] == "camera_supervisor_failed" for entry in logs)
     assert SECRET not in f"{ear.heard} {logs}"
 
 

@@ -61,7 +61,7 @@ def test_who_asks_is_answered_when_the_rules_are_read():
     with reloads(Shelf(), Clock()) as made:
         answer = made.ask()
         loaded = result(made)
-        assert loaded.book == RuleSet()
+        assert loaded.rule_set == RuleSet()
         assert not answer.done()
         made.answer(loaded, ({"rules": 0}, ""))
         assert answer.result(0) == ({"rules": 0}, "")
@@ -78,7 +78,7 @@ def test_whatever_goes_wrong_is_an_answer():
             shelf.trouble = trouble
             made.ask()
             loaded = result(made)
-            assert loaded.book is None
+            assert loaded.rule_set is None
             assert words in loaded.error
 
 
@@ -110,4 +110,4 @@ def test_a_folder_that_hangs_keeps_nobody_waiting_and_counts_when_it_is_back():
         assert made.late() == [answer]
         assert made.late() == []
         shelf.open.set()
-        assert result(made).book == RuleSet()
+        assert result(made).rule_set == RuleSet()

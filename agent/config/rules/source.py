@@ -26,9 +26,9 @@ class RuleSource:
         settings = self._settings
         rules = read_rules(settings.agent.rules, self._labels, settings.debounce, settings.camera)
         for warning in rules.warnings:
-            log.warning("rule_doubtful", problem=str(warning))
+            log.warning("rule_warning", problem=str(warning))
         if not settings.actions.keys and (doubt := unusable_key_rules(rules.rule_set)):
-            log.warning("rule_doubtful", problem=doubt)
+            log.warning("rule_warning", problem=doubt)
         return rules.rule_set
 
     def changed(self) -> bool:

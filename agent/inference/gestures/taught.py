@@ -133,7 +133,7 @@ def head_for(
     if taught.classifier == classifier and taught.built_in == built_in:
         return taught.head
     gestures = sorted(set(taught.names))
-    log.warning("taught_for_another_classifier", gestures=gestures, file=str(state_dir / FILE), todo=AGAIN)
+    log.warning("taught_gestures_stale", gestures=gestures, file=str(state_dir / FILE), todo=AGAIN)
     return StaleTaughtHead(with_taught(built_in, taught.names))
 
 

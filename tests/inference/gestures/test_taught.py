@@ -103,7 +103,7 @@ def test_a_classifier_that_changed_is_told_and_the_names_stay(
     assert isinstance(head, StaleTaughtHead)
     assert head.labels == (*LABELS, "rock")
     (entry,) = logs
-    assert (entry["event"], entry["gestures"]) == ("taught_for_another_classifier", ["fist", "rock"])
+    assert (entry["event"], entry["gestures"]) == ("taught_gestures_stale", ["fist", "rock"])
     with pytest.raises(
         ModelError, match=r"fist, rock were taught for a classifier with sha256 .*remove them"
     ):
