@@ -25,7 +25,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos attack soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -107,6 +107,27 @@ train: $(VENV)/.test $(CLIP)/.ready ## makes the weights of both classifiers aga
 	@$(AGENT) models fetch
 	@$(BIN)/python -m training.gestures all $(if $(DATA),--data $(DATA))
 
+ROUNDS ?= 10
+# $(call attack,WHAT,TESTS): one suite, and what it does.
+define attack
+	@echo "== $(1)"
+	@GESTURE_AGENT_ATTACKS=$(ROUNDS) BIT_FLIPS=$$((40 * $(ROUNDS))) \
+	  $(BIN)/pytest -q --hypothesis-profile=attack --timeout 1800 $(2)
+endef
+
+attack: $(VENV)/.test ## tries to break it, ROUNDS (10) times as long as `make test` does; minutes
+	@$(AGENT) models fetch
+	$(call attack,Secrets in any spelling of an address,tests/core/test_redaction.py)
+	$(call attack,Settings and rules and manifests and messages at random,tests/security/test_files_at_random.py tests/security/test_messages_at_random.py tests/config/test_toml_document.py tests/config/rules/test_rule_grammar.py)
+	$(call attack,Hands at random through the rules,tests/core/rules/test_rules_at_random.py)
+	$(call attack,Bits of the outbox flip; brokers die and disks fill and clocks jump,tests/delivery/outbox tests/delivery/test_faults.py -m "not slow")
+	$(call attack,Something that is no broker answers on its port,tests/delivery/mqtt/test_wrong_answers.py)
+	$(call attack,Floods and bad reloads and readers from outside,tests/security/test_floods.py tests/security/test_bad_reload.py tests/security/test_from_outside.py)
+	$(call attack,Requests at random to the page,tests/web/test_attacks.py)
+	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_supervisor.py)
+	@echo "== Kills and freezes and cuts for 60 s, rows that live for 2 s"
+	@$(BIN)/python tests/chaos/run.py --seconds 60 --max-age 2
+
 chaos: $(VENV)/.test ## kills, freezes and cuts for SECONDS (120), then accounts for every row; MAX_AGE=2 SEED=7 to choose
 	@$(BIN)/python tests/chaos/run.py --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(MAX_AGE),--max-age $(MAX_AGE))
 
@@ -156,7 +177,7 @@ bench-web: $(VENV)/.test ## from the camera to the kiosk's page, in a real Chrom
 test-service: $(VENV)/.test ## the installed service in a Debian of its own, booted (root; says why where it cannot)
 	$(call apt,debootstrap systemd-container)
 	@$(AGENT) models fetch
-	@$(BIN)/pytest tests/service/container.py --timeout 600
+	@$(BIN)/pytest -m container tests/service --timeout 600
 
 test-etlt: $(VENV)/.test ## TAO's .etlt files through NVIDIA's own package, from each Python here that it is built for
 	@tried=; for v in 3.10 3.12; do d=$(VENV)/etlt-$$v; \
@@ -180,7 +201,7 @@ test-triton: $(VENV)/.test ## our networks on a real Triton Inference Server (x8
 	@[ -x $(TRITON)/bin/pytriton ] || { $(PYTHON) -m venv $(TRITON) && \
 	  $(TRITON)/bin/python -m pip install --quiet --disable-pip-version-check 'nvidia-pytriton>=0.5.12' onnxruntime; }
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_TRITON=$(TRITON) $(BIN)/pytest tests/inference/triton_real.py --timeout 600
+	@GESTURE_AGENT_TRITON=$(TRITON) $(BIN)/pytest -m triton tests/inference --timeout 600
 
 test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which needs no GPU for that (x86-64; 96 MB); with a GPU: all of it
 	@$(PIP) 'tensorrt-rtx-cu13-libs>=1.7' 'tensorrt-rtx-cu13-bindings>=1.7'

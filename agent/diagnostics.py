@@ -43,6 +43,7 @@ def run_checks(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check
     """Yield verdicts on models, rules, folders, cameras, broker and web page, in this order."""
     cache = cache_folder(settings.agent, environ)
     yield check_backend(settings.recognition)
+    yield from check_gpu(settings.recognition, cache)
     yield from check_models(settings.recognition, cache)
     yield from check_debounce(settings, state_folder(settings.agent, environ), cache)
     yield check_rules(settings, state_folder(settings.agent, environ), cache)
@@ -80,6 +81,22 @@ def check_backend(recognition: RecognitionSettings) -> CheckResult:
         )
     gpu = "" if recognition.backend == "onnxruntime" else f"; no GPU is used: {why.partition(' (')[0]}"
     return CheckResult("backend", backend, "ok", f"version {version}, networks run on the CPU{gpu}")
+
+
+def check_gpu(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[CheckResult]:
+    """What keeps networks off the GPU that TensorRT is to use: a line for each, none where all is well."""
+    from agent.inference.engine import choose_backend
+    from agent.inference.models import engines_of
+    from agent.inference.trt.availability import tensorrt_availability
+
+    here = tensorrt_availability()
+    if not here.usable or choose_backend(recognition.backend)[0] != "tensorrt":
+        return
+    from agent.inference.trt.trial import gpu_troubles
+
+    on_cpu_instead = recognition.backend == "auto" or recognition.tensorrt.fallback
+    for trouble in gpu_troubles(engines_of(recognition), cache_dir, recognition.tensorrt):
+        yield CheckResult("gpu", here.why, "warn" if on_cpu_instead else "fail", trouble)
 
 
 def check_page(web: WebSettings) -> CheckResult:

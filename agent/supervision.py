@@ -189,7 +189,7 @@ class Threads:
         """Raise `ThreadFailed` when a thread failed."""
         trouble = self.trouble
         if trouble is not None:
-            raise ThreadFailed(f"{trouble}; the agent ends, to be started again whole")
+            raise ThreadFailed(f"{trouble}; the agent exits to be restarted")
 
     def _run(self) -> None:
         last = time.monotonic()
@@ -209,12 +209,12 @@ class Threads:
         self._looks += 1
 
     def _end_all(self) -> None:
-        log.critical("agent_fails", reason=self.trouble, where=self._where())
+        log.critical("agent_failed", reason=self.trouble, where=self._where())
         try:
             self._end()
             if self._closed.wait(self._grace_s):
                 return
-            log.critical("agent_ends_at_once", reason=f"the way out took more than {self._grace_s:g} s")
+            log.critical("agent_exits_at_once", reason=f"the shutdown took more than {self._grace_s:g} s")
         finally:
             if not self._closed.is_set():
                 os._exit(1)

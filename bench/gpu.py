@@ -12,7 +12,6 @@ that watches device memory. Exit 0: all passed; 1: the report says what failed; 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import platform
@@ -23,6 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from agent.inference.engine import EngineOptions, load_engine
 from agent.inference.manifest import Input, load_manifest
 from agent.inference.models import find
 from agent.inference.trt.availability import tensorrt_availability
-from agent.inference.trt.driver import LIBCUDA, find_gpu
+from agent.inference.trt.driver import find_gpu
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.gpu_context import default_context
 from agent.inference.trt.gpu_cropper import GpuCropper
@@ -57,6 +57,7 @@ AIM_PER_S, AIM_MS = 10_000.0, 2.0  # GestureNet FP16 batch 1; the whole loop at 
 LEAK_BYTES = 8_000_000  # more than this over the whole soak is growth
 
 Lines = list[str]
+LEFT_OUT: Lines = ["FAILED: left out, the time was over; give --limit more minutes"]
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Report:
     """Report that is written after each part."""
 
     folder: Path
+    until: float = float("inf")  # by the monotonic clock: nothing begins later
     parts: list[tuple[str, str, Lines]] = field(default_factory=list)  # title, "ok" or "failed", text
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -72,7 +74,7 @@ class Report:
         print(f"{title} ...", flush=True)
         began = time.monotonic()
         try:
-            lines, self.data[title] = work()
+            lines, self.data[title] = work() if began < self.until else (LEFT_OUT, None)
             state = "failed" if any(line.startswith("FAILED") for line in lines) else "ok"
         except (GestureAgentError, Exception) as exc:  # noqa: BLE001 (the next part may still work)
             lines, state = [f"FAILED: {exc}", "```", traceback.format_exc().strip(), "```"], "failed"
@@ -95,7 +97,7 @@ def machine(cache: Path) -> tuple[Lines, Any]:
     """Describe GPU, driver and libraries."""
     gpu, context = find_gpu(), default_context(cache)
     packages = {}
-    for name in ("pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
+    for name in ("cuda-bindings", "pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
         try:
             packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -105,6 +107,8 @@ def machine(cache: Path) -> tuple[Lines, Any]:
         "memory_bytes": gpu.memory_bytes,
         "multiprocessors": gpu.multiprocessors,
         "power mode": gpu.power_mode or "none",
+        "clocks and power": smi("clocks.sm,clocks.max.sm,power.draw,power.limit,driver_version"),
+        "through": type(context.device).__name__,
         "driver speaks CUDA": ".".join(map(str, gpu.cuda)),
         "library": context.library.label,
         "python": platform.python_version(),
@@ -114,11 +118,21 @@ def machine(cache: Path) -> tuple[Lines, Any]:
     return [f"- {name}: {value}" for name, value in facts.items()], facts
 
 
+def smi(what: str) -> str:
+    """What nvidia-smi says; a Jetson's has less to say."""
+    try:
+        words = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return f"nvidia-smi: {exc}"
+    return " ".join((done.stdout or done.stderr).split())
+
+
 def tests() -> tuple[Lines, Any]:
-    """Run the tests that are skipped without a GPU."""
+    """Those that are skipped without a GPU."""
     files = ["tests/inference/test_engine.py", "tests/inference/trt"]
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", "900", *files]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     tail = done.stdout.strip().splitlines()[-25:]
     return [
         f"{'FAILED' if done.returncode else 'passed'}: {' '.join(command[2:])}",
@@ -282,46 +296,36 @@ def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
 
 
 def graphs(cache: Path) -> tuple[Lines, Any]:
-    """Measure what a CUDA graph would save a run.
-
-    The driver is called directly, because PyCUDA has no graphs.
-    """
+    """Runs replayed as CUDA graphs beside the same runs without: median milliseconds of a run."""
     context = default_context(cache)
     cuda = ctypes.CDLL(LIBCUDA)
     rows = []
     for name in ("gesturenet", "pose-landmark"):
-        options = EngineOptions(cache, TensorRtSettings(), load_manifest(name))
-        engine = TensorRtEngine(name, find(name, cache).path, options=options)
-        session = engine._session  # noqa: SLF001 (what a run costs below the engine)
-        assert session is not None  # noqa: S101
-        with context.device.current():
-            plain = timed(lambda s=session: s.enqueue(1), session.wait)
-            stream, graph, made = ctypes.c_void_p(session.stream.handle), ctypes.c_void_p(), ctypes.c_void_p()
-            demand(cuda.cuStreamBeginCapture_v2(stream, ctypes.c_int(1)), "begin")
-            session.enqueue(1)
-            demand(cuda.cuStreamEndCapture(stream, ctypes.byref(graph)), "end")
-            demand(
-                cuda.cuGraphInstantiateWithFlags(ctypes.byref(made), graph, ctypes.c_ulonglong(0)),
-                "instantiate",
-            )
-            captured = timed(
-                lambda g=made, s=stream: demand(cuda.cuGraphLaunch(g, s), "launch"), session.wait
-            )
-        engine.close()
-        rows.append((name, plain, captured))
-    return [
-        f"- {n}, batch 1: {p:.3f} ms, as a graph {g:.3f} ms: {p - g:.3f} ms are lost without"
-        for n, p, g in rows
-    ], rows
+        for captures in (True, False):
+            with told(f"{name}, graphs = {str(captures).lower()}", failed):
+                settings = TensorRtSettings(graphs=captures)
+                manifest = load_manifest(name)
+                options = EngineOptions(cache, settings, manifest)
+                engine = TensorRtEngine(name, find(name, cache).path, options=options)
+                feed = real_feed(manifest.input, 1)
+                ms = timed(partial(engine.run, feed), seconds)
+                session = engine._session  # noqa: SLF001 (whether it was captured, nobody else asks)
+                rows.append((name, captures, session.captured if session else 0, ms))
+                engine.close()
+    lines = [f"- through {type(device).__name__}"]
+    lines += [
+        f"- {name}, batch 1, graphs = {str(asked).lower()}: {ms:.3f} ms ({number} kinds of runs captured)"
+        for name, asked, number, ms in rows
+    ]
+    return [*lines, *failed], rows
 
 
 def timed(launch: Callable[[], object], wait: Callable[[], None]) -> float:
-    """Return the median milliseconds from launch to finish."""
+    """Median milliseconds, the first twenty runs left out."""
     times = []
     for _ in range(220):
         began = time.perf_counter()
-        launch()
-        wait()
+        run()
         times.append((time.perf_counter() - began) * 1000)
     return float(np.median(times[20:]))
 
@@ -406,6 +410,7 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=Path("gpu-report"))
     options.add_argument("--minutes", type=float, default=2.0, help="of frames at the end")
     options.add_argument("--seconds", type=float, default=3.0, help="for each line of the tables")
+    options.add_argument("--limit", type=float, default=7.0, help="minutes after which nothing more begins")
     given = options.parse_args()
     here = tensorrt_availability()
     if not here.usable:
@@ -413,14 +418,14 @@ def main() -> int:
         return 3
     given.out.mkdir(parents=True, exist_ok=True)
     cache = cache_folder(AgentSettings(), os.environ)
-    report = Report(given.out)
+    report = Report(given.out, time.monotonic() + given.limit * 60)
     report.part("machine", lambda: machine(cache))
     report.part("tests", tests)
     report.part("agreement with ONNX Runtime", lambda: agreement(cache))
     report.part("kernels against OpenCV", lambda: kernels(cache))
     report.part("networks", lambda: table(cache, given.seconds))
     report.part("whole loop", lambda: loops(cache, given.seconds))
-    report.part("CUDA graphs", lambda: graphs(cache))
+    report.part("CUDA graphs", lambda: graphs(cache, given.seconds))
     report.part("soak", lambda: soak(cache, given.minutes))
     print(f"report: {given.out / 'report.md'}")
     return 1 if any(state == "failed" for _, state, _ in report.parts) else 0

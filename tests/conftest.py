@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import platformdirs
@@ -17,6 +16,9 @@ from agent.inference.models import fetch, locate
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile("busy machines", deadline=None)  # how long an example takes says nothing here
+settings.register_profile(
+    "attack", deadline=None, max_examples=100 * int(os.environ.get("GESTURE_AGENT_ATTACKS", "1"))
+)  # make attack
 settings.load_profile("busy machines")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -46,10 +48,13 @@ def cache_dir() -> Path:
     return folder
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+ASKED_FOR = {"container": "make test-service", "triton": "make test-triton"}  # what takes long to set up
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is only done when `-m` names it."""
+    asked = config.getoption("-m")
+    for item in items:
+        for marker, command in ASKED_FOR.items():
+            if marker not in asked and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"asked for with `{command}`"))

@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from daemons import CLIP, configured, daemon
+from support.waiting import until
 
 ROOT = Path(__file__).parents[1]
 TRUTH = ROOT / "tests/data/demo.json"

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from daemons import CLIP, configured, daemon
+from support.waiting import until
 
 COMMAND = [sys.executable, "-m", "agent", "run", "--config"]
 

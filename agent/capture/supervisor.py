@@ -268,7 +268,9 @@ class CameraSupervisor:
         if told == self._state:
             return
         if state == "online":
-            log.info("camera_back", camera=self._camera, source=self._name, granted=str(self._negotiated))
+            log.info(
+                "camera_recovered", camera=self._camera, source=self._name, granted=str(self._negotiated)
+            )
         elif state == "disabled":
             log.info("camera_switched_off", camera=self._camera)
         else:

@@ -118,7 +118,7 @@ def frames_of(source: str) -> list[Frame]:
 
 
 def _again(frames: Sequence[Frame]) -> Iterator[Frame]:
-    """The clip forwards and backwards for ever, so that nobody jumps between frames; time goes on."""
+    """The clip forwards and backwards for ever, so that motion stays continuous; time goes on."""
     step = max((frames[-1].at - frames[0].at) / max(len(frames) - 1, 1), 1e-3)
     order = [*frames, *frames[-2:0:-1]]
     seq = 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.service.trace_files import StoredTrace
 
 EPILOG = examples(
-    "gesture-agent tune evening.jsonl        nobody meant a gesture: every start is one too many",
+    "gesture-agent tune evening.jsonl        idle recording: every start is a false activation",
     "gesture-agent tune clip.jsonl --truth clip.json --out trade.svg",
     "gesture-agent tune *.jsonl --truth shown.csv --confidence 0.5,0.6,0.7 --hold 200ms,300ms --all",
     "gesture-agent tune *.jsonl --of stop --confidence 0.8,0.9,0.95",
@@ -186,7 +186,7 @@ def _plot(outcomes: list[TuningResult], best: list[TuningResult], of: str | None
         )
         for x, o in zip(xs, outcomes, strict=True)
     ]
-    return Plot(points, x_name, "starts that nobody meant")
+    return Plot(points, x_name, "false activations")
 
 
 def _show(plot: Plot, out: Path | None) -> None:

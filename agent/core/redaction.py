@@ -15,7 +15,7 @@ The placeholders `{user}` and `{password}` are not secrets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
@@ -78,10 +78,11 @@ def without(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def _forms(secret: str) -> tuple[str, ...]:
+def _forms(secret: str) -> Iterator[str]:
+    """As written and decoded, for `%41` may be either; each plain, encoded and as Python shows it."""
     secret = secret.strip("\"'")
-    plain = unquote(secret)
-    return secret, plain, quote(plain, safe=""), quote(plain), quote_plus(plain), repr(plain)[1:-1]
+    for plain in (secret, unquote(secret)):
+        yield from (plain, quote(plain, safe=""), quote(plain), quote_plus(plain), repr(plain)[1:-1])
 
 
 def _split(text: str) -> tuple[str, list[str]]:

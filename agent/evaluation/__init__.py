@@ -1,1 +1,1 @@
-"""How good is it? Labelled photographs through the product's own code, and honest figures."""
+"""Evaluation of the gesture pipeline on labelled photographs and videos."""

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says, and what a threshold makes of it."""
+"""Calibration of probabilities, and the effect of thresholds on photographs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from agent.core.types import NO_GESTURE
 from agent.evaluation.judge import PhotographResult
 
 BINS = 10  # of equal width
-NEVER = 2.0  # no probability is as high
+NEVER = 2.0  # above every probability
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
     """The answers whose probability lies in one tenth of 0..1."""
 
-    probability: float  # their mean
-    accuracy: float  # share of them that is right
+    probability: float  # mean
+    accuracy: float  # share that is right
     images: int
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far probabilities can be believed. Shares are 0..1; without a denominator they are 0."""
+    """Calibration figures of a classifier. Shares are 0..1; without a denominator they are 0."""
 
-    confidence: dict[str, float]  # gesture -> the threshold that `passed` and `mistaken` are about
-    passed: float  # share of the pictures of a gesture that reach it under the right name
-    mistaken: float  # share of all pictures that reach that of a gesture which they do not show
+    confidence: dict[str, float]  # gesture -> the threshold used for `passed` and `mistaken`
+    passed: float  # share of gesture pictures that reach the threshold under the right name
+    mistaken: float  # share of all pictures that reach the threshold of a gesture they do not show
     expected_error: float  # mean distance of probability and accuracy (expected calibration error, ECE)
-    bins: tuple[Bin, ...]  # those that hold an answer, upwards
+    bins: tuple[Bin, ...]  # non-empty bins in ascending order
 
 
 def _bin(verdicts: Sequence[PhotographResult]) -> Bin:
@@ -44,10 +44,10 @@ def _bin(verdicts: Sequence[PhotographResult]) -> Bin:
 def calibrate(
     verdicts: Sequence[PhotographResult], labels: Sequence[str], thresholds: Thresholds
 ) -> Calibration:
-    """What readable verdicts say of their own probabilities.
+    """Compute the calibration of readable verdicts.
 
-    Pictures in which no hand was found have no probability: they are in no bin, and never pass.
-    ECE: Naeini et al. 2015 (AAAI), with bins of equal width.
+    Pictures without a detected hand have no probability: they are in no bin, and never pass. ECE: Naeini et
+    al. 2015 (AAAI), with bins of equal width.
     """
     answers = [v for v in verdicts if v.box is not None]
     places = [min(int(v.probability * BINS), BINS - 1) for v in answers]

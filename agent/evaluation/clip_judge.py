@@ -1,4 +1,4 @@
-"""One clip from its first frame to its last, with nothing remembered of another: what started, what not."""
+"""Evaluation of single video clips: compares the gestures that started with the labels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from agent.core.types import Frame, GestureStarted, HandObservation, Image
 from agent.evaluation.videos import Clip
 from agent.inference.recognizer import Recognizer
 
-CAMERA = "clip"  # that all frames are of
+CAMERA = "clip"  # camera name of all frames
 Kind: TypeAlias = Literal["right", "doubled", "wrong", "false"]
-UNSURE = "confidence"  # the reason where the classifier itself was not sure enough
-BELATED_S = 1.0  # a start that was held back for so long at most has started after all
+UNSURE = "confidence"  # reason where the classifier itself was not confident
+BELATED_S = 1.0  # a held-back start that follows within this time counts as started
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """A gesture that started, or would have but for its intent; `reason` is then the threshold that kept it.
+    """A gesture that started, or was held back for intent; `reason` then names the threshold.
 
-    `words` says how the hand was held, `picture` is the frame with its box (BGR) where one is wanted.
+    `words` describes the posture, `picture` is the frame with the hand's box (BGR) where requested.
     """
 
     clip: Clip
@@ -41,7 +41,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Missed:
-    """A gesture that was meant and did not start, and what kept it."""
+    """A labelled gesture that did not start, and the reason."""
 
     clip: Clip
     span: TruthSpan
@@ -51,7 +51,7 @@ class Missed:
 
 @dataclass(slots=True, eq=False)
 class Judged:
-    """What came of one clip."""
+    """Result of one clip: starts, held-back starts and misses."""
 
     clip: Clip
     length_s: float = 0.0
@@ -71,9 +71,10 @@ def judge_clip(
     draw: Callable[[Image, Start], Image],
     record: Callable[[TraceRecord], None] = lambda _moment: None,
 ) -> Judged:
-    """Play a clip. `draw` makes the picture of a start from its frame; `record` hears every moment.
+    """Run the pipeline on a clip and compare its events with the labels.
 
-    A second mind that asks for no intent hears the same: what starts in it alone was held back.
+    `draw` makes the picture of a start from its frame; `record` gets every trace record. A second pipeline
+    without intent checks runs in parallel: what starts only there was held back.
     """
     asked, open_ = (
         GesturePipeline(recognizer.labels, smoothing_s=smoothing_s, thresholds=by)
@@ -112,9 +113,9 @@ def _starts(
 
 
 def _tell_apart(done: Judged) -> set[int]:
-    """Each gesture that is meant takes its first start; more of the same are doubled, others wrong.
+    """Assign the first start of each labelled gesture; repeated ones are `doubled`, others `wrong`.
 
-    Returns the places, in the clip's list, of the gestures that started.
+    Returns the indices of the labelled gestures that started.
     """
     hit: set[int] = set()
     told = []
@@ -130,7 +131,7 @@ def _tell_apart(done: Judged) -> set[int]:
 
 
 def _came(start: Start, starts: Iterable[Start]) -> bool:
-    """Whether what started without intent started with it too, perhaps later."""
+    """Whether a start without intent checks also occurred with them, perhaps later."""
     return any(
         s.gesture == start.gesture and start.at_s - LATE_S <= s.at_s <= start.at_s + BELATED_S for s in starts
     )

@@ -1,23 +1,23 @@
-"""How far a count can be believed: intervals of 95 %."""
+"""95 % confidence intervals of counts and shares."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-HALF = 0.025  # what is left out at each end
-NORMAL = 1.959964  # of the normal distribution: 95 % lie within this many standard deviations
+HALF = 0.025  # probability outside the interval at each end
+NORMAL = 1.959964  # quantile of the normal distribution: 95 % lie within this many standard deviations
 FINE = 1e-9
 
 
 def poisson(count: int) -> tuple[float, float]:
-    """The means that a counted number may have come from (exact: Garwood 1936)."""
+    """Return the 95 % interval of the mean of a Poisson count (exact: Garwood 1936)."""
     low = 0.0 if count == 0 else _solve(lambda mean: 1 - _at_most(count - 1, mean) - HALF, float(count))
     return low, _solve(lambda mean: HALF - _at_most(count, mean), 4.0 * count + 10)
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The shares, 0..1, that `hits` out of `of` may have come from (Wilson 1927); (0, 1) of nothing."""
+    """Return the 95 % interval of the share `hits` / `of` (Wilson 1927); (0, 1) where `of` is 0."""
     if not of:
         return 0.0, 1.0
     share, z2 = hits / of, NORMAL**2
@@ -27,13 +27,13 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 
 def _at_most(count: int, mean: float) -> float:
-    """The probability of `count` or fewer where `mean` are expected."""
+    """Probability of `count` or fewer events where `mean` are expected."""
     logs = (i * math.log(mean) - mean - math.lgamma(i + 1) for i in range(count + 1))
     return sum(map(math.exp, logs)) if mean > 0 else 1.0
 
 
 def _solve(rising: Callable[[float], float], high: float) -> float:
-    """Where a function that rises passes 0, between 0 and `high`."""
+    """Root of an increasing function between 0 and `high`, by bisection."""
     low = 0.0
     while high - low > FINE * max(1.0, high):
         middle = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Each photograph through the product's own code, one verdict a photograph."""
+"""Evaluation of photographs, one verdict for each."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ Corners = tuple[float, float, float, float]
 
 
 class StillRecognizer(Protocol):
-    """What an evaluation needs of the perception."""
+    """Protocol of the recogniser that an evaluation uses."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the scores, in their order."""
+        """Names of the classes, in the order of the scores."""
 
     def recognize_still(self, image: Image) -> Sequence[HandDetection]:
-        """Every hand of a photograph (BGR), found as the daemon finds them."""
+        """Return every hand of a photograph (BGR), detected as in the daemon."""
 
     def hands_in(self, image: Image, box: Corners | None) -> Sequence[HandDetection]:
-        """The hand inside a given box; None means that the whole picture is meant."""
+        """Return the hand inside a given box in px; None stands for the whole picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotographResult:
-    """What the product says of one photograph."""
+    """The recogniser's answer for one photograph."""
 
     photograph: Photograph
-    predicted: str  # `random` also where no hand was found: both are "no gesture"
-    probability: float  # of the predicted class; 0 where no hand was found
-    box: Box | None  # of the hand that decided; None where no hand was found
+    predicted: str  # `random` also where no hand was detected: both mean "no gesture"
+    probability: float  # of the predicted class; 0 where no hand was detected
+    box: Box | None  # of the deciding hand; None where no hand was detected
     readable: bool = True
 
     @property
     def right(self) -> bool:
-        """Whether the label was met."""
+        """Whether the prediction equals the label."""
         return self.predicted == self.photograph.label
 
 
 def best_hand(hands: Sequence[HandDetection], labels: Sequence[str]) -> tuple[HandDetection, str] | None:
-    """The hand that makes a gesture with the highest probability, else the surest `random` one."""
+    """Return the hand with the most probable gesture and its label, else the most probable `random` hand."""
 
     def rank(hand: HandDetection) -> tuple[bool, float]:
         best = int(hand.scores.argmax())
@@ -59,7 +59,7 @@ def best_hand(hands: Sequence[HandDetection], labels: Sequence[str]) -> tuple[Ha
 
 
 def judge(photograph: Photograph, recognizer: StillRecognizer, stage: Stage) -> PhotographResult:
-    """One photograph through one stage of the product."""
+    """Run one photograph through a stage: `crop` uses the labelled box, `pipeline` detects hands."""
     try:
         image = read_picture(photograph.path)
     except (OSError, UnreadablePicture):
@@ -80,7 +80,7 @@ def evaluate(
     stage: Stage,
     progress: Callable[[], None] = lambda: None,
 ) -> Iterator[PhotographResult]:
-    """Verdicts in the order of the list; `progress` is called after each."""
+    """Yield verdicts in the order of the photographs; `progress` is called after each."""
     for photograph in photographs:
         yield judge(photograph, recognizer, stage)
         progress()

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 as on NVIDIA's model card, from pairs of labels."""
+"""Precision, recall and F1, defined as on NVIDIA's model card."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """Figures of one class; each 0..1. A ratio without a denominator is 0."""
+    """Precision, recall and F1 of one class, each 0..1. A ratio without a denominator is 0."""
 
     precision: float
     recall: float
     f1: float
-    support: int  # pictures that truly are of this class
+    support: int  # pictures of this class
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Figures of one set of pictures."""
+    """Classification figures of a set of pictures."""
 
     images: int
     found: int  # pictures in which at least one hand was found
     accuracy: float
-    macro_f1: float  # mean F1 of the classes that occur in the truth
+    macro_f1: float  # mean F1 of the classes that occur in the labels
     per_class: dict[str, ClassFigures]
     confusion: dict[str, dict[str, int]]  # true label -> predicted label -> pictures
 
@@ -34,7 +34,7 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def figures(labels: Sequence[str], pairs: Iterable[tuple[str, str]], found: int) -> Figures:
-    """Figures from (true label, predicted label) pairs; both must be in `labels`."""
+    """Compute figures from (true label, predicted label) pairs; both must be in `labels`."""
     counts = Counter(pairs)
     confusion = {true: {pred: counts[true, pred] for pred in labels} for true in labels}
     per_class = {}

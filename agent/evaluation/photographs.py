@@ -1,4 +1,4 @@
-"""The list of labelled photographs: a CSV with `path,label` and optionally `box_xyxy,source`."""
+"""Lists of labelled photographs: CSV with `path,label` and optionally `box_xyxy,source`."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _box(text: str, path: Path) -> tuple[float, float, float, float] | None:
 
 
 def read_photographs(manifest: Path, root: Path, labels: Sequence[str]) -> list[Photograph]:
-    """Every row but those labelled `exclude`.
+    """Read every row except those labelled `exclude`.
 
-    Raises `ConfigError` that names every bad row: a missing column, an unknown label, a box that is
-    not four growing numbers, a file that is not there.
+    Raises `ConfigError` that names every invalid row: a missing column, an unknown label, a box that is not
+    four increasing numbers, a missing file.
     """
     table = read_table(manifest)
     missing = {"path", "label"} - set(table.columns)

@@ -1,4 +1,4 @@
-"""The diagrams of a model card as SVG: they stand in a page, and alone, in light and in dark."""
+"""SVG plots of an evaluation, for light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _text(x: float, y: float, words: str, anchor: str = "middle", more: str = ""
 
 
 def confusion_svg(figures: Figures) -> str:
-    """The confusion matrix: a row a true class, shaded by the share of that row."""
+    """Return the confusion matrix as SVG: one row for each true class, shaded by the share of that row."""
     labels = [label for label in figures.confusion if any(figures.confusion[label].values())]
     columns = list(figures.confusion)
     left, top = 110, 40
@@ -52,10 +52,10 @@ def confusion_svg(figures: Figures) -> str:
 
 
 def reliability_svg(calibration: Calibration) -> str:
-    """How often answers of a probability are right; a dot's area is the number of photographs.
+    """Return a reliability diagram as SVG; a dot's area is the number of photographs.
 
-    On the diagonal a probability means what it says; above it the classifier is too modest. Dashed
-    lines: the confidence that gestures have to reach.
+    On the diagonal probability equals accuracy; above it the classifier is underconfident. Dashed lines: the
+    required confidence of the gestures.
     """
     left, top = 64, 16
 

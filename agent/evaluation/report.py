@@ -1,4 +1,4 @@
-"""One page to look at: figures, the confusion matrix as a picture, the worst mistakes as thumbnails."""
+"""HTML report of an evaluation: figures, confusion matrix, thumbnails of the most confident errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ figure { margin: 0 } figure img { width: 100% } figcaption { font-size: .8rem }
 
 
 def thumbnail(verdict: PhotographResult) -> bytes:
-    """A JPEG of the photograph with the deciding box drawn."""
+    """Return a JPEG thumbnail of a photograph with the deciding box drawn."""
     image: Image = np.ascontiguousarray(read_picture(verdict.photograph.path))
     if verdict.box is not None:
         thickness = max(2, image.shape[1] // 200)
@@ -69,10 +69,10 @@ def _source_rows(sources: Mapping[str, Figures]) -> str:
 
 
 def write_report(folder: Path, result: Evaluation) -> Path:
-    """Writes `index.html`, complete in itself, into `folder` and returns its path.
+    """Write a self-contained `index.html` into `folder` and return its path.
 
-    The page holds small copies of the photographs: keep it as private as they are. The two diagrams lie
-    beside it once more, `confusion.svg` and `reliability.svg`; they show nobody.
+    The page contains thumbnails of the photographs: keep it as private as they are. The diagrams are also
+    written as `confusion.svg` and `reliability.svg`, which show no person.
     """
     figures, title = result.figures, f"{result.model}, {result.stage}"
     confusion, reliability = confusion_svg(figures), reliability_svg(result.calibration)

@@ -1,4 +1,4 @@
-"""All that an evaluation found, for tables, pages and programs."""
+"""Result of an evaluation, for tables, reports and programs."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from agent.evaluation.metrics import Figures, figures
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The verdicts on a list of photographs, and the figures that follow from them."""
+    """Verdicts on a list of photographs, with the figures derived from them."""
 
     model: str
     stage: Stage
     labels: tuple[str, ...]
-    thresholds: Thresholds  # of them, the confidence that a gesture has to reach
+    thresholds: Thresholds  # of which the required confidence is used
     verdicts: Sequence[PhotographResult]
 
     @cached_property
     def readable(self) -> list[PhotographResult]:
-        """Those of files that are pictures; only they are judged."""
+        """Verdicts on readable files; only these are evaluated."""
         return [v for v in self.verdicts if v.readable]
 
     @cached_property
     def unreadable(self) -> list[str]:
-        """Paths of the other files."""
+        """Paths of the files that could not be read as pictures."""
         return [str(v.photograph.path) for v in self.verdicts if not v.readable]
 
     @cached_property
     def figures(self) -> Figures:
-        """Of all photographs together."""
+        """Figures of all photographs together."""
         return self._of(self.readable)
 
     @cached_property
     def sources(self) -> dict[str, Figures]:
-        """Of each source, in name order."""
+        """Figures of each source, in name order."""
         names = sorted({v.photograph.source for v in self.verdicts})
         return {name: self._of([v for v in self.readable if v.photograph.source == name]) for name in names}
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Of all photographs together."""
+        """Calibration over all photographs."""
         return calibrate(self.readable, self.labels, self.thresholds)
 
     @cached_property
     def mistakes(self) -> list[PhotographResult]:
-        """The wrong ones, the surest first."""
+        """Wrong verdicts, the most confident first."""
         return sorted((v for v in self.readable if not v.right), key=lambda v: -v.probability)
 
     def _of(self, verdicts: Sequence[PhotographResult]) -> Figures:

@@ -1,4 +1,4 @@
-"""Tables as people have them: CSV as editors, scripts and spreadsheets of any country save it."""
+"""Reading of CSV tables in the encodings and dialects that editors and spreadsheets write."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from agent.errors import ConfigError
 DELIMITERS = ",;\t|"
 MAX_BYTES = 100_000_000
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_TOLD = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's first line
+_TOLD = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's optional first line
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledRow:
-    """One row; `values` by the names of the columns in small letters, without blanks around them."""
+    """One row; `values` by column name, in lower case without surrounding blanks."""
 
-    line: int  # where it begins, from 1
+    line: int  # its first line, from 1
     values: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """Columns in their order, and the rows that hold anything."""
+    """Columns in their order, and the non-empty rows."""
 
     columns: tuple[str, ...]
     rows: tuple[LabelledRow, ...]
 
 
 def read_text(path: Path) -> str:
-    """UTF-8, UTF-16 with its mark, else Windows-1252. Raises `ConfigError` with line and column."""
+    """Decode a file as UTF-8, UTF-16 with a byte order mark, or Windows-1252. Raises `ConfigError`."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: is larger than {MAX_BYTES / 1e6:.0f} MB; expected a table in text")
@@ -60,7 +60,7 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path, text: str | None = None) -> LabelTable:
-    """A CSV with a header; comma, semicolon, tab or bar between the fields. Raises `ConfigError`."""
+    """Read a CSV with a header, separated by comma, semicolon, tab or bar. Raises `ConfigError`."""
     text = read_text(path) if text is None else text
     told = _TOLD.match(text)
     skipped = 1 if told else 0
@@ -84,7 +84,7 @@ def read_table(path: Path, text: str | None = None) -> LabelTable:
 
 
 def _rows(path: Path, text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
-    """Line and fields of each row."""
+    """Yield line number and fields of each row."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + skipped + 1
@@ -98,7 +98,7 @@ def _rows(path: Path, text: str, delimiter: str, skipped: int) -> Iterator[tuple
 
 
 def _column(text: str, line: int) -> int:
-    """Of the first quote in a line, from 1."""
+    """Column of the first quote in a line, from 1."""
     return text.splitlines()[line - 1].find('"') + 1 or 1
 
 
@@ -109,7 +109,7 @@ def _why(error: csv.Error) -> str:
 
 
 def number(text: str) -> float:
-    """A finite number, with a point or (in spreadsheets of many countries) a comma. Raises `ValueError`."""
+    """Parse a finite number with a decimal point or comma. Raises `ValueError`."""
     value = float(text.strip().replace(",", "."))
     if not math.isfinite(value):
         raise ValueError(f"{text} is no number")

@@ -1,4 +1,4 @@
-"""The figures for people (tables) and for machines (one JSON object)."""
+"""Figures of an evaluation as console tables and as JSON."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def _rounded(value: Any) -> Any:
 
 
 def as_json(result: Evaluation) -> dict[str, Any]:
-    """Keys `images`, `found`, `macro_f1`, `per_class.<label>.{precision,recall,f1,support}`, `confusion`.
+    """Return an evaluation as plain data for JSON.
 
-    Beside them `model`, `stage`, `accuracy`, `calibration.{confidence,passed,mistaken,expected_error,bins}`,
-    `unreadable` (files that are no pictures; not judged) and the same figures for each source.
+    Keys: `images`, `found`, `macro_f1`, `per_class.<label>.{precision,recall,f1,support}`, `confusion`,
+    `model`, `stage`, `accuracy`, `calibration.{confidence,passed,mistaken,expected_error,bins}`, `unreadable`
+    (files that are not pictures), and the figures of each source.
     """
     return {
         "model": result.model,
@@ -72,7 +73,7 @@ def _source_table(sources: Mapping[str, Figures]) -> Table:
 
 
 def in_words(calibration: Calibration) -> str:
-    """What the threshold lets through, and how far the probabilities can be believed."""
+    """Return a sentence on the effect of the threshold and on the calibration error."""
     asked = set(calibration.confidence.values())
     least, most = min(asked, default=0.0), max(asked, default=0.0)
     return (
@@ -84,7 +85,7 @@ def in_words(calibration: Calibration) -> str:
 
 
 def show(console: Console, result: Evaluation) -> None:
-    """The tables, then the lines that count."""
+    """Print the tables, then the summary lines."""
     figures = result.figures
     console.print(_class_table(figures))
     console.print(_confusion_table(figures))

@@ -1,4 +1,4 @@
-"""What was truly shown in a recording: JSON as beside the demo clip, or CSV with the same names."""
+"""Labels of recordings: JSON or CSV with gesture, start and end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ COLUMNS = ("gesture", "from_s", "to_s")
 
 
 def read_truth(path: Path, labels: Collection[str]) -> dict[str | None, list[TruthSpan]]:
-    """Spans by the trace they belong to (stem of its name); under None: of every trace.
+    """Read labelled spans by trace name (file stem); None holds spans of every trace. Raises `ConfigError`.
 
-    JSON is {"gestures": [{"gesture", "from_s", "to_s"}]} or such a list; CSV has these columns. Both may
-    name a `trace` with each span. Raises `ConfigError`.
+    JSON is {"gestures": [{"gesture", "from_s", "to_s"}]} or such a list; CSV has these columns, in seconds.
+    Both may name a `trace` with each span.
     """
     text = read_text(path)
     if text.lstrip()[:1] in {"{", "["}:

@@ -1,4 +1,4 @@
-"""A page with the figures of videos and the picture at every start that nobody meant."""
+"""HTML report of a video evaluation, with a picture of every false positive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HELD = {
 
 
 def picture(image: Image, start: Start) -> Image:
-    """A small copy of a frame with a square around the hand."""
+    """Return a small copy of a frame with a square around the hand."""
     height, width = image.shape[:2]
     scale = min(1.0, PICTURE_PX / max(height, width))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -40,9 +40,9 @@ def picture(image: Image, start: Start) -> Image:
 
 
 def write_video_report(folder: Path, result: VideoResult) -> Path:
-    """Writes `index.html`, complete in itself, into `folder` and returns its path.
+    """Write a self-contained `index.html` into `folder` and return its path.
 
-    It shows private people wherever a start was wrong: keep it as private as the videos are.
+    It shows people at every false positive: keep it as private as the videos are.
     """
     wrong = [s for one in result.judged for s in one.starts if s.kind != "right"]
     kinds = {
@@ -93,7 +93,7 @@ def _figure(start: Start) -> str:
 
 
 def held(start: Start) -> str:
-    """The numbers of intent, as far as they are known."""
+    """Return the known posture measurements of a start as text."""
     posture, speed = start.reading.posture, start.reading.speed
     told = [
         words.format(value) for name, words in HELD.items() if (value := getattr(posture, name)) is not None

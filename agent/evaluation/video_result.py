@@ -1,4 +1,4 @@
-"""Figures of many clips: starts an hour while nobody means anything, and what became of what was meant."""
+"""Figures of a video evaluation: false positives an hour, misses, and reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True)
 class Rate:
-    """Starts while nobody meant anything."""
+    """False positives in idle time: how many, in how many seconds."""
 
     clips: int
     idle_s: float
@@ -24,12 +24,12 @@ class Rate:
 
     @property
     def an_hour(self) -> float | None:
-        """None: nothing was idle."""
+        """False positives an hour; None without idle time."""
         return self.starts * HOUR_S / self.idle_s if self.idle_s else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % of it, starts an hour."""
+        """95 % confidence interval of the false positives an hour; None without idle time."""
         if not self.idle_s:
             return None
         low, high = poisson(self.starts)
@@ -38,7 +38,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """All clips together."""
+    """Figures of all clips together."""
 
     judged: Sequence[Judged]
     model: str
@@ -46,23 +46,23 @@ class VideoResult:
 
     @cached_property
     def false(self) -> list[Start]:
-        """What started while nothing was meant."""
+        """Starts outside all labelled gestures (false positives)."""
         return [s for one in self.judged for s in one.starts if s.kind == "false"]
 
     @property
     def rate(self) -> Rate:
-        """Of all idle time, that between meant gestures too."""
+        """False positive rate over all idle time, including that between labelled gestures."""
         return _rate(self.judged)
 
     @property
     def kinds(self) -> dict[str, Rate]:
-        """The same for each kind of clip."""
+        """False positive rate of each kind of clip."""
         names = dict.fromkeys(one.clip.kind for one in self.judged)
         return {name: _rate([one for one in self.judged if one.clip.kind == name]) for name in names}
 
     @property
     def counts(self) -> dict[str, int]:
-        """Meant gestures, and how many of them started, were missed; starts that were wrong or doubled."""
+        """Counts of labelled gestures, of those started and missed, and of wrong and doubled starts."""
         kinds = Counter(s.kind for one in self.judged for s in one.starts)
         meant = sum(len(one.clip.spans) for one in self.judged)
         missed = sum(len(one.missed) for one in self.judged)
@@ -73,13 +73,13 @@ class VideoResult:
 
     @property
     def missed_interval(self) -> tuple[float, float]:
-        """95 % of the share that is missed, 0..1."""
+        """95 % confidence interval of the share of missed gestures, 0..1."""
         counts = self.counts
         return wilson(counts["missed"], counts["meant"])
 
     @property
     def by_gesture(self) -> dict[str, dict[str, int]]:
-        """For each gesture: false starts, held back, meant, missed, wrong, doubled."""
+        """Counts for each gesture: false positives, held back, labelled, missed, wrong, doubled."""
         found: dict[str, Counter[str]] = {}
         for one in self.judged:
             for start in one.starts:
@@ -95,7 +95,7 @@ class VideoResult:
 
     @property
     def by_reason(self) -> dict[str, dict[str, int]]:
-        """For each threshold: how many starts it held back while idle, and how many meant ones it cost."""
+        """Counts for each threshold: starts held back while idle, and labelled gestures missed by it."""
         idle = Counter(s.reason for one in self.judged if one.clip.idle for s in one.held_back)
         missed = Counter(m.reason for one in self.judged for m in one.missed)
         return {r: {"held back while idle": idle[r], "missed": missed[r]} for r in sorted({*idle, *missed})}
@@ -107,9 +107,10 @@ def _rate(judged: Sequence[Judged]) -> Rate:
 
 
 def as_json(result: VideoResult) -> dict[str, Any]:
-    """Keys `clips`, `idle_s`, `false`, `false_per_hour`, `interval`, `meant`, `missed`, `wrong`, `doubled`.
+    """Return a video evaluation as plain data for JSON.
 
-    Beside them `kinds`, `by_gesture`, `by_reason`, and every start that is not right with its clip and time.
+    Keys: `clips`, `idle_s`, `false`, `false_per_hour`, `interval`, `meant`, `missed`, `wrong`, `doubled`,
+    `kinds`, `by_gesture`, `by_reason`, and every start that is not right with its clip and time.
     """
     rate = result.rate
     return {

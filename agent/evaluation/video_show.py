@@ -1,4 +1,4 @@
-"""The figures of videos for people: tables, then the lines that count."""
+"""Console output of a video evaluation: tables and summary lines."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rich.table import Table
 
 from agent.evaluation.video_result import Rate, VideoResult
 
-SHORT_S = 10.0  # fewer idle seconds say nothing of an hour
+SHORT_S = 10.0  # with less idle time no rate is shown
 RATE = ("clips", "minutes idle", "false starts", "an hour (95 %)")
 COLUMNS = ("false", "held back", "meant", "missed", "wrong", "doubled")
 
 
 def show(console: Console, result: VideoResult) -> None:
-    """By kind of clip, by gesture, by reason; each start that nobody meant; the sums."""
+    """Print the tables by kind of clip, gesture and reason, every false positive and miss, and the totals."""
     if len(result.kinds) > 1:
         table = _table("By kind of clip", "kind", *RATE)
         for name, rate in result.kinds.items():
@@ -40,7 +40,7 @@ def show(console: Console, result: VideoResult) -> None:
 
 
 def _not_right(result: VideoResult) -> Iterator[str]:
-    """Each start that nobody meant, and each gesture that was missed."""
+    """Yield a line for each false positive and each missed gesture."""
     for one in result.judged:
         for start in one.starts:
             if start.kind != "right":
@@ -51,7 +51,7 @@ def _not_right(result: VideoResult) -> Iterator[str]:
 
 
 def in_words(result: VideoResult) -> list[str]:
-    """The two sums: starts an hour, gestures missed."""
+    """Return the totals as text: false positives an hour, and missed gestures."""
     rate, counts = result.rate, result.counts
     lines = []
     if rate.idle_s:
@@ -70,7 +70,7 @@ def in_words(result: VideoResult) -> list[str]:
 
 
 def an_hour(rate: Rate) -> str:
-    """The rate with its interval."""
+    """Return a rate with its 95 % interval as text."""
     if rate.an_hour is None or rate.interval is None or rate.idle_s < SHORT_S:
         return "-"
     low, high = rate.interval

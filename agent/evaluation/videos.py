@@ -1,4 +1,4 @@
-"""The list of videos to judge: a CSV with a row for each idle clip, or for each gesture that is meant."""
+"""Lists of labelled videos: CSV with a row for each idle clip or each labelled gesture."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FORM = (
     "expected a column path (or file), and gesture, from_s, to_s for what is meant in it; "
     '"idle", or no column gesture at all: nothing is'
 )
-WHOLE_S = 1e9  # a gesture without times is meant all the time
+WHOLE_S = 1e9  # a gesture without times covers the whole clip
 MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One video, or a folder of numbered images, and what is meant in it; no spans: nothing is."""
+    """One video, or a folder of numbered images, with its labelled gestures; without spans it is idle."""
 
     path: Path
     kind: str = ""
@@ -30,15 +30,15 @@ class Clip:
 
     @property
     def idle(self) -> bool:
-        """Nobody means anything in it."""
+        """Whether the clip has no labelled gesture."""
         return not self.spans
 
 
 def read_videos(manifest: Path, root: Path, labels: Sequence[str]) -> list[Clip]:
-    """Every clip, in order; several rows of one path are one clip.
+    """Read every clip, in order; several rows of one path are one clip. Raises `ConfigError`.
 
-    Columns: `path` or `file`; `gesture` ("idle" or "random": none; without `from_s` and `to_s`: all the
-    time); `kind`, by which results are grouped. Raises `ConfigError` that names every bad row.
+    Columns: `path` or `file`; `gesture` ("idle" or "random": none; without `from_s` and `to_s`, in seconds:
+    the whole clip); `kind`, by which results are grouped. The error names every invalid row.
     """
     try:
         text = manifest.read_text(encoding="utf-8-sig")
@@ -71,7 +71,7 @@ def read_videos(manifest: Path, root: Path, labels: Sequence[str]) -> list[Clip]
 
 
 def _span(row: Mapping[str, str | None], gestures: Sequence[str]) -> TruthSpan | None:
-    """What a row says is meant; None: nothing."""
+    """The labelled span of a row; None for an idle one."""
     gesture = (row.get("gesture") or "").strip()
     if gesture in {"", IDLE, NO_GESTURE}:
         return None

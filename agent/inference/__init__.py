@@ -1,1 +1,1 @@
-"""Networks and what is made of their outputs: poses, hands, gestures."""
+"""Inference: neural networks for poses, hands and gestures, and the decoding of their outputs."""

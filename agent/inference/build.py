@@ -1,4 +1,4 @@
-"""The perception as the settings ask for it: which networks, loaded from where, run by what."""
+"""Builds the recogniser from the settings: selects, loads and connects networks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build_recognizer(
     waiting: Callable[[str, float], None] = lambda _line, _seconds: None,
     threads: Threads | None = None,
 ) -> Recognizer:
-    """All networks that the settings ask for, loaded. Raises `CannotStart` that says what to do.
+    """Load all networks that the settings name and build the recogniser. Raises `CannotStart`.
 
     `taught` is the folder where the user's own gestures are; None leaves them out. `waiting` hears of what
     takes long, as in `EngineOptions`. `threads` watches over the threads that are made here.
@@ -75,7 +75,7 @@ def build_recognizer(
 
 
 class _Loader:
-    """Loads networks, and knows what it has loaded: `models` are names with a sha256 or an address."""
+    """Loads networks and tracks what it has loaded; `models` maps names to a sha256 or an address."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class _Loader:
         self.models: dict[str, str] = {}
 
     def load(self, name: str) -> tuple[Engine, Manifest]:
-        """A network where the settings want it: here, or a line to where it runs."""
+        """Load a network locally, or connect to it where it runs remotely."""
         settings, manifest = self._settings, manifest_of(name, self._cache_dir, self._engines)
         if runs_elsewhere(name, settings):
             self.remotes.append(connect_engine(manifest, settings.triton, threads=self._threads))
@@ -109,7 +109,7 @@ class _Loader:
         return self.opened[-1], manifest
 
     def classifier(self) -> tuple[Engine, Manifest, SecondClassifier | None]:
-        """An ensemble on a CPU runs as its two parts: the second is left out where it decides nothing."""
+        """Load the classifier; on a CPU an ensemble runs as two parts, so that the second can be skipped."""
         name = self._settings.gestures
         manifest = manifest_of(name, self._cache_dir, self._engines)
         source = manifest.source
@@ -121,12 +121,12 @@ class _Loader:
         return first, manifest, second
 
     def close(self) -> None:
-        """All of them, the last first."""
+        """Close all networks, the last first."""
         for engine in reversed(self.opened):
             engine.close()
 
     def _in_parts(self, manifest: Manifest, source: EnsembleSource) -> bool:
-        """Whether both are here, on a CPU: a GPU or a server takes longer for a call than for a network."""
+        """Whether both parts are local on a CPU; on a GPU or server a call costs more than the network."""
         elsewhere = runs_elsewhere(manifest.name, self._settings)
         if manifest.second is None or elsewhere or choose_backend(self._backend)[0] != "onnxruntime":
             return False
@@ -162,7 +162,7 @@ def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
 
 
 def _bodies(settings: RecognitionSettings, load: Callable[[str], tuple[Engine, Manifest]]) -> BodyNet:
-    """What `recognition.pose` names."""
+    """The pose network that `recognition.pose` names."""
     if settings.pose == "bodyposenet":
         return BodyPoseNet(*load("bodyposenet"), settings.person_confidence)
     return PoseNet(Detector(*load("pose-detector")), *load("pose-landmark"), settings.person_confidence)

@@ -1,4 +1,4 @@
-"""Squares of pictures through a network: cut by the engine itself where it can, else with OpenCV."""
+"""Runs networks on crops, cut by the engine on its device where supported, else with OpenCV."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from agent.inference.crops import cut, fill_batch
 from agent.inference.engine import DeviceCropEngine, Engine, Piece
 from agent.inference.manifest import Input
 
-_can: dict[type, bool] = {}  # by class: asking a protocol takes 25 us on Python 3.11, many times a frame
+_can: dict[type, bool] = {}  # by class: checking a protocol takes 25 us on Python 3.11, many times a frame
 
 
 def can_look_itself(engine: Engine) -> TypeGuard[DeviceCropEngine]:
-    """Whether the engine is one that can cut its input out of pictures."""
+    """Whether the engine implements cropping on its device."""
     kind = type(engine)
     if kind not in _can:
         _can[kind] = isinstance(engine, DeviceCropEngine)
@@ -22,7 +22,7 @@ def can_look_itself(engine: Engine) -> TypeGuard[DeviceCropEngine]:
 
 
 def supports_device_crop(engine: Engine) -> TypeGuard[DeviceCropEngine]:
-    """Whether pieces are better left whole: the engine cuts them."""
+    """Whether the engine crops on its device now, so that images are passed whole."""
     return can_look_itself(engine) and engine.crops_on_device
 
 
@@ -33,7 +33,7 @@ def run_on_crops(
     more: Mapping[str, Floats] | None = None,
     fill: int = 0,
 ) -> dict[str, Floats]:
-    """All outputs for all pieces; `fill` is the grey beyond the picture. Raises `EngineError`."""
+    """Return all outputs for all crops; `fill` is the grey level outside the image. Raises `EngineError`."""
     if supports_device_crop(engine):
         return engine.run_pieces(pieces, spec, more or {}, fill)
     cuts = [cut(image, box, spec.size, fill) for image, box in pieces]

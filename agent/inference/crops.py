@@ -1,4 +1,4 @@
-"""Cut turned squares out of pictures and make a network's input of them."""
+"""Crops: cuts rotated squares from images and converts them to network input."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from agent.core.types import Box, Floats, Image
 from agent.inference.manifest import Input
 
-SHRINK_LIMIT = 2.0  # from this many source pixels per pixel on, bilinear sampling skips some: average first
+SHRINK_LIMIT = 2.0  # from this downscaling factor on, bilinear sampling skips pixels: average first
 
 
 def cut(image: Image, box: Box, size: tuple[int, int], fill: int = 0) -> Image:
-    """uint8 (*size, 3) in the colours of `image`: `box` scaled to fit (height, width), else `fill`.
+    """Return `box` scaled to fit `size` (height, width), uint8 (*size, 3) in the colours of `image`.
 
-    Where the target is not square, the box lies in its middle and the picture goes on at its sides.
+    Outside the image the value is `fill`. Where `size` is not square, the box is centred and the image
+    continues at its sides.
     """
     how = sampling((image.shape[0], image.shape[1]), box, size)
     done = cv2.warpAffine(
@@ -30,7 +31,7 @@ def cut(image: Image, box: Box, size: tuple[int, int], fill: int = 0) -> Image:
 
 
 def to_picture(box: Box, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """(2, 3): pixel centres of the cut -> pixel centres of the picture."""
+    """Return the affine matrix (2, 3) from pixel centres of the crop to pixel centres of the image."""
     height, width = size
     scale = box.side / min(size)
     cos, sin = scale * math.cos(box.angle), scale * math.sin(box.angle)
@@ -41,9 +42,9 @@ def to_picture(box: Box, size: tuple[int, int]) -> npt.NDArray[np.float64]:
 
 
 def points_in_picture(points: Floats, box: Box, size: tuple[int, int]) -> Floats:
-    """float32 (..., 2 or more): columns x and y from a cut to the picture; a third is scaled alike.
+    """Transform points from a crop to the image: float32 (..., 2 or more); a third column is scaled alike.
 
-    Points are places, not pixel numbers: the first pixel reaches from 0 to 1.
+    Points are positions, not pixel indices: the first pixel spans 0 to 1.
     """
     scale = box.side / min(size)
     cos, sin = scale * math.cos(box.angle), scale * math.sin(box.angle)
@@ -56,13 +57,13 @@ def points_in_picture(points: Floats, box: Box, size: tuple[int, int]) -> Floats
 
 
 def letterbox(image: Image) -> Box:
-    """The upright square around a whole picture."""
+    """Return the upright square around a whole image."""
     height, width = image.shape[:2]
     return Box(width / 2, height / 2, float(max(height, width)))
 
 
 def spread(length: float, side: float, overlap: float = 1 / 3) -> list[float]:
-    """Middles of squares that cover a length, each overlapping the next by that share or more."""
+    """Return the centres of squares that cover a length, adjacent ones overlapping by at least `overlap`."""
     if side >= length:
         return [length / 2]
     count = math.ceil((length - side) / (side * (1 - overlap)) - 1e-9) + 1
@@ -70,7 +71,7 @@ def spread(length: float, side: float, overlap: float = 1 / 3) -> list[float]:
 
 
 def fill_batch(cuts: Sequence[Image], spec: Input) -> Floats:
-    """float32 (N, ...) from BGR cuts: the layout, colours and range that a manifest asks for."""
+    """Convert BGR crops to float32 (N, ...) in the layout, colours and range of the manifest."""
     height, width = spec.size
     planes = np.empty((len(cuts), 3, height, width), np.float32)
     table = (np.arange(256, dtype=np.float32) - np.float32(spec.offset)) * np.float32(spec.scale)
@@ -84,10 +85,10 @@ def fill_batch(cuts: Sequence[Image], spec: Input) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampling:
-    """How a cut is read: `matrix` (2, 3) leads from pixel centres of the cut to those of the shrunk part.
+    """How a crop is sampled: `matrix` (2, 3) maps pixel centres of the crop to those of a downscaled part.
 
-    The part begins at `left`, `top` of the picture and is `wide` x `high` blocks of `factor` x `factor`
-    pixels, each averaged; beyond it all is black.
+    The part begins at `left`, `top` of the image and has `wide` x `high` blocks of `factor` x `factor`
+    pixels, each averaged; outside it is black.
     """
 
     matrix: npt.NDArray[np.float64]
@@ -99,7 +100,7 @@ class Sampling:
 
 
 def sampling(picture: tuple[int, int], box: Box, size: tuple[int, int]) -> Sampling:
-    """For a picture of (height, width). From `SHRINK_LIMIT` on only the part that is needed, averaged."""
+    """Compute the sampling of `box` from an image of (height, width); averages from `SHRINK_LIMIT` on."""
     height, width = picture
     matrix, scale = to_picture(box, size), box.side / min(size)
     whole = Sampling(matrix, 0, 0, width, height, 1)
@@ -111,13 +112,13 @@ def sampling(picture: tuple[int, int], box: Box, size: tuple[int, int]) -> Sampl
     right, bottom = (int(high) + 2 * factor for high in corners.max(axis=0))
     wide, high = (min(right, width) - left) // factor, (min(bottom, height) - top) // factor
     if wide < 1 or high < 1:
-        return whole  # wholly beyond the frame: black either way
+        return whole  # entirely outside the frame: black in any case
     shift = np.array([[0, 0, left + (factor - 1) / 2], [0, 0, top + (factor - 1) / 2]])
     return Sampling((matrix - shift) / factor, left, top, wide, high, factor)
 
 
 def _shrunk(image: Image, how: Sampling) -> Image:
-    """The part of the picture that a cut needs."""
+    """The part of the image that a crop needs, downscaled."""
     if how.factor == 1:
         return image
     bottom, right = how.top + how.high * how.factor, how.left + how.wide * how.factor

@@ -1,6 +1,6 @@
-"""MediaPipe's single-shot detectors: a grid of anchors, each with a score, a box and keypoints.
+"""Decoder of MediaPipe's single-shot detectors: anchors with score, box and keypoints.
 
-People (`pose-detector`) and palms (`palm-detector`) are found by the same decoding.
+Used for people (`pose-detector`) and palms (`palm-detector`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_LOGIT = 100.0  # MediaPipe: score_clipping_thresh
 
 
 class Detection:
-    """One thing found. `points` is float32 (2 + keypoints, 2): centre, (width, height), keypoints; pixels."""
+    """One detection. `points` is float32 (2 + keypoints, 2) in px: centre, (width, height), keypoints."""
 
     __slots__ = ("points", "score")
 
@@ -32,7 +32,10 @@ class Detection:
 
 
 class Detector:
-    """Looks at an upright square of a picture, its sides at any scale."""
+    """A single-shot detector that runs on square regions of an image.
+
+    Raises `ModelError` for a wrong network.
+    """
 
     def __init__(self, engine: Engine, manifest: Manifest, min_score: float = MIN_SCORE) -> None:
         if manifest.anchors is None or manifest.output.boxes is None or manifest.output.scores is None:
@@ -49,7 +52,10 @@ class Detector:
             )
 
     def find(self, image: Image, regions: list[Box]) -> list[list[Detection]]:
-        """What lies in each region (turned ones too), best first, in pixels of the picture; one batch."""
+        """Detect in each region (rotated ones too), highest score first, in image px; one batch.
+
+        Raises `EngineError`.
+        """
         if not regions:
             return []
         spec = self._manifest.input
@@ -60,7 +66,7 @@ class Detector:
         return found
 
     def _decoded(self, raw: Floats, logits: Floats) -> Iterator[Detection]:
-        """Boxes in pixels of the input, overlapping ones averaged by score (weighted NMS)."""
+        """Boxes in pixels of the input; overlapping ones are averaged by score (weighted NMS)."""
         if not np.isfinite(logits).all():
             raise EngineError(f"{self._manifest.name}: {self._scores} is not finite; its file is damaged")
         kept = np.flatnonzero(logits > np.log(self._min_score / (1 - self._min_score)))
@@ -88,11 +94,11 @@ class Detector:
 
 
 def anchor_centres(anchors: Anchors, size: tuple[int, int]) -> Floats:
-    """float32 (count, 2): x, y in input pixels. Equal strides share a grid (SsdAnchorsCalculator)."""
+    """Return anchor centres, float32 (count, 2) in input px; equal strides share a grid (SSD)."""
     height, width = size
     layers = []
     for stride in dict.fromkeys(anchors.strides):
-        copies = 2 * anchors.strides.count(stride)  # two anchors a layer: one at its scale, one between
+        copies = 2 * anchors.strides.count(stride)  # two anchors a layer: at its scale, and between
         ys, xs = np.mgrid[0 : -(-height // stride), 0 : -(-width // stride)]
         grid = (np.stack([xs, ys], axis=-1).reshape(-1, 2) + 0.5) * stride
         layers.append(np.repeat(grid, copies, axis=0))

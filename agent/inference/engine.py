@@ -1,4 +1,4 @@
-"""A loaded network behind one small interface, whichever library runs it."""
+"""Inference engines: one protocol for a loaded network, independent of the backend."""
 
 from __future__ import annotations
 
@@ -18,106 +18,109 @@ from agent.inference.onnxruntime_trial import must_work
 from agent.inference.trt.availability import Availability, tensorrt_availability
 from agent.supervision import Threads
 
-Shape: TypeAlias = tuple[int | str, ...]  # a text is a dimension of any size, such as the batch "N"
-Piece: TypeAlias = tuple[Image, Box]  # a square of a picture (BGR)
+Shape: TypeAlias = tuple[int | str, ...]  # a text is a dynamic dimension, such as the batch "N"
+Piece: TypeAlias = tuple[Image, Box]  # a square of an image (BGR)
 
 BACKENDS = {
     "onnxruntime": "agent.inference.onnxruntime_engine:OnnxRuntimeEngine",
     "tensorrt": "agent.inference.trt.engine:TensorRtEngine",
 }
-"""Name -> dotted path; imported on choice, so that no other library has to be installed."""
+"""Backend name -> dotted path; imported when selected, so that only its library must be installed."""
 
 REMOTE_BACKENDS = {
     "triton": "agent.inference.triton.engine:TritonEngine",
 }
-"""The same for networks that run on another machine: those have no file here, and may be away."""
+"""Remote backend name -> dotted path; such networks have no local file and may be offline."""
 
 log = structlog.get_logger(__name__)
 
 
 class Engine(Protocol):
-    """One loaded network: float32 arrays in, float32 arrays out. Knows no gestures."""
+    """Protocol of a loaded network: float32 arrays in, float32 arrays out. Independent of gestures."""
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name of the network, for messages."""
 
     @property
     def inputs(self) -> Mapping[str, Shape]:
-        """What `run` wants."""
+        """Names and shapes of the inputs of `run`."""
 
     @property
     def outputs(self) -> Mapping[str, Shape]:
-        """What `run` gives."""
+        """Names and shapes of the outputs of `run`."""
 
     def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """All outputs. Raises `EngineError`; never a backend's own exception."""
+        """Run the network; return all outputs. Raises `EngineError`, never a backend's own exception."""
 
     def close(self) -> None:
-        """Free what it holds; running it afterwards is an `EngineError`. Closing twice does nothing."""
+        """Free all resources; `run` then raises `EngineError`. May be called twice."""
 
 
 class RemoteEngine(Engine, Protocol):
-    """An engine that may be away; then `run` raises `EngineAway`."""
+    """Protocol of an engine on another machine; while that is offline, `run` raises `EngineAway`."""
 
     @property
     def address(self) -> str:
-        """Where it runs."""
+        """Address of the server."""
 
     @property
     def away(self) -> str | None:
-        """Why it cannot be used now; None while it can."""
+        """Reason why the network is unavailable; None while it is available."""
 
     @property
     def version(self) -> str | None:
-        """Of the network, as its server counts; None before it was ever there."""
+        """Version of the network, as its server reports it; None before the first contact."""
 
 
 class RunningInference(Protocol):
-    """A run that goes on by itself."""
+    """Protocol of an inference that runs asynchronously."""
 
     def result(self) -> dict[str, Floats]:
-        """All outputs, once they are there. Raises `EngineError`."""
+        """Wait for and return all outputs. Raises `EngineError`."""
 
 
 @runtime_checkable
 class DeviceCropEngine(Engine, Protocol):
-    """An engine that cuts its input out of pictures by itself, where they lie: on the GPU."""
+    """Protocol of an engine that crops its input from images on its device, the GPU."""
 
     @property
     def crops_on_device(self) -> bool:
-        """Whether it does so now."""
+        """Whether it crops on the device now."""
 
     def run_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> dict[str, Floats]:
-        """As `run`, with the pieces as input `spec`, `fill` beyond the picture; `more` holds other inputs."""
+        """Run on crops of images as input `spec`, `fill` outside the image; `more` holds other inputs.
+
+        Raises `EngineError`.
+        """
 
     @property
     def max_batch(self) -> int:
-        """Pieces that `start_pieces` takes."""
+        """Largest number of pieces that `start_pieces` accepts."""
 
     def start_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> RunningInference:
-        """Begin what `run_pieces` does, and come back at once."""
+        """Start an inference on crops, as `run_pieces` does, and return at once."""
 
     def new_frames(self) -> None:
-        """Pictures shown before are old: their arrays may hold others now."""
+        """Invalidate uploaded images, because their arrays may hold new frames."""
 
 
 def _nobody(_line: str, _seconds: float) -> None:
-    """Nobody waits."""
+    """Default callback: ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What loading a network may need to know besides its file.
+    """Options for loading a network.
 
-    `waiting` hears, while something takes long, what it is and how many seconds to wait at least.
+    `waiting` is called during slow steps with their description and the least number of seconds to wait.
     """
 
-    cache_dir: Path | None = None  # None: the user's own
+    cache_dir: Path | None = None  # None: the user's cache folder
     settings: TensorRtSettings = field(default_factory=TensorRtSettings)
     manifest: Manifest | None = None
     waiting: Callable[[str, float], None] = _nobody
@@ -126,7 +129,7 @@ class EngineOptions:
 def choose_backend(
     backend: str, judge: Callable[[], Availability] = tensorrt_availability
 ) -> tuple[str, str]:
-    """The backend that `auto` or a name stands for, and why. Raises `ModelError` for an unknown name."""
+    """Return the backend for `auto` or a name, and the reason. Raises `ModelError` for an unknown name."""
     if backend == "auto":
         tensorrt = judge()
         return ("tensorrt" if tensorrt.usable else "onnxruntime"), tensorrt.why
@@ -139,9 +142,9 @@ def choose_backend(
 def unused_gpu(
     backend: str, backends: Mapping[str, str], judge: Callable[[], Availability] = tensorrt_availability
 ) -> str | None:
-    """A sentence where `auto` leaves an NVIDIA GPU unused, with the step that mends it; None: all is well.
+    """Return a warning, with its remedy, where `auto` leaves an NVIDIA GPU unused; else None.
 
-    `backends` says what runs each loaded network (name -> backend).
+    `backends` maps each loaded network to its backend.
     """
     if backend != "auto":
         return None
@@ -166,10 +169,9 @@ def load_engine(
     options: EngineOptions | None = None,
     judge: Callable[[], Availability] = tensorrt_availability,
 ) -> Engine:
-    """The network in `path`, ready to run. Raises `ModelError` when it cannot be loaded.
+    """Load the network in `path`. Raises `ModelError` where it cannot be loaded.
 
-    A network that TensorRT cannot run goes to ONNX Runtime with "auto", which is the best that works, and
-    where the settings say so (`fallback`); else it is an error.
+    With "auto", or where `fallback` is set, a network that TensorRT cannot run is loaded with ONNX Runtime.
     """
     chosen, _ = choose_backend(backend, judge)
     if chosen in REMOTE_BACKENDS:
@@ -207,7 +209,10 @@ def connect_engine(
     backend: str = "triton",
     threads: Threads | None = None,
 ) -> RemoteEngine:
-    """The network of that name on its server, there or away. Raises `ModelError` when it is another one."""
+    """Connect to a manifest's network on its server, online or not.
+
+    Raises `ModelError` for another network.
+    """
     module, _, cls = REMOTE_BACKENDS[backend].partition(":")
     try:
         make = getattr(import_module(module), cls)
@@ -221,13 +226,13 @@ def connect_engine(
 
 
 def backend_of(engine: Engine) -> str:
-    """The name of the backend that runs a network."""
+    """Return the name of the backend that runs a network."""
     path = f"{type(engine).__module__}:{type(engine).__qualname__}"
     return next((name for name, cls in (BACKENDS | REMOTE_BACKENDS).items() if cls == path), "another")
 
 
 def check_inputs(name: str, specs: Mapping[str, Shape], given: Mapping[str, Floats]) -> None:
-    """Raises `EngineError` naming the input that is missing, unknown, or of a wrong shape or type."""
+    """Raise `EngineError` that names the input which is missing, unknown, or of a wrong shape or type."""
     if set(given) != set(specs):
         raise EngineError(f"{name}: inputs are {sorted(given)}, the network wants {sorted(specs)}")
     for key, spec in specs.items():

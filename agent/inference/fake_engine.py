@@ -1,4 +1,4 @@
-"""An engine without a network, for tests and trials: answers what it is told to, fails when told to."""
+"""Engine without a network, for tests and trials: computes given outputs, fails on request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = Callable[[Mapping[str, Floats]], dict[str, Floats]]
 
 
 class FakeEngine:
-    """See `Engine`. `answer` computes the outputs; set `broken` to a text and `run` fails with it."""
+    """An `Engine` whose outputs are computed by `answer`; `run` fails with the text of `broken` where set."""
 
     def __init__(
         self, name: str, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], answer: Answer
@@ -20,12 +20,12 @@ class FakeEngine:
         self.name = name
         self.inputs, self.outputs = dict(inputs), dict(outputs)
         self.broken: str | None = None
-        self.runs: list[dict[str, tuple[int, ...]]] = []  # the shapes of every run's inputs
+        self.runs: list[dict[str, tuple[int, ...]]] = []  # shapes of the inputs of every run
         self._answer = answer
         self._closed = False
 
     def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """See `Engine.run`."""
+        """Return the outputs of `answer`. Raises `EngineError` where closed or broken."""
         if self._closed:
             raise EngineError(f"{self.name}: is closed")
         check_inputs(self.name, self.inputs, inputs)
@@ -35,5 +35,5 @@ class FakeEngine:
         return self._answer(inputs)
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """Close the engine; may be called twice."""
         self._closed = True

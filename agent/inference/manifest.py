@@ -1,8 +1,8 @@
-"""What an engine is: `engines/<name>/manifest.toml`, read into a frozen model.
+"""Engine manifests: `engines/<name>/manifest.toml`, read into a frozen model.
 
-The manifest is the only place that knows a network's size, layout, normalisation, margin and output names;
-the code that runs a network asks it. Engines are looked for beside the package (a checkout, an editable
-install), then in `share/gesture-agent/engines` of the Python prefix (an installed wheel).
+Only the manifest knows a network's size, layout, normalisation, margin and output names. Engines are searched
+beside the package (a checkout, an editable install), then in `share/gesture-agent/engines` of the Python
+prefix (an installed wheel).
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ class _Model(BaseModel):
 
 
 class FileSource(_Model):
-    """An ONNX file that lies beside the manifest."""
+    """An ONNX file beside the manifest."""
 
     kind: Literal["file"]
     file: str
     sha256: Sha256
-    origin: str | None = None  # of an imported file: where it came from
-    origin_sha256: Sha256 | None = None  # of that file, before it was decoded
+    origin: str | None = None  # source of an imported file
+    origin_sha256: Sha256 | None = None  # of that file before decoding
 
 
 class WheelSource(_Model):
-    """A TFLite file inside a wheel of the package registry; converted to ONNX when fetched."""
+    """A TFLite file within a wheel of the package registry; converted to ONNX when fetched."""
 
     kind: Literal["wheel"]
     package: str
     version: str
-    python: str  # the wheel's tags: the same file is fetched on every machine, whatever runs there
+    python: str  # the wheel's tags: every machine fetches the same file
     platform: str
     member: str
     sha256: Sha256  # of the member
-    auto_exposure: bool = False  # a dark picture is brightened first, inside the network
-    outputs: dict[str, str]  # our output name -> tensor name in the TFLite file
+    auto_exposure: bool = False  # whether the network brightens dark images
+    outputs: dict[str, str]  # output name -> tensor name in the TFLite file
 
 
 class JoinSource(_Model):
-    """`base`, another engine, whose outputs feed `head`, an ONNX file beside the manifest."""
+    """An engine `base` whose outputs feed `head`, an ONNX file beside the manifest."""
 
     kind: Literal["join"]
     base: str
@@ -59,38 +59,38 @@ class JoinSource(_Model):
 
 
 class EnsembleSource(_Model):
-    """Two gesture engines with the same labels whose probabilities are averaged, as logarithms."""
+    """Two gesture engines with the same labels whose log probabilities are averaged."""
 
     kind: Literal["ensemble"]
-    first: str  # its inputs and its other outputs are those of the ensemble
-    second: str  # reads an upright crop, cut from the first's
-    weight: Annotated[float, Field(gt=0, lt=1)]  # of the second's word; the first's is what is left
-    auto_exposure: bool = False  # the second's picture is brightened where it is dark
-    bias: dict[str, float] = {}  # label -> added to the logarithm of its mean: what both claim too often
+    first: str  # provides the inputs and the other outputs of the ensemble
+    second: str  # classifies an upright crop, cut from the first's input
+    weight: Annotated[float, Field(gt=0, lt=1)]  # of the second; the first has 1 - weight
+    auto_exposure: bool = False  # whether the second's image is brightened where dark
+    bias: dict[str, float] = {}  # label -> added to its mean log probability: corrects a common bias of both
 
 
 class ViewSource(_Model):
-    """A gesture engine that reads an upright crop, made to read the input of another one."""
+    """A gesture engine for upright crops, adapted to the input of another engine."""
 
     kind: Literal["view"]
-    of: str  # whose input it takes
+    of: str  # the engine whose input it takes
     network: str
-    auto_exposure: bool = False  # the picture is brightened where it is dark
+    auto_exposure: bool = False  # whether the image is brightened where dark
 
 
 class ImportSource(_Model):
-    """A file that the user has to bring, because its owner does not let us ship it."""
+    """A file that the user has to provide, because its owner does not permit distribution."""
 
     kind: Literal["import"]
-    hint: str  # where to get it and how to import it
+    hint: str  # where to obtain it and how to import it
 
 
 class NgcSource(_Model):
-    """A file on NVIDIA's NGC: fetched once the user has accepted its licence, or brought by the user."""
+    """A file on NVIDIA's NGC, fetched after the user has accepted its licence, or provided by the user."""
 
     kind: Literal["ngc"]
     url: str
-    page: str  # where its card and licence are
+    page: str  # of its model card and licence
     key: str = "nvidia_tlt"  # of an .etlt file
 
 
@@ -101,7 +101,7 @@ Source = Annotated[
 
 
 class Input(_Model):
-    """How a picture becomes numbers: value = (pixel - offset) * scale."""
+    """Input of a network, with the normalisation value = (pixel - offset) * scale."""
 
     name: str
     shape: tuple[Literal["N"] | int, int, int, int]
@@ -109,7 +109,7 @@ class Input(_Model):
     color: Literal["RGB", "BGR"] = "RGB"
     offset: float = 0.0
     scale: float = 1 / 255
-    angle: str | None = None  # a second input (N, 1): how far the crop was turned, radians clockwise
+    angle: str | None = None  # a second input (N, 1): rotation of the crop, radians clockwise
 
     @property
     def size(self) -> tuple[int, int]:
@@ -118,15 +118,15 @@ class Input(_Model):
 
     @property
     def batch(self) -> int | None:
-        """Pictures a run; None where any number goes."""
+        """Images in one run; None where it is dynamic."""
         return None if self.shape[0] == "N" else int(self.shape[0])
 
 
 class Crop(_Model):
-    """How the picture of a hand is cut for a classifier."""
+    """How a hand is cropped for a classifier."""
 
     margin: Annotated[float, Field(gt=0, le=10)] = 1.0  # side of the crop / side of the hand box
-    rotate: bool = True  # fingers up; false: an upright square
+    rotate: bool = True  # whether the fingers point up; false: an upright square
 
 
 class Anchors(_Model):
@@ -137,19 +137,19 @@ class Anchors(_Model):
 
 
 class Output(_Model):
-    """Names of a network's outputs; None where it has none. N is the number of pictures in the batch."""
+    """Names of a network's outputs; None where it has none. N is the number of images in the batch."""
 
     scores: str | None = None  # gesture: (N, labels) probabilities; detectors: (N, anchors, 1) logits
     boxes: str | None = None  # detectors: (N, anchors, 4 + 2 * keypoints), pixels of the input
     landmarks: str | None = None  # (N, K, 3) or flat, pixels of the input
     world: str | None = None  # (N, 63) metres
-    presence: str | None = None  # (N, 1) probability that a hand or person is there at all
+    presence: str | None = None  # (N, 1) probability that a hand or person is present
     handedness: str | None = None  # (N, 1) probability of a right hand
     embedding: str | None = None
 
 
 class Manifest(_Model):
-    """One engine."""
+    """Description of one engine: task, source, input, crop and outputs."""
 
     name: str
     task: Task
@@ -169,7 +169,7 @@ class Manifest(_Model):
 
     @property
     def folder(self) -> Path:
-        """Where the manifest lies."""
+        """Folder of the manifest."""
         return self._folder
 
     @model_validator(mode="after")
@@ -190,7 +190,7 @@ class Manifest(_Model):
 
 
 def engines_folder() -> Path:
-    """The folder with one folder per engine. Raises `ModelError` when there is none."""
+    """Return the folder with one folder for each engine. Raises `ModelError` when there is none."""
     try:
         return shipped_folder("engines") / "engines"
     except CannotStart as exc:
@@ -198,13 +198,13 @@ def engines_folder() -> Path:
 
 
 def engine_names(folder: Path | None = None) -> tuple[str, ...]:
-    """Every engine that has a manifest, in name order."""
+    """Return the names of all engines with a manifest, in order."""
     names = (path.parent.name for path in (folder or engines_folder()).glob("*/manifest.toml"))
     return tuple(sorted(name for name in names if is_visible(name)))
 
 
 def load_manifest(name: str, folder: Path | None = None) -> Manifest:
-    """Raises `ModelError` when the engine is unknown or its manifest does not hold up."""
+    """Load an engine's manifest. Raises `ModelError` where it is unknown or invalid."""
     folder = folder or engines_folder()
     path = folder / name / "manifest.toml"
     if not path.is_file():

@@ -1,7 +1,7 @@
-"""Where the networks' files are, and how they come there.
+"""Selection of the model files that the settings need.
 
-No weights are in this repository but our own. `fetch` brings the others into the cache folder, each with
-a receipt; `locate` gives a file that fits its receipt. A changed recipe or a damaged file is made again.
+The repository holds only its own weights. `fetch` downloads the others into the cache folder, each with a
+receipt; `locate` returns a verified file. Outdated or damaged files are rebuilt.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
-    """Names of the networks that the settings ask for."""
+    """Return the names of the networks that the settings need."""
     bodies: tuple[str, ...] = ()
     if recognition.proposal != "palm":
         blazepose = recognition.pose == "blazepose"
@@ -35,21 +35,21 @@ def engines_of(recognition: RecognitionSettings) -> tuple[str, ...]:
 
 
 def runs_elsewhere(name: str, recognition: RecognitionSettings) -> bool:
-    """Whether that network runs on a server, so that no file of it is needed here."""
+    """Whether a network runs on a server, so that it needs no local file."""
     if recognition.backend != "triton":
         return False
     return recognition.triton.networks == "all" or name == recognition.gestures
 
 
 def files_of(recognition: RecognitionSettings) -> tuple[str, ...]:
-    """Names of the networks that the settings ask for and that run here."""
+    """Return the names of the networks that the settings need and that run locally."""
     return tuple(name for name in engines_of(recognition) if not runs_elsewhere(name, recognition))
 
 
 def classifier_of(recognition: RecognitionSettings, cache_dir: Path, engines: Path | None = None) -> str:
-    """What tells the classifier from every other one, in hexadecimal: what was taught belongs to it.
+    """Return a hash of the classifier, to which taught gestures belong. Raises `ModelError`.
 
-    The sha256 of its file; of its name where a server has the file. Raises `ModelError`.
+    It is the sha256 of its file, or of its name where it runs on a server.
     """
     if runs_elsewhere(recognition.gestures, recognition):
         return hashlib.sha256(f"{recognition.backend}:{recognition.gestures}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Networks on the CPU with ONNX Runtime: works on every machine, needs nothing but its wheel."""
+"""Inference on the CPU with ONNX Runtime; runs on every machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-# From 1.29 on the published wheels tell their maker about every process and session, and keep an id of the
-# machine on disk, unless this is set before the library is loaded. What runs here is nobody's business.
+# From 1.29 on the published wheels report every process and session to their maker, and store a machine id,
+# unless this is set before the library is loaded.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
@@ -20,21 +20,21 @@ from agent.inference.engine import Shape, check_inputs
 
 
 class OnnxRuntimeEngine:
-    """See `Engine`. `threads` is the number of cores that one `run` may use."""
+    """An `Engine` on ONNX Runtime. `threads` is the number of cores that one `run` may use."""
 
     def __init__(self, name: str, path: Path, *, threads: int = 2) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors only: what concerns the user comes as an exception
-        # Threads that spin between two networks take the cores from each other: 2-3 x slower on two cores.
+        options.log_severity_level = 3  # errors only: relevant ones are raised as exceptions
+        # Threads that spin between two networks compete for the cores: 2-3 x slower on two cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_reuse = True
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as exc:  # the library's errors share no base class
+        except Exception as exc:  # the library's errors have no common base class
             raise ModelError(f"{name}: {path} cannot be loaded by onnxruntime ({_first_line(exc)})") from exc
         self.name = name
         self.inputs: dict[str, Shape] = {i.name: _shape(i.shape) for i in self._session.get_inputs()}
@@ -42,18 +42,18 @@ class OnnxRuntimeEngine:
         self._names = list(self.outputs)
 
     def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """See `Engine.run`."""
+        """Run the network; return all outputs. Raises `EngineError`."""
         if self._session is None:
             raise EngineError(f"{self.name}: is closed")
         check_inputs(self.name, self.inputs, inputs)
         try:
             results = self._session.run(self._names, dict(inputs))
-        except Exception as exc:  # the library's errors share no base class
+        except Exception as exc:  # the library's errors have no common base class
             raise EngineError(f"{self.name}: onnxruntime failed ({_first_line(exc)})") from exc
         return {name: np.asarray(r, np.float32) for name, r in zip(self._names, results, strict=True)}
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """Free the session; may be called twice."""
         self._session = None
 
 

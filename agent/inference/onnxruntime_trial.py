@@ -1,8 +1,8 @@
-"""ONNX Runtime tried in a child process, because loading it can end the process that does.
+"""Tests ONNX Runtime in a child process, because loading it can crash the process.
 
-Versions 1.23 to 1.26 abort where the numbers of the CPUs that are on have gaps (power modes of a Jetson make
-them) or /sys does not list them; later ones fault on some 64-bit Arm. No `except` catches that, and systemd
-would start the agent again every two seconds. A child that dies is a sentence and exit code 3.
+Versions 1.23 to 1.26 abort where the numbers of the online CPUs have gaps (power modes of a Jetson) or /sys
+does not list them; later ones crash on some 64-bit Arm. No `except` catches that, and systemd would restart
+the agent every two seconds. A crashed child instead gives an error message and exit code 3.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ print(onnxruntime.__version__)
 
 @cache
 def must_work(cache_dir: Path | None) -> None:
-    """Try it once a process, or once a boot where the cache folder remembers. Raises `ModelError`."""
-    if "onnxruntime" in sys.modules:  # it is loaded, and here we are
+    """Test it once a process, or once a boot where a cache folder is given. Raises `ModelError`."""
+    if "onnxruntime" in sys.modules:  # it is loaded, and nothing crashed
         return
     stamp = cache_dir / STAMP if cache_dir else None
     here = _fingerprint()
@@ -49,13 +49,13 @@ def must_work(cache_dir: Path | None) -> None:
         if stamp and stamp.read_text(encoding="ascii") == here:
             return
     try_onnxruntime()
-    with suppress(OSError):  # it is tried again next time
+    with suppress(OSError):  # it is tested again next time
         if stamp and stamp.parent.is_dir():
             stamp.write_text(here, encoding="ascii")
 
 
 def try_onnxruntime(environ: Mapping[str, str] = os.environ, cpus: Path = CPUS) -> str:
-    """Load it and run one small network in a child; its version. Raises `ModelError`: one sentence."""
+    """Load it and run a small network in a child; return its version. Raises `ModelError`."""
     try:
         child = subprocess.run(
             [sys.executable, "-c", _CHILD],
@@ -81,7 +81,7 @@ def try_onnxruntime(environ: Mapping[str, str] = os.environ, cpus: Path = CPUS) 
 
 
 def _todo(cpus: Path) -> str:
-    """What would mend it, by what is known of this machine."""
+    """Remedy, by what is known of this machine."""
     try:
         online = (cpus / "online").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -102,7 +102,7 @@ def _version() -> str:
 
 
 def _fingerprint() -> str:
-    """Of what decides whether it works: the library, the CPUs that are on, this boot."""
+    """Hash of what decides whether it works: the library, the online CPUs, this boot."""
     parts = [sys.version, _version()]
     for path in (CPUS / "online", Path("/proc/sys/kernel/random/boot_id")):
         with suppress(OSError):

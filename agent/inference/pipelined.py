@@ -1,7 +1,7 @@
-"""One frame ahead: the hands of a frame are classified while the bodies of the next are looked for.
+"""Pipelined recognition: classifies the hands of one frame while the poses of the next are estimated.
 
-More frames a second where both take long, each told one frame later. What is seen is the same: bodies do not
-depend on hands, and hands are searched for only when those of the frame before are settled.
+Raises throughput where both take long, at the cost of one frame of latency. Results are the same: poses do
+not depend on hands, and hands are searched only after those of the previous frame are finished.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from agent.inference.recognizer import PendingHands, Recognizer
 
 
 class PipelinedRecognizer:
-    """Eyes for the loop: `recognize` gives the sights of the frames before."""
+    """A recogniser for the loop whose `recognize` returns the detections of the previous call's frames."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
         self._under_way: PendingHands | None = None
-        self._seen: list[Detections] = []  # settled early, not told yet
+        self._seen: list[Detections] = []  # finished early, not returned yet
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """As `Recognizer.recognize`, one call later."""
+        """Start on these frames and return the detections of the previous ones. Raises `EngineError`."""
         frame_poses = self._recognizer.find_poses(frames)
         self._finish()
         seen, self._seen = self._seen, []
@@ -29,7 +29,7 @@ class PipelinedRecognizer:
         return seen
 
     def forget(self, camera: str) -> None:
-        """As `Recognizer.forget`; what was seen last of that camera is not told any more."""
+        """Drop all state of a camera, including detections not returned yet."""
         self._finish()
         self._seen = [detections for detections in self._seen if detections.camera != camera]
         self._recognizer.forget(camera)
@@ -41,6 +41,6 @@ class PipelinedRecognizer:
 
 
 def with_overlap(recognizer: Recognizer, *, overlap: bool) -> Recognizer | PipelinedRecognizer:
-    """One frame ahead where the settings say so, and a GPU works while the CPU goes on."""
+    """Return a pipelined recogniser where the settings ask for it and a GPU is used; else the given one."""
     on_gpu = set(recognizer.backends.values()) == {"tensorrt"}
     return PipelinedRecognizer(recognizer) if overlap and on_gpu else recognizer

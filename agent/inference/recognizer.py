@@ -1,4 +1,4 @@
-"""Pictures in, hands with gesture probabilities out: the networks and what leads from one to the next."""
+"""Recogniser: turns frames into hand detections with gesture probabilities."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from agent.inference.hands.palm import PalmFinder
 from agent.inference.hands.search import HandSearch
 from agent.inference.stopwatch import Stopwatch
 
-TRUST_IN_PICTURE = 0.1  # no box given: any palm in the picture is a better guess than all of it
-GIVEN_TO_HAND = 1.3  # hand box / a box that was drawn tightly around a hand
-GIVEN_REGIONS = (1.4, 2.0, 3.0)  # squares searched for the palm / the given box: the detector likes some air
-FILLS = 1 / 3  # of the shorter side of a picture that was cut around a hand, at least, is the hand's
-AS_GOOD = 0.9  # a second reading replaces the first unless its presence is lower than this share
+TRUST_IN_PICTURE = 0.1  # score from which a palm is preferred to the whole image, without a given box
+GIVEN_TO_HAND = 1.3  # hand box / a box drawn tightly around a hand
+GIVEN_REGIONS = (1.4, 2.0, 3.0)  # squares searched for the palm / the given box: the detector needs a margin
+FILLS = 1 / 3  # smallest share of the short side that a hand covers in an image cropped around it
+AS_GOOD = 0.9  # a second classification replaces the first unless its presence is below this share of it
 
 
 @dataclass(slots=True, eq=False)
 class _CameraTracking:
-    """What is remembered of one camera; `people` are those of the last poses."""
+    """Tracking state of one camera; `people` are those of the last poses."""
 
     bodies: BodyTracker | None
     hands: HandFinder
@@ -40,7 +40,7 @@ class _CameraTracking:
     people: list[Person]
 
     def see_people(self, frame: Frame, watch: Stopwatch) -> list[Person]:
-        """Everybody in a frame; as in the last poses, where the plan leaves them out in this one."""
+        """The people in a frame; those of the last poses where the work plan skips pose estimation."""
         if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
             self.people = self.bodies.update(frame.image, frame.at, watch)
             self.plan.record_poses(frame.at, [(person.id, person.pose) for person in self.people])
@@ -49,7 +49,7 @@ class _CameraTracking:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramePoses:
-    """A frame and the bodies in it."""
+    """A frame and the people in it."""
 
     frame: Frame
     people: list[Person]
@@ -58,7 +58,7 @@ class FramePoses:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingHands:
-    """Where hands may be in some frames; `readouts` waits for what the classifier says of all of them."""
+    """Candidate hands of some frames; `readouts` waits for the classifier's results for all of them."""
 
     poses: Sequence[FramePoses]
     found: list[list[Candidate]]
@@ -67,7 +67,7 @@ class PendingHands:
 
 
 class Recognizer:
-    """All that looks at pictures. Not for two threads at once."""
+    """Recognises people, hands and gestures in frames of all cameras. Not thread-safe."""
 
     def __init__(
         self,
@@ -83,30 +83,30 @@ class Recognizer:
         remotes: Sequence[RemoteEngine] = (),
         rates: Rates | None = None,
     ) -> None:
-        self.models = dict(models or {})  # name: sha256 of what is loaded, or the address where it runs
+        self.models = dict(models or {})  # name: sha256 of the loaded file, or the address where it runs
         self._remotes, self._rates = tuple(remotes), rates
         self._settings, self._pose, self._palms, self._classifier = settings, pose, palms, classifier
-        self.backends = dict(backends or {})  # name: what runs it
+        self.backends = dict(backends or {})  # name: backend
         self._close, self._new_frames = close, new_frames
         self._tracking: dict[str, _CameraTracking] = {}
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the scores, in their order."""
+        """Names of the classes, in the order of the scores."""
         return self._classifier.labels
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """One sight a frame, in order. The hands of all frames go through the classifier in one batch.
+        """Return the detections of each frame, in order; the hands of all frames are one batch.
 
-        Raises `EngineError`, and `EngineAway` while a network that runs elsewhere cannot be had.
+        Raises `EngineError`, and `EngineAway` while a remote network is offline.
         """
         return self.finish(self.find_hands(self.find_poses(frames)))
 
     def find_poses(self, frames: Sequence[Frame]) -> list[FramePoses]:
-        """The first third of `recognize`: the bodies in each frame."""
+        """Find the people in each frame; the first step of `recognize`. Raises `EngineError`."""
         for remote in self._remotes:
             if remote.away is not None:
-                raise EngineAway(remote.away)  # before work is done that would be for nothing
+                raise EngineAway(remote.away)  # before work whose result could not be used
         self._new_frames()
         frame_poses = []
         for frame in frames:
@@ -117,7 +117,10 @@ class Recognizer:
         return frame_poses
 
     def find_hands(self, frame_poses: Sequence[FramePoses]) -> PendingHands:
-        """The second: where hands may be; their classification begins. The frames before are settled."""
+        """Find candidate hands and start their classification; the second step of `recognize`.
+
+        The previous frames must be finished. Raises `EngineError`.
+        """
         found = [
             self._tracking_of(poses.frame.camera).hands.propose(
                 poses.frame.image, poses.frame.at, poses.people, poses.watch
@@ -127,7 +130,9 @@ class Recognizer:
         together = Stopwatch()
         with together.stage("crop"):
             crops = [
-                self._classifier.crop(poses.frame.image, candidate.box, _word_of(candidate), poses.frame.at)
+                self._classifier.crop(
+                    poses.frame.image, candidate.box, _last_image_result(candidate), poses.frame.at
+                )
                 for poses, candidates in zip(frame_poses, found, strict=True)
                 for candidate in candidates
                 if candidate.kept is None
@@ -136,7 +141,10 @@ class Recognizer:
             return PendingHands(frame_poses, found, self._classifier.start_crops(crops), together)
 
     def finish(self, search: PendingHands) -> list[Detections]:
-        """The last: what the classifier says, and the hands that are really there."""
+        """Wait for the classifier and return the detections; the last step of `recognize`.
+
+        Raises `EngineError`.
+        """
         with search.watch.stage("classifier"):
             readouts = iter(search.readouts())
         return [
@@ -147,24 +155,25 @@ class Recognizer:
         ]
 
     def recognize_still(self, image: Image) -> list[HandDetection]:
-        """Every hand of one photograph (BGR). It has no past and no hurry: each hand is read twice.
+        """Return every hand of one photograph (BGR). Raises `EngineError`.
 
-        The second reading is cut along the landmarks of the first, as while following a hand.
+        Each hand is classified twice, the second time with a crop along the landmarks of the first, as in
+        tracking.
         """
         tracking = self._new_tracking()
         people = tracking.bodies.update(image, 0.0, Stopwatch()) if tracking.bodies else []
         for candidates in tracking.hands.propose_for_still(image, people):
             found, readouts = self._read_twice(image, candidates)
             if seen := tracking.hands.confirm(0.0, found, readouts):
-                return _held(seen, people, image)
+                return _with_posture(seen, people, image)
         return []
 
     def hands_in(self, image: Image, box: tuple[float, float, float, float] | None) -> list[HandDetection]:
-        """The hand inside an upright box (left, top, right, bottom px), None: inside the whole picture.
+        """Return the hand inside an upright box (left, top, right, bottom px); None: in the whole image.
 
-        The palm nearest to the middle of the box says how the hand is turned; where no palm is found the
-        hand is taken to point up. A whole picture in which the hand is small was not cut around it: then
-        every hand is looked for, as in any photograph.
+        The palm nearest to the centre of the box gives the rotation; without one the hand is assumed to point
+        up. In a whole image where the hand is small, all hands are detected, as in a photograph. Raises
+        `EngineError`.
         """
         left, top, right, bottom = box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
         given = Box((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
@@ -174,7 +183,7 @@ class Recognizer:
         for palms in self._palms.find(image, regions) if self._palms else ():
             candidates += [Candidate(palm.box, palm.score) for palm in palms]
         found, readouts = self._read_twice(image, candidates)
-        best = max(range(len(found)), key=lambda i: _worth(found[i], readouts[i], given))
+        best = max(range(len(found)), key=lambda i: _crop_score(found[i], readouts[i], given))
         said = readouts[best]
         if said.scores is None:
             return []
@@ -183,11 +192,11 @@ class Recognizer:
         return whole or [HandDetection(0, "right", own, said.scores, said.points, said.embedding)]
 
     def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
-        """Hands whose boxes are known already, without their margin."""
+        """Classify hands at known boxes, given without margin. Raises `EngineError`."""
         return self._classifier.read(image, hands)
 
     def forget(self, camera: str) -> None:
-        """The camera was away: what was followed is not there any more."""
+        """Drop all tracking state of a camera."""
         self._tracking.pop(camera, None)
 
     def close(self) -> None:
@@ -207,7 +216,7 @@ class Recognizer:
         return Detections(
             frame=frame,
             people=max(len(people), len({hand.person for hand in hands})),
-            hands=tuple(_held(hands, people, frame.image)),
+            hands=tuple(_with_posture(hands, people, frame.image)),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
         )
@@ -246,14 +255,16 @@ class Recognizer:
         return _CameraTracking(bodies, finder, plan, [])
 
 
-def _word_of(candidate: Candidate) -> ImageResult | None:
-    """What the image classifier last said of a followed hand."""
+def _last_image_result(candidate: Candidate) -> ImageResult | None:
+    """The image classifier's last result for a tracked hand."""
     track = candidate.followed
-    return track.readout.word if track and track.readout else None
+    return track.readout.image_result if track and track.readout else None
 
 
-def _held(hands: Sequence[HandDetection], people: Sequence[Person], image: Image) -> list[HandDetection]:
-    """The hands with how each is held: on the body that it belongs to, and beside all other hands."""
+def _with_posture(
+    hands: Sequence[HandDetection], people: Sequence[Person], image: Image
+) -> list[HandDetection]:
+    """The hands with their postures, relative to their body and to all other hands."""
     poses = {person.id: person.pose for person in people}
     frame = image.shape[1], image.shape[0]
     arms = {number: sure_hands(pose) for number, pose in poses.items()}
@@ -266,6 +277,6 @@ def _held(hands: Sequence[HandDetection], people: Sequence[Person], image: Image
     return held
 
 
-def _worth(candidate: Candidate, readout: Readout, given: Box) -> float:
+def _crop_score(candidate: Candidate, readout: Readout, given: Box) -> float:
     apart = np.hypot(candidate.box.cx - given.cx, candidate.box.cy - given.cy) / given.side
     return (candidate.score if readout.presence is None else readout.presence) - float(apart)

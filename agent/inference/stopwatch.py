@@ -1,4 +1,4 @@
-"""Milliseconds by stage, for the benchmark and the log."""
+"""Time measurement of pipeline stages, in milliseconds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up how long each stage took."""
+    """Accumulates the time spent in each stage, in ms."""
 
     def __init__(self) -> None:
         self.ms: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what is inside; a stage may be entered again."""
+        """Context manager that adds the time of its block to a stage; a stage may be entered repeatedly."""
         start = time.perf_counter()
         try:
             yield

@@ -49,7 +49,7 @@ class LoopHealth:
             self._blind_since = self._clock()
             log.warning("engine_lost", reason=reason)
         elif reason is None:
-            log.info("engine_back", after_s=round(self._clock() - self._blind_since, 1))
+            log.info("engine_recovered", after_s=round(self._clock() - self._blind_since, 1))
         self._due = self._clock()
         return True
 

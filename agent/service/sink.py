@@ -55,7 +55,7 @@ class Sink:
         if text:
             try:
                 self._put(text)
-            except Exception:  # noqa: BLE001 (whatever a stream raises: a log must not end what it tells of)
+            except Exception:  # noqa: BLE001 (whatever a stream raises: a log must not stop the program)
                 self._lost.line()
         return len(text)
 

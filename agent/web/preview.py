@@ -20,7 +20,7 @@ from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
 QUALITY = 80  # JPEG quality
-MAX_WATCHERS = 16  # pictures a second of all cameras together
+MAX_WATCHERS = 16  # of all cameras together
 STALE_S = 10.0  # seconds; an older picture is not shown
 MIN_JOINT = 0.5  # least confidence for a joint to be drawn
 BONES = (

@@ -77,7 +77,7 @@ class SecurityMiddleware:
                 self._refusals.note("large", path=_short(scope["path"]))
                 refusal = _problem(413, f"a request may have {most} bytes at most")
             await refusal(scope, receive, watched.send)
-        except Exception:  # noqa: BLE001 (the top of a request; it is told with its traceback)
+        except Exception:  # noqa: BLE001 (top level of a request; logged with its traceback)
             self._refusals.note("failed", path=_short(scope["path"]), exc_info=True)
             if not watched.begun:
                 await _problem(500, "this is a fault of gesture-agent; its log says more")(

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("chaos", "delivery"))]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("", "chaos", "delivery"))]
 
 from course import Course  # noqa: E402
 from growth import growth, second_half, trend_mb_min  # noqa: E402

@@ -12,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from brokers import until
 from faults import Faults
 from process import Sample, sample
 from rich.console import Console
 from stage import Stage
+from support.waiting import until
 
 PARTS = 15  # shares of the time: warm-up, quiet, faults, recovery, quiet
 APART_S = (3.0, 20.0)  # seconds between two faults: from, to

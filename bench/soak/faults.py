@@ -9,9 +9,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from brokers import until
 from process import children
 from stage import Stage
+from support.waiting import until
 
 AWAY_S = (0.5, 12.0)  # seconds that a failed part is away: from, to
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import socket
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.ports import free_port
 
 from agent.core.types import CameraState, Image
 
@@ -45,11 +45,6 @@ def write_video(path: Path, count: int, fps: float = 20.0, fourcc: str = "MJPG")
         writer.write(picture(number))
     writer.release()
     return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Ear:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_cameras import Ear, RtspServer, free_port
+from real_cameras import Ear, RtspServer
 from structlog.testing import capture_logs
+from support.ports import free_port
 
 from agent.backoff import Backoff
 from agent.capture.address import SourceAddress

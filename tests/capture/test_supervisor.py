@@ -4,13 +4,13 @@ Real cameras, servers and files are in test_camera_faults.py.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from real_cameras import PATIENCE_S, Ear, picture
+from support.waiting import until
 
 from agent.backoff import Backoff
 from agent.capture.mailbox import FrameMailbox
@@ -82,10 +82,7 @@ class StagedCamera:
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.002)
+    until(is_so, "what the stage does shows")
 
 
 @pytest.fixture

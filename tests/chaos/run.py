@@ -29,11 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "delivery")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "delivery")]  # it is a program, too
 
-from brokers import Mosquitto, Subscriber, until  # noqa: E402
+from brokers import Mosquitto, Subscriber  # noqa: E402
 from proxy import Wire  # noqa: E402
 from reckoning import Reckoning, reckon, take_notes  # noqa: E402
+from support.waiting import until  # noqa: E402
 
 SETTLE_S = 300.0  # to start once more and to drain, on a busy machine
 MISSED_S = 60.0  # events that live longer than this are not late when the subscriber was away for a moment

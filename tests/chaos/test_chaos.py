@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "delivery")]
-
-from brokers import mosquitto_program  # noqa: E402
-from run import run  # noqa: E402
+from brokers import mosquitto_program
+from run import run
 
 
 @pytest.mark.timeout(170)

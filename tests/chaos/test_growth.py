@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2] / "bench/soak")]
-
-from growth import growth  # noqa: E402
-from process import Sample  # noqa: E402
+from growth import growth
+from process import Sample
 
 
 def verdict(memory: Callable[[float], float], *, minutes: float = 30, threads_end: int = 30) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from brokers import Mosquitto, free_port, mosquitto_program
+from brokers import Mosquitto, mosquitto_program
 from command import Run
+from support.ports import free_port
 
 from agent.config.load import load_settings
 from agent.config.toml_document import parse

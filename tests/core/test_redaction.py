@@ -2,7 +2,7 @@ import string
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.core.redaction import redacted, secrets_in, without
@@ -93,6 +93,7 @@ def test_a_masked_source_stays_as_it_is(password: str, before: str):
     assert redacted(shown) == shown
 
 
+@example("%00")  # looks encoded and is not
 @given(st.text(min_size=3).filter(lambda text: "*" not in text and text.strip("\"'") == text))
 def test_a_known_secret_goes_from_the_words_of_other_programs_in_every_form(secret: str):
     said = f"cannot open rtsp://u:{quote(secret, safe='')}@cam or {secret} or {secret!r}"

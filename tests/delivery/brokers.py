@@ -8,13 +8,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support.ports import free_port
+from support.waiting import until
 
 PATIENCE_S = 20.0
 
@@ -25,21 +26,6 @@ def mosquitto_program() -> str:
     if found is None:
         pytest.skip("mosquitto is not installed (apt install mosquitto)")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait for something that another thread or process brings about; fail when it does not come."""
-    ends = time.monotonic() + patience_s
-    while not condition():
-        if time.monotonic() > ends:
-            raise AssertionError(f"waited {patience_s:g} s in vain: {what}")
-        time.sleep(0.005)
 
 
 class Mosquitto:

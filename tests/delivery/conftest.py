@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
+from support.waiting import until
 
 from agent.config.settings import MqttSettings, OutboxSettings
 from agent.delivery.delivery import Delivery

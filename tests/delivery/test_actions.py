@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from brokers import Mosquitto, until
+from brokers import Mosquitto
+from support.waiting import until
 
 from agent.config.settings import ActionsSettings
 from agent.core.types import Action

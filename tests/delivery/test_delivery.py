@@ -4,8 +4,9 @@ import json
 import re
 import uuid
 
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from happenings import ended, started
+from support.waiting import until
 
 from agent.delivery.delivery import Delivery
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import structlog
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from happenings import started
+from support.waiting import until
 
 from agent.config.settings import OutboxSettings
 from agent.core.timestamps import rfc3339

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from brokers import Mosquitto, Subscriber, free_port, until
+from brokers import Mosquitto, Subscriber
 from happenings import ended, started
+from support.ports import free_port
+from support.waiting import until
 
 from agent.config.settings import HomeAssistantSettings
 from agent.delivery.delivery import Delivery

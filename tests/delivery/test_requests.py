@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import structlog
-from brokers import Mosquitto, until
+from brokers import Mosquitto
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import until
 
 from agent.delivery.incoming import REFUSAL_EVERY_S, REFUSALS, Incoming
 from agent.delivery.invalid_messages import BURST, EVERY_S

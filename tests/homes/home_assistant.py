@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from brokers import free_port
 from homes_kit import LONG_S, eventually
+from support.ports import free_port
 from websockets.sync.client import connect
 
 CLIENT = "http://127.0.0.1/"  # who asks for a token

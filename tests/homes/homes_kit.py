@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prepare import READY
+from support.waiting import until
 
 HOMES = "GESTURE_AGENT_HOMES"  # their folder; without it all of this is skipped
 LONG_S = 240.0  # two slow cores
@@ -26,11 +26,8 @@ def home(name: str) -> Path:
 
 
 def eventually(condition: Callable[[], object], what: str, patience_s: float = LONG_S) -> None:
-    """Wait for what another process brings about; fail when it does not come."""
-    ends = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < ends, f"waited {patience_s:g} s in vain: {what}"
-        time.sleep(LOOK_EVERY_S)
+    """Wait for what a home brings about; fail when it does not come."""
+    until(condition, what, patience_s, LOOK_EVERY_S)
 
 
 def share(values: list[float], part: float) -> float:

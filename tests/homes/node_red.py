@@ -9,8 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from brokers import free_port
 from homes_kit import LONG_S, eventually
+from support.ports import free_port
 
 SETTINGS = """
 module.exports = {{

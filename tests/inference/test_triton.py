@@ -19,7 +19,8 @@ from agent.inference.engine import RemoteEngine, connect_engine
 from agent.inference.manifest import Manifest
 
 pytest.importorskip("tritonclient.http", reason="tritonclient is not installed (the extra triton)")
-from triton_double import TritonDouble, wait_for
+from support.waiting import until
+from triton_double import TritonDouble
 
 from agent.inference.triton.engine import TritonEngine
 
@@ -81,7 +82,7 @@ def connect() -> Iterator[Connect]:
 
 
 def is_back(engine: RemoteEngine) -> None:
-    wait_for(lambda: engine.away is None, f"the server is back; {engine.away}")
+    until(lambda: engine.away is None, f"the server is back; {engine.away}")
 
 
 def answers(engine: RemoteEngine) -> bool:
@@ -233,7 +234,7 @@ def test_a_loss_is_noticed_also_while_nobody_is_in_view(server: TritonDouble) ->
     engine = TritonEngine(MANIFEST, TritonSettings(url=server.url, timeout=PATIENT_S), check_s=0.05)
     assert engine.away is None
     server.stop()
-    wait_for(lambda: engine.away is not None, "the loss is noticed")
+    until(lambda: engine.away is not None, "the loss is noticed")
     engine.close()
 
 
@@ -252,7 +253,7 @@ def test_a_server_that_does_not_finish_is_waited_for_once(
     assert time.monotonic() - began < 30  # a thousand waits would be five minutes
     server.mood = "well"
     server.released.set()
-    wait_for(lambda: answers(engine), "the server is back")
+    until(lambda: answers(engine), "the server is back")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,7 @@ def test_a_network_that_is_unloaded_is_away_until_it_is_loaded_again(
     with pytest.raises(EngineAway):
         engine.run(crops(1))
     server.mood = "loading"
-    wait_for(lambda: "not ready" in (engine.away or ""), "the reason")
+    until(lambda: "not ready" in (engine.away or ""), "the reason")
     server.mood = "well"
     is_back(engine)
 
@@ -294,7 +295,7 @@ def test_another_network_that_takes_its_place_is_not_used(server: TritonDouble, 
         engine.run(crops(1))
     server.serve("tiny", {"input_1": [-1, 1, 8, 8], "crop_angle": [-1, 1]}, OUTPUTS, tiny)
     server.start()
-    wait_for(lambda: "is another network" in (engine.away or ""), "the reason")
+    until(lambda: "is another network" in (engine.away or ""), "the reason")
     with pytest.raises(EngineAway, match="is another network"):
         engine.run(crops(1))
     server.serve("tiny", INPUTS, OUTPUTS, tiny)

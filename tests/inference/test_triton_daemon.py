@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from brokers import until
+from support.waiting import until
 from thin_daemon import thin_daemon
 
 from agent.config.settings import RecognitionSettings, TritonSettings

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -196,12 +195,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def wait_for(condition: Callable[[], object], what: str, patience_s: float = 60.0) -> None:
-    """For what another thread brings about; fails when it does not come."""
-    ends = time.monotonic() + patience_s
-    while not condition():
-        if time.monotonic() > ends:
-            raise AssertionError(f"waited {patience_s:g} s in vain: {what}")
-        time.sleep(0.005)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 import pytest
-from triton_double import wait_for
+from support.waiting import until
 
 START_S = 120.0
 MODEL = """
@@ -105,7 +105,7 @@ class RealTriton:
             self._process = subprocess.Popen(
                 list(map(str, words)), stdout=log, stderr=subprocess.STDOUT, env=environ
             )
-        wait_for(self._is_ready, f"Triton starts; see {self.log}", START_S)
+        until(self._is_ready, f"Triton starts; see {self.log}", START_S)
         return self
 
     def kill(self) -> None:

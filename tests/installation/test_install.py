@@ -1,4 +1,4 @@
-"""The installer, into a folder that plays the root; a booted system is in container.py."""
+"""The installer, into a folder that plays the root; a booted system is in test_container.py."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -177,7 +177,7 @@ def test_removed_it_keeps_settings_and_messages_that_wait(machine: Booted):
 
 
 def test_purged_it_leaves_nothing_but_what_the_user_added(machine: Booted):
-    machine.path("/etc/gesture-agent/rules/mine.toml").unlink()
+    machine.path("/etc/gesture-agent/rules/mine.toml").unlink(missing_ok=True)
     machine.run("apt-get", "purge", "-y", "-q", "gesture-agent")
     assert machine.run("find", *OURS) == ""
     assert machine.show(UNIT, "LoadState")["LoadState"] == "not-found"

@@ -9,8 +9,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from daemons import configured, daemon
+from support.waiting import until
 
 RULE = """
 [[rule]]

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from daemons import CLIP, configured, daemon
+from support.waiting import until
 
 from agent.delivery.mqtt.id_lease import NEWS, IdConflict, IdLease, LeaseHolder
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from brokers import Heard, Mosquitto, Subscriber, free_port, until
+from brokers import Heard, Mosquitto, Subscriber
 from daemons import CLIP, configured, daemon
+from support.ports import free_port
+from support.waiting import until
 
 SECRETS = ("of-the-broker-7Qx", "of-the-camera-9Zk")
 LARGEST = 32_000  # bytes: Home Assistant's description of all entities; a picture of 640 x 480 has 900,000

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # film.py, browser.py, visitors.py
-
 from film import RULES, Agent, Film, Start, drawn_film, look_at_clip
 
 from agent.config.settings import WebSettings

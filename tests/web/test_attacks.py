@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 from film import Agent, Start
-from visitors import Answer, ask, post, stream, until
+from support.waiting import until
+from visitors import Answer, ask, post, stream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -206,7 +207,7 @@ def test_headers_that_never_end_are_not_waited_for(start: Start, token):
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: ")
         client.settimeout(0.5)
         assert until(lambda: _cut_off(client), "the connection to be cut")
-    assert agent.page._server.door.refusals.counts["slow"] == 1
+    assert agent.page._server.policy.refusals.counts["slow"] == 1
 
 
 def _cut_off(client: socket.socket) -> bool:
@@ -317,7 +318,7 @@ def test_garbage_gets_an_answer_with_all_headers_or_none_and_never_a_traceback(
             assert not answer.startswith(b"HTTP/1.1 5"), (SEED, number, request, answer)
             assert headers_of(answer) >= SECURITY, (SEED, number, request, answer)
     assert answered > ROUNDS / 2
-    assert agent.page._server.door.refusals.counts["failed"] == 0
+    assert agent.page._server.policy.refusals.counts["failed"] == 0
     assert "Traceback" not in "".join(capfd.readouterr())
     assert len([line for line in said if line["event"] == "web_refused"]) < 20
     assert ask(agent.page.url, "/healthz").status == 200

@@ -22,7 +22,10 @@ AXE = Path(os.environ.get("GESTURE_AGENT_AXE", ROOT / ".venv/axe/node_modules/ax
 PAUSE = "document.getElementById('pause').click()"
 SHOOTING = os.environ.get("GESTURE_AGENT_SCREENSHOTS")
 
-pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(program() is None, reason="no Chromium here; make test-web installs it"),
+]
 
 TRUTH = json.loads(CLIP.with_suffix(".json").read_text(encoding="utf-8"))
 MIDDLE = {

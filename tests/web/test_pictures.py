@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 from film import CAMERA, RULES, Agent, Film, Start, drawn_film
-from visitors import ask, post, stream, until
+from support.waiting import until
+from visitors import ask, post, stream
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 

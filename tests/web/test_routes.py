@@ -16,7 +16,8 @@ from film import RULES, Start
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 from pydantic import ValidationError
-from visitors import ask, post, stream, until
+from support.waiting import until
+from visitors import ask, post, stream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 from film import Start
-from visitors import ask, stream, until, who_never_reads
+from support.waiting import until
+from visitors import ask, stream, who_never_reads
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +17,6 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 
 PATIENCE_S = 60.0
-
-
-def until(true: Callable[[], Any], what: str) -> Any:
-    """Wait for something; its value."""
-    ends = time.monotonic() + PATIENCE_S
-    while time.monotonic() < ends:
-        if found := true():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"waited {PATIENCE_S:g} s for {what}")
 
 
 @dataclass(frozen=True)

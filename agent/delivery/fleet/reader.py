@@ -52,7 +52,7 @@ class FleetReader:
                     continue
                 raise
             return self
-        raise BrokerLost(f"{self._broker} speaks no version of MQTT that is known here")
+        raise BrokerLost(f"{self._broker} supports no known version of MQTT")
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None

@@ -85,7 +85,7 @@ def farewell(topic: str) -> Message:
 def lets_go(topic: str) -> Message:
     """Return the message that makes Home Assistant release a topic and keep its entities and their names.
 
-    They come back once they are told on another topic: its own way from one form to the other.
+    They return once another topic describes them: Home Assistant's migration between the two forms.
     """
     return Message(topic, as_json({"migrate_discovery": True}), content_type=JSON)
 

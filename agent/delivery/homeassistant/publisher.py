@@ -93,7 +93,7 @@ class HomeAssistant:
                 "discovery_split",
                 reason=f"the device's description has {len(messages[0].payload)} bytes",
                 broker_takes=self._limits.packet_bytes,
-                means="it is told component by component",
+                means="it is published component by component",
             )
         self._split = split
         return discovery.configs("component", prefix, about) if split else messages

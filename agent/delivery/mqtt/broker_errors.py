@@ -11,7 +11,7 @@ UNSUPPORTED_VERSION, BAD_LOGIN, TAKEN_OVER = 132, (134, 135), 142  # MQTT 5.0, 2
 TOO_LARGE_CODE, NO_RETAIN_CODE, NO_QOS_CODE = 149, 154, 155
 
 NO_RETAIN = (
-    "it takes no retained messages: states are told when they change, and who subscribes later does not "
+    "it takes no retained messages: states are published when they change, and later subscribers do not "
     "see them; allow retained messages on the broker (mosquitto: retain_available true)"
 )
 NO_QOS = "it takes QoS 0 only: what it was sent counts as delivered; allow QoS 1 (mosquitto: max_qos 1)"

@@ -89,7 +89,7 @@ class Outbox:
             self.close()
             raise CannotStart(
                 f"outbox {self._path}: cannot be written to ({exc}); "
-                "free some space, mend the permissions or set agent.state_dir to another folder"
+                "free some space, fix the permissions or set agent.state_dir to another folder"
             ) from exc
 
     def close(self, *, certain: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""People in a picture: two ways to find their joints, and who is who from frame to frame."""
+"""Body pose estimation (BlazePose or BodyPoseNet) and tracking of people."""

@@ -1,4 +1,4 @@
-"""From joints to people: limbs scored by the part affinity fields, the surest put together first."""
+"""Assembly of joints into people, by part affinity fields, in greedy order of limb scores."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from agent.core.types import Floats
 from agent.inference.bodies.peaks import Ints, Peaks, find_peaks
 from agent.inference.bodies.skeleton import JOINTS, LIMB_OF, SPARE, Skeleton
 
-ALONG = np.linspace(0, 1, 10, dtype=np.float32)  # where a limb's field is read (NVIDIA: 10 places)
+ALONG = np.linspace(0, 1, 10, dtype=np.float32)  # sample positions along a limb (NVIDIA: 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Thresholds, NVIDIA's names in brackets."""
+    """Thresholds of the decoder, with NVIDIA's names in brackets."""
 
-    peak: float = 0.1  # height of a joint's heatmap (heatmap threshold; TAO 0.1, DeepStream 0.05)
-    field: float = 0.05  # of a field along a limb, at `enough` of the places (paf threshold)
-    enough: int = 8  # of the ten
-    parts: int = 4  # joints of a person, at least
-    score: float = 0.4  # of a person, at least; see `Skeleton.score`
+    peak: float = 0.1  # minimum of a joint's heatmap (heatmap threshold; TAO 0.1, DeepStream 0.05)
+    field: float = 0.05  # minimum of the field along a limb, at `enough` of the samples (paf threshold)
+    enough: int = 8  # of the ten samples
+    parts: int = 4  # minimum number of joints of a person
+    score: float = 0.4  # minimum score of a person; see `Skeleton.score`
 
 
 @dataclass(slots=True)
 class _Body:
-    """A person while it is put together: the peak of each kind, and all scores so far."""
+    """A person under assembly: the peak of each joint, and the sum of scores."""
 
     peaks: dict[int, int] = field(default_factory=dict)
     total: float = 0.0
@@ -35,7 +35,7 @@ class _Body:
 def decode(
     heatmaps: Floats, fields: Floats, size: tuple[int, int], decoding: Decoding | None = None
 ) -> list[Skeleton]:
-    """Everybody in one picture, the surest first, in pixels of an input of `size` (height, width).
+    """Decode the skeletons of one image, highest score first, in px of an input of `size` (height, width).
 
     `heatmaps` is float32 (h, w, 19), `fields` float32 (h', w', 38); their strides follow from `size`.
     """
@@ -47,7 +47,7 @@ def decode(
 def assemble(
     peaks: Peaks, cells: tuple[int, int], fields: Floats, size: tuple[int, int], by: Decoding
 ) -> list[Skeleton]:
-    """As `decode`, from peaks in a map of so many cells (height, width)."""
+    """Assemble peaks, found in a map of `cells` (height, width), into skeletons, highest score first."""
     scale = np.array([size[1] / cells[1], size[0] / cells[0]], np.float32)
     points = np.stack([peaks.x, peaks.y], axis=1) * scale
     limbs = _limbs(peaks.joint, points, fields, size, by)
@@ -67,7 +67,7 @@ def assemble(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Limbs:
-    """Pairs of peaks that a field connects, the surest first, spare limbs last."""
+    """Candidate limbs between pairs of peaks, highest score first, spare limbs last."""
 
     start: Ints
     end: Ints
@@ -76,7 +76,7 @@ class _Limbs:
 
 
 def _limbs(joint: Ints, points: Floats, fields: Floats, size: tuple[int, int], by: Decoding) -> _Limbs:
-    """`points` is float32 (N, 2), pixels of the input."""
+    """Score all candidate limbs; `points` is float32 (N, 2), pixels of the input."""
     kinds = LIMB_OF[joint[:, None], joint[None, :]]
     start, end = np.nonzero(kinds >= 0)
     kind = kinds[start, end]
@@ -90,7 +90,7 @@ def _limbs(joint: Ints, points: Floats, fields: Floats, size: tuple[int, int], b
     at = (rows * width + columns) * fields.shape[2] + 2 * kind[:, None]
     unit = way / np.maximum(length, 1e-6)[:, None]
     agree = cells[at] * unit[:, :1] + cells[at + 1] * unit[:, 1:]
-    far = np.minimum(0.5 * size[1] / np.maximum(length, 1e-6) - 1, 0)  # long limbs are unlikely
+    far = np.minimum(0.5 * size[1] / np.maximum(length, 1e-6) - 1, 0)  # penalty for long limbs
     score = agree.mean(axis=1) + far
     good = ((agree > by.field).sum(axis=1) >= by.enough) & (score > 0) & (length > 0)
     order = np.lexsort((-score[good], np.isin(kind[good], list(SPARE))))
@@ -99,7 +99,7 @@ def _limbs(joint: Ints, points: Floats, fields: Floats, size: tuple[int, int], b
 
 
 class _PersonAssembler:
-    """People being put together. A person has one joint of a kind, a joint one limb of a kind."""
+    """Assembles people limb by limb; a person has one joint of a kind, a joint one limb of a kind."""
 
     def __init__(self, peaks: Peaks) -> None:
         self._kind, self._height = peaks.joint.tolist(), peaks.score.tolist()
@@ -107,7 +107,7 @@ class _PersonAssembler:
         self._taken: set[tuple[int, int]] = set()
 
     def add(self, start: int, end: int, limb: int, score: float) -> None:
-        """Take a limb, or leave it where it contradicts what is surer."""
+        """Add a limb, unless it contradicts one with a higher score."""
         if (limb, start) in self._taken or (limb, end) in self._taken:
             return
         one, other = self._owner.get(start), self._owner.get(end)
@@ -124,11 +124,11 @@ class _PersonAssembler:
             body.total += score
 
     def bodies(self) -> list[_Body]:
-        """Everybody."""
+        """The people assembled so far."""
         return list({id(body): body for body in self._owner.values()}.values())
 
     def _merge(self, one: _Body, other: _Body) -> bool:
-        """Make one person of two; False where both have a joint of the same kind."""
+        """Merge two people; False where both have a joint of the same kind."""
         if one.peaks.keys() & other.peaks.keys():
             return False
         self._owner.update(dict.fromkeys(other.peaks.values(), one))
@@ -137,7 +137,7 @@ class _PersonAssembler:
         return True
 
     def _give(self, body: _Body, peaks: list[int]) -> bool:
-        """Joints to a person; False where there is one of that kind already."""
+        """Assign joints to a person; False where it already has one of that kind."""
         if any(self._kind[peak] in body.peaks for peak in peaks):
             return False
         for peak in peaks:

@@ -1,8 +1,8 @@
-"""Bodies: BlazePose's detector finds people, its landmark network reads each one's joints.
+"""BlazePose: a detector finds people, a landmark network estimates the joints of each.
 
-The detector is slow and sees a person once; from then on the last frame's joints say where to look, so it
-runs only when nobody is followed, or now and then while there is room for one more person: then it looks at
-the whole picture and at its parts in turn.
+The detector is slow. Once a person is found, the joints of the last frame give the next region, so the
+detector runs only while nobody is tracked, or at intervals while there is room for another person; it then
+searches the whole image and its tiles in turn.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from agent.inference.stopwatch import Stopwatch
 
 ROI_SIDE = 1.25  # MediaPipe, pose_detection_to_roi: scale_x
 COLUMNS = 5  # of a landmark row: x, y, z, visibility logit, presence logit
-CENTRE, EDGE = 33, 34  # auxiliary rows: middle of the hips, a point as far as the whole body reaches
-REACH = 2 * ROI_SIDE  # side of a region / a body from the hips to as far as it reaches
-PLAIN, LEANING = 0.6, math.radians(35)  # in a part: at least as sure, at most as far from upright
-MORE = 2  # regions that are read beyond `people`: some turn out to be a person who is known
-FORGET_S = 2.0  # a person who is back within this time, about where they were, is the same person
+CENTRE, EDGE = 33, 34  # auxiliary rows: middle of the hips, a point at the reach of the whole body
+REACH = 2 * ROI_SIDE  # side of a region / distance from the hips to the reach of the body
+PLAIN, LEANING = 0.6, math.radians(35)  # in a tile: minimum score, maximum angle from upright
+MORE = 2  # regions evaluated beyond `people`, because some turn out to be a tracked person
+FORGET_S = 2.0  # a person back within this time at about the same position keeps their id
 
 
 class PoseNet:
-    """The two networks; remembers nothing, so all cameras share one."""
+    """BlazePose's two networks; stateless, so that all cameras share one instance."""
 
     def __init__(self, detector: Detector, engine: Engine, manifest: Manifest, min_person: float) -> None:
         self._detector, self._engine, self._manifest = detector, engine, manifest
         self._min_person = min_person
 
     def tracker(self, people: int, look_around_s: float) -> PoseTracker:
-        """See `BodyNet.tracker`."""
+        """Create the tracker of one camera; at most `people`, redetection every `look_around_s` seconds."""
         return PoseTracker(self, people, look_around_s)
 
     def detect(self, image: Image, views: list[Box]) -> list[Box]:
-        """Regions of all people in these squares of a picture, the largest first; some of them twice.
+        """Return the regions of all people in these squares of an image, largest first, with duplicates.
 
-        In a part of the picture only plain and upright ones: what is left of somebody cut off looks like more
-        bodies, lying down.
+        In tiles only confident, upright people count: parts of people cut off by a tile resemble bodies lying
+        down.
         """
         regions = []
         for view, found in zip(views, self._detector.find(image, views), strict=True):
@@ -58,11 +58,11 @@ class PoseNet:
         return sorted(regions, key=lambda region: -region.side)
 
     def read(self, image: Image, regions: list[Box]) -> list[tuple[Pose, Box] | None]:
-        """For each region the person in it and where to look for them next; None where nobody is."""
+        """Return for each region its person and the next region, or None where there is nobody."""
         if not regions:
             return []
         spec, out = self._manifest.input, self._manifest.output
-        assert out.landmarks and out.presence  # the manifest's own check  # noqa: S101, PT018
+        assert out.landmarks and out.presence  # checked by the manifest  # noqa: S101, PT018
         results = run_on_crops(self._engine, [(image, region) for region in regions], spec)
         rows = zip(regions, results[out.landmarks], results[out.presence], strict=True)
         return [self._person(raw, float(score.reshape(-1)[0]), region) for region, raw, score in rows]
@@ -79,7 +79,7 @@ class PoseNet:
 
 
 class PoseTracker:
-    """The people of one camera."""
+    """Tracks the people of one camera with BlazePose."""
 
     def __init__(self, net: PoseNet, people: int, look_around_s: float) -> None:
         self._net, self._people, self._look_around_s = net, people, look_around_s
@@ -88,7 +88,7 @@ class PoseTracker:
         self.tracker = BoxTracker(FORGET_S)
 
     def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
-        """Everybody in the picture, at most `people`."""
+        """Return the people in the image at `at` seconds, at most `people`. Raises `EngineError`."""
         regions = self._regions
         if not regions or (len(regions) < self._people and at - self._looked_at >= self._look_around_s):
             self._looked_at = at
@@ -102,7 +102,7 @@ class PoseTracker:
         return [Person(i, pose, region) for i, (pose, region) in zip(ids, alone, strict=True)]
 
     def _tiles(self, image: Image) -> list[Box]:
-        """At first everywhere; then in turn, and while nobody is there always in the whole picture too."""
+        """The squares to search: all at first, then in turn; also the whole image while it is empty."""
         whole, *parts = tiles_of(image)
         self._looks += 1
         if self._looks == 1:
@@ -122,7 +122,7 @@ def _region_of(found: Detection) -> Box:
 
 
 def _region(centre: Floats, reach: Floats) -> Box:
-    """The square, turned head up, of twice the distance between two points (MediaPipe's AlignmentPoints)."""
+    """Square, rotated head up, of twice the distance between two points (MediaPipe's AlignmentPoints)."""
     x0, y0, x1, y1 = float(centre[0]), float(centre[1]), float(reach[0]), float(reach[1])
     side = math.dist((x0, y0), (x1, y1)) * REACH
     return Box(x0, y0, max(side, 1.0), turn_up(x0, y0, x1, y1))

@@ -1,7 +1,6 @@
-"""BodyPoseNet: everybody in a picture at once, behind the same seam as BlazePose.
+"""BodyPoseNet: estimates the poses of all people in an image at once.
 
-It sees the whole picture anew each time, so nothing has to be searched for: who is who from frame to frame is
-the tracker's to say.
+It processes the whole image in each frame, so no search is needed; identities come from tracking.
 """
 
 from __future__ import annotations
@@ -23,18 +22,19 @@ from agent.inference.engine import Engine, Shape
 from agent.inference.manifest import Manifest
 from agent.inference.stopwatch import Stopwatch
 
-PAD = 128  # grey, as in training; 0 after normalising
-NVIDIAS_LEAST, OUR_LEAST = 0.4, 0.5  # the same person: NVIDIA's least score, the default of `min_person`
-THERE = 0.5  # a joint that was put into a person is there, however low its heat: `MIN_JOINT` of core.geometry
-FORGET_S = 2.0  # as for BlazePose
+PAD = 128  # grey, as in training; 0 after normalisation
+NVIDIAS_LEAST, OUR_LEAST = 0.4, 0.5  # minimum scores: NVIDIA's, and ours (`person_confidence`)
+THERE = 0.5  # minimum score of an assembled joint, however low its heatmap: `MIN_JOINT` of core.geometry
+FORGET_S = 2.0  # a person back within this time at about the same position keeps their id
 UPPER = tuple(JOINTS.index(name) for name in JOINTS if name.endswith(("nose", "neck", "shoulder", "ear")))
 BODY = 2.0  # side of a region / extent of head and shoulders
 
 
 class BodyPoseNet:
-    """The network and its decoder. Sizes come from the engine, outputs are known by their channels.
+    """The BodyPoseNet network and its decoder; stateless, so that all cameras share one instance.
 
-    Raises `ModelError` when the network has other inputs or outputs than BodyPoseNet.
+    Sizes come from the engine; outputs are identified by their number of channels. Raises `ModelError` where
+    inputs or outputs are not those of BodyPoseNet.
     """
 
     def __init__(self, engine: Engine, manifest: Manifest, min_person: float = OUR_LEAST) -> None:
@@ -53,11 +53,11 @@ class BodyPoseNet:
         return self._size
 
     def tracker(self, people: int, look_around_s: float) -> BodyPoseTracker:  # noqa: ARG002 (the seam's)
-        """See `BodyNet.tracker`; it looks everywhere in each frame."""
+        """Create one camera's tracker for at most `people`; every frame is searched completely."""
         return BodyPoseTracker(self, people)
 
     def find(self, image: Image, watch: Stopwatch | None = None) -> list[Pose]:
-        """Everybody in a picture (BGR), in its pixels, the surest first. Raises `EngineError`."""
+        """Return the poses in an image (BGR), in its pixels, highest score first. Raises `EngineError`."""
         watch = watch or Stopwatch()
         with watch.stage("body"):
             results, scale, shift = self._run(image)
@@ -68,7 +68,7 @@ class BodyPoseNet:
         return [_pose(skeleton, scale, shift) for skeleton in people]
 
     def _run(self, image: Image) -> tuple[dict[str, Floats], Floats, Floats]:
-        """What the network says, and scale and shift as of `letterboxed`."""
+        """The outputs of the network, and the scale and shift of `letterboxed`."""
         spec = self._manifest.input
         if supports_device_crop(self._engine):
             box, scale, shift = framed(image, self._size)
@@ -82,14 +82,14 @@ class BodyPoseNet:
 
 
 class BodyPoseTracker:
-    """The people of one camera. See `BodyTracker`."""
+    """Tracks the people of one camera with BodyPoseNet."""
 
     def __init__(self, net: BodyPoseNet, people: int) -> None:
         self._net, self._people = net, people
         self.tracker = BoxTracker(FORGET_S)
 
     def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
-        """The nearest `people` persons."""
+        """Return the nearest `people` people in the image at `at` seconds. Raises `EngineError`."""
         poses = self._net.find(image, watch)
         seen = sorted(((pose, region_of(pose)) for pose in poses), key=lambda s: -s[1].side)[: self._people]
         ids = self.tracker.update(at, [region for _, region in seen])
@@ -97,9 +97,9 @@ class BodyPoseTracker:
 
 
 def letterboxed(image: Image, size: tuple[int, int]) -> tuple[Image, Floats, Floats]:
-    """uint8 (*size, 3): the picture in the middle of grey, its aspect kept.
+    """Fit an image into the centre of a grey canvas, uint8 (*size, 3), keeping its aspect.
 
-    With it the scale (x, y) and the shift (x, y) in pixels of the input: input = picture * scale + shift.
+    Also returns scale (x, y) and shift (x, y) in pixels of the input: input = image * scale + shift.
     """
     height, width = image.shape[:2]
     share = min(size[0] / height, size[1] / width)
@@ -113,7 +113,7 @@ def letterboxed(image: Image, size: tuple[int, int]) -> tuple[Image, Floats, Flo
 
 
 def framed(image: Image, size: tuple[int, int]) -> tuple[Box, Floats, Floats]:
-    """The box to cut for the picture of `letterboxed`, to a fraction of a pixel, with scale and shift."""
+    """Return the box that crops an image as `letterboxed` does, and its scale and shift."""
     height, width = image.shape[:2]
     share = min(size[0] / height, size[1] / width)
     shift = np.array([(size[1] - width * share) / 2, (size[0] - height * share) / 2], np.float32)
@@ -122,7 +122,7 @@ def framed(image: Image, size: tuple[int, int]) -> tuple[Box, Floats, Floats]:
 
 
 def output_with(name: str, outputs: Mapping[str, Shape], channels: int) -> str:
-    """The output whose last dimension is `channels`. Raises `ModelError`: none or several."""
+    """Return the output whose last dimension is `channels`. Raises `ModelError` for none or several."""
     fitting = [key for key, shape in outputs.items() if len(shape) == 4 and shape[3] == channels]
     if len(fitting) != 1:
         seen = ", ".join(f"{key} {shape}" for key, shape in outputs.items())
@@ -134,10 +134,10 @@ def output_with(name: str, outputs: Mapping[str, Shape], channels: int) -> str:
 
 
 def region_of(pose: Pose) -> Box:
-    """Roughly where somebody is: twice the extent of head and shoulders, or of all joints without those.
+    """Return a person's approximate region: twice the extent of head and shoulders, else of all joints.
 
-    Legs come and go with tables and picture borders; a region that came and went with them would look like
-    somebody else.
+    Legs are not used: they disappear behind tables and image borders, and the region would change as if it
+    were another person's.
     """
     seen = pose.keypoints[:, 2] > 0
     upper = [row for row in UPPER if seen[row]]
@@ -147,7 +147,7 @@ def region_of(pose: Pose) -> Box:
 
 
 def _pose(skeleton: Skeleton, scale: Floats, shift: Floats) -> Pose:
-    """In pixels of the picture; a joint that was not found stays (0, 0, 0)."""
+    """A skeleton in pixels of the image; joints that were not found are (0, 0, 0)."""
     points = skeleton.joints.copy()
     seen = points[:, 2] > 0
     points[seen, :2] = (points[seen, :2] - shift) / scale
@@ -156,7 +156,7 @@ def _pose(skeleton: Skeleton, scale: Floats, shift: Floats) -> Pose:
 
 
 def _input_of(engine: Engine, manifest: Manifest) -> tuple[int, tuple[int, int]]:
-    """Batch and (height, width) of the input: the engine's, or the manifest's where it leaves them open."""
+    """Batch and (height, width) of the input: the engine's, or the manifest's where those are dynamic."""
     spec = manifest.input
     shape = engine.inputs.get(spec.name)
     if shape is None or len(shape) != 4 or len(engine.inputs) != 1:

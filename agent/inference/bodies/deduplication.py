@@ -1,4 +1,4 @@
-"""One person who is found twice: squares that overlap show the same one, bodies are imagined in bodies."""
+"""Removal of duplicate people: overlapping regions, and bodies detected within larger bodies."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import numpy as np
 from agent.core.tracking import distance
 from agent.core.types import Box, Floats, Pose
 
-SAME_REGION = 0.15  # distance of two regions below which they hold one person: two at a table are 0.2 apart
-SAME_BODY = 0.5  # share of a trunk that lies on a larger one: above, it is that person's, or hidden behind
+SAME_REGION = 0.15  # distance of regions below which they hold one person; two at a table are 0.2 apart
+SAME_BODY = 0.5  # share of a trunk covered by a larger one, above which it is that person's or hidden
 TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 
 def distinct(regions: list[Box]) -> list[Box]:
-    """Without those that are about where an earlier one is."""
+    """Return the regions without those close to an earlier one."""
     kept: list[Box] = []
     for region in regions:
         if all(distance(region, other) > SAME_REGION for other in kept):
@@ -22,7 +22,7 @@ def distinct(regions: list[Box]) -> list[Box]:
 
 
 def one_each(seen: list[tuple[Pose, Box]]) -> list[tuple[Pose, Box]]:
-    """Two regions may hold one person, or a smaller one be imagined in a larger: the larger stays."""
+    """Return each person once: of two overlapping trunks the larger stays."""
     trunks = [_trunk(pose) for pose, _ in seen]
     kept: list[int] = []
     for i in sorted(range(len(seen)), key=lambda i: -_area(trunks[i])):
@@ -32,7 +32,7 @@ def one_each(seen: list[tuple[Pose, Box]]) -> list[tuple[Pose, Box]]:
 
 
 def _trunk(pose: Pose) -> Floats:
-    """float32 (2, 2): the upright rectangle around shoulders and hips, its least and greatest x and y, px."""
+    """Upright rectangle around shoulders and hips, float32 (2, 2): lowest and highest x and y, px."""
     points = pose.keypoints[[pose.joints.index(name) for name in TRUNK], :2]
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
@@ -42,6 +42,6 @@ def _area(rectangle: Floats) -> float:
 
 
 def _covered(rectangle: Floats, by: Floats) -> float:
-    """The share of a rectangle that another covers."""
+    """Share of a rectangle that is covered by another."""
     low, high = np.maximum(rectangle[0], by[0]), np.minimum(rectangle[1], by[1])
     return float(np.prod(np.maximum(high - low, 0.0))) / _area(rectangle)

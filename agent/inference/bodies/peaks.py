@@ -1,8 +1,8 @@
-"""Joints in heatmaps: the cells above all their neighbours, placed between cells.
+"""Peak detection in heatmaps with sub-cell precision.
 
-A trained heatmap is a Gaussian of 7 px at a stride of 8 px (TAO's defaults), less than a cell wide, so the
-logarithms of a cell and its neighbours lie on a parabola whose top is the joint. That is as exact as
-enlarging the map eight times and costs almost nothing.
+A trained heatmap is a Gaussian of 7 px at a stride of 8 px (TAO's defaults), narrower than a cell, so that
+the logarithms of a cell and its neighbours lie on a parabola whose maximum is the joint. This is as precise
+as upsampling the map eight times, at almost no cost.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy.typing as npt
 from agent.core.types import Floats
 from agent.inference.bodies.skeleton import JOINTS
 
-SIGMA = 7 / 8  # cells, of a trained heatmap: stands in where a neighbour lies beyond the border
-FLOOR = 0.02  # of the top: lower neighbours are noise, and a logarithm wants something positive
-MOST = 20  # joints of one kind: a crowd; it bounds the time that a senseless map costs
+SIGMA = 7 / 8  # cells, of a trained heatmap: used where a neighbour lies beyond the border
+FLOOR = 0.02  # of the peak: lower neighbours are noise, and the logarithm needs a positive value
+MOST = 20  # joints of one kind: limits the time spent on a noisy map
 
 Ints = npt.NDArray[np.int64]
 _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
@@ -25,7 +25,7 @@ _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Peaks:
-    """N joints, ordered by kind; `x` and `y` in cells (the first reaches from 0 to 1), all (N,)."""
+    """N joints, ordered by kind; `x` and `y` in cells (the first cell spans 0 to 1); all arrays are (N,)."""
 
     joint: Ints
     x: Floats
@@ -34,7 +34,7 @@ class Peaks:
 
 
 def find_peaks(heatmaps: Floats, threshold: float) -> Peaks:
-    """The joints of float32 (height, width, 18 or more), the highest `MOST` of each kind."""
+    """Return peaks above `threshold` in float32 (height, width, 18 or more), at most `MOST` of a kind."""
     height, width = heatmaps.shape[:2]
     kinds = len(JOINTS)
     framed = np.full((height + 2, width + 2, kinds), -np.inf, np.float32)
@@ -45,7 +45,7 @@ def find_peaks(heatmaps: Floats, threshold: float) -> Peaks:
     tops = np.flatnonzero(cells >= threshold)
     around = cells[tops[:, None] + steps]
     value = cells[tops][:, None]
-    # Of equal cells side by side the first one is the top.
+    # Of equal adjacent cells the first is the peak.
     tops = tops[(around[:, :4] < value).all(axis=1) & (around[:, 4:] <= value).all(axis=1)]
     tops = _best_of_each_kind(tops, cells[tops], kinds)
     ys, xs, joint = np.unravel_index(tops, framed.shape)
@@ -58,7 +58,7 @@ def find_peaks(heatmaps: Floats, threshold: float) -> Peaks:
 
 
 def _best_of_each_kind(tops: Ints, values: Floats, kinds: int) -> Ints:
-    """Ordered by kind, and in it by height."""
+    """Order peaks by kind, then by height."""
     kind = tops % kinds
     order = np.lexsort((-values, kind))
     first = np.searchsorted(kind[order], np.arange(kinds))
@@ -67,7 +67,7 @@ def _best_of_each_kind(tops: Ints, values: Floats, kinds: int) -> Ints:
 
 
 def _offset(cells: Floats, tops: Ints, step: int) -> Floats:
-    """Where along one axis the top lies, -0.5..0.5 cells from the middle of its cell."""
+    """Offset of the maximum along one axis, -0.5..0.5 cells from the centre of its cell."""
     top, before, after = cells[tops], cells[tops - step], cells[tops + step]
     floor = np.maximum(top * FLOOR, 1e-6)
     middle = np.log(np.maximum(top, 1e-6))

@@ -1,4 +1,4 @@
-"""People in the pictures of one camera, whichever network finds them: what `recognition.pose` chooses."""
+"""People and the protocols of pose networks and trackers, selected by `recognition.pose`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.inference.stopwatch import Stopwatch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """A body that was seen; `id` stays from frame to frame. `region` is roughly where it is."""
+    """A detected person; `id` is stable from frame to frame, `region` the approximate box in px."""
 
     id: int
     pose: Pose
@@ -19,14 +19,17 @@ class Person:
 
 
 class BodyTracker(Protocol):
-    """The people of one camera, from frame to frame."""
+    """Protocol of a tracker of people, for one camera."""
 
     def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
-        """Everybody in the picture (BGR), within the limit that the tracker was made for."""
+        """Return the people in an image (BGR) at `at` seconds, up to the tracker's limit.
+
+        Raises `EngineError`.
+        """
 
 
 class BodyNet(Protocol):
-    """Loaded networks that find bodies. They remember nothing, so all cameras share one."""
+    """Protocol of loaded pose networks; stateless, so that all cameras share one instance."""
 
     def tracker(self, people: int, look_around_s: float) -> BodyTracker:
-        """One for each camera: at most `people`, searched for anew every `look_around_s`."""
+        """Create a tracker of at most `people` for one camera; redetection every `look_around_s` seconds."""

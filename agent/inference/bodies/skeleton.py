@@ -1,4 +1,4 @@
-"""BodyPoseNet's joints and limbs, in the order of its heatmaps and of its part affinity fields."""
+"""Joints and limbs of BodyPoseNet, in the order of its heatmaps and part affinity fields."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LIMBS = (
     (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13), (1, 2), (2, 3), (3, 4), (2, 16),
     (1, 5), (5, 6), (6, 7), (5, 17), (1, 0), (0, 14), (0, 15), (14, 16), (15, 17),
 )  # fmt: skip
-"""Joints from and to; the field of limb k is in channels 2k (x) and 2k + 1 (y)."""
-SPARE = frozenset({9, 13})  # limbs from shoulder to ear: they close a ring, so they never begin a person
+"""Joint indices (from, to); the field of limb k is in channels 2k (x) and 2k + 1 (y)."""
+SPARE = frozenset({9, 13})  # limbs from shoulder to ear: they close a ring, so they cannot start a person
 
 HEATMAPS = len(JOINTS) + 1  # channels; the last one is background
 FIELDS = 2 * len(LIMBS)
@@ -34,9 +34,9 @@ LIMB_OF[LIMB_FROM, LIMB_TO] = np.arange(len(LIMBS))
 class Skeleton:
     """One person in the network's input.
 
-    `joints` is float32 (18, 3): x and y in pixels of the input (the first reaches from 0 to 1) and the height
-    of the heatmap there; a joint that was not found is (0, 0, 0). `score` is NVIDIA's: heights and limb
-    scores together / joints found, about 0.4 for a doubtful person and 1.5 for a clear one.
+    `joints` is float32 (18, 3): x and y in pixels of the input (the first pixel spans 0 to 1) and the value
+    of the heatmap; a joint that was not found is (0, 0, 0). `score` is NVIDIA's: heatmap and limb scores /
+    joints found, about 0.4 for a doubtful person and 1.5 for a clear one.
     """
 
     joints: Floats
@@ -44,5 +44,5 @@ class Skeleton:
 
     @property
     def found(self) -> int:
-        """How many joints there are."""
+        """Number of joints found."""
         return int((self.joints[:, 2] > 0).sum())

@@ -1,8 +1,8 @@
-"""Squares of a picture in which people are looked for.
+"""Tiling: squares of an image in which people are detected.
 
-BlazePose's detector was made for the one person of a video call: of two it often sees only the plainer one,
-and none who is small. A square that holds little but them shows those too. As a whole a wide picture becomes
-so small for the detector that it loses more of them: there its halves are looked at as well.
+BlazePose's detector is made for the single person of a video call: of two people it often finds only one, and
+no small ones. A tile that holds little else finds those too. Wide images are scaled down so far that halves
+are searched as well.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 from agent.core.types import Box, Image
 from agent.inference.crops import letterbox, spread
 
-PART = 0.75  # side of the parts / short side of the picture
-UPPER = 0.75  # share of the picture, from above, in which upper bodies are looked for
-WIDE = 1.5  # times as wide as high
-LEAST_PX = 200  # side of a part: the detector's input is 224
+PART = 0.75  # side of a tile / short side of the image
+UPPER = 0.75  # upper share of the image in which upper bodies are searched
+WIDE = 1.5  # width / height from which an image is wide
+LEAST_PX = 200  # minimum side of a tile: the detector's input is 224
 
 
 def tiles_of(image: Image) -> list[Box]:
-    """The whole picture, of a wide one its halves, then squares that cover its upper part.
+    """Return the whole image, the halves of a wide one, then tiles that cover its upper part.
 
-    Of 640 x 480 these are 1 + 3, of 1280 x 720 1 + 2 + 4, of a small one 1.
+    640 x 480 gives 1 + 3, 1280 x 720 gives 1 + 2 + 4, a small image 1.
     """
     height, width = image.shape[:2]
     side = PART * min(height, width)

@@ -1,1 +1,1 @@
-"""Files of networks: fetched or made, kept in the cache folder, checked against their receipts."""
+"""Model files: downloaded or built, kept in the cache folder, verified by checksum."""

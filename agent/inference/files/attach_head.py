@@ -1,6 +1,6 @@
-"""Make one network of two: hand-landmark, and a small head trained on what it says of a hand.
+"""Joins two networks into one: a hand-landmark network, and a small classifier head on its outputs.
 
-The result takes a picture and gives gesture probabilities, GestureNet's contract, plus the landmarks.
+The result takes an image and gives gesture probabilities, as GestureNet does, plus the landmarks.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from agent.inference.manifest import Manifest
 
 
 def attach_head(base: bytes, head: bytes, manifest: Manifest) -> bytes:
-    """ONNX in, ONNX out. A head input is fed by the base's output of that name.
+    """Join two ONNX networks. A head input is fed by the output of the same name of `base`.
 
-    The one head input that may be left over is `manifest.input.angle`; it becomes an input of the result.
-    Outputs are those that the manifest names, from the head or else from the base. Raises `ModelError` when
-    an output is in neither, or the head wants something that the base does not give.
+    The only other head input allowed is `manifest.input.angle`; it becomes an input of the result. Outputs
+    are those that the manifest names, from the head or else from the base. Raises `ModelError` where an
+    output is in neither, or the head has an input that the base does not provide.
     """
     body, top = onnx.load_from_string(base), onnx.load_from_string(head)
     fed, wants = {v.name: v for v in body.graph.output}, {v.name: v for v in top.graph.input}

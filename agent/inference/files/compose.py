@@ -1,4 +1,4 @@
-"""Several networks wired into one."""
+"""Composition of several ONNX networks into one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def compose_networks(
     inputs: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[onnx.ValueInfoProto],
 ) -> bytes:
-    """ONNX of `parts`, which run in their order; what is called `x` in part `p` is called `p/x` here.
+    """Compose ONNX `parts`, which run in their order; `x` of part `p` is renamed to `p/x`.
 
-    A wire leads from an input or a part's output to a part's input or an output of the whole.
+    A wire connects an input, or an output of a part, to an input of a part or an output of the result.
     """
     opset = max(map(_opset, parts.values()))
     nodes: list[onnx.NodeProto] = []
@@ -37,7 +37,7 @@ def compose_networks(
 
 
 def in_order(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same with every node after those that feed it: not every exporter writes them so."""
+    """Return the network with its nodes in topological order, which not every exporter ensures."""
     nodes = list(model.graph.node)
     makers = {name: number for number, node in enumerate(nodes) for name in node.output}
     feeds = {
@@ -51,7 +51,7 @@ def in_order(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def named(name: str, like: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    """An input or output of the same type and shape."""
+    """Return an input or output called `name`, with the type and shape of `like`."""
     copy = onnx.ValueInfoProto()
     copy.CopyFrom(like)
     copy.name = name

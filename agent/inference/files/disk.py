@@ -1,4 +1,4 @@
-"""Files in the cache folder: whole or not at all; messages for a full disk or a folder of somebody else."""
+"""Atomic writes to the cache folder, with clear errors for a full disk or missing permission."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_RECEIPT = 1_000_000  # bytes
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """All of it or nothing: a reader never sees half a file, not even after a power cut."""
+    """Write a file atomically, safe against power failure. Raises `ModelError`."""
     part = path.with_suffix(path.suffix + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def scratch_folder(cache_dir: Path) -> Iterator[Path]:
-    """A folder beside the cached files (the same disk), gone afterwards whatever happens."""
+    """Create a temporary folder on the disk of the cache, removed afterwards. Raises `ModelError`."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.mkdtemp(prefix=".fetch-", dir=cache_dir)
@@ -54,7 +54,7 @@ def scratch_folder(cache_dir: Path) -> Iterator[Path]:
 
 
 def disk_is_full(folder: Path, needed: int | None) -> ModelError:
-    """The error to raise; `needed` in bytes, None where nobody knows."""
+    """Build the error for a full disk; `needed` in bytes, None where unknown."""
     free = shutil.disk_usage(folder).free
     what = "the download" if needed is None else f"{needed:,} bytes"
     return ModelError(
@@ -67,14 +67,14 @@ def _unwritable(path: Path, exc: OSError) -> ModelError:
 
 
 def must_be_ours(path: Path) -> None:
-    """A receipt proves that a file is whole, not who wrote it. Raises `ModelError` where anyone may write."""
+    """Raise `ModelError` where every user can write a file: receipts verify integrity, not origin."""
     danger = "a forged network, its receipt beside it, would be believed"
     for problem in open_to_all(path, danger):
         raise ModelError(str(problem))
 
 
 def receipt_of(path: Path) -> dict[str, Any]:
-    """What was noted beside a file that we made; empty where nothing that can be read is there."""
+    """Return the receipt beside a cached file; empty where there is none that can be read."""
     try:
         receipt = read_json(read_bytes(path.with_suffix(".json"), MAX_RECEIPT))
     except (OSError, ValueError):

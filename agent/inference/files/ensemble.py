@@ -1,7 +1,7 @@
-"""Make one network of two that name gestures: their probabilities are averaged, as logarithms.
+"""Joins two gesture classifiers into an ensemble that averages their log probabilities.
 
-One reads joints, the other pixels, and they err in different places. The second's picture is cut out of the
-first's inside the network, so whoever runs it cuts a hand once, and every engine does the same.
+One classifies landmarks, the other images, and they err on different hands. The second one's image is cut
+from that of the first within the network, so that each hand is cropped once, and alike by every engine.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from agent.inference.files.exposure import with_auto_exposure
 from agent.inference.manifest import EnsembleSource, Manifest, ViewSource
 
 OPSET, IR = 17, 8
-LEAST = 1e-6  # probability: below it half precision knows none, and the logarithm needs one
+LEAST = 1e-6  # lower bound of a probability: half precision has no smaller one, and the logarithm needs one
 
-# A place in the second's upright picture, -1 to 1, is turned and scaled into the first's. The nearest pixel
-# does: probabilities differ by 0.001, and on a CPU bilinear sampling takes as long as the second network.
+# A point of the second's upright image, -1 to 1, is rotated and scaled into the first's. Nearest sampling
+# suffices: probabilities differ by 0.001, and bilinear sampling takes a CPU as long as the second network.
 _VIEW = Template("""
 <ir_version: $ir, opset_import: ["": $opset]>
 view (float[N,3,$first_height,$first_width] picture, float[N,1] angle)
@@ -68,9 +68,9 @@ def ensemble(
     manifest: Manifest,
     source: EnsembleSource,
 ) -> bytes:
-    """ONNX in, ONNX out: inputs and outputs of the first, but for `scores`, which both make.
+    """Join two ONNX networks; inputs and outputs are those of the first, except for `scores`.
 
-    Raises `ModelError` where the manifests do not go together.
+    Raises `ModelError` where the manifests do not fit together.
     """
     _check(members, manifest)
     if strange := source.bias.keys() - set(manifest.labels):
@@ -109,9 +109,9 @@ def ensemble(
 
 
 def view(network: bytes, members: tuple[Manifest, Manifest], manifest: Manifest, source: ViewSource) -> bytes:
-    """ONNX in, ONNX out: the second as it is in an ensemble, but alone: the first's inputs, its own `scores`.
+    """Convert the second network of an ensemble to a separate one: inputs of the first, its own `scores`.
 
-    Raises `ModelError` where the manifests do not go together.
+    Raises `ModelError` where the manifests do not fit together.
     """
     _check_members(members, manifest)
     first, second = members
@@ -168,7 +168,7 @@ def _check_members(members: tuple[Manifest, Manifest], manifest: Manifest) -> No
 
 
 def _view(first: Manifest, second: Manifest) -> onnx.ModelProto:
-    """What the second one looks at, cut from the first's input; beyond that its edge goes on."""
+    """The image of the second network, cut from the first's input; outside, the border is repeated."""
     (height, width), (first_height, first_width) = second.input.size, first.input.size
     gain = second.input.scale / first.input.scale
     lift = (first.input.offset - second.input.offset) * second.input.scale

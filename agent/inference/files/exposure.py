@@ -1,8 +1,8 @@
-"""Automatic exposure inside a network: a dark picture is brightened before the network looks at it.
+"""Automatic exposure within a network: brightens dark images before they are processed.
 
-MediaPipe's networks were made for pictures that a telephone has exposed well. At a tenth of the light they
-lose hands which are all there, only dark. To multiply every value brings most of them back, and where a
-picture is bright enough nothing changes. It is part of the network so that every engine does the same.
+MediaPipe's networks expect the well-exposed images of a telephone. At a tenth of the light they miss hands
+that are visible but dark; scaling all values recovers most of them, and bright images are unchanged. It is
+part of the network, so that every engine does the same.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from onnx import compose, parser
 from agent.errors import ModelError
 from agent.inference.manifest import Input
 
-BRIGHT_ENOUGH = 0.25  # mean of black (0) to white (1) in the middle: darker pictures are brightened
-MOST = 6.0  # times: beyond it there is little but noise
-BLOCK = 8  # px: the mean is taken of means of blocks, which are few
-MARGIN = 1 / 6  # of the picture at each side does not count: what is looked for is in the middle
-BEYOND = 1e-4  # of white: a block that is darker lies beyond the camera's frame and does not count
-DARKEST = 1e-3  # no division by nothing
+BRIGHT_ENOUGH = 0.25  # mean of the middle, black (0) to white (1), below which images are brightened
+MOST = 6.0  # largest gain: beyond it noise dominates
+BLOCK = 8  # px: the mean is computed from means of blocks, which are few
+MARGIN = 1 / 6  # of the image at each side is ignored: the object is in the middle
+BEYOND = 1e-4  # of white: darker blocks lie outside the camera's frame and are ignored
+DARKEST = 1e-3  # avoids division by zero
 PREFIX = "exposure/"
 
 _STEPS = Template("""
@@ -52,9 +52,9 @@ exposure (float[N,3,$height,$width] picture) => (float[N,3,$height,$width] expos
 
 
 def with_auto_exposure(model: onnx.ModelProto, spec: Input) -> onnx.ModelProto:
-    """The network with its one input `spec.name` (N, 3, H, W) exposed: each picture by itself, none darker.
+    """Return the network with automatic exposure on its input `spec.name` (N, 3, H, W), for each image.
 
-    Raises `ModelError` where the layout is another or blocks do not fit.
+    Images are never darkened. Raises `ModelError` for another layout or sides that `BLOCK` does not divide.
     """
     height, width = spec.size
     if spec.layout != "NCHW" or height % BLOCK or width % BLOCK:

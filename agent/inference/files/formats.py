@@ -1,4 +1,4 @@
-"""In which numbers an ONNX file keeps a network, told from the file itself."""
+"""Detection of the number format of an ONNX file's weights."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WORDS: dict[int, str] = {
 
 
 def number_format(path: Path) -> str:
-    """That of most weights, or "int8 Q/DQ" where values are quantized on the way. Raises `ModelError`.
+    """Return the format of most weights, or "int8 Q/DQ" for a quantized network. Raises `ModelError`.
 
-    Half-precision weights say nothing of the arithmetic: a CPU widens them before it multiplies.
+    Half-precision weights do not determine the arithmetic: a CPU converts them to float32.
     """
     try:
         graph = onnx.load(str(path)).graph

@@ -1,4 +1,4 @@
-"""Which engines are ready: their files, checked against the manifests and the receipts."""
+"""Store of model files: locates them and verifies them against manifests and receipts."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from agent.inference.manifest import (
     load_manifest,
 )
 
-RECIPE = 2  # raise it when what makes a file makes something else: every cached file is remade
+RECIPE = 2  # version of the build steps; raising it rebuilds every cached file
 MAKE = "run `gesture-agent models fetch`"
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One line of `models list`. `detail` says what is wrong or where it comes from."""
+    """State of one engine, as in `models list`. `detail` names the problem or the origin."""
 
     name: str
     task: str
@@ -47,14 +47,14 @@ class EngineFile:
 
 
 def locate(name: str, cache_dir: Path, engines: Path | None = None) -> Path:
-    """As `find`, the path alone."""
+    """Return the path of the engine's verified ONNX file. Raises `ModelError`."""
     return find(name, cache_dir, engines).path
 
 
 def find(name: str, cache_dir: Path, engines: Path | None = None) -> EngineFile:
-    """The engine's ONNX file, checked against its manifest's sum or its receipt.
+    """Return the engine's ONNX file, verified by its manifest or receipt.
 
-    Raises `ModelError` that says what is missing or wrong and which command mends it.
+    Raises `ModelError` that says what is missing or wrong and which command corrects it.
     """
     manifest = manifest_of(name, cache_dir, engines)
     source = manifest.source
@@ -75,9 +75,9 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> EngineFile:
 
 
 def manifest_of(name: str, cache_dir: Path, engines: Path | None = None) -> Manifest:
-    """An engine's manifest: the shipped one, or the one that came with a file that the user imported.
+    """Return an engine's manifest, shipped or imported. Raises `ModelError`.
 
-    An imported file never takes the place of an engine that is made from its own source. Raises `ModelError`.
+    An imported file never replaces an engine that is built from its own source.
     """
     own = own_folder(cache_dir)
     if (own / name / "manifest.toml").is_file():
@@ -89,12 +89,12 @@ def manifest_of(name: str, cache_dir: Path, engines: Path | None = None) -> Mani
 
 
 def own_folder(cache_dir: Path) -> Path:
-    """Where imported engines lie: a folder with manifest and network for each."""
+    """Return the folder of imported engines, each in a folder with manifest and network."""
     return cache_dir / "engines"
 
 
 def statuses(cache_dir: Path, engines: Path | None = None) -> list[Status]:
-    """Every engine and whether it can be used now."""
+    """Return the state of every engine."""
     found = []
     for name in sorted({*engine_names(engines), *engine_names(own_folder(cache_dir))}):
         try:
@@ -111,7 +111,7 @@ def statuses(cache_dir: Path, engines: Path | None = None) -> list[Status]:
 
 
 def recipe_of(manifest: Manifest, engines: Path | None) -> str:
-    """A fingerprint of all that decides what the made file contains."""
+    """Return a hash of everything that determines the content of a built file."""
     source = manifest.source
     parts: list[Any] = [RECIPE, source.model_dump()]
     if isinstance(source, JoinSource):
@@ -129,7 +129,7 @@ def recipe_of(manifest: Manifest, engines: Path | None) -> str:
 
 
 def cached(name: str, cache_dir: Path) -> Path:
-    """Where a made engine lies."""
+    """Return the path of a built engine."""
     return cache_dir / "engines" / f"{name}.onnx"
 
 
@@ -142,7 +142,7 @@ def _exists(manifest: Manifest, cache_dir: Path) -> bool:
 
 
 def _todo(manifest: Manifest) -> str:
-    """What brings an engine that is not here."""
+    """How to obtain a missing engine."""
     source = manifest.source
     if isinstance(source, NgcSource):
         return (
@@ -153,7 +153,7 @@ def _todo(manifest: Manifest) -> str:
 
 
 def checked(path: Path, sha256: str, manifest: Manifest) -> Path:
-    """A file of the repository, if it is the one of its manifest. Raises `ModelError`."""
+    """Return the path of a repository file after comparing its sha256. Raises `ModelError`."""
     if not path.is_file():
         raise ModelError(f"{manifest.name}: {path} does not exist; its card beside it says how it is made")
     seen = sha256_of(path)
@@ -166,12 +166,12 @@ def checked(path: Path, sha256: str, manifest: Manifest) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file, in hexadecimal."""
+    """Return the sha256 of a file, in hexadecimal."""
     there = path.stat()
     return _sum(path, there.st_mtime_ns, there.st_size, there.st_ino)
 
 
 @lru_cache(maxsize=64)
 def _sum(path: Path, _mtime_ns: int, _size: int, _inode: int) -> str:
-    """Once for a file that stays as it is: a start asks several times."""
+    """Cached for an unchanged file, because start-up asks several times."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

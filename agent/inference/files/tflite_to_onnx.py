@@ -1,9 +1,8 @@
-"""Our converter from TensorFlow Lite to ONNX, for the float networks of MediaPipe.
+"""Converter from TensorFlow Lite to ONNX, for the float networks of MediaPipe.
 
-TFLite keeps pictures as (N, H, W, C); the result works on (N, C, H, W), its inputs too, and takes any N.
-Half-precision weights become float32, sparse ones (`DENSIFY`) dense. Only what leads to the wanted
-outputs is converted, so a head that nobody asks for costs nothing. An operator that is not in `_WRITERS` is
-an error, never a guess.
+TFLite stores images as (N, H, W, C); the result uses (N, C, H, W), for its inputs too, and any N.
+Half-precision weights become float32, sparse ones (`DENSIFY`) dense. Only what leads to the requested outputs
+is converted. An operator that is not in `_WRITERS` is an error.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ _DTYPES = {
 
 
 def convert(source: bytes, outputs: Mapping[str, str], name: str = "network") -> onnx.ModelProto:
-    """The network in `source` (a .tflite file) as ONNX, with input "input_1" if it has one input.
+    """Convert a .tflite network to ONNX; a single input is named "input_1".
 
-    `outputs` maps the wanted output names to tensor names of the source. Raises `ModelError` when the
-    bytes are no TFLite model, an output does not exist, or an operator is unknown to this converter.
+    `outputs` maps the requested output names to tensor names of the source. Raises `ModelError` where the
+    bytes are not a TFLite model, an output does not exist, or an operator is unsupported.
     """
     if source[4:8] != b"TFL3":
         raise ModelError(f"{name}: not a TFLite file (no TFL3 mark at byte 4)")
@@ -73,7 +72,7 @@ class _Converter:
         return helper.make_model(graph, opset_imports=opset, ir_version=IR, producer_name="gesture-agent")
 
     def value(self, index: int) -> str:
-        """The ONNX name of a computed tensor, its operator and all before it written if not yet."""
+        """The ONNX name of a computed tensor; writes its operator and all before it if needed."""
         if index not in self.written:
             op = self.maker.get(index)
             if op is None:
@@ -111,7 +110,7 @@ class _Converter:
         return np.asarray(values, np.float32 if values.dtype == np.float16 else values.dtype)
 
     def dense(self, values: Any, sparsity: Any, shape: list[int]) -> np.ndarray[Any, Any]:
-        """All but the last dimension dense, the last one compressed rows (CSR): the way MediaPipe prunes."""
+        """Dense weights from compressed rows (CSR) of the last dimension, the layout MediaPipe uses."""
         *outer, last = (sparsity.DimMetadata(i) for i in range(sparsity.DimMetadataLength()))
         in_order = list(sparsity.TraversalOrderAsNumpy()) == list(range(len(shape)))
         if not in_order or any(dim.Format() != 0 for dim in outer) or last.Format() != 1:
@@ -131,7 +130,7 @@ class _Converter:
         return output
 
     def activated(self, kind: str, inputs: list[str], output: str, activation: int, **attributes: Any) -> str:
-        """A node and, fused in TFLite, its activation."""
+        """Add a node and its activation, which TFLite fuses."""
         name = _ACTIVATIONS[activation]
         if name == "NONE":
             return self.node(kind, inputs, output, **attributes)

@@ -1,1 +1,1 @@
-"""What a hand shows: the classifier, and the gestures that a user has taught it."""
+"""Gesture classification, including taught gestures."""

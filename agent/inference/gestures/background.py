@@ -1,8 +1,7 @@
-"""Hands of many shapes, rendered: what a taught gesture must be told apart from.
+"""Background hands: rendered images of many hand shapes that taught gestures are trained against.
 
-They are pictures, not numbers, so that every classifier reads them with its own eyes: `hands.webp` is a sheet
-of square pictures, `hands.json` says where each one's hand is. What a classifier said of them is kept in the
-cache folder.
+`hands.webp` is a sheet of square images, `hands.json` gives the hand's box in each. They are images because
+each classifier computes its own embeddings; those are stored in the cache folder.
 """
 
 from __future__ import annotations
@@ -26,14 +25,17 @@ FOLDER = "rendered-hands"
 
 
 class BoxClassifier(Protocol):
-    """What reads hands whose places are known; `Perception` does."""
+    """Protocol of a classifier for hands at known boxes; `Recognizer` implements it."""
 
     def read(self, image: Image, hands: list[Box]) -> list[Readout]:
-        """One readout for every box."""
+        """Return one readout for every box, in their order. Raises `EngineError`."""
 
 
 def pictures(engines: Path | None = None) -> Iterator[tuple[Image, Box]]:
-    """Every rendered picture (BGR) and its hand. Raises `ModelError`: files missing or damaged."""
+    """Yield every rendered image (BGR) with its hand's box.
+
+    Raises `ModelError` for missing or damaged files.
+    """
     folder = (engines or engines_folder()) / FOLDER
     try:
         listed = json.loads((folder / "hands.json").read_text(encoding="utf-8"))
@@ -54,13 +56,13 @@ def background(
     cache_dir: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> HandSamples:
-    """What the classifier says of the rendered hands; from the cache if it was asked before."""
+    """Return the classifier's output for the background hands, from the cache where possible."""
     kept = cache_dir / f"background-{classifier_sha256[:16]}.npz"
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return HandSamples(arrays["embeddings"], arrays["scores"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # not asked yet, or damaged: ask
+        pass  # not in the cache, or damaged: compute
     readouts = []
     for image, box in pictures():
         readouts += classifier.read(image, [box])
@@ -73,7 +75,7 @@ def background(
 
 
 def hands_of(readouts: Sequence[Readout | HandDetection]) -> HandSamples:
-    """Those that have an embedding and scores."""
+    """Collect the readouts that have an embedding and scores. Raises `ModelError` where there is none."""
     pairs = [(r.embedding, r.scores) for r in readouts if r.embedding is not None and r.scores is not None]
     if not pairs:
         raise ModelError("the classifier gives no embedding, so it cannot learn gestures; choose another one")

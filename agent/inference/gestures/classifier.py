@@ -1,4 +1,4 @@
-"""From crops to gesture probabilities, whatever the classifier's manifest asks for."""
+"""Hand classifier: runs the gesture or landmark network on crops, as its manifest describes."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from agent.inference.manifest import Manifest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readout:
-    """What a network says of one hand; None where it has no such output.
+    """Outputs of a network for one hand; None where it has no such output.
 
-    `landmarks` is float32 (21, 3): x and y in pixels of the picture, z to the same scale. `right` is the
+    `landmarks` is float32 (21, 3): x and y in px of the image, z to the same scale. `right` is the
     probability of a right hand, `presence` that there is a hand at all.
     """
 
-    box: Box  # what was cut, the margin included
+    box: Box  # of the crop, margin included
     scores: Floats | None = None
     landmarks: Floats | None = None
     world: Floats | None = None
     presence: float | None = None
     right: float | None = None
     embedding: Floats | None = None
-    word: ImageResult | None = None  # what the image classifier said, where it is a network of its own
+    image_result: ImageResult | None = None  # of the image classifier, where it is a separate network
 
     @property
     def points(self) -> Floats | None:
-        """The landmarks in the picture: float32 (21, 2) px."""
+        """The landmarks in the image: float32 (21, 2) px."""
         return None if self.landmarks is None else self.landmarks[:, :2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HandCrop:
-    """A hand as the network sees it: uint8 (height, width, 3) in the picture's colours, cut along `box`.
+    """Input of the classifier for one hand: uint8 (height, width, 3) in the image's colours, cut along `box`.
 
-    For an engine that cuts by itself `image` is the whole picture, and `whole` is true. `word` is what the
-    image classifier said of this hand before, `at` the time of the frame; None: a photograph, which has no
-    past.
+    For an engine that crops on its device `image` is the whole image and `whole` is true. `image_result` is
+    the image classifier's last result for this hand, `at` the time of the frame in seconds, None for a
+    photograph.
     """
 
     image: Image
-    box: Box  # the margin included
+    box: Box  # margin included
     whole: bool = False
-    word: ImageResult | None = None
+    image_result: ImageResult | None = None
     at: float | None = None
 
 
@@ -61,7 +61,7 @@ class HandClassifier:
     """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only).
 
     `taught` adds the user's own gestures; the network must have an embedding. `second` is the image
-    classifier of an ensemble whose other half is `engine`.
+    classifier of an ensemble whose other part is `engine`.
     """
 
     def __init__(
@@ -77,38 +77,38 @@ class HandClassifier:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the scores, in their order: the manifest's, then what was taught."""
+        """Names of the classes, in the order of the scores: the manifest's, then the taught ones."""
         return self._taught.labels if self._taught else self.manifest.labels
 
     def crop_box(self, hand: Box) -> Box:
-        """What to cut for a hand box: the manifest's margin, and upright where it says so."""
+        """Return the box to crop for a hand box: with the manifest's margin, upright where it says so."""
         crop = self.manifest.crop
         return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
 
     def crop(
-        self, image: Image, hand: Box, word: ImageResult | None = None, at: float | None = None
+        self, image: Image, hand: Box, image_result: ImageResult | None = None, at: float | None = None
     ) -> HandCrop:
-        """A hand cut out of a picture, as the manifest wants it. `word` and `at`: see `HandCrop`."""
+        """Crop a hand from an image as the manifest describes; `image_result` and `at` as in `HandCrop`."""
         box = self.crop_box(hand)
         if supports_device_crop(self._engine):
-            return HandCrop(image, box, True, word, at)
-        return HandCrop(cut(image, box, self.manifest.input.size), box, False, word, at)
+            return HandCrop(image, box, True, image_result, at)
+        return HandCrop(cut(image, box, self.manifest.input.size), box, False, image_result, at)
 
     def read(self, image: Image, hands: Sequence[Box]) -> list[Readout]:
-        """All hands of one picture (BGR) in one batch."""
+        """Classify all hands of one image (BGR) in one batch. Raises `EngineError`."""
         return self.read_crops([self.crop(image, hand) for hand in hands])
 
     def read_crops(self, crops: Sequence[HandCrop]) -> list[Readout]:
-        """Hands already cut (BGR); they may come from several cameras.
+        """Classify crops (BGR), which may come from several cameras.
 
-        Raises `EngineError` when the network fails or gives something else than its manifest says.
+        Raises `EngineError` where the network fails or its outputs contradict the manifest.
         """
         step = self.manifest.input.batch or max(len(crops), 1)
         batches = (crops[start : start + step] for start in range(0, len(crops), step))
         return [readout for batch in batches for readout in self._read_batch(batch)]
 
     def start_crops(self, crops: Sequence[HandCrop]) -> Callable[[], list[Readout]]:
-        """As `read_crops`, begun now where the engine works by itself meanwhile; call what comes back."""
+        """Start classifying crops where the engine can; return a function that waits for the readouts."""
         engine, spec = self._engine, self.manifest.input
         if not supports_device_crop(engine) or spec.batch or not 0 < len(crops) <= engine.max_batch:
             return lambda: self.read_crops(crops)
@@ -122,7 +122,7 @@ class HandClassifier:
 
     def _read_batch(self, crops: Sequence[HandCrop]) -> list[Readout]:
         spec = self.manifest.input
-        spare = (spec.batch or 0) - len(crops)  # a network of fixed batch wants it full
+        spare = (spec.batch or 0) - len(crops)  # a network with a fixed batch needs a full one
         fill = [*crops, *[crops[-1]] * spare]
         more = self._angles(fill)
         if fill and all(crop.whole for crop in fill):
@@ -133,18 +133,18 @@ class HandClassifier:
         if self._second is None or not crops:
             return self._readouts(crops, results, len(fill))
         scores = self._names["scores"]
-        words, at = [crop.word for crop in fill], [crop.at for crop in fill]
-        results[scores], heard = self._second.judge(inputs, results[scores], words, at)
-        return self._readouts(crops, results, len(fill), heard)
+        image_results, at = [crop.image_result for crop in fill], [crop.at for crop in fill]
+        results[scores], updated = self._second.judge(inputs, results[scores], image_results, at)
+        return self._readouts(crops, results, len(fill), updated)
 
     def _readouts(
         self,
         crops: Sequence[HandCrop],
         results: dict[str, Floats],
         count: int,
-        words: Sequence[ImageResult | None] = (),
+        image_results: Sequence[ImageResult | None] = (),
     ) -> list[Readout]:
-        """Of a run over `count` crops, `crops` the first of them."""
+        """Readouts of a run over `count` crops, of which `crops` are the first."""
         names = self._names
         if short := [n for n in names.values() if n not in results or len(results[n]) != count]:
             raise EngineError(f"{self.manifest.name}: {count} crops in, outputs {short} do not have as many")
@@ -152,12 +152,12 @@ class HandClassifier:
             self._readout(
                 crop.box,
                 {key: results[name][row] for key, name in names.items()},
-                words[row] if words else None,
+                image_results[row] if image_results else None,
             )
             for row, crop in enumerate(crops)
         ]
 
-    def _readout(self, box: Box, row: dict[str, Floats], word: ImageResult | None) -> Readout:
+    def _readout(self, box: Box, row: dict[str, Floats], image_result: ImageResult | None) -> Readout:
         landmarks = row.get("landmarks")
         if landmarks is not None:
             landmarks = points_in_picture(landmarks.reshape(21, 3), box, self.manifest.input.size)
@@ -173,12 +173,12 @@ class HandClassifier:
             presence=None if presence is None else float(presence.reshape(-1)[0]),
             right=None if right is None else float(right.reshape(-1)[0]),
             embedding=embedding,
-            word=word,
+            image_result=image_result,
         )
 
 
 def _check(engine: Engine, manifest: Manifest) -> None:
-    """Raises `ModelError` when the network is not what its manifest says."""
+    """Raise `ModelError` where the network contradicts its manifest."""
     spec = manifest.input
     for name, want in [(spec.name, spec.shape), *([(spec.angle, ("N", 1))] if spec.angle else [])]:
         have = engine.inputs.get(name)

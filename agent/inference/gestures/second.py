@@ -1,4 +1,4 @@
-"""The image classifier of an ensemble as a network of its own, asked only about hands that it can change."""
+"""Image classifier of an ensemble as a separate network, run only where it can change the result."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from agent.errors import EngineError
 from agent.inference.engine import Engine
 from agent.inference.manifest import EnsembleSource, Manifest
 
-LEAST = 1e-6  # probability; as in the ensemble that is one network (agent/inference/files/ensemble.py)
+LEAST = 1e-6  # lower bound of a probability, as in agent/inference/files/ensemble.py
 
 
 class SecondClassifier:
-    """Averages its word with that of the first, as the ensemble of `source` does, where it matters.
+    """Averages the scores of image and landmark classifier, and skips runs that change nothing.
 
-    `manifest` is that of `engine`: the inputs of the ensemble, and `scores` alone. `asked` counts the
-    reasons why a hand was read by it or not.
+    `source` holds the weights; `manifest` is that of `engine`: inputs of the ensemble, and `scores` only.
+    `asked` counts the reasons why a hand was classified or skipped.
     """
 
     def __init__(
@@ -37,38 +37,40 @@ class SecondClassifier:
         self,
         inputs: Mapping[str, Floats],
         first: Floats,
-        words: Sequence[ImageResult | None],
+        image_results: Sequence[ImageResult | None],
         at: Sequence[float | None],
     ) -> tuple[Floats, list[ImageResult | None]]:
-        """Probabilities (N, labels) of both, and the words to remember, one for each row of `first`.
+        """Return the combined probabilities (N, labels) and the image results to remember, row by row.
 
-        `inputs` are those of the first, `words` what was remembered; where `at` is None the hand has no
-        past and is read in any case. Raises `EngineError`.
+        `inputs` are those of the landmark classifier, `image_results` the remembered results; where `at` is
+        None the hand has no history and is always classified. Raises `EngineError`.
         """
         rows = []
         for row, scores in enumerate(first):
             when = at[row]
             decision = (self._always if when is None else self._plan).should_run(
-                words[row], scores, when or 0.0
+                image_results[row], scores, when or 0.0
             )
             self.asked[decision.why] += 1
             if decision.do:
                 rows.append(row)
-        both, heard = np.array(first, np.float32), list(words)
+        both, updated = np.array(first, np.float32), list(image_results)
         said = self._run(inputs, rows, len(first))
         for row, scores in enumerate(first):
-            word = heard[row]
+            image_result = updated[row]
             if row in said:
-                word = self._plan.remember(word, scores, said[row], at[row] or 0.0)
-            elif word is not None and word.label != int(scores.argmax()):
-                word = None  # the hand means nothing now: what was said of it before is old
-            heard[row] = word
-            if word is not None:
-                both[row] = self._mean(scores, word.scores)
-        return both, heard
+                image_result = self._plan.remember(image_result, scores, said[row], at[row] or 0.0)
+            elif image_result is not None and image_result.label != int(scores.argmax()):
+                image_result = (
+                    None  # the landmark classifier's label has changed: the old result does not apply
+                )
+            updated[row] = image_result
+            if image_result is not None:
+                both[row] = self._mean(scores, image_result.scores)
+        return both, updated
 
     def close(self) -> None:
-        """Free the network."""
+        """Close the network."""
         self._engine.close()
 
     def _run(self, inputs: Mapping[str, Floats], rows: list[int], count: int) -> dict[int, Floats]:

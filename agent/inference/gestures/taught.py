@@ -1,8 +1,8 @@
-"""Taught gestures on disk: `taught.npz` in the state folder. Numbers only, never a picture; it stays here.
+"""Storage of taught gestures: `taught.npz` in the state folder. It holds numbers, never images.
 
-They belong to one classifier, told by its file's sha256: another one means other numbers. Then the taught
-gestures keep their names, so that rules still hold, but nobody is seen making them until they are taught
-again.
+They belong to one classifier, identified by the sha256 of its file, because another one gives other
+embeddings. With another classifier the gestures keep their names, so that rules stay valid, but are not
+recognised until they are taught again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from agent.errors import ConfigError, ModelError
 FILE = "taught.npz"
 VERSION = 1
 MAX_BYTES = 100_000_000  # a hundred gestures of a hundred hands are 3 MB
-_BAD_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # what zipfile says of damage
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # zipfile's errors for damage
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 AGAIN = "teach them again with `gesture-agent teach NAME`, or remove them with `teach --remove NAME`"
 
@@ -38,21 +38,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taught:
-    """All that was taught: examples, their gestures, and the head that was fitted to them."""
+    """All taught gestures: examples, their labels, and the head fitted to them."""
 
     classifier: str  # sha256
     built_in: tuple[str, ...]
-    names: tuple[str, ...]  # one an example
+    names: tuple[str, ...]  # label of each example
     examples: HandSamples
     head: TaughtHead
 
     @property
     def counts(self) -> dict[str, int]:
-        """Examples of each gesture."""
+        """Number of examples of each gesture."""
         return dict(Counter(self.names))
 
     def without(self, name: str) -> Taught | None:
-        """The same with one gesture forgotten; None when nothing is left."""
+        """Return the taught gestures without one; None where nothing is left."""
         keep = np.array([one != name for one in self.names])
         names = tuple(one for one in self.names if one != name)
         head = self.head.without(name, self.built_in)
@@ -68,13 +68,16 @@ def teach(
     examples: HandSamples,
     names: Sequence[str],
 ) -> Taught:
-    """Fit a head to the examples."""
+    """Fit a head to the examples; `classifier` is the sha256 of the classifier's file."""
     head = train(built_in, background, examples, names)
     return Taught(classifier, tuple(built_in), tuple(names), examples, head)
 
 
 def load_taught(state_dir: Path) -> Taught | None:
-    """None: nothing was taught. Raises `ConfigError` for a file that is damaged or from a newer version."""
+    """Load the taught gestures; None where there are none.
+
+    Raises `ConfigError` for a damaged or newer file.
+    """
     path = state_dir / FILE
     try:
         packed = BytesIO(read_bytes(path, MAX_BYTES))
@@ -92,7 +95,7 @@ def load_taught(state_dir: Path) -> Taught | None:
 
 
 def save_taught(state_dir: Path, taught: Taught | None) -> Path:
-    """Replace what was there, whole or not at all; None removes it. Raises `ConfigError`: not writable."""
+    """Replace the file atomically; None removes it. Raises `ConfigError` where it cannot be written."""
     path = state_dir / FILE
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,7 @@ def save_taught(state_dir: Path, taught: Taught | None) -> Path:
             np.savez(file, **_packed(taught))
             file.flush()
             os.fsync(file.fileno())
-        if os.geteuid() == 0:  # a person with sudo taught it, the service shall read it
+        if os.geteuid() == 0:  # taught with sudo: the service must be able to read it
             os.chown(file.name, state_dir.stat().st_uid, state_dir.stat().st_gid)
         Path(file.name).replace(path)
     except OSError as exc:
@@ -112,7 +115,7 @@ def save_taught(state_dir: Path, taught: Taught | None) -> Path:
 
 
 def taught_labels(state_dir: Path, built_in: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels of a classifier and those that were taught. Raises `ConfigError`."""
+    """Return the classifier's labels followed by the taught ones. Raises `ConfigError`."""
     taught = load_taught(state_dir)
     return with_taught(built_in, taught.names) if taught else built_in
 
@@ -120,7 +123,10 @@ def taught_labels(state_dir: Path, built_in: tuple[str, ...]) -> tuple[str, ...]
 def head_for(
     state_dir: Path, classifier: str, built_in: tuple[str, ...]
 ) -> TaughtHead | StaleTaughtHead | None:
-    """What to put on the classifier of that sha256; None: nothing was taught. Tells the log of a misfit."""
+    """Return the head for the classifier with that sha256; None where nothing was taught.
+
+    Logs a warning where the head belongs to another classifier. Raises `ConfigError` for a damaged file.
+    """
     taught = load_taught(state_dir)
     if taught is None:
         return None
@@ -132,7 +138,7 @@ def head_for(
 
 
 def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
-    """Raises `ModelError` when examples of another classifier would be mixed with new ones."""
+    """Raise `ModelError` where new examples would be mixed with those of another classifier."""
     if taught.classifier != classifier:
         raise ModelError(
             f"{state_dir / FILE}: {', '.join(sorted(set(taught.names)))} were taught for a classifier with "
@@ -142,7 +148,7 @@ def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
 
 
 def _must_fit(packed: BytesIO) -> None:
-    """What the file claims to hold, before room is made for it. Raises `ValueError`."""
+    """Check the sizes that the file declares before memory is allocated. Raises `ValueError`."""
     with zipfile.ZipFile(packed) as archive:
         for member in archive.infolist():
             with archive.open(member) as file:

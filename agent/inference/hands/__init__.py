@@ -1,1 +1,1 @@
-"""Where the hands are: followed from frame to frame, searched for where palms or arms show them."""
+"""Hand detection and tracking: by landmarks from frame to frame, by palms or arms otherwise."""

@@ -1,7 +1,7 @@
-"""Hands where the body's arms end, with no palm detector: NVIDIA's way, `proposal = "arm"`.
+"""Hand search by body joints only, without a palm detector, as NVIDIA does it: `proposal = "arm"`.
 
-The same questions as `HandSearch` answers, from the joints alone. A hand's box is averaged over time, so that
-joints that tremble do not make the crop tremble.
+Has the interface of `HandSearch`. A hand's box is averaged over time, so that jitter of the joints does not
+move the crop.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from agent.core.types import Box, Hand, Image
 from agent.inference.hands.candidates import Arm, Candidate, apart, arm_of
 
 STEADY_S = 0.08  # time constant of the average
-JUMP = 0.4  # sides of the box: a hand that moved as far is where it is now
+JUMP = 0.4  # sides of the box: after a longer move the new position counts at once
 
 
 class ArmSearch:
-    """See `HandSearch`."""
+    """Finds hands at the ends of body arms; an alternative to `HandSearch`."""
 
     def more(
         self,
@@ -28,7 +28,7 @@ class ArmSearch:
         *,
         body: bool,  # noqa: ARG002 (as `HandSearch`)
     ) -> list[Candidate]:
-        """The same as `at_arms`."""
+        """Return candidates at the ends of raised arms that have no hand yet."""
         return self.at_arms(image, at, arms, found)
 
     def at_arms(
@@ -38,7 +38,7 @@ class ArmSearch:
         arms: Sequence[Arm],
         found: Sequence[Candidate],
     ) -> list[Candidate]:
-        """The ends of raised arms that have no hand yet."""
+        """Return candidates at the ends of raised arms that have no hand yet."""
         claimed = [arm_of(c.box, arms) for c in found]
         free = [arm for arm in arms if not arm.hangs and arm not in claimed]
         return [Candidate(arm.box, 1.0, arm.person, arm.hand) for arm in free]
@@ -50,7 +50,7 @@ class ArmSearch:
         arms: Sequence[Arm],
         followed: Sequence[Candidate],
     ) -> list[Candidate]:
-        """Followed hands where their arms end now; each arm has one."""
+        """Move tracked hands to the current ends of their arms, one hand for each arm."""
         found: list[Candidate] = []
         taken: list[Arm] = []
         for candidate in followed:
@@ -68,19 +68,19 @@ class ArmSearch:
         arms: Sequence[Arm],  # noqa: ARG002
         found: Sequence[Candidate],  # noqa: ARG002
     ) -> list[Candidate]:
-        """None: a hand hangs on an arm."""
+        """Return nothing: this search finds hands at arms only."""
         return []
 
     def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:  # noqa: ARG002
-        """None: a hand hangs on an arm."""
+        """Return nothing: this search finds hands at arms only."""
         return []
 
     def search_now(self, person: int, hand: Hand) -> None:
-        """Nothing to do: arms are looked at in every frame."""
+        """Do nothing: arms are searched in every frame."""
 
 
 def steadied(before: Box, now: Box, passed_s: float) -> Box:
-    """The average of where a box was and is; where it is, if it moved far or long ago."""
+    """Return the time-weighted average of two boxes; the new one after a large move or a long time."""
     if apart(before, now) > JUMP or passed_s <= 0:
         return now
     new = 1 - math.exp(-passed_s / STEADY_S)

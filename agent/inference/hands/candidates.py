@@ -1,4 +1,4 @@
-"""Where hands may be: what the finder of hands passes around, and how such places compare."""
+"""Candidate boxes of hands, and comparisons between them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from agent.inference.crops import letterbox, spread
 from agent.inference.gestures.classifier import Readout
 from agent.inference.hands.palm import Palm
 
-NEAR = 0.75  # of the larger box's side: nearer to its wrist than this a hand is that arm's
+NEAR = 0.75  # of the larger box's side: within this distance of an arm's wrist a hand belongs to the arm
 SAME_HAND = 0.35  # distance under which two boxes hold one hand
-MUCH_SMALLER = 0.6  # sides of a phantom / of the hand in whose middle it lies
-IN_FRAME = 0.4  # share of a box that must lie in the picture for a hand to be seen in it
-AFAR = 1.6  # side of the square / whole picture: a hand that fills the picture is too large for the detector
-PART = 0.6  # side of the parts / short side of the picture: palms down to 12 px of 480
+MUCH_SMALLER = 0.6  # side of a false detection / of the hand in whose middle it lies
+IN_FRAME = 0.4  # share of a box that must lie in the image for a hand to be visible
+AFAR = 1.6  # side of the square / whole image: a hand that fills the image is too large for the detector
+PART = 0.6  # side of the tiles / short side of the image: finds palms down to 12 px of 480
 SIDEWAYS = math.pi / 2
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedHand:
-    """A hand as it was last seen; `box` is where to look next, `right` the log-odds of a right hand.
+    """A tracked hand as last detected; `box` is the next search region, `right` log-odds of a right hand.
 
-    `readout` is its last reading, `memory` what the plan of work remembers of it.
+    `readout` is the last output of the classifier, `memory` the state of the work plan.
     """
 
     person: int
@@ -42,19 +42,19 @@ class TrackedHand:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A place where a hand may be; `person` and `arm` say whose, where a body shows it."""
+    """A box that may hold a hand; `person` and `arm` identify the body's arm where there is one."""
 
     box: Box
     score: float
     person: int | None = None
     arm: Hand | None = None
     followed: TrackedHand | None = None
-    kept: Readout | None = None  # the last reading of a followed hand, where it stands for this frame too
+    kept: Readout | None = None  # the last readout of a tracked hand, where it is reused for this frame
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A body's hand: roughly where, and whether the arm hangs."""
+    """One arm of a body: the approximate box of its hand, and whether it hangs."""
 
     person: int
     hand: Hand
@@ -63,7 +63,7 @@ class Arm:
 
 
 def arms_of(people: Sequence[Person], image: Image) -> list[Arm]:
-    """Every arm whose hand lies in the picture."""
+    """Return every arm whose hand lies in the image."""
     height, width = image.shape[:2]
     arms = []
     for person in people:
@@ -75,39 +75,39 @@ def arms_of(people: Sequence[Person], image: Image) -> list[Arm]:
 
 
 def arm_of(box: Box, arms: Sequence[Arm]) -> Arm | None:
-    """The arm that a hand belongs to: the nearest wrist, if near enough."""
+    """Return the arm with the nearest wrist, None where none is near enough."""
     near = [(far, arm) for arm in arms if (far := apart(box, arm.box)) < NEAR]
     return min(near, key=lambda pair: pair[0])[1] if near else None
 
 
 def apart(a: Box, b: Box) -> float:
-    """Distance of centres in sides of the larger box."""
+    """Return the distance of two centres in sides of the larger box."""
     return math.hypot(a.cx - b.cx, a.cy - b.cy) / max(a.side, b.side)
 
 
 def inside(box: Box, other: Box) -> bool:
-    """Whether a box lies in the middle of a much larger one: fingers taken for a hand of their own."""
+    """Whether a box lies in the middle of a much larger one: fingers detected as a separate hand."""
     return box.side < MUCH_SMALLER * other.side and apart(box, other) < SAME_HAND
 
 
 def known(box: Box, candidates: Sequence[Candidate]) -> bool:
-    """Whether one of the candidates is this hand already."""
+    """Whether a box holds the hand of one of the candidates."""
     return any(distance(box, c.box) < SAME_HAND or inside(box, c.box) for c in candidates)
 
 
 def nearest(palms: Sequence[Palm], box: Box) -> Palm | None:
-    """The palm nearest to the middle of a box."""
+    """Return the palm nearest to the centre of a box, None without palms."""
     return min(palms, key=lambda palm: apart(palm.box, box), default=None)
 
 
 def wholes_of(image: Image) -> list[Box]:
-    """The whole picture, and the same from afar, for hands that fill it."""
+    """Return the whole image, and a larger square in which hands that fill the image appear smaller."""
     height, width = image.shape[:2]
     return [letterbox(image), Box(width / 2, height / 2, AFAR * max(height, width))]
 
 
 def parts_of(image: Image) -> list[Box]:
-    """Squares to search when neither shows a hand: from afar, turned both ways, and parts of the picture."""
+    """Return further squares to search: zoomed out and rotated both ways, and tiles of the image."""
     height, width = image.shape[:2]
     afar = [Box(width / 2, height / 2, AFAR * max(height, width), turn) for turn in (-SIDEWAYS, SIDEWAYS)]
     side = PART * min(height, width)

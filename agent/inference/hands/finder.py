@@ -1,8 +1,7 @@
-"""The hands of one camera, from frame to frame.
+"""Hand finder: detects and tracks the hands of one camera from frame to frame.
 
-A hand that was seen is followed by its landmarks, which is exact and costs nothing more. A hand that was not
-is searched for, now and then. The classifier has the last word: `propose` gives places, `confirm` takes what
-was read there.
+A tracked hand is located by its landmarks, precisely and at no extra cost. Other hands are searched for at
+intervals. `propose` returns candidates, `confirm` keeps those that the classifier accepts.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from agent.inference.hands.candidates import (
 from agent.inference.hands.search import TRIES, HandSearch
 from agent.inference.stopwatch import Stopwatch
 
-ARM_SAYS = 1.7  # log-odds (85 %) of a body's word on left and right: close to the camera it often errs
-READER_SAYS = 2.9  # the most (95 %) that one reading of the hand itself counts for the same question
-SIDE_FADE_S = 0.5  # time constant of what earlier frames said
-FORGET_S = 1.0  # a hand with no body is the same again if back within this time
-AROUND = 1.1  # the box shown to people / the tightest square around the landmarks
-BOX_TO_HAND = 0.7  # the same, where there are no landmarks: an open hand fills this much of its hand box
+ARM_SAYS = 1.7  # log-odds (85 %) of left and right from the body pose, which often errs at short range
+READER_SAYS = 2.9  # largest log-odds (95 %) of left and right from one classification of the hand
+SIDE_FADE_S = 0.5  # time constant of earlier frames' evidence on left and right
+FORGET_S = 1.0  # a hand without a body keeps its identity if it is back within this time
+AROUND = 1.1  # displayed box / tightest square around the landmarks
+BOX_TO_HAND = 0.7  # displayed box / hand box, without landmarks: an open hand fills this much of its box
 
 
 class HandFinder:
-    """Proposes, settles, and remembers. `has_landmarks`: the classifier gives them."""
+    """Proposes, confirms and tracks hands. `has_landmarks` is whether the classifier gives landmarks."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class HandFinder:
         self._bodiless = 0
 
     def propose(self, image: Image, at: float, people: Sequence[Person], watch: Stopwatch) -> list[Candidate]:
-        """Where to read, followed hands first."""
+        """Return the candidates to classify in the frame at `at` seconds, tracked hands first."""
         arms = arms_of(people, image)
         with watch.stage("palm"):
             found = self._followed(arms, at)
@@ -67,9 +66,9 @@ class HandFinder:
         return found[: self._hands]
 
     def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
-        """Where to read in a photograph: one list after the other, until hands are seen.
+        """Yield lists of candidates for a photograph, one after another, until hands are found.
 
-        First where arms end, in every way there is, and in the picture at large; then everywhere.
+        First at the ends of arms in every way, and in the whole image; then everywhere.
         """
         arms = arms_of(people, image)
         found: list[Candidate] = []
@@ -81,7 +80,7 @@ class HandFinder:
     def confirm(
         self, at: float, candidates: Sequence[Candidate], readouts: Sequence[Readout]
     ) -> list[HandDetection]:
-        """The hands that are really there, one each; remembers them for the next frame."""
+        """Return the hands that the classifier confirms, each once, and track them into the next frame."""
         before, self._tracks = self._tracks, []
         seen: list[HandDetection] = []
         there = [
@@ -112,11 +111,11 @@ class HandFinder:
 
     @property
     def followed(self) -> frozenset[tuple[int, Hand]]:
-        """Person and side of the hands that are followed now."""
+        """Person and side of the hands that are tracked now."""
         return frozenset((track.person, track.hand) for track in self._tracks)
 
     def _followed(self, arms: Sequence[Arm], at: float) -> list[Candidate]:
-        """Hands of the last frame, named by the body they belong to; not those on an arm that hangs."""
+        """Candidates of the hands of the last frame, assigned to bodies; none on hanging arms."""
         found = []
         for track in self._tracks:
             arm = arm_of(track.box, arms)
@@ -128,18 +127,18 @@ class HandFinder:
         return found
 
     def _kept(self, track: TrackedHand, at: float) -> Readout | None:
-        """The last reading, where the plan says that it stands."""
+        """The last readout, where the work plan reuses it."""
         if track.memory is None or track.readout is None or not self._has_landmarks:
             return None
         return None if self._plan.hand(track.memory, at).do else track.readout
 
     def _name(self, candidate: Candidate, right: float) -> tuple[int, Hand]:
-        """Person and side. With no body: as when last seen here, else a new person's."""
+        """Person and side of a hand; without a body those of its track, else a new person's."""
         taken = {(t.person, t.hand) for t in self._tracks}
         hand, other = HANDS if right < 0 else HANDS[::-1]
         people = [candidate.person] if candidate.person is not None else []
         people += [t.person for t in self._lost if distance(t.box, candidate.box) < NEAR]
-        people += [t.person for t in self._tracks if t.person < 0]  # two hands, no body: one person's
+        people += [t.person for t in self._tracks if t.person < 0]  # two hands without a body: one person
         for side in (hand, other):
             for person in people:
                 if (person, side) not in taken:
@@ -157,14 +156,14 @@ class HandFinder:
 
 
 def hand_box(candidate: Candidate, readout: Readout) -> Box:
-    """The hand itself, upright: for people and rules, not for cutting."""
+    """Return the upright box around the hand itself, for display and rules, in image px."""
     if readout.landmarks is None:
         return candidate.box.upright().scaled(BOX_TO_HAND)
     return box_around(readout.landmarks[:, :2]).scaled(AROUND)
 
 
 def _next_box(candidate: Candidate, readout: Readout) -> Box:
-    """Where the hand will be looked for next time."""
+    """The region of the next frame's crop."""
     return candidate.box if readout.landmarks is None else box_of_landmarks(readout.landmarks)
 
 
@@ -173,7 +172,7 @@ def _presence(candidate: Candidate, readout: Readout) -> float:
 
 
 def _right(candidate: Candidate, readout: Readout, at: float) -> float:
-    """Log-odds that it is a right hand: what earlier frames, the body and the reading of the hand say."""
+    """Log-odds of a right hand, from earlier frames, the body pose and the classification."""
     odds = 0.0
     if candidate.followed:
         odds = candidate.followed.right * math.exp((candidate.followed.at - at) / SIDE_FADE_S)

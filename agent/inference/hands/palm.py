@@ -1,4 +1,4 @@
-"""Hands with no body in view: MediaPipe's palm detector."""
+"""Palm detection with MediaPipe's detector, for hands without a body in view."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.inference.grey import skin_toned
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Palm:
-    """A palm and the hand box that follows from it; `points` as in `Detection`."""
+    """A detected palm and the hand box derived from it; `points` as in `Detection`."""
 
     box: Box
     score: float
@@ -20,16 +20,19 @@ class Palm:
 
 
 class PalmFinder:
-    """Palms in a whole picture, or in squares of it where a hand is likely.
+    """Detects palms in a whole image, or in squares of it where a hand is likely.
 
-    At 192 pixels a palm farther than about 1.5 m is lost in the whole picture; in a square around the hand it
-    is not.
+    At 192 px input a palm farther than about 1.5 m is missed in the whole image, but found in a square around
+    it.
     """
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
 
     def find(self, image: Image, regions: list[Box]) -> list[list[Palm]]:
-        """Palms of each region, best first; in grey pictures too."""
+        """Return the palms of each region, highest score first; works on greyscale images.
+
+        Raises `EngineError`.
+        """
         found = self._detector.find(skin_toned(image), regions)
         return [[Palm(box_of_palm(d.points), d.score, d.points) for d in palms] for palms in found]

@@ -1,4 +1,4 @@
-"""Looking for hands that are not followed: where the body shows them, or in the picture at large."""
+"""Search for untracked hands: at the arms of bodies, or in the whole image."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from agent.inference.hands.palm import PalmFinder
 
 Proposal = Literal["pose", "palm", "both", "arm"]
 
-CALM_S = 1.0  # between two searches in the picture at large while every arm that is seen hangs
-SEARCH_S = 0.2  # between two searches for the same unseen hand: a third of a core, not all of it
-ARM_REGION = 3.0  # side of the square that is searched / rough box of the arm: the detector likes some air
-SECOND_REGION = 2.2  # the second try, turned along the arm
-TRIES = 3  # ways to look for the hand of an arm
-TRACK_REGION = 1.6  # the same around a followed hand that has no landmarks
+CALM_S = 1.0  # interval of searches in the whole image while every visible arm hangs
+SEARCH_S = 0.2  # interval of searches for the same missing hand: limits the cost to a third of a core
+ARM_REGION = 3.0  # side of the searched square / approximate hand box: the detector needs a margin
+SECOND_REGION = 2.2  # of the second attempt, rotated along the arm
+TRIES = 3  # kinds of search for the hand of an arm
+TRACK_REGION = 1.6  # side of the searched square / box of a tracked hand without landmarks
 
 
 class HandSearch:
-    """The palm detector and when it was last asked for what. `hands` is the most that are looked for."""
+    """Searches for hands with the palm detector at limited rates; at most `hands` are returned."""
 
     def __init__(self, palms: PalmFinder, proposal: Proposal, hands: int) -> None:
         self._palms, self._proposal, self._hands = palms, proposal, hands
@@ -34,11 +34,14 @@ class HandSearch:
     def more(
         self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate], *, body: bool
     ) -> list[Candidate]:
-        """Hands beside those in `found`. `body`: somebody's body is seen."""
+        """Return hands other than those in `found`. `body` is whether a body is in view.
+
+        Raises `EngineError`.
+        """
         new = self.at_arms(image, at, arms, found)
         helped = self._proposal == "both" and body and (found or new)
         room = len(found) + len(new) < self._hands
-        hang = len(arms) > 1 and all(arm.hangs for arm in arms)  # so no hand is held anywhere else
+        hang = len(arms) > 1 and all(arm.hangs for arm in arms)  # so that no raised hand is expected
         every_s = CALM_S if hang and not found else SEARCH_S
         if self._proposal != "pose" and room and not helped and at - self._looked_at >= every_s:
             self._looked_at = at
@@ -52,7 +55,10 @@ class HandSearch:
         arms: Sequence[Arm],  # noqa: ARG002
         followed: Sequence[Candidate],
     ) -> list[Candidate]:
-        """Followed hands, found again near where they were: for classifiers that give no landmarks."""
+        """Redetect tracked hands near their last boxes, for classifiers without landmarks.
+
+        Raises `EngineError`.
+        """
         regions = [c.box.upright().scaled(TRACK_REGION) for c in followed]
         pairs = zip(followed, self._palms.find(image, regions), strict=True)
         near = [(c, nearest(palms, c.box)) for c, palms in pairs]
@@ -61,7 +67,7 @@ class HandSearch:
     def at_arms(
         self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
-        """Hands of raised arms that have none, each searched for at most every `SEARCH_S`, in another way."""
+        """Return hands of raised arms without one; each arm is searched at most every `SEARCH_S`."""
         if self._proposal == "palm":
             return []
         claimed = [arm_of(c.box, arms) for c in found]
@@ -85,22 +91,25 @@ class HandSearch:
         return new
 
     def at_large(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
-        """Palms anywhere in the picture, and as if from afar: a close hand may pass for a whole body."""
+        """Return palms in the whole image, and zoomed out, for a hand that fills it. Raises `EngineError`."""
         return [] if self._proposal == "pose" else self._in(image, wholes_of(image), arms, found)
 
     def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:
-        """From afar, sideways, and in parts of the picture for small hands; not on arms that hang."""
+        """Return palms found zoomed out, sideways and in tiles; none on hanging arms.
+
+        Raises `EngineError`.
+        """
         return [] if self._proposal == "pose" else self._in(image, parts_of(image), arms, [])
 
     def search_now(self, person: int, hand: Hand) -> None:
-        """A hand was lost this moment: do not wait to search for it."""
+        """Search for a hand without delay, because it was just lost."""
         self._tries.pop((person, hand), None)
         self._looked_at = -math.inf
 
     def _in(
         self, image: Image, regions: list[Box], arms: Sequence[Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
-        """New palms in some squares, with the arm that they belong to; none on arms that hang."""
+        """New palms in some squares, with the arm they belong to; none on hanging arms."""
         new: list[Candidate] = []
         for palm in chain(*self._palms.find(image, regions)):
             arm = arm_of(palm.box, arms)
@@ -117,5 +126,5 @@ def _key(arm: Arm) -> tuple[int, Hand]:
 
 
 def _region(arm: Arm, way: int) -> Box | None:
-    """Upright, then along the arm, then None: closed hands often show no palm."""
+    """Search region: upright, then along the arm, then None, as closed hands often show no palm."""
     return (arm.box.upright().scaled(ARM_REGION), arm.box.scaled(SECOND_REGION), None)[way]

@@ -1,1 +1,1 @@
-"""NVIDIA's own networks: files in and out of TAO's formats, NGC, DeepStream."""
+"""NVIDIA's networks: TAO file formats, NGC downloads, DeepStream export."""

@@ -1,6 +1,6 @@
-"""DeepStream's nvinfer made to see what this agent sees: its configuration, labels and networks.
+"""Export for DeepStream's nvinfer: configuration files, labels and networks.
 
-nvinfer computes net-scale-factor * (pixel - offsets), which is how our manifests say it too.
+nvinfer computes net-scale-factor * (pixel - offsets), as the manifests do.
 """
 
 from __future__ import annotations
@@ -28,17 +28,16 @@ WHOLE_FRAME, OBJECTS = 1, 2  # process-mode
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written; `left_out` says which network is not there and what brings it."""
+    """Files written; `left_out` names missing networks and how to obtain them."""
 
     files: tuple[Path, ...]
     left_out: tuple[str, ...]
 
 
 def export(folder: Path, cache_dir: Path, gestures: str, engines: Path | None = None) -> Exported:
-    """Everything that nvinfer needs, into `folder`; what is there of an earlier export is replaced.
+    """Write everything that nvinfer needs into `folder`, replacing an earlier export. Raises `ModelError`.
 
-    `gestures` is a classifier that takes a picture alone. BodyPoseNet is left out where it was not brought.
-    Raises `ModelError`.
+    `gestures` is a classifier whose only input is an image. BodyPoseNet is omitted where it is not available.
     """
     manifest = manifest_of(gestures, cache_dir, engines)
     _must_suit(manifest)
@@ -64,7 +63,7 @@ def export(folder: Path, cache_dir: Path, gestures: str, engines: Path | None = 
 
 
 def gesture_configuration(manifest: Manifest, network: bytes) -> str:
-    """A secondary classifier that looks at hands."""
+    """Return the nvinfer configuration of a secondary engine that classifies hands."""
     shape = manifest.input.shape
     name = manifest.name
     return _configuration(
@@ -90,7 +89,7 @@ def gesture_configuration(manifest: Manifest, network: bytes) -> str:
 
 
 def body_configuration(manifest: Manifest) -> str:
-    """The primary engine: maps as tensor meta, for a parser of your own."""
+    """Return the nvinfer configuration of the primary engine; maps are tensor meta for a custom parser."""
     _, height, width, channels = manifest.input.shape
     return _configuration(
         "BodyPoseNet: 19 heatmaps and 38 part affinity fields of the whole frame; the parser is yours.",
@@ -113,9 +112,9 @@ def body_configuration(manifest: Manifest) -> str:
 
 
 def with_one_output(content: bytes, output: str, name: str) -> bytes:
-    """The network without its other outputs, and what led to those alone.
+    """Return the network with a single output, without the nodes of others. Raises `ModelError`.
 
-    nvinfer takes every output of a classifier for an attribute with labels of its own.
+    nvinfer interprets every output of a classifier as an attribute with its own labels.
     """
     import onnx  # noqa: PLC0415 (heavy, and needed for an export alone)
 
@@ -137,7 +136,7 @@ def with_one_output(content: bytes, output: str, name: str) -> bytes:
 
 
 def _leading_to(output: str, nodes: list[Any]) -> list[Any]:
-    """The nodes that an output needs, each behind those that it needs itself."""
+    """The nodes that an output needs, in topological order."""
     maker = {name: node for node in nodes for name in node.output}
     ordered: list[Any] = []
     placed: set[str] = set()
@@ -157,7 +156,7 @@ def _leading_to(output: str, nodes: list[Any]) -> list[Any]:
 
 
 def notes(manifest: Manifest) -> str:
-    """What a configuration cannot say."""
+    """Return the README of an export: what the configuration files cannot express."""
     joints = ", ".join(f"{i} {name}" for i, name in enumerate(JOINTS))
     limbs = " ".join(f"({a},{b})" for a, b in LIMBS)
     return f"""# For DeepStream's nvinfer

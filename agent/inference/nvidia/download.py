@@ -1,7 +1,7 @@
-"""A large file over HTTP: in pieces if the line breaks, with clear words for what goes wrong.
+"""Resumable download of a large file over HTTP, with clear errors.
 
-What has come stays beside the target as `.part`, with a note of which file it is a part of; the next try asks
-for the rest (Range), and only if the server still has the same file (If-Range).
+Received data stays beside the target as `.part`, with a note of its origin; the next attempt requests the
+rest (Range), on condition that the server's file is unchanged (If-Range).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from agent.errors import ModelError
 from agent.inference.files.disk import disk_is_full
 from agent.inference.nvidia.http_errors import BrokenError, refused, unreachable
 
-TIMEOUT_S = 30.0  # without a single byte
+TIMEOUT_S = 30.0  # without receiving a byte
 PIECE_BYTES = 1 << 18
-TRIES = 6  # in a row that bring nothing new
-PAUSE_S = 1.0  # before the second try; twice as long before each further one
+TRIES = 6  # consecutive attempts without progress
+PAUSE_S = 1.0  # before the second attempt; doubled before each further one
 
 Progress = Callable[[int, int | None], None]
-"""Bytes so far and in all; None: the server does not say."""
+"""Called with the bytes received and the total; None where the server does not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How patient a download is."""
+    """Timeout and retry options of a download."""
 
     timeout_s: float = TIMEOUT_S
     pause_s: float = PAUSE_S
@@ -45,7 +45,7 @@ class Waiting:
 def download(
     url: str, target: Path, progress: Progress = lambda _done, _all: None, waiting: Waiting | None = None
 ) -> Path:
-    """The file at `url`, whole, as `target`. Raises `ModelError` that says what to do."""
+    """Download `url` completely to `target` and return it. Raises `ModelError` that says what to do."""
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ModelError(f"{url}: is no http or https address")
     part = _PartialFile(target)
@@ -66,7 +66,7 @@ def download(
 
 
 class _PartialFile:
-    """What has come so far. Its note says of which file: address and the server's own mark of it."""
+    """A partially received file, with a note of its address and the server's validator."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -75,11 +75,11 @@ class _PartialFile:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Bytes received."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def mark(self, url: str) -> str | None:
-        """What tells whether the server's file is still the same; None: nothing here to go on with."""
+        """The validator of the partial file, if it is of this URL and can be continued; else None."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return str(note["mark"]) if note["url"] == url and note["mark"] and self.size else None
@@ -87,19 +87,19 @@ class _PartialFile:
             return None
 
     def begin(self, url: str, mark: str | None) -> None:
-        """Start anew."""
+        """Start a new file."""
         with self._disk():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_bytes(b"")
             self._note.write_text(json.dumps({"url": url, "mark": mark}), encoding="utf-8")
 
     def add(self, piece: bytes) -> None:
-        """Go on."""
+        """Append data."""
         with self._disk(), self.path.open("ab") as file:
             file.write(piece)
 
     def done(self) -> Path:
-        """All of it is here."""
+        """Rename the complete file to its target."""
         with self._disk():
             self.path.replace(self._target)
             self._note.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ class _PartialFile:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """What the disk says no to is for the user to mend: another try would not help."""
+        """Translate disk errors, which no retry would fix, to `ModelError`."""
         try:
             yield
         except OSError as exc:
@@ -117,7 +117,7 @@ class _PartialFile:
 
 
 def _continue(url: str, part: _PartialFile, progress: Progress, timeout_s: float) -> None:
-    """From where it was left to the end. Raises `BrokenError`, `ModelError`."""
+    """Continue a download to its end. Raises `BrokenError`, `ModelError`."""
     mark = part.mark(url)
     headers = {"User-Agent": f"gesture-agent/{__version__}", "Accept-Encoding": "identity"}
     if mark:
@@ -159,13 +159,13 @@ def _receive(url: str, answer: http.client.HTTPResponse, part: _PartialFile, pro
 
 
 def _mark(headers: Mapping[str, str]) -> str | None:
-    """A strong ETag, else the date: what If-Range takes (RFC 9110)."""
+    """Strong ETag, else the date: validators that If-Range accepts (RFC 9110)."""
     etag = headers.get("ETag") or ""
     return etag if etag.startswith('"') else headers.get("Last-Modified")
 
 
 def _start(headers: Mapping[str, str]) -> int | None:
-    """Of "Content-Range: bytes START-END/TOTAL"."""
+    """START of "Content-Range: bytes START-END/TOTAL"."""
     start = (headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
     return int(start) if start.isdigit() else None
 

@@ -1,10 +1,10 @@
 """TAO's .etlt files: a header and an encrypted network.
 
 4 bytes, little-endian: length of the input's name; the name; then AES in counter mode after a nonce of 16
-bytes. A length of 0 says that an ONNX file is inside, a name that it is UFF. There is no check sum, so a
-wrong key gives noise, and only a look at what came out tells.
+bytes. Length 0 means that the content is ONNX, otherwise it is UFF. There is no checksum: a wrong key gives
+noise, which only parsing detects.
 
-The cipher is NVIDIA's own and closed; it runs in a child process, of any Python that has their package.
+The cipher is proprietary to NVIDIA; it runs in a child process, with any Python that has their package.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ sys.stdout.buffer.write(out.getvalue())
 
 @dataclass(frozen=True, slots=True)
 class Etlt:
-    """A file taken apart. `input_name` is of the UFF network inside; empty: ONNX is inside."""
+    """A parsed .etlt file. `input_name` is that of a UFF network; empty where the content is ONNX."""
 
     input_name: str
     payload: bytes
 
 
 def read_header(content: bytes, name: str) -> Etlt:
-    """Raises `ModelError`: too short, or no .etlt file. `name` is for the message."""
+    """Parse the header. Raises `ModelError` where truncated or not .etlt. `name` is used in the message."""
     if len(content) < 4:
         raise ModelError(f"{name}: is truncated, {len(content)} bytes; download it again")
     size = int.from_bytes(content[:4], "little")
@@ -74,9 +74,9 @@ def read_header(content: bytes, name: str) -> Etlt:
 
 
 def decode(content: bytes, key: str, name: str, python: Path | None = None) -> bytes:
-    """The ONNX file inside; whether it is one, or noise of a wrong key, is for the reader to see.
+    """Decrypt an .etlt file and return its content; a wrong key is not detected here. Raises `ModelError`.
 
-    `python` is an interpreter that has NVIDIA's package; None: the one that runs. Raises `ModelError`.
+    `python` is an interpreter that has NVIDIA's package; None: the current one.
     """
     found = read_header(content, name)
     if found.input_name:
@@ -91,7 +91,7 @@ def decode(content: bytes, key: str, name: str, python: Path | None = None) -> b
         raise ModelError(f"{name}: {how_to_decode(python)}")
     secret = key.encode()
     fed = len(secret).to_bytes(4, "little") + secret + found.payload
-    with tempfile.TemporaryDirectory() as folder:  # nothing of the current folder is imported by the child
+    with tempfile.TemporaryDirectory() as folder:  # the child must import nothing from the current folder
         try:
             done = subprocess.run(
                 [_interpreter(python), "-c", _CHILD],
@@ -112,7 +112,7 @@ def decode(content: bytes, key: str, name: str, python: Path | None = None) -> b
 
 
 def _interpreter(python: Path | None) -> str:
-    """As the child's folder sees it: a name on the path, or a path from here."""
+    """The interpreter as seen from the child's folder: a name on PATH, or an absolute path."""
     if python is None:
         return sys.executable
     named = shutil.which(str(python)) if python.parent == Path() else None
@@ -120,12 +120,12 @@ def _interpreter(python: Path | None) -> str:
 
 
 def has_decoder() -> bool:
-    """Whether the running Python has NVIDIA's package."""
+    """Whether the current Python has NVIDIA's package."""
     return importlib.util.find_spec("eff_tao_encryption") is not None
 
 
 def how_to_decode(python: Path | None = None) -> str:
-    """What to install, for this Python and machine."""
+    """Return what to install, for this Python and machine."""
     version = ".".join(map(str, sys.version_info[:2]))
     who = f"{python} has" if python else f"this Python ({version}, {platform.machine()}) has"
     text = f"to open an .etlt file NVIDIA's package {PACKAGE} is needed, which {who} not. "

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a file, in words: what another try may mend, and what is for the user."""
+"""Translation of HTTP and network errors: retryable ones, and those that the user must resolve."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from agent.errors import ModelError
 
 
 class BrokenError(Exception):
-    """The line or the server failed in a way that another try may mend."""
+    """A connection or server error that a retry may resolve."""
 
 
 def refused(url: str, code: int) -> Exception:
-    """A server's no, in words."""
+    """Return the error for an HTTP status: `BrokenError` where a retry may help, else `ModelError`."""
     said = f"{url}: the server answers {code} {_phrase(code)}"
     by_hand = "download it with a browser and run `gesture-agent models import FILE`"
     if code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -36,7 +36,7 @@ def _phrase(code: int) -> str:
 
 
 def unreachable(url: str, exc: Exception) -> Exception:
-    """A broken line, in words."""
+    """Return the error for a failed connection: `ModelError` for a certificate, else `BrokenError`."""
     cause = exc.reason if isinstance(exc, urllib.error.URLError) else exc
     host = urlsplit(url).hostname
     if isinstance(cause, ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""A user's own file into the folder of engines: decoded, looked at, tried out, with a manifest beside it."""
+"""Import of a user's model file: decoded, inspected, tested, and stored with a manifest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from agent.inference.nvidia.model_matching import Choices, match_model, renamed
 from agent.inference.nvidia.onnx_file import read_network
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
-MOST_BYTES = 2_000_000_000  # what ONNX can hold in one file
+MOST_BYTES = 2_000_000_000  # protobuf's limit for one file
 OTHER_KINDS = {
     ".tlt": "TAO's own training format; export it with TAO, as ONNX or .etlt",
     ".hdf5": "a Keras file of TAO; export it with TAO, as ONNX or .etlt",
@@ -40,7 +40,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was made of a file. `notes`: in what it differs from NVIDIA's own."""
+    """Result of an import. `notes`: differences from NVIDIA's own network."""
 
     name: str
     task: str
@@ -51,7 +51,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A file as the user brings it: its bytes, what to call it, where it came from."""
+    """A model file as the user provides it: content, name, origin."""
 
     content: bytes
     file: str
@@ -61,7 +61,7 @@ class Given:
 
 
 def read_given(path: Path, key: str, python: Path | None = None) -> Given:
-    """From disk; the one network of a .zip as NGC's page gives it. Raises `ModelError`."""
+    """Read a file, or the only network in a .zip from NGC. Raises `ModelError`."""
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -79,7 +79,7 @@ def import_model(
     given: Given, cache_dir: Path, choices: Choices, progress: Progress = lambda _line: None,
     engines: Path | None = None,
 ) -> Imported:  # fmt: skip
-    """Make an engine of it, selectable by its name. Raises `ModelError`; what was there before then stays."""
+    """Import a file as an engine, selectable by name. Raises `ModelError`, and then changes nothing."""
     content, key = given.content, None
     suffix = Path(given.file).suffix.lower()
     if suffix == ".etlt":
@@ -98,7 +98,7 @@ def import_model(
     folder = own_folder(cache_dir) / manifest.name
     write_whole(folder / "model.onnx", content)
     write_whole(folder / "manifest.toml", as_toml(manifest, sha256, origin).encode())
-    load_manifest(manifest.name, own_folder(cache_dir))  # what was written can be read
+    load_manifest(manifest.name, own_folder(cache_dir))  # verify what was written
     progress(f"{manifest.name}: ready")
     return Imported(manifest.name, manifest.task, folder / "model.onnx", sha256, tuple(notes))
 
@@ -120,7 +120,7 @@ def _own_name(name: str, manifest: Manifest, engines: Path | None) -> str:
 
 
 def _try(content: bytes, manifest: Manifest, cache_dir: Path) -> None:
-    """Run it once on a grey picture, where every machine can: operators, sizes and numbers are then known."""
+    """Run it once on a grey image, to check operators, sizes and values."""
     spec = manifest.input
     with scratch_folder(cache_dir) as scratch:
         path = scratch / "model.onnx"

@@ -1,4 +1,4 @@
-"""The manifest of an imported network, written as TOML."""
+"""Manifest of an imported network as TOML."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from agent.inference.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an imported file came from."""
+    """Origin of an imported file."""
 
     address: str  # URL or path
-    sha256: str  # of the file as it came
+    sha256: str  # of the original file
 
 
 def as_toml(manifest: Manifest, sha256: str, origin: Origin) -> str:
-    """The text of a manifest whose network lies beside it as `model.onnx`."""
+    """Return the manifest, as TOML, of a network stored beside it as `model.onnx`."""
     spec, crop = manifest.input, manifest.crop
     lines = [
         f"name = {_toml(manifest.name)}",
@@ -50,7 +50,7 @@ def as_toml(manifest: Manifest, sha256: str, origin: Origin) -> str:
 
 
 def _toml(value: object) -> str:
-    """A basic string, a number, a list of them."""
+    """A basic string, a number or a list of them as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Which of NVIDIA's networks a file holds, and the manifest that says so."""
+"""Identification of NVIDIA's networks in a file, and the manifest for it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NORMALISATIONS: dict[Normalisation, tuple[float, float]] = {
     "deepstream": (128.0, 1 / 256),
     "older": (0.0, 1 / 255),
 }
-"""(offset, scale) of value = (pixel - offset) * scale, as NVIDIA's two samples have it."""
+"""(offset, scale) of value = (pixel - offset) * scale, as in NVIDIA's two samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the user may say about a file; None: as the shipped manifest has it."""
+    """The user's options for an import; None: as in the shipped manifest."""
 
-    name: str | None = None  # of the engine; None: NVIDIA's
+    name: str | None = None  # of the engine; None: NVIDIA's name
     normalisation: Normalisation | None = None
     margin: float | None = None
     labels: tuple[str, ...] | None = None
@@ -33,9 +33,9 @@ class Choices:
 def match_model(
     network: Network, templates: list[Manifest], choices: Choices, file: str
 ) -> tuple[Manifest, list[str]]:
-    """The manifest among NVIDIA's that the network fits, with its own names and sizes; what is unusual.
+    """Return the manifest that fits a network, with its own names and sizes, and notes on differences.
 
-    Raises `ModelError` that says what the file has and what each would have had to be.
+    Raises `ModelError` that says what the file has and what each known network requires.
     """
     reasons = []
     for template in templates:
@@ -49,7 +49,7 @@ def match_model(
 
 
 class _MismatchError(Exception):
-    """Why a network is not the one that a template describes."""
+    """The reason why a network does not match a template."""
 
 
 def _gestures(network: Network, template: Manifest, choices: Choices) -> tuple[Manifest, list[str]]:
@@ -111,7 +111,7 @@ def _normalised(choices: Choices) -> dict[str, float]:
 
 
 def _unusual(template: Manifest, name: str, size: Shape, scores: str | None = None) -> list[str]:
-    """What differs from NVIDIA's own file: allowed, for a network trained again, but worth a word."""
+    """Differences from NVIDIA's own file, which are allowed for a retrained network."""
     was = template.input
     notes = []
     if name != was.name:
@@ -132,5 +132,5 @@ def _text(shape: Shape) -> str:
 
 
 def renamed(manifest: Manifest, name: str) -> Manifest:
-    """The same under the user's name."""
+    """Return the manifest under another name."""
     return manifest.model_copy(update={"name": name})

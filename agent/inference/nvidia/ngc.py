@@ -1,4 +1,4 @@
-"""NVIDIA's files from NGC, once the user has accepted NVIDIA's licence."""
+"""Download of NVIDIA's files from NGC, after the user has accepted NVIDIA's licence."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from agent.inference.nvidia.model_matching import Choices
 
 @dataclass(frozen=True, slots=True)
 class NgcOptions:
-    """What the user said: whether the licence is accepted, and what else is not as shipped."""
+    """Options of an NGC download: acceptance of the licence, mirror and decoder."""
 
     accepted: bool
-    url: str | None = None  # a mirror's
+    url: str | None = None  # of a mirror
     python: Path | None = None  # an interpreter with NVIDIA's decoder
 
 
@@ -33,7 +33,7 @@ def fetch_from_ngc(
     engines: Path | None = None,
     waiting: Waiting | None = None,
 ) -> Imported:
-    """Download, decode, check and keep. Raises `ModelError`: licence not accepted, network, decoder."""
+    """Download, decode, check and store a network. Raises `ModelError`: licence, network, decoder."""
     source = load_manifest(name, engines).source
     if not isinstance(source, NgcSource):
         raise ModelError(f"{name}: does not come from NGC; run `gesture-agent models fetch {name}`")
@@ -45,7 +45,7 @@ def fetch_from_ngc(
     url = terms.url or source.url
     file = url.split("?")[0].rpartition("/")[2]
     if file.endswith(".etlt") and terms.python is None and not has_decoder():
-        raise ModelError(f"{name}: {how_to_decode()}")  # before 40 MB are downloaded for nothing
+        raise ModelError(f"{name}: {how_to_decode()}")  # before 40 MB are downloaded in vain
     say(f"{name}: downloading {url}")
     kept = download(url, cache_dir / "downloads" / f"{name}-{file}", progress, waiting)
     given = Given(kept.read_bytes(), file, url, source.key, terms.python)

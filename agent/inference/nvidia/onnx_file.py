@@ -1,4 +1,4 @@
-"""Files that should hold an ONNX network: read, or said in what way they do not."""
+"""Reading of ONNX files, with precise errors for files that are not."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from agent.errors import ModelError
 from agent.inference.engine import Shape
 
 OLDEST_OPSET = 7  # of ONNX Runtime and of TensorRT's parser
-FIRST = 0x08  # the tag of `ir_version`, which every writer puts first
-NEWEST_IR = 30  # generous: 11 is of 2025
+FIRST = 0x08  # tag of `ir_version`, which every writer puts first
+NEWEST_IR = 30  # with reserve: 11 is of 2025
 _FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
-"""Of ONNX's ModelProto: field number -> wire type (0 number, 2 bytes with their length)."""
+"""Fields of ONNX's ModelProto: number -> wire type (0 varint, 2 length-delimited)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What is seen of a network without running it."""
+    """Inputs, outputs and metadata of a network."""
 
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
@@ -29,9 +29,9 @@ class Network:
 
 
 def read_network(content: bytes, name: str, key: str | None = None) -> Network:
-    """Raises `ModelError`: no ONNX, truncated, too old or too new, weights elsewhere.
+    """Read an ONNX file's metadata. Raises `ModelError`: not ONNX, truncated, opset, external weights.
 
-    `key` is what the content was decoded with, if it was: noise then means that the key is wrong.
+    `key` is what the content was decrypted with, if it was: invalid content then suggests a wrong key.
     """
     try:
         model = onnx.load_from_string(content)
@@ -55,7 +55,7 @@ def read_network(content: bytes, name: str, key: str | None = None) -> Network:
 
 
 def missing_bytes(content: bytes) -> int | None:
-    """How many bytes too early an ONNX file ends; 0: it ends well; None: it is none."""
+    """Return the bytes missing at the end of an ONNX file; 0: complete; None: not ONNX."""
     at, first = 0, True
     while at < len(content):
         tag, at = _number(content, at)
@@ -89,7 +89,7 @@ def _unreadable(content: bytes, name: str, key: str | None) -> ModelError:
 
 
 def _number(content: bytes, at: int) -> tuple[int, int]:
-    """A varint of protobuf and where it ends; past the end it is 0."""
+    """A protobuf varint and its end offset; past the end of the content it is 0."""
     value = shift = 0
     while at < len(content) and shift < 64:
         byte = content[at]

@@ -1,1 +1,1 @@
-"""Networks on a Triton Inference Server, for cameras too thin for them."""
+"""Remote inference on a Triton Inference Server."""

@@ -1,8 +1,8 @@
-"""A network that runs on a Triton Inference Server: `backend = "triton"`, for cameras too thin for it.
+"""Engine that runs a network on a Triton Inference Server: `backend = "triton"`.
 
-The server may go and come back while we run. A thread of this engine keeps an eye on it, so that its loss is
-noticed while nobody is in view too, and so that the loop waits for it at most once: from then on `run` says
-`EngineAway` at once, until the server is there again with the network that the manifest describes.
+The server may go offline and return at any time. A thread checks it, so that its loss is noticed while nobody
+is in view, and the loop waits for it at most once: afterwards `run` raises `EngineAway` at once until the
+server is online with the network that the manifest describes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0  # between two tries to reach one that i
 
 
 class TritonEngine:
-    """See `Engine`. Away is a state: it starts without the server and takes up work when it is there."""
+    """A `RemoteEngine` on Triton; starts without the server and works as soon as that is online."""
 
     def __init__(
         self,
@@ -38,10 +38,7 @@ class TritonEngine:
         check_s: float = CHECK_S,
         threads: Threads | None = None,
     ) -> None:
-        """`threads` watches over the thread that looks after the server.
-
-        Raises `ModelError` when the server is there with another network, or certificates are wrong.
-        """
+        """Raise `ModelError` where the server has another network, or certificates are invalid."""
         self.name = manifest.name
         self.address = settings.url
         self._contract = contract_of(manifest)
@@ -67,16 +64,19 @@ class TritonEngine:
 
     @property
     def away(self) -> str | None:
-        """Why the server cannot be used now; None while it can."""
+        """Reason why the server cannot be used; None while it can."""
         return self._away
 
     @property
     def version(self) -> str | None:
-        """Of the network, as the server counts; None before it was ever there."""
+        """Version of the network as the server reports it; None before the first contact."""
         return self._served.version if self._served else None
 
     def run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """See `Engine.run`. Raises `EngineAway` too, at once while the server is known to be away."""
+        """Run the network on the server.
+
+        Raises `EngineError`, and `EngineAway` at once while it is offline.
+        """
         if self._closed:
             raise EngineError(f"{self.name}: is closed")
         check_inputs(self.name, self.inputs, inputs)
@@ -92,13 +92,13 @@ class TritonEngine:
         return answer
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """End the checks and close the connection; may be called twice."""
         self._closed = True
         self._wake.set()
         self._client.close()
 
     def _run(self, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
-        """In as many requests as the server wants. Raises `EngineAway`, `EngineError`."""
+        """Split into as many requests as the server requires. Raises `EngineAway`, `EngineError`."""
         counts = {len(array) for array in inputs.values()}
         if len(counts) != 1:
             raise EngineError(
@@ -128,7 +128,10 @@ class TritonEngine:
         return results
 
     def _check_contract(self, line: KServeClient) -> RemoteModel:
-        """Whether the server has our network. Raises `EngineAway`, and `ModelError` when it is another."""
+        """Compare the server's network with the manifest.
+
+        Raises `EngineAway`, or `ModelError` for another.
+        """
         if not line.is_ready():
             raise EngineAway(f"{self.name} at {self.address}: the server is not ready to run it")
         metadata, config = line.metadata(), line.config()
@@ -146,7 +149,7 @@ class TritonEngine:
             )
         return found
 
-    # The thread that keeps an eye on the server.
+    # Thread that checks the server.
 
     def _watch(self) -> None:
         while not self._closed:

@@ -1,8 +1,8 @@
-"""One line to a server that speaks the KServe v2 protocol over HTTP, as Triton does.
+"""Client for servers with the KServe v2 protocol over HTTP, such as Triton.
 
-tritonclient waits for each piece of an answer anew, so a server that trickles could hold it for ever; here
-every call ends within one time limit, whatever the server does, and fails in one way: `EngineAway`.
-Not for two threads: gevent, on which tritonclient stands, keeps a socket to the thread that opened it.
+tritonclient restarts its timeout for each part of a response, so that a slow server could block it without
+end; here every call ends within one time limit and fails in one way: `EngineAway`. Not thread-safe: gevent,
+which tritonclient uses, binds a socket to the thread that opened it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from agent.config.tls import secure_context
 from agent.core.types import Floats
 from agent.errors import ConfigError, EngineAway, ModelError
 
-NO_SUCH_DOCUMENT = {"400", "404", "405", "501"}  # a server without Triton's extension for the configuration
+NO_SUCH_DOCUMENT = {"400", "404", "405", "501"}  # a server without Triton's configuration extension
 
 T = TypeVar("T")
 
 
 class _TimeIsUpError(Exception):
-    """Of one call; never leaves this module."""
+    """A call timed out; internal to this module."""
 
 
 class KServeClient:
-    """Asks one server about one model. Whoever calls from another thread gets a connection of its own."""
+    """Client for one model on one server; each thread needs its own instance."""
 
     def __init__(self, model: str, settings: TritonSettings) -> None:
-        """Raises `ModelError` when certificates cannot be read."""
+        """Raises `ModelError` where certificates cannot be read."""
         self._model, self._settings = model, settings
         self._client: http.InferenceServerClient | None = None
         self._thread: int | None = None
@@ -45,19 +45,19 @@ class KServeClient:
 
     @property
     def address(self) -> str:
-        """For messages."""
+        """URL of the server, for messages."""
         return self._settings.url
 
     def is_ready(self) -> bool:
-        """Whether server and model take requests. Raises `EngineAway`."""
+        """Whether server and model accept requests. Raises `EngineAway`."""
         return bool(self._ask(lambda client: client.is_server_ready() and client.is_model_ready(self._model)))
 
     def metadata(self) -> dict[str, Any]:
-        """Names, types and shapes. Raises `EngineAway`."""
+        """Return names, types and shapes of inputs and outputs. Raises `EngineAway`."""
         return dict(self._ask(lambda client: client.get_model_metadata(self._model)))
 
     def config(self) -> dict[str, Any] | None:
-        """Triton's configuration of the model; None where the server has no such thing."""
+        """Return Triton's configuration of the model; None where the server has none. Raises `EngineAway`."""
 
         def ask(client: http.InferenceServerClient) -> Any:
             try:
@@ -71,7 +71,7 @@ class KServeClient:
         return dict(found) if found else None
 
     def infer(self, inputs: Mapping[str, Floats], outputs: Sequence[str]) -> dict[str, Floats]:
-        """One request, tensors in binary. Raises `EngineAway`."""
+        """Send one inference request, with binary tensors. Raises `EngineAway`."""
 
         def ask(client: http.InferenceServerClient) -> dict[str, Any]:
             feed = [http.InferInput(name, list(array.shape), "FP32") for name, array in inputs.items()]
@@ -87,7 +87,7 @@ class KServeClient:
         return {name: np.asarray(array, np.float32) for name, array in answer.items()}
 
     def close(self) -> None:
-        """Hang up; the next question opens a new connection."""
+        """Close the connection; the next call opens a new one."""
         client, self._client = self._client, None
         if client is not None and self._thread == threading.get_ident():
             client.close()
@@ -113,7 +113,7 @@ class KServeClient:
             reason = "nothing listens there"
         except Exception as exc:  # noqa: BLE001 (a server may send anything; the libraries raise anything)
             reason = f"{type(exc).__name__}: {_first_line(exc)}"
-        self.close()  # what is half read on this connection is nobody's answer any more
+        self.close()  # a partly read response must not be taken for the next one
         raise EngineAway(f"{self._subject}: {reason}")
 
     def _connected(self) -> http.InferenceServerClient:
@@ -136,7 +136,7 @@ def _client(settings: TritonSettings) -> http.InferenceServerClient:
 
 
 def _tls(settings: TlsSettings) -> ssl.SSLContext:
-    """See `secure_context`. Raises `ModelError`."""
+    """Create the TLS context. Raises `ModelError`."""
     try:
         return secure_context(settings, "recognition.triton.tls", gevent.ssl.create_default_context)
     except ConfigError as exc:

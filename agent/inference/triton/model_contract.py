@@ -1,7 +1,7 @@
-"""What a network on a server must be, by its manifest; and whether what the server serves is that.
+"""Comparison of a network on a server with its manifest.
 
-Pure: metadata and configuration come in as the JSON of the KServe v2 protocol (and of Triton's
-extension for the configuration).
+Pure: metadata and configuration are the JSON of the KServe v2 protocol (and of Triton's configuration
+extension).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from agent.inference.engine import Shape
 from agent.inference.manifest import Manifest
 
-FLOAT = "FP32"  # the contract of an engine: float32 in, float32 out
+FLOAT = "FP32"  # engines use float32 for inputs and outputs
 
 
 @dataclass(frozen=True, slots=True)
 class ModelContract:
-    """Inputs and outputs that are wanted; an output of unknown shape is `()`."""
+    """Required inputs and outputs; an output of unknown shape is `()`."""
 
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
@@ -26,16 +26,16 @@ class ModelContract:
 
 @dataclass(frozen=True, slots=True)
 class RemoteModel:
-    """What the server has: shapes as an `Engine` gives them, and the most pictures that it takes at once."""
+    """The server's network: shapes as in `Engine`, version, and the largest batch."""
 
     inputs: Mapping[str, Shape]
     outputs: Mapping[str, Shape]
     version: str
-    batch: int | None  # None: any number
+    batch: int | None  # None: unlimited
 
 
 def contract_of(manifest: Manifest) -> ModelContract:
-    """What the rest of the agent will feed, and read."""
+    """Return the inputs and outputs that the manifest requires."""
     spec, out = manifest.input, manifest.output
     inputs: dict[str, Shape] = {spec.name: spec.shape}
     if spec.angle:
@@ -59,9 +59,9 @@ def _anchors(manifest: Manifest) -> int:
 
 
 def remote_model(metadata: Mapping[str, Any], config: Mapping[str, Any] | None) -> RemoteModel:
-    """Reads `v2/models/NAME` and, where the server has it, `v2/models/NAME/config`.
+    """Parse `v2/models/NAME` and, where available, `v2/models/NAME/config`.
 
-    Raises `ValueError`, `KeyError` or `TypeError` for what is not such a document.
+    Raises `ValueError`, `KeyError` or `TypeError` for an invalid document.
     """
     inputs = {tensor["name"]: _shape(tensor["shape"]) for tensor in metadata["inputs"]}
     outputs = {tensor["name"]: _shape(tensor["shape"]) for tensor in metadata["outputs"]}
@@ -79,7 +79,7 @@ def _shape(dims: list[Any]) -> Shape:
 
 
 def contract_errors(contract: ModelContract, metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Everything that keeps this network from being the one of the manifest, in words."""
+    """Yield every difference between a server's network and the manifest, as text."""
     for kind, wanted in (("input", contract.inputs), ("output", contract.outputs)):
         have = {tensor["name"]: tensor for tensor in metadata[f"{kind}s"]}
         for name, want in wanted.items():
@@ -97,7 +97,7 @@ def contract_errors(contract: ModelContract, metadata: Mapping[str, Any]) -> Ite
 
 
 def _fits(want: Shape, have: Shape) -> bool:
-    """Whether they can be one; the first dimension counts pictures, and any number of them can be sent."""
+    """Whether two shapes are compatible; the first dimension is the batch and may differ."""
     if not want:
         return True
     if len(want) != len(have):

@@ -33,6 +33,11 @@ class RunGraphs:
         self._contexts: dict[int, Any | None] = {}
         self._graphs: dict[Kind, Graph | None] = {}
 
+    @property
+    def captured(self) -> int:
+        """How many kinds of runs are replayed."""
+        return sum(graph is not None for graph in self._graphs.values())
+
     def run(self, kind: Kind, work: Callable[[Any], None]) -> bool:
         """Start a run of this kind; False where that is left to the caller.
 

@@ -94,19 +94,29 @@ def load_session(context: GpuContext, name: str, path: Path, options: EngineOpti
     """
     request = PlanRequest(context.library, context.device, context.cache_dir, name, path, options)
     plan, built = plan_for(request)
-    graphs = options.settings.graphs
     try:
-        session = Session(
-            context.library, context.device, plan, name, _read(request.runtime_cache_path), graphs=graphs
-        )
+        session = load_checked(context, request, plan)
     except PlanRefusedError as exc:
         if built:
             raise
         log.warning("plan_refused", engine=name, reason=str(exc))
         remove_plan(request.folder / request.key.file_name)
-        session = Session(context.library, context.device, build(request), name, graphs=graphs)
+        session = load_checked(context, request, build(request))
+    log.info(
+        "engine_loaded", engine=name, backend="tensorrt", library=context.library.label,
+        gpu=context.device.gpu.name, precision=options.settings.precision, batch=session.max_batch,
+    )  # fmt: skip
+    return session
+
+
+def load_checked(context: GpuContext, request: PlanRequest, plan: bytes) -> Session:
+    """A plan, loaded, and its self-test passed. Raises `PlanRefusedError`, `SelfTestError`, `ModelError`."""
+    settings, compiled_before = request.options.settings, _read(request.runtime_cache_path)
+    session = Session(
+        context.library, context.device, plan, request.name, compiled_before, graphs=settings.graphs
+    )
     try:
-        self_test(session, sample_for(session, path, request.sample_path), options.settings.precision)
+        self_test(session, sample_for(session, request.path, request.sample_path), settings.precision)
         if compiled := session.runtime_cache():
             write_whole(request.runtime_cache_path, compiled)
     except EngineError as exc:
@@ -115,10 +125,6 @@ def load_session(context: GpuContext, name: str, path: Path, options: EngineOpti
     except BaseException:
         session.close()
         raise
-    log.info(
-        "engine_loaded", engine=name, backend="tensorrt", library=context.library.label,
-        gpu=context.device.gpu.name, precision=options.settings.precision, batch=session.max_batch,
-    )  # fmt: skip
     return session
 
 

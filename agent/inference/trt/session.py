@@ -105,6 +105,11 @@ class Session:
                 self._count = count
             work(self._context)
 
+    @property
+    def captured(self) -> int:
+        """How many kinds of runs are replayed as CUDA graphs."""
+        return 0 if self._graphs is None else self._graphs.captured
+
     def wait(self) -> None:
         """Wait until the run is over. Raises `EngineError`."""
         self.stream.synchronize()

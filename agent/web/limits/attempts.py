@@ -13,7 +13,7 @@ MAX_VISITORS = 1024  # addresses that are remembered; the least recent are dropp
 
 
 class Attempts:
-    """Counts failed token attempts by client and tells who may try."""
+    """Counts failed token attempts by client and decides who may try."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

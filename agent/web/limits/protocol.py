@@ -66,7 +66,7 @@ class _Http(H11Protocol):
             self._wait()
         try:
             super().data_received(data)
-        except Exception:  # noqa: BLE001 (the top of what a connection brings; told with its traceback)
+        except Exception:  # noqa: BLE001 (top level of a connection; logged with its traceback)
             _give_up(self.policy, self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

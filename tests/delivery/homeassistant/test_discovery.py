@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from brokers import Mosquitto, until
+from brokers import Mosquitto
 from happenings import started
+from support.waiting import until
 
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES, Action

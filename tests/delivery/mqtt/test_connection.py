@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import structlog
-from brokers import Mosquitto, free_port, until
+from brokers import Mosquitto
 from happenings import started
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from support.ports import free_port
+from support.waiting import until
 
 from agent.config.settings import Secret, TlsSettings
 from agent.errors import CannotStart

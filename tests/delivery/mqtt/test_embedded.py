@@ -3,10 +3,10 @@ from __future__ import annotations
 import socket
 
 import pytest
-from brokers import until
 from happenings import started
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from support.waiting import until
 
 pytest.importorskip("amqtt", reason="the extra `embedded` is not installed")
 

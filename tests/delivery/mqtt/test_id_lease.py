@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,14 +10,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from happenings import started
+from proxy import Wire
+from support.waiting import until
 
 from agent.delivery.delivery import Delivery
 from agent.delivery.mqtt.id_lease import IdLease, client_id, heard
-
-sys.path.append(str(Path(__file__).parents[2] / "chaos"))
-from proxy import Wire
 
 Deliver = Callable[..., Delivery]
 TAKEN = 'the agent.id "kitchen" is in use on this broker'

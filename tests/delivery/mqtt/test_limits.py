@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import structlog
-from brokers import Mosquitto, Subscriber, until
+from brokers import Mosquitto, Subscriber
 from happenings import started
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import until
 
 from agent.config.settings import HomeAssistantSettings
 from agent.core.types import BUILT_IN_GESTURES, Action

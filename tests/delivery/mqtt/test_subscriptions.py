@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
-from brokers import Mosquitto, until
+from brokers import Mosquitto
+from support.waiting import until
 
 from agent.delivery.mqtt.subscriptions import Subscriptions
 from agent.delivery.requests import Request

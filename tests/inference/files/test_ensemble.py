@@ -80,7 +80,7 @@ def test_its_two_parts_one_by_one_say_what_it_says(own_cache: Path, engines: Pat
     apart = [reader.read(picture, [box])[0] for picture, box in HANDS]
     np.testing.assert_allclose(scores(apart), scores(whole), atol=2e-4)
     assert set(image.asked) == {"new"}  # photographs have no past: each is read by both
-    assert all(readout.word is not None for readout in apart)
+    assert all(readout.image_result is not None for readout in apart)
 
 
 def test_a_bias_makes_a_label_dearer_and_leaves_the_others_their_odds(own_cache: Path, engines: Path) -> None:

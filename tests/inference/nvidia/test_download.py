@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from files_server import Served, serving
 from networks import bodyposenet, gesturenet
+from support.ports import free_port
 
 from agent.errors import ModelError
 from agent.inference.files.store import locate, manifest_of
@@ -156,9 +157,9 @@ def test_a_server_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
             download(url, tmp_path / "m", waiting=Waiting(timeout_s=0.2, pause_s=0.0, tries=2))
 
 
-def test_nobody_there_is_told(tmp_path: Path, free_port: int) -> None:
+def test_nobody_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"127.0.0.1 refuses the connection; is a proxy needed"):
-        download(f"http://127.0.0.1:{free_port}/model.onnx", tmp_path / "m", waiting=AT_ONCE)
+        download(f"http://127.0.0.1:{free_port()}/model.onnx", tmp_path / "m", waiting=AT_ONCE)
 
 
 def test_a_name_that_is_not_known_is_told(tmp_path: Path) -> None:

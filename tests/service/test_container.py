@@ -21,6 +21,9 @@ import pytest
 from booted import ROOT, Booted, base_system, wheels, why_not
 from endless import NAME as ENDLESS
 from endless import write_endless
+from support.waiting import until
+
+pytestmark = pytest.mark.container
 
 UNIT = "gesture-agent.service"
 PATIENCE_S = 90
@@ -29,10 +32,7 @@ RULE = '[[rule]]\nid = "lamp"\nwhen = { gesture = "fist" }\npublish = { topic = 
 
 
 def wait_until(is_so: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.3)
+    until(is_so, what, PATIENCE_S, every_s=0.3)  # each look is a process in the machine
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from brokers import until
+from support.waiting import until
 from thin_daemon import CLIP, thin_daemon
-from triton_double import wait_for
 from triton_server import RealTriton
 
 from agent.config.settings import RecognitionSettings, TritonSettings
@@ -20,6 +19,8 @@ from agent.inference.build import build_recognizer
 from agent.inference.engine import RemoteEngine, connect_engine, load_engine
 from agent.inference.manifest import load_manifest
 from agent.inference.models import fetch, locate
+
+pytestmark = pytest.mark.triton
 
 CLASSIFIER = "gesturenet-ensemble"
 NETWORKS = (CLASSIFIER, "palm-detector", "pose-detector", "pose-landmark")
@@ -117,11 +118,11 @@ def test_a_network_that_is_unloaded_and_loaded_again(
 ) -> None:
     engine = connect()
     triton.withdraw(CLASSIFIER)
-    wait_for(lambda: not triton.has(CLASSIFIER), "it is unloaded", 60)
+    until(lambda: not triton.has(CLASSIFIER), "it is unloaded", 60)
     with pytest.raises(EngineAway, match=r"the server says .*unknown model.*|not ready"):
         engine.run(crops(1))
     triton.serve(CLASSIFIER, locate(CLASSIFIER, files))
-    wait_for(lambda: engine.away is None, f"it is back; {engine.away}", 60)
+    until(lambda: engine.away is None, f"it is back; {engine.away}", 60)
     engine.run(crops(1))
 
 
@@ -132,7 +133,7 @@ def test_a_server_that_is_killed_and_started_again(triton: RealTriton, connect: 
     with pytest.raises(EngineAway):
         engine.run(crops(1))
     triton.start()
-    wait_for(lambda: engine.away is None, f"it is back; {engine.away}", 60)
+    until(lambda: engine.away is None, f"it is back; {engine.away}", 60)
     engine.run(crops(1))
 
 
