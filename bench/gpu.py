@@ -1,12 +1,13 @@
-"""All checks and benchmarks that need an NVIDIA GPU, with a report.
+"""Everything that needs an NVIDIA GPU, in one go, with a report.
 
-python bench/gpu.py --out report                 all of it, less than ten minutes
-python bench/gpu.py --out report --minutes 60    an hour of frames at the end
+    python bench/gpu.py --out report                 all of it, less than ten minutes
+    python bench/gpu.py --out report --minutes 60    an hour of frames at the end
 
-Independent parts, each run even if another failed: machine data; the tests that need a GPU; plans of all
-networks in every precision; their agreement with ONNX Runtime; kernels compared with OpenCV; speed of
-networks and of the whole loop; what CUDA graphs would save (PyCUDA has none); and a soak of some minutes
-that watches device memory. Exit 0: all passed; 1: the report says what failed; 3: no GPU here.
+What it does, each part going on when another failed: names the machine; runs the tests that wait for a GPU;
+builds plans of all networks in every precision; compares them with ONNX Runtime; compares the kernels with
+OpenCV; measures networks and the whole loop, with and without CUDA graphs; feeds frames for some minutes
+and watches the device's memory. What has not begun when the time is over is left
+out, and the report says so. Exit 0: all went well; 1: the report says what did not; 3: no GPU here.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ LEFT_OUT: Lines = ["FAILED: left out, the time was over; give --limit more minut
 
 @dataclass
 class Report:
-    """Report that is written after each part."""
+    """What is written at the end, and after each part."""
 
     folder: Path
     until: float = float("inf")  # by the monotonic clock: nothing begins later
@@ -70,7 +71,7 @@ class Report:
     data: dict[str, Any] = field(default_factory=dict)
 
     def part(self, title: str, work: Callable[[], tuple[Lines, Any]]) -> None:
-        """Run a part and store its text; a failure becomes an entry of the report."""
+        """Do it, keep what it says; a failure is a line of the report."""
         print(f"{title} ...", flush=True)
         began = time.monotonic()
         try:
@@ -83,7 +84,7 @@ class Report:
         self.write()
 
     def write(self) -> None:
-        """Write Markdown for people and JSON for programs."""
+        """Markdown for people, JSON for programs."""
         text = ["# GPU report", ""]
         for title, state, lines in self.parts:
             text += [f"## {title}: {state}", "", *lines, ""]
@@ -94,7 +95,7 @@ class Report:
 
 
 def machine(cache: Path) -> tuple[Lines, Any]:
-    """Describe GPU, driver and libraries."""
+    """GPU, driver, libraries."""
     gpu, context = find_gpu(), default_context(cache)
     packages = {}
     for name in ("cuda-bindings", "pycuda", "onnxruntime", "onnx", "numpy", "opencv-python-headless"):
@@ -130,7 +131,7 @@ def smi(what: str) -> str:
 
 def tests() -> tuple[Lines, Any]:
     """Those that are skipped without a GPU."""
-    files = ["tests/inference/test_engine.py", "tests/inference/trt"]
+    files = ["tests/inference/test_engine.py", "tests/inference/trt/test_on_gpu.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", "900", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     tail = done.stdout.strip().splitlines()[-25:]
@@ -143,7 +144,7 @@ def tests() -> tuple[Lines, Any]:
 
 
 def agreement(cache: Path) -> tuple[Lines, Any]:
-    """Return the largest difference from ONNX Runtime, for every output, network and precision."""
+    """The largest difference from ONNX Runtime, of every output, network and precision."""
     rows: list[tuple[str, str, str, float, float, float]] = []
     failed: Lines = []
     for name in NETWORKS:
@@ -178,13 +179,13 @@ def agreement(cache: Path) -> tuple[Lines, Any]:
 
 
 def precisions_of(name: str) -> tuple[str, ...]:
-    """Return the precisions to test a network in."""
+    """Those that a network is tried in."""
     return ("fp32", "fp16", "int8") if name in OF_HANDS else ("fp32", "fp16")
 
 
 @contextmanager
 def told(what: str, failed: Lines) -> Iterator[None]:
-    """Test each network independently: a failure is a line of the report."""
+    """Each network on its own: one that fails is a line of the report, and the next is tried."""
     try:
         yield
     except (GestureAgentError, Exception) as exc:  # noqa: BLE001 (whatever a driver may raise)
@@ -192,7 +193,7 @@ def told(what: str, failed: Lines) -> Iterator[None]:
 
 
 def real_feed(spec: Input, count: int) -> dict[str, Floats]:
-    """Return frames of the clip as a network's input."""
+    """Frames of the clip as a network's input."""
     images = [frame.image for frame in frames_of(str(CLIP))[: 30 * count : 30]]
     feed = {spec.name: fill_batch([cut(image, letterbox(image), spec.size) for image in images], spec)}
     if spec.angle:
@@ -201,7 +202,7 @@ def real_feed(spec: Input, count: int) -> dict[str, Floats]:
 
 
 def kernels(cache: Path) -> tuple[Lines, Any]:
-    """Compare crops on the device with OpenCV, in grey levels of 255, and time one."""
+    """Cuts on the device against OpenCV, in grey levels of 255; and how long one takes."""
     context = default_context(cache)
     rng = np.random.default_rng(0)
     scene = np.asarray(cv2.resize(frames_of(str(CLIP))[0].image, (1280, 720)), np.uint8)
@@ -224,7 +225,7 @@ def kernels(cache: Path) -> tuple[Lines, Any]:
 
 
 def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> tuple[Floats, float]:
-    """Return all crops, and the milliseconds of one launch without the upload."""
+    """All cuts, and the milliseconds of one launch without the upload."""
     with context.device.current():
         height, width = spec.size
         result = np.zeros((len(boxes), 3, height, width), np.float32)
@@ -248,7 +249,7 @@ def on_device(context: Any, image: Image, boxes: Sequence[Box], spec: Input) -> 
 
 
 def table(cache: Path, seconds: float) -> tuple[Lines, Any]:
-    """Measure the networks by backend, precision and batch."""
+    """Networks by backend, precision and batch."""
     rows = []
     failed: Lines = []
     for name in NETWORKS:
@@ -267,7 +268,7 @@ def table(cache: Path, seconds: float) -> tuple[Lines, Any]:
 
 
 def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
-    """Measure the whole loop at two sizes, frames cropped on the GPU and on the CPU."""
+    """The whole loop at two sizes, frames cut on the GPU and on the CPU."""
     rows = []
     for size in ((640, 480), (1280, 720)):
         frames = resized(size)
@@ -295,11 +296,11 @@ def loops(cache: Path, seconds: float) -> tuple[Lines, Any]:
     return lines, [(where, vars_of(row)) for where, row in rows]
 
 
-def graphs(cache: Path) -> tuple[Lines, Any]:
+def graphs(cache: Path, seconds: float) -> tuple[Lines, Any]:
     """Runs replayed as CUDA graphs beside the same runs without: median milliseconds of a run."""
-    context = default_context(cache)
-    cuda = ctypes.CDLL(LIBCUDA)
-    rows = []
+    device = default_context(cache).device
+    rows: list[tuple[str, bool, int, float]] = []
+    failed: Lines = []
     for name in ("gesturenet", "pose-landmark"):
         for captures in (True, False):
             with told(f"{name}, graphs = {str(captures).lower()}", failed):
@@ -320,24 +321,19 @@ def graphs(cache: Path) -> tuple[Lines, Any]:
     return [*lines, *failed], rows
 
 
-def timed(launch: Callable[[], object], wait: Callable[[], None]) -> float:
+def timed(run: Callable[[], object], seconds: float) -> float:
     """Median milliseconds, the first twenty runs left out."""
-    times = []
-    for _ in range(220):
+    times: list[float] = []
+    until = time.monotonic() + seconds
+    while len(times) < 40 or time.monotonic() < until:
         began = time.perf_counter()
         run()
         times.append((time.perf_counter() - began) * 1000)
     return float(np.median(times[20:]))
 
 
-def demand(code: int, what: str) -> None:
-    """Raise if a CUDA call failed."""
-    if code:
-        raise RuntimeError(f"CUDA graph: {what} says {code}")
-
-
 def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
-    """Process frames at full speed and record free device memory every half minute."""
+    """Frames as fast as they go; free device memory every half minute."""
     context = default_context(cache)
     recognizer = build_recognizer(gpu_settings("fp16"), cache)
     endless = cycled(resized((1280, 720)))
@@ -359,14 +355,14 @@ def soak(cache: Path, minutes: float) -> tuple[Lines, Any]:
 
 
 def gpu_settings(precision: str, frames: str = "gpu") -> RecognitionSettings:
-    """Return settings for TensorRT at a precision."""
+    """TensorRT at a precision."""
     return RecognitionSettings.model_validate(
         {"backend": "tensorrt", "tensorrt": {"precision": precision, "frames": frames}}
     )
 
 
 def resized(size: tuple[int, int]) -> list[Frame]:
-    """Return the clip at another size."""
+    """The clip at another size."""
     return [
         Frame(f.camera, f.seq, f.at, np.asarray(cv2.resize(f.image, size), np.uint8))
         for f in frames_of(str(CLIP))
@@ -374,7 +370,7 @@ def resized(size: tuple[int, int]) -> list[Frame]:
 
 
 def cycled(frames: Sequence[Frame]) -> Iterator[Frame]:
-    """Yield the frames forwards and backwards for ever, with rising times."""
+    """Forwards and backwards for ever, time going on."""
     seq = 0
     while True:
         for frame in (*frames, *frames[-2:0:-1]):
@@ -383,7 +379,7 @@ def cycled(frames: Sequence[Frame]) -> Iterator[Frame]:
 
 
 def show(rows: Sequence[Any]) -> Lines:
-    """Format a table in Markdown."""
+    """A table in Markdown."""
     head = [
         "| network | backend | precision | batch | images/s | p50 ms | p99 ms |",
         "|---|---|---|---|---|---|---|",
@@ -396,16 +392,16 @@ def show(rows: Sequence[Any]) -> Lines:
 
 
 def vars_of(row: Any) -> Mapping[str, Any]:
-    """Return a row as JSON data."""
+    """A row as JSON wants it."""
     return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _quiet(_seconds: float) -> None:
-    """Progress callback that does nothing."""
+    """No bar."""
 
 
 def main() -> int:
-    """Run all parts."""
+    """Run it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--out", type=Path, default=Path("gpu-report"))
     options.add_argument("--minutes", type=float, default=2.0, help="of frames at the end")

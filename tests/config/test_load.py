@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
+from support.raising import does_not_raise
 
 from agent.config import environment
 from agent.config.folders import cache_folder, state_folder
@@ -206,7 +207,8 @@ def test_every_variable_that_is_offered_leads_to_a_setting() -> None:
     st.dictionaries(st.text("ABCMQT_X1-", max_size=20).map("GESTURE_AGENT__".__add__), st.text(max_size=9))
 )
 def test_no_variable_whatever_crashes_the_loading(environ: dict[str, str]) -> None:
-    environment.overlay(parse('[camera.a]\nsource = "csi:0"\n', "f.toml"), environ)
+    with does_not_raise("laying variables over a file"):
+        environment.overlay(parse('[camera.a]\nsource = "csi:0"\n', "f.toml"), environ)
 
 
 # --- secrets ------------------------------------------------------------------------------------
@@ -316,7 +318,8 @@ def test_settings_in_a_folder_that_anyone_may_write_are_refused_unless_it_is_sti
 def test_what_neither_looks_nor_publishes_reads_settings_that_anyone_may_write(tmp_path: Path) -> None:
     path = written(tmp_path, "")
     path.chmod(0o666)
-    load(path, {}, need_files=False)
+    with does_not_raise("reading settings without the files that they name"):
+        load(path, {}, need_files=False)
 
 
 # --- paths --------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from brokers import Mosquitto, Subscriber
 from happenings import ended, started
 from support.ports import free_port
+from support.raising import does_not_raise
 from support.waiting import until
 
 from agent.config.settings import HomeAssistantSettings
@@ -80,13 +81,14 @@ def test_junk_on_any_topic_breaks_nothing(junk: bytes):
     found = Fleet("gesture")
     tails = ("bridge/state", "bridge/info", "bridge/health", "enabled/state", "x", "")
     cameras = ("camera/front/state", "camera/front/gesture", "camera/front/event", "camera//state")
-    for tail in (*tails, *cameras):
-        found.take(f"gesture/a/{tail}", junk)
-        found.take("gesture//", junk)
-    for agent in found.agents:
-        list(agent.troubles(NOW))
-        agent.last()
-        agent.number("latency", "p95")
+    with does_not_raise("junk from the broker"):
+        for tail in (*tails, *cameras):
+            found.take(f"gesture/a/{tail}", junk)
+            found.take("gesture//", junk)
+        for agent in found.agents:
+            list(agent.troubles(NOW))
+            agent.last()
+            agent.number("latency", "p95")
 
 
 def test_wrong_types_inside_are_no_facts():
