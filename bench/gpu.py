@@ -132,7 +132,7 @@ def smi(what: str) -> str:
 def tests() -> tuple[Lines, Any]:
     """Those that are skipped without a GPU."""
     files = ["tests/inference/test_engine.py", "tests/inference/trt/test_on_gpu.py"]
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "--timeout", "900", *files]
+    command = [sys.executable, "-m", "pytest", "-q", "-rfEs", "--timeout", "900", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     tail = done.stdout.strip().splitlines()[-25:]
     return [

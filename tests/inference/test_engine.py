@@ -87,7 +87,7 @@ def test_a_closed_engine_says_so_and_closes_twice(engine: Engine) -> None:
 def test_inputs_that_do_not_fit_each_other_are_an_engine_error(tmp_path: Path) -> None:
     path = tmp_path / "head.onnx"
     path.write_bytes(random_head(("presence", "handedness")))
-    engine = load_engine("head", path)
+    engine = load_engine("head", path, backend="onnxruntime")
     with pytest.raises(EngineError, match="head: onnxruntime failed"):
         engine.run(crops(2) | {"presence": np.ones((3, 1), np.float32)})
 

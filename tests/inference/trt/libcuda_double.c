@@ -118,9 +118,13 @@ static void work(Stream *stream, Event *until, long number) {  // all of it, or 
 }
 
 static void finish(Stream *stream, Event *until, long number) {
+  static int working;  // what a network's double runs may throw away objects of others, which come here again
+  if (working) return;
+  working = 1;
   open_memory(1);
   work(stream, until, number);
   open_memory(0);
+  working = 0;
 }
 
 static void finish_all(void) {  // as a driver does before memory goes
