@@ -89,15 +89,15 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from agent.config.problems import ConfigProblems
-from agent.config.file_watcher import Changes
+from agent.config.file_watcher import FileWatcher
 from agent.config.rules.files import read_rules
 from agent.config.settings import DebounceSettings
 from agent.core.types import LABELS
 "".encode("utf-8-sig")  # loaded while this program may still read its own files
 os.setgid(65534); os.setuid(65534)
-Changes(Path(sys.argv[1])).changed(1.0)
+FileWatcher(Path(sys.argv[1])).changed(1.0)
 try:
-    print(len(read_rules(Path(sys.argv[1]), LABELS, DebounceSettings()).book.rules), "rules")
+    print(len(read_rules(Path(sys.argv[1]), LABELS, DebounceSettings()).rule_set.rules), "rules")
 except ConfigProblems as exc:
     print(exc)
 """
