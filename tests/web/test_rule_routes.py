@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from film import RULES, Agent, Start
 from pydantic import ValidationError
-from visitors import Answer, ask, until
+from support.waiting import until
+from visitors import Answer, ask
 
 from agent.config.settings import WebSettings
 from agent.web.rule_editor import KEPT
