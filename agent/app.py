@@ -16,6 +16,8 @@ from agent.config.folders import make_folders
 from agent.config.rules.source import RuleSource
 from agent.config.settings import Settings
 from agent.config.trace_settings import unknown_gestures
+from agent.core.feedback import FeedbackTracker
+from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules import RuleContext, RuleSet
 from agent.core.rules.asked_values import AskedValues
 from agent.delivery.delivery import Delivery
@@ -87,6 +89,7 @@ class Agent:
             else NullTraceWriter()
         )
         self._paused = PausedFlag(folders.state)
+        self._feedback = FeedbackTracker()
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
@@ -129,7 +132,7 @@ class Agent:
             reloaded=self._notifier.ready,
             stepped=self._stepped,
             detected=self.web_ui.on_detections,
-            processed=self.web_ui.on_result,
+            processed=self._processed,
             record=self._trace.record,
         )
 
@@ -191,6 +194,13 @@ class Agent:
         self._status.step()
         self._watchdog.step()
         self.web_ui.on_step()
+
+    def _processed(self, camera: str, at: float, result: PipelineResult) -> None:
+        self.web_ui.on_result(camera, at, result)
+        if self.settings.mqtt.feedback:
+            armed = self._pipeline.rules.rule_set.wake is not None and self._pipeline.armed(camera, at)
+            for feedback in self._feedback.update(camera, at, result, armed=bool(armed)):
+                self.delivery.feedback(feedback)
 
     def _enabled_changed(self, on: bool) -> None:
         self.web_ui.on_enabled(on)

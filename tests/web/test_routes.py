@@ -322,7 +322,7 @@ def test_other_machines_are_let_in_with_a_token_alone(host: str, token: dict[str
 def page_of(web: WebSettings, **given: Any) -> Iterator[WebPage]:
     """A page without an agent."""
     about = About("hall", "1", (), (), 300, preview=False)
-    parts: dict[str, Any] = {"vitals": dict, "progress": lambda: {"loop": 1}, "ask": _too_much, **given}
+    parts: dict[str, Any] = {"health": dict, "progress": lambda: {"loop": 1}, "ask": _too_much, **given}
     page = WebPage(web, about, pipeline=GesturePipeline(LABELS), **parts)
     page.start()
     try:
