@@ -21,6 +21,7 @@ from agent.core.rules.asked_values import AskedValues
 from agent.delivery.delivery import Delivery
 from agent.delivery.outbox.worker import OnPublished
 from agent.errors import NO_CAMERA, ConfigError
+from agent.feedback_publisher import FeedbackPublisher
 from agent.health import HealthReporter, gestures_of, info
 from agent.inference.build import build_recognizer
 from agent.inference.engine import choose_backend, unused_gpu
@@ -125,8 +126,9 @@ class Agent:
 
     def _observers(self) -> Observers:
         """The loop's callbacks to the other parts."""
+        feedback = FeedbackPublisher(self._pipeline, self.delivery.feedback)
         return Observers(
-            recognition=(self.web_ui,),
+            recognition=(self.web_ui, *([feedback] if self.settings.mqtt.feedback else [])),
             cameras=(self.web_ui,),
             enabled=(self.web_ui, self._paused),
             rules=(self, self.web_ui),

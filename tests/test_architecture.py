@@ -31,8 +31,8 @@ MAY_IMPORT = {
 }
 # Above the loop: these may import everything.
 TOP = {
-    "app", "pipeline", "web_ui", "health", "demo_session", "playback", "recording", "diagnostics",
-    "evaluation", "commands", "cli",
+    "app", "pipeline", "web_ui", "health", "feedback_publisher", "demo_session", "playback", "recording",
+    "diagnostics", "evaluation", "commands", "cli",
     "__main__",
 }  # fmt: skip
 HEAVY = {

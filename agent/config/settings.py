@@ -344,6 +344,7 @@ class MqttSettings(Model):
     password: Secret | None = None
     version: Literal["auto", "5", "3.1.1"] = "auto"
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 20
+    feedback: bool = False  # camera/<cam>/feedback
     tls: TlsSettings = TlsSettings()
 
     @field_validator("url")

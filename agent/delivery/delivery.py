@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.config.settings import ActionsSettings, HomeAssistantSettings, MqttSettings, OutboxSettings
+from agent.core.feedback import Feedback
 from agent.core.timestamps import rfc3339
 from agent.core.types import Action, GestureEvent, GestureStarted
 from agent.delivery import topics
@@ -36,6 +37,7 @@ from agent.delivery.status import DeliveryStatus
 from agent.supervision import Threads
 
 MAX_AGE_S = 5.0
+FEEDBACK_S = 2.0  # a sound later than that answers nothing
 NO_DISCOVERY = HomeAssistantSettings(discovery="off")
 
 CameraStateName = Literal["online", "offline", "disabled"]
@@ -240,6 +242,13 @@ class Delivery:
             self._mqtt.say(
                 Message(self.topics.rule_event, told, content_type=JSON, event_id=event_id, expiry_s=left_s)
             )
+
+    def feedback(self, feedback: Feedback) -> None:
+        """Tell a speaker or a light; late it would mislead, so it never waits for the broker."""
+        ts = rfc3339(self._clocks.wall_s())
+        told = as_json(topics.feedback_payload(feedback, ts=ts))
+        topic = self.topics.feedback(feedback.camera)
+        self._mqtt.say(Message(topic, told, content_type=JSON, expiry_s=FEEDBACK_S))
 
     def _age_s(self, at: float) -> float:
         return max(0.0, self._clock() - at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core.feedback import Feedback
 from agent.core.timestamps import rfc3339
 from agent.core.types import GestureEnded, GestureEvent, GestureHeld, GestureStarted
 
@@ -95,6 +96,10 @@ class Topics:
         """Topic of the wake state."""
         return self._of(f"camera/{camera}/armed")
 
+    def feedback(self, camera: str) -> str:
+        """`awake`, `fired` or `refused`, for speakers and lights."""
+        return self._of(f"camera/{camera}/feedback")
+
 
 def phase(event: GestureEvent) -> str:
     """Phase of an event as published: `started`, `held` or `ended`."""
@@ -159,3 +164,13 @@ def occupancy_payload(occupied: bool | None, since_wall_s: float) -> dict[str, A
 def armed_payload(armed: bool, until_wall_s: float | None) -> dict[str, Any]:
     """Build the payload of the wake state, and until when (null: indefinitely)."""
     return {"armed": armed, "until": None if until_wall_s is None else rfc3339(until_wall_s)}
+
+
+def feedback_payload(feedback: Feedback, *, ts: str) -> dict[str, Any]:
+    """The rules woke, a rule fired, or a gesture was refused; null for a rule or gesture without name."""
+    return {
+        "feedback": feedback.kind,
+        "rule": feedback.rule or None,
+        "gesture": feedback.gesture or None,
+        "ts": ts,
+    }

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.core.feedback import FeedbackTracker
+from agent.core.gesture_pipeline import PipelineResult
 from agent.core.rules.formatting import public_target
 from agent.core.types import GestureEnded, GestureEvent, GestureStarted
 from agent.web import messages
@@ -67,6 +69,7 @@ class DashboardState:
         self._rules: tuple[RuleSummary, ...] = ()
         self._fired_ms: dict[str, float] = {}
         self._near: dict[str, dict[tuple[int, str], tuple[float, Near]]] = {}  # camera, hand: since when
+        self._feedback = FeedbackTracker()
         self._missed_at: dict[tuple[str, str], float] = {}  # camera, gesture: its last log line
         self._trouble = ""
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
@@ -169,6 +172,7 @@ class DashboardState:
             yield messages.message("rule", fields)
             if not goes_on:
                 yield from self._note("rule", at=turn.at, camera=turn.camera, rule=rule, text=does)
+        yield from self._feedback_messages(turn, ts_ms)
         yield from self._missed(turn)
         yield from self._wake(turn.camera, Wake(turn.armed, turn.armed_until), ts_ms)
 
@@ -181,6 +185,13 @@ class DashboardState:
             people = turn.people if live else 0
             fields = {"camera": turn.camera, "ts_ms": ts_ms, "people": people, "hands": hands}
             yield messages.message("progress", fields, slot=f"progress {turn.camera}")
+
+    def _feedback_messages(self, turn: StepUpdate, ts_ms: float) -> Iterator[WebMessage]:
+        """For the sounds of a page: the same as over MQTT."""
+        result = PipelineResult(turn.events, turn.actions, verdicts=turn.verdicts)
+        for told in self._feedback.update(turn.camera, turn.at, result, armed=bool(turn.armed)):
+            fields = {"feedback": told.kind, "camera": told.camera, "rule": told.rule, "ts_ms": ts_ms}
+            yield messages.message("feedback", fields)
 
     def _missed(self, turn: StepUpdate) -> Iterator[WebMessage]:
         """Log line for a gesture that was almost recognised for a while."""

@@ -8,6 +8,7 @@ from brokers import Mosquitto, Subscriber
 from happenings import ended, started
 from support.waiting import until
 
+from agent.core.feedback import Feedback
 from agent.delivery.delivery import Delivery
 
 
@@ -212,3 +213,16 @@ def test_what_is_retained_of_a_camera_that_is_no_longer_there_goes(mosquitto: Mo
     subscriber = listen(mosquitto.port, "gesture/kitchen/camera/#")
     until(lambda: len(subscriber.heard) >= 3, "what is retained")
     assert {h.topic.split("/")[3] for h in subscriber.heard} == {"front"}
+
+
+def test_feedback_is_told_at_once_and_never_retained(mosquitto: Mosquitto, deliver, listen):
+    delivery = deliver(mosquitto.url)
+    subscriber = listen(mosquitto.port, "gesture/kitchen/camera/+/feedback")
+    delivery.feedback(Feedback("refused", "front", "lamp", "stop"))
+    until(lambda: subscriber.heard, "the feedback")
+    told = json.loads(subscriber.heard[0].payload)
+    assert told.pop("ts")
+    assert told == {"feedback": "refused", "rule": "lamp", "gesture": "stop"}
+    later = listen(mosquitto.port, "gesture/kitchen/#")
+    until(lambda: later.on("bridge/state"), "what is retained")
+    assert later.on("/feedback") == []

@@ -225,6 +225,32 @@ def test_the_buttons_work_with_the_keyboard_alone(browser: Browser, start: Start
     assert [action.rule for action in agent.out.done if action.rule == "bell"] == ["bell"]
 
 
+COUNT_TONES = """(() => {
+  const start = AudioScheduledSourceNode.prototype.start;
+  window.tones = [];
+  AudioScheduledSourceNode.prototype.start = function (...at) {
+    window.tones.push(this.frequency.value);
+    return start.apply(this, at);
+  };
+})()"""
+
+
+def test_sounds_are_off_until_somebody_wants_them_and_stay_on_in_this_browser(browser: Browser, start: Start):
+    agent = start()
+    tab = opened(browser, agent)
+    tab.run(COUNT_TONES)
+    tab.until(f"{FIRED} >= 1 && document.querySelector('.log .kind-rule')", "a rule that fired")
+    assert tab.run("window.tones.length") == 0
+    tab.run("document.getElementById('sounds').focus()")
+    tab.press("Enter")
+    assert tab.run("document.getElementById('sounds').getAttribute('aria-pressed')") == "true"
+    tab.until("window.tones.length >= 4", "the tone of the button, and that of a rule that fires")
+    assert set(tab.run("window.tones")) == {880, 1319}
+    tab.go(agent.page.url)
+    tab.until("document.getElementById('sounds')?.getAttribute('aria-pressed') === 'true'", "still on")
+    assert tab.problems == []
+
+
 def test_a_screen_reader_finds_its_way_and_hears_gestures(browser: Browser, start: Start):
     agent = start()
     tab = opened(browser, agent)

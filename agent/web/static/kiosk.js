@@ -8,6 +8,7 @@ import { el, say } from "./dom.js";
 import { words } from "./icons.js";
 import { PLANETS } from "./demo_content.js";
 import { Ring } from "./ring.js";
+import { Sounds } from "./sounds.js";
 
 const ACTIONS = {
   fist: { word: "Previous", act: () => turn(-1) },
@@ -84,6 +85,9 @@ function draw() {
 /* Gestures. */
 
 const gestures = new GestureClient();
+const sounds = new Sounds(new URLSearchParams(location.search).has("sounds"));
+
+gestures.addEventListener("feedback", ({ detail }) => sounds.play(detail.feedback));
 
 gestures.addEventListener("ring", ({ detail: { gesture, ring, phase } }) => {
   for (const [name, { ring: drawn, element }] of legend) {

@@ -8,6 +8,7 @@ import { words } from "./icons.js";
 import { EventLog } from "./log.js";
 import { ask } from "./question.js";
 import { RuleTable } from "./rules.js";
+import { soundButton } from "./sounds.js";
 
 const SERIES = 180; // points of the chart, one a second
 const TOAST_MS = 5000;
@@ -16,6 +17,7 @@ const $ = (id) => document.getElementById(id);
 const cards = new Map();
 const log = new EventLog($("log"), $("log-empty"));
 const rules = new RuleTable($("rules"), $("rules-empty"), $("rules-order"), tryRule);
+const sounds = soundButton($("sounds"));
 let about = { cameras: [], preview: false };
 let enabled = true;
 let series = [];
@@ -118,6 +120,7 @@ on("snapshot", (state) => {
 on("progress", ({ camera, hands, people }) => cards.get(camera)?.progress(hands, people));
 on("armed", ({ camera, armed, until_ms: until, ts_ms: now }) => cards.get(camera)?.arm(armed, until === null ? null : until - now));
 on("camera", ({ camera, state, reason }) => cards.get(camera)?.state(state, reason));
+on("feedback", ({ feedback }) => sounds.play(feedback));
 on("enabled", (message) => switched(message.enabled));
 on("rule", (message) => rules.fired(message.rule, message.fired, message.ts_ms));
 on("log", ({ entry }) => {
