@@ -134,17 +134,19 @@ def _states(subscriber: Subscriber) -> dict[str, object]:
         "camera": told["state"]["state"],
         "gesture": told["gesture"]["gesture"],
         "armed": told["armed"]["armed"],
+        "occupied": told["occupancy"]["occupied"],
     }
 
 
 def _busy(delivery: Delivery) -> None:
     delivery.camera_state("front", "online")
     delivery.armed("front", True, 30)
+    delivery.occupied("front", True)
     delivery.event(started("stop"))
     until(lambda: delivery.status().delivered == 2, "delivery")
 
 
-NOTHING = {"camera": "offline", "gesture": "none", "armed": False}
+NOTHING = {"camera": "offline", "gesture": "none", "armed": False, "occupied": None}
 
 
 def test_after_a_clean_stop_what_is_retained_says_that_nothing_is_seen(mosquitto: Mosquitto, deliver, listen):
@@ -155,7 +157,7 @@ def test_after_a_clean_stop_what_is_retained_says_that_nothing_is_seen(mosquitto
     _busy(delivery)
     delivery.close()
     subscriber = listen(mosquitto.port, "gesture/kitchen/camera/#")
-    until(lambda: len(subscriber.heard) == 3, "what is retained")
+    until(lambda: len(subscriber.heard) == 4, "what is retained")
     assert _states(subscriber) == NOTHING
 
 
@@ -168,9 +170,10 @@ def test_after_a_kill_the_next_run_puts_what_is_retained_right_before_it_says_on
         ("camera/front/state", '{"state":"online","reason":null}'),
         ("camera/front/gesture", '{"gesture":"stop","since":"2026-11-22T20:15:30.123Z","last":"stop"}'),
         ("camera/front/armed", '{"armed":true,"until":"2026-11-22T20:16:00.000Z"}'),
+        ("camera/front/occupancy", '{"occupied":true,"since":"2026-11-22T20:15:30.123Z"}'),
     ]:
         subscriber.publish(f"gesture/kitchen/{tail}", payload, retain=True)
-    until(lambda: len(subscriber.heard) == 4, "what was left")
+    until(lambda: len(subscriber.heard) == 5, "what was left")
     subscriber.heard.clear()
     again = deliver(mosquitto.url, start=False)
     again.begin(["front"], wakes=True)
@@ -178,7 +181,7 @@ def test_after_a_kill_the_next_run_puts_what_is_retained_right_before_it_says_on
     until(lambda: subscriber.on("bridge/state"), "it says online")
     online = next(n for n, h in enumerate(subscriber.heard) if h.topic.endswith("bridge/state"))
     before = [h for h in subscriber.heard[:online] if "/camera/" in h.topic]
-    assert len(before) == 3
+    assert len(before) == 4
     subscriber.heard[:] = before
     assert _states(subscriber) == NOTHING
 
@@ -211,7 +214,7 @@ def test_what_is_retained_of_a_camera_that_is_no_longer_there_goes(mosquitto: Mo
     after.start()
     until(lambda: after.status().connected, "connection")
     subscriber = listen(mosquitto.port, "gesture/kitchen/camera/#")
-    until(lambda: len(subscriber.heard) >= 3, "what is retained")
+    until(lambda: len(subscriber.heard) >= 4, "what is retained")
     assert {h.topic.split("/")[3] for h in subscriber.heard} == {"front"}
 
 
