@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from brokers import Mosquitto, Subscriber
 from daemons import CLIP, configured, daemon
+from support.ports import free_port
 from support.waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -160,14 +161,13 @@ def test_off_closes_the_cameras_and_stays_off_over_a_restart(cache_dir: Path, tm
         broker.stop()
 
 
-def test_the_daemon_starts_without_its_broker_and_stops_when_told(
-    cache_dir: Path, tmp_path: Path, free_port: int
-):
+def test_the_daemon_starts_without_its_broker_and_stops_when_told(cache_dir: Path, tmp_path: Path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     cv2.imwrite(str(pictures / "0.png"), np.full((480, 640, 3), 90, np.uint8))
     camera = f'[camera.desk]\nsource = "{pictures}"\nloop = true\n[log]\nformat = "json"'
-    url = f"mqtt://127.0.0.1:{free_port}"
+    port = free_port()
+    url = f"mqtt://127.0.0.1:{port}"
     with daemon(configured(tmp_path, "lonely", url, cache_dir, camera)) as running:
         until(lambda: "broker_lost" in running.said, "the broker is missed")
-        assert f"nothing listens at 127.0.0.1:{free_port}" in running.said
+        assert f"nothing listens at 127.0.0.1:{port}" in running.said

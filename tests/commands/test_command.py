@@ -41,7 +41,7 @@ def test_help_names_the_first_steps_every_command_and_the_exit_codes(run: Run) -
     done = run("--help")
     assert done.returncode == 0
     for words in (
-        "gesture-agent models fetch",
+        "gesture-agent init",
         "gesture-agent check",
         "0 stopped, 1 crashed",
         "3 cannot start",

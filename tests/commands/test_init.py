@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from brokers import Mosquitto, free_port
+from brokers import Mosquitto
 from command import Run
+from support.ports import free_port
 from terminal import Terminal
 
 from agent.commands.init_questions import find_brokers
@@ -288,11 +289,12 @@ def test_a_file_in_the_place_of_the_folder_is_told(run: Run, home: Path, cached:
     assert (done.returncode, "is a file, not a folder" in done.stderr) == (3, True)
 
 
-def test_a_broker_that_listens_is_found(tmp_path: Path, free_port: int):
-    assert find_brokers(("127.0.0.1",), free_port) == []
-    mosquitto = Mosquitto(tmp_path, port=free_port).start()
+def test_a_broker_that_listens_is_found(tmp_path: Path):
+    port = free_port()
+    assert find_brokers(("127.0.0.1",), port) == []
+    mosquitto = Mosquitto(tmp_path, port=port).start()
     try:
-        assert find_brokers(("host.invalid", "127.0.0.1"), free_port) == [f"mqtt://127.0.0.1:{free_port}"]
+        assert find_brokers(("host.invalid", "127.0.0.1"), port) == [f"mqtt://127.0.0.1:{port}"]
     finally:
         mosquitto.stop()
 

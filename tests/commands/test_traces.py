@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 from command import Run
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CLIP, TRUTH = ROOT / "tests/data/demo.mp4", ROOT / "tests/data/demo.json"
@@ -266,9 +267,9 @@ def test_a_camera_is_recorded_until_it_ends(run: Run, home: Path, film: Path, ca
 
 
 def test_the_daemon_keeps_a_ring_where_the_settings_say_so(
-    run: Run, home: Path, film: Path, cache_dir: Path, free_port: int
+    run: Run, home: Path, film: Path, cache_dir: Path
 ) -> None:
-    settings(home, film, f'[mqtt]\nurl = "mqtt://localhost:{free_port}"\n[trace]\nenabled = true')
+    settings(home, film, f'[mqtt]\nurl = "mqtt://localhost:{free_port()}"\n[trace]\nenabled = true')
     done = run("run", CACHE_DIRECTORY=str(cache_dir))
     assert done.returncode == 0, done.stderr
     [part] = (home / "state" / "trace").iterdir()

@@ -104,7 +104,7 @@ def test_a_gpu_that_cannot_be_set_up_is_told_and_the_service_runs_on_the_cpu(
     machine.install()
     said = "\n".join(machine.said)
     assert "WARNING: pip install: ended with 1\nno matching distribution" in said
-    assert "The GPU goes unused until that works" in said
+    assert "The GPU is not used until this works" in said
     assert machine.commands[-1] == "systemctl restart gesture-agent.service"
 
 

@@ -104,7 +104,7 @@ def test_while_paused_no_camera_is_awake_and_no_hand_is_shown(start: Start, rule
     agent = start()
     with stream(agent.page.url) as kiosk:
         awake = kiosk.until("armed", armed=True)
-        assert 0 < awake["until_ms"] - awake["ts_ms"] <= 60_000
+        assert 0 < awake["until_ms"] - awake["ts_ms"] <= 60_001  # both are rounded
         kiosk.heard.clear()
         pause(agent)
         kiosk.until("enabled", enabled=False)

@@ -361,4 +361,4 @@ def test_a_blueprint_uses_the_inputs_that_it_asks_for_and_has_its_import_link(fi
     assert set(told["blueprint"]["input"]) == used
     assert {"triggers", "actions"} <= set(told)
     assert told["blueprint"]["source_url"].endswith(f"docs/home-assistant/blueprints/{file.name}")
-    assert file.name in (BLUEPRINTS.parents[1] / "home-assistant.md").read_text(encoding="utf-8")
+    assert file.name in (BLUEPRINTS.parents[1] / "guides" / "home-assistant.md").read_text(encoding="utf-8")
