@@ -171,4 +171,4 @@ def _short(payload: str) -> str:
     if not isinstance(document, dict) or "event_type" not in document:
         return payload
     wanted = ("event_type", "phase", "confidence", "hand", "held_ms", "latency_ms")
-    return json.dumps({key: document[key] for key in wanted})
+    return json.dumps({key: document[key] for key in wanted if key in document})
