@@ -96,7 +96,7 @@ def test_from_pictures_to_a_subscriber_of_a_real_broker(
     folder, gestures = film
     broker = Mosquitto(tmp_path).start()
     subscriber = Subscriber(broker.port, "gesture/e2e/#")
-    # Each gesture once, in real time: the profile that looks at every frame (balanced may split a weak thumb).
+    # In real time, with the profile that looks at every frame: "balanced" may split a weak thumb.
     camera = f'[camera.desk]\nsource = "{folder}"\nfps = {FPS}\n[recognition]\nprofile = "accurate"'
     config = configured(tmp_path, "e2e", broker.url, cache_dir, camera)
     (tmp_path / "rules/lamp.toml").write_text(
