@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.frames import black_frame
 
-from agent.core.hand_tracking import FORGET_S, TAKEOVER_S, HandTracker
+from agent.core.hand_identity.tracker import FORGET_S, TAKEOVER_S, HandTracker
 from agent.core.types import Box, Detections, Hand, HandDetection, HandObservation, HandPosture, Place
 
 SCORES = np.zeros(6, np.float32)
