@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import string
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +14,14 @@ from typing import Any
 
 import pytest
 from command import Run
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.main import get_command
 
 from agent import __version__
 from agent.cli import app, main
 from agent.commands.lazy_commands import LazyGroup
-from agent.commands.output import echo_json, fitting
+from agent.commands.output import echo_json, echo_table, fitting
 from agent.commands.service_folders import as_the_service
 from agent.config.load import load
 from agent.config.settings import OutboxSettings
@@ -130,6 +135,20 @@ def test_the_list_of_networks_fits_into_eighty_columns(run: Run):
 def test_the_widest_columns_give_way(widths: list[int], room: int, found: list[int]):
     assert fitting(widths, room) == found
     assert sum(found) + 2 * (len(found) - 1) <= room
+
+
+WORDS = st.text(string.ascii_letters + string.digits + " /-_.,;äß", max_size=300)
+
+
+@given(st.integers(1, 10).flatmap(lambda n: st.lists(st.lists(WORDS, min_size=n, max_size=n), min_size=2)))
+def test_every_table_fits_into_eighty_columns_and_loses_no_letter(rows: list[list[str]]):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        echo_table(rows[0], rows[1:])
+    assert max(map(len, printed.getvalue().splitlines()), default=0) <= 80
+    given_letters = sorted("".join(cell for row in rows for cell in row).replace(" ", ""))
+    assert sorted(printed.getvalue().replace(" ", "").replace("\n", "")) == given_letters
 
 
 def test_a_row_that_is_past_its_time_is_not_shown_as_waiting(run: Run, home: Path):
