@@ -130,6 +130,8 @@ def test_whatever_may_no_longer_be_read_or_written_the_agent_goes_on(
         until(lambda: "online" in subscriber.on("camera/film/state")[-1].payload, "the film is back", 90)
         health = ask("health")["data"]
         assert health["rules"]["count"] == 1
+        assert "its folder may not be entered" in running.said  # the outbox
+        assert "the file was removed" not in running.said
         assert "Traceback" not in running.said
 
 
