@@ -91,6 +91,34 @@ def test_copies_and_kernels_work_and_all_is_given_back(driver: DriverDouble, bin
     assert ran.calls["events that sleep"] > 0  # a board of few cores does not spin while it waits
 
 
+def test_frames_of_a_camera_thread_are_uploaded_from_where_its_pipe_put_them(
+    driver: DriverDouble, binding: CudaBinding
+) -> None:
+    program = """
+frames = []
+with device.current():
+    uploads = FrameUploadCache(device)
+def camera():
+    memory = uploads.frames.new(120 * 161 * 4).reshape(120, 161, 4)
+    memory[..., :3] = image
+    frames.append(memory[..., :3])
+thread = threading.Thread(target=camera)
+thread.start(), thread.join()
+with device.current():
+    stream, target, cutter = device.stream(), device.memory(3 * 3 * 64 * 64 * 4), GpuCropper(device, 3)
+    results = [device.pinned((3, 3, 64, 64), np.float32) for _ in range(2)]
+    for result, frame in zip(results, (frames[0], image)):
+        upload = uploads.upload(frame, stream)
+        cutter.write(0, upload, boxes, spec)
+        cutter.launch(3, spec, target=target, stream=stream)
+        device.download(result, target, stream)
+        stream.synchronize()
+        print(upload.step, upload.staging is None)
+    print(np.array_equal(*results))
+"""
+    assert run(driver, binding, WHOLE + program).said == "4 True\n3 False\nTrue\n"
+
+
 def test_what_was_not_closed_goes_with_the_context_at_exit(
     driver: DriverDouble, binding: CudaBinding
 ) -> None:
