@@ -23,11 +23,14 @@ static __device__ __forceinline__ float sample(
   if (x < 0 || y < 0 || x >= wide || y >= high) return fill;  // beyond the picture
   const unsigned char *at = frame + (long long)(top + y * factor) * pitch + (left + x * factor) * step + channel;
   if (factor == 1) return (float)*at;
-  int sum = 0;  // the mean of a block: a pixel of the shrunk picture
-  for (int row = 0; row < factor; ++row, at += pitch)
-    for (int column = 0; column < factor; ++column) sum += at[column * step];
+  long long sum = 0;  // the mean of a block: a pixel of the shrunk picture
+  for (int row = 0; row < factor; ++row, at += pitch) {
+    int of_row = 0;
+    for (int column = 0; column < factor; ++column) of_row += at[column * step];
+    sum += of_row;
+  }
   if (factor == 2) return (float)((sum + 2) / 4);  // OpenCV rounds a half up here, to even elsewhere
-  return rintf((float)sum / (float)(factor * factor));
+  return rintf((float)sum / ((float)factor * (float)factor));
 }
 
 extern "C" __global__ void cut_and_normalise(
