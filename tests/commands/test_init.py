@@ -14,10 +14,10 @@ from command import Run
 from support.ports import free_port
 from terminal import Terminal
 
-from agent.commands.init_questions import find_brokers
 from agent.config.load import load
 from agent.config.rules.cases import run_cases
 from agent.config.rules.files import read_rules
+from agent.connection_trials import find_brokers
 from agent.core.types import LABELS
 from agent.errors import ConfigError
 from agent.installation.starter import StarterAction, parse_action
