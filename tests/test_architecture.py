@@ -47,6 +47,7 @@ HEAVY = {
     "tensorrt",
     "cuda.bindings",
     "pycuda",
+    "tomlkit",
     "tree_sitter",
     "tritonclient",
     "starlette",

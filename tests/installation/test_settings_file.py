@@ -54,17 +54,9 @@ def test_a_camera_is_added_to_any_file(before: str, tmp_path: Path):
 def test_a_file_that_is_not_there_is_made(tmp_path: Path):
     file = SettingsFile(tmp_path / "new" / "config.toml", {}, tmp_path / "state")
     file.change({**CAMERA, ("mqtt", "password"): {"file": "secret"}, ("mqtt", "user"): "a"}, file.etag)
-    assert (
-        file.path.read_text().splitlines()
-        == [
-            "[camera.front]",
-            'source = "rtsp://10.0.0.2/1"',
-            "[mqtt]",
-            'password = {file = "secret"}',
-            'user = "a"',
-        ]
-        or 'password = {file = "secret"}' in file.path.read_text()
-    )
+    assert '[camera.front]\nsource = "rtsp://10.0.0.2/1"\n' in file.path.read_text()
+    assert 'password = {file = "secret"}\n' in file.path.read_text()
+    assert not (tmp_path / "state").exists()  # there was no text to keep
 
 
 def test_the_text_before_is_kept(file: SettingsFile, tmp_path: Path):
@@ -88,8 +80,8 @@ def test_an_edit_meanwhile_is_not_overwritten(file: SettingsFile):
     [
         ({("camera", "front", "source"): "0"}, "a number is no source"),
         ({("camera", "Front door", "source"): "csi:0"}, "Front door"),
-        ({("mqtt", "url"): "cellar"}, "mqtt.url"),
-        ({("debounce", "hold"): "300"}, "hold"),
+        ({("mqtt", "url"): "cellar"}, '"cellar" is not'),
+        ({("debounce", "hold"): "300"}, "is not a duration"),
     ],
 )
 def test_settings_that_would_be_wrong_are_not_written(file: SettingsFile, changes, words: str):
@@ -104,7 +96,7 @@ def test_what_the_environment_sets_is_not_written_in_vain(tmp_path: Path):
     (tmp_path / "config.toml").write_text(TEXT)
     environ = {"GESTURE_AGENT__MQTT__URL": "mqtt://other"}
     file = SettingsFile(tmp_path / "config.toml", environ, tmp_path / "state")
-    with pytest.raises(ConfigError, match="mqtt.url is set by the environment"):
+    with pytest.raises(ConfigError, match=r"mqtt\.url is set by the environment"):
         file.change({("mqtt", "url"): "mqtt://attic"}, file.etag)
     assert file.path.read_text() == TEXT
     file.change(CAMERA, file.etag)
