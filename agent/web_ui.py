@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__
 from agent.config.settings import Settings
@@ -13,6 +13,9 @@ from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
 from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
+
+if TYPE_CHECKING:
+    from agent.web.setup import SetupProvider
 
 
 class WebUi(Protocol):
@@ -93,6 +96,7 @@ def build_web_ui(
     progress: Callable[[], Mapping[str, int]],
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
+    setup: SetupProvider | None = None,
 ) -> WebUi:
     """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
@@ -116,6 +120,7 @@ def build_web_ui(
         hold_ms=settings.debounce.hold * 1000,
         preview=settings.web.preview,
         edit=settings.web.edit,
+        setup=setup is not None,
     )
     editor = (
         RuleEditor(
@@ -138,4 +143,17 @@ def build_web_ui(
         ask=ask,
         threads=threads,
         editor=editor,
+        setup=setup,
     )
+
+
+def build_setup(
+    settings: Settings, file: Path | None, environ: Mapping[str, str], state: Path
+) -> SetupProvider | None:
+    """What sets the agent up from its page; None unless the page may write, and knows where to."""
+    if file is None or not (settings.web.enabled and settings.web.edit):
+        return None
+    from agent.browser_setup import BrowserSetup  # noqa: PLC0415
+    from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
+
+    return BrowserSetup(settings, SettingsFile(file, environ, state), environ)
