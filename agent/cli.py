@@ -67,6 +67,7 @@ announce(
     Lazy("replay", "Show the gestures of a video, a folder of images or a trace."),
     Lazy("record", "Record a trace of what is recognized: numbers, no images."),
     Lazy("explain", "Explain why a gesture fired or did not, from a trace."),
+    Lazy("idle-test", "Count what fires while nobody means anything, and what would keep it."),
     Lazy("tune", "Evaluate thresholds on traces: misses and false activations."),
     Lazy("evaluate", "Evaluate the recognition on labelled photographs or videos."),
     Lazy("bench", "Measure the speed of the networks and the whole pipeline."),

@@ -100,9 +100,13 @@ def build_web_ui(
     """
     if not settings.web.enabled:
         return NullWebUi()
+    from agent.installation.starter import parse_action, rule_text  # noqa: PLC0415
     from agent.web.dashboard import About  # noqa: PLC0415
     from agent.web.page import WebPage  # noqa: PLC0415 (a web server)
     from agent.web.rule_editor import RuleEditor  # noqa: PLC0415
+
+    def template(rule_id: str, gesture: str, does: str) -> str:
+        return rule_text(gesture, parse_action(does), rule_id=rule_id, hold_s=settings.debounce.hold)
 
     about = About(
         agent=settings.agent.id,
@@ -114,7 +118,14 @@ def build_web_ui(
         edit=settings.web.edit,
     )
     editor = (
-        RuleEditor(settings.agent.rules, labels, settings.debounce, settings.camera or None, state=state)
+        RuleEditor(
+            settings.agent.rules,
+            labels,
+            settings.debounce,
+            settings.camera or None,
+            state=state,
+            template=template,
+        )
         if settings.web.edit
         else None
     )

@@ -128,7 +128,7 @@ def _files(target: Path, answers: Answers) -> tuple[list[NewFile], Starter]:
     )
     files = [
         NewFile(target / CONFIG, config_text(starter, relative_to=target).encode()),
-        NewFile(target / RULES / RULE_FILE, rule_text(starter).encode()),
+        NewFile(target / RULES / RULE_FILE, rule_text(starter.gesture, starter.action).encode()),
     ]
     _try_out(target, files)
     return [*files, *secrets], starter

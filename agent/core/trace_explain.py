@@ -166,7 +166,7 @@ def _of_hand(
             if place
             else ""
         )
-        where += _held(smoothed)
+        where += posture_in_words(smoothed)
         yield f"{who} was seen{where}. The classifier said {_best(said, header.labels)}."
     yield f"Averaged by smoothing, that was {_best(smoothed, header.labels)}."
     said_of: dict[str, list[str]] = {}
@@ -189,8 +189,8 @@ _KNOWN = {
 }
 
 
-def _held(observation: HandObservation) -> str:
-    """What is known of a hand's posture, as text."""
+def posture_in_words(observation: HandObservation) -> str:
+    """Return what is known of how a hand is held, as text that begins with a comma, or empty."""
     posture = observation.posture
     told = [
         words.format(value) for name, words in _KNOWN.items() if (value := getattr(posture, name)) is not None

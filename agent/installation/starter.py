@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ KINDS: dict[Kind, str] = {
     "publish": "publish a message of your own: publish:TOPIC=PAYLOAD",
 }
 CAMERA = "front"
-HELD_FRAMES = 8  # of the gesture in the rule's case, a tenth of a second each
-STARTS_AT = "0.3s"  # debounce.hold
+FRAMES_PER_S = 10  # letters a second in the rule's case
+HELD_FRAMES = 5  # of the gesture in the rule's case after it has started
+HOLD_S = 0.3  # debounce.hold unless the settings say otherwise
 OTHER_LETTER = "G"  # of a taught gesture in the case
 
 
@@ -126,23 +128,29 @@ url = {toml_value(starter.broker)}
 """
 
 
-def rule_text(starter: Starter) -> str:
-    """The rule file: one rule and the case that tests it; for an event alone both as comments."""
-    rule_id = f"{starter.gesture.replace('_', '-')}-{starter.action.kind}"
-    letter, letters = _letter(starter.gesture)
-    action, expected = _action(starter.action)
+def rule_text(
+    gesture: str, does: StarterAction, *, rule_id: str | None = None, hold_s: float = HOLD_S
+) -> str:
+    """The rule file: one rule and the case that tests it; for an event alone both as comments.
+
+    `hold_s` is that of the settings, so that the case holds under them.
+    """
+    rule_id = rule_id or f"{gesture.replace('_', '-')}-{does.kind}"
+    letter, letters = _letter(gesture)
+    action, expected = _action(does)
+    held = HELD_FRAMES + math.ceil(hold_s * FRAMES_PER_S)
     body = f"""\
 [[rule]]
 id = "{rule_id}"
-when = {{ gesture = {toml_value(starter.gesture)} }}
+when = {{ gesture = {toml_value(gesture)} }}
 {action}
 cooldown = "2s"
 
-# Its test: a letter for each tenth of a second ({letter} {starter.gesture}, . no hand), and what must happen.
+# Its test: a letter for each tenth of a second ({letter} {gesture}, . no hand), and what must happen.
 [[case]]
-title = "{starter.gesture} fires {rule_id}"
-{letters}right = "{letter * HELD_FRAMES}"
-expect = [{{ at = "{STARTS_AT}", rule = "{rule_id}"{expected} }}]
+title = "{gesture} fires {rule_id}"
+{letters}right = "{letter * held}"
+expect = [{{ at = "{hold_s:g}s", rule = "{rule_id}"{expected} }}]
 
 [[case]]
 title = "a hand that is seen too shortly does nothing"
@@ -150,7 +158,7 @@ title = "a hand that is seen too shortly does nothing"
 expect = []
 """
     head = "# Rules: when a gesture is made, do this. Test them without a camera: gesture-agent rules test\n"
-    if starter.action.kind != "event":
+    if does.kind != "event":
         return f"{head}\n{body}"
     commented = "".join(f"#{line}" if line.strip() else line for line in body.splitlines(keepends=True))
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -72,3 +73,20 @@ def test_an_interruption_leaves_nothing(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         write_all(Interrupted([NewFile(tmp_path / "made/one", b"1")]))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_a_new_file_never_replaces_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool):
+    if not links:  # as on FAT
+
+        def refused(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refused)
+    file = tmp_path / "lamp.toml"
+    write_all([NewFile(file, b"first", 0o640, must_be_new=True)])
+    with pytest.raises(ConfigError, match=r"lamp.toml: File exists; nothing was written"):
+        write_all([NewFile(tmp_path / "other", b""), NewFile(file, b"second", must_be_new=True)])
+    assert file.read_bytes() == b"first"
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["lamp.toml"]

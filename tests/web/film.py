@@ -35,6 +35,7 @@ from agent.core.types import (
     Pose,
 )
 from agent.inference.build import build_recognizer
+from agent.installation.starter import parse_action, rule_text
 from agent.loop.loop import Loop
 from agent.loop.observers import Observers
 from agent.web.dashboard import About
@@ -265,7 +266,11 @@ class Agent:
         if not web.edit:
             return None
         state = self.rules.parent / "state"
-        return RuleEditor(self.rules, self._labels, self._debounce, None, state=state)
+
+        def template(rule_id: str, gesture: str, does: str) -> str:
+            return rule_text(gesture, parse_action(does), rule_id=rule_id, hold_s=self._debounce.hold)
+
+        return RuleEditor(self.rules, self._labels, self._debounce, None, state=state, template=template)
 
     def _vitals(self) -> dict[str, Any]:
         outbox = {
