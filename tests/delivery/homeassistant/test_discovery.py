@@ -119,7 +119,7 @@ def test_component_by_component_each_carries_its_device():
     assert switch["availability"][0]["topic"] == "gesture/kitchen/bridge/state"
 
 
-def test_an_old_config_has_moved_when_all_of_it_is_told_in_the_other_form():
+def test_an_old_config_has_moved_when_all_of_it_is_reported_in_the_other_form():
     by_device, by_component, nothing = (
         {m.topic: m for m in discovery.configs(mode, "home/assistant", ABOUT)}
         for mode in ("device", "component", "off")
@@ -242,7 +242,7 @@ def test_an_agent_that_stops_while_the_form_changes_leaves_nobody_without_entiti
     assert set(json.loads(subscriber.heard[-1].payload)["components"]) >= {"enabled", "front-stop-trigger"}
 
 
-def test_all_is_told_again_when_home_assistant_is_born(mosquitto: Mosquitto, deliver, listen):
+def test_all_is_published_again_when_home_assistant_is_born(mosquitto: Mosquitto, deliver, listen):
     delivery = deliver(mosquitto.url, homeassistant=home("device"))
     delivery._home._delay_s = lambda: 0.0
     tell(delivery)
@@ -276,7 +276,7 @@ def test_no_event_is_replayed_by_restarts_of_the_broker_or_the_agent(mosquitto: 
     assert subscriber.on("/action") == []
 
 
-def test_a_home_assistant_that_says_all_the_time_that_it_is_born_is_told_again_now_and_then(
+def test_a_home_assistant_that_says_all_the_time_that_it_is_born_gets_discovery_again_now_and_then(
     mosquitto: Mosquitto, deliver, listen
 ):
     delivery = deliver(mosquitto.url, homeassistant=home("device"))
@@ -320,7 +320,7 @@ def test_rules_that_fire_are_an_event_entity_where_there_are_rules():
     assert "rule" not in components(replace(ABOUT, rules=()))
 
 
-def test_a_firing_is_told_once_for_all_its_actions_and_occupancy_is_kept(
+def test_a_firing_is_reported_once_for_all_its_actions_and_occupancy_is_kept(
     mosquitto: Mosquitto, deliver, listen
 ):
     subscriber = listen(mosquitto.port)

@@ -65,7 +65,7 @@ def test_eight_cameras_are_described_to_a_broker_that_takes_small_packets(
 
 
 @VERSIONS
-def test_a_state_that_is_too_large_is_left_out_and_named_and_all_others_are_told(
+def test_a_state_that_is_too_large_is_left_out_and_named_and_all_others_are_reported(
     tmp_path: Path, deliver, listen, version: str
 ):
     broker = broker_with(tmp_path, "max_packet_size 2048")

@@ -207,7 +207,7 @@ def test_a_row_that_breaks_connections_ends_and_the_others_go_on(bench: Bench):
     assert bench.send() == ["later"]
 
 
-def test_unheard_and_too_large_are_told(bench: Bench):
+def test_unheard_and_too_large_are_reported(bench: Bench):
     bench.add("a", "x" * 500)
     bench.up(max_packet=300)
     outcomes = bench.sender.send()
