@@ -15,7 +15,10 @@ from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 
 if TYPE_CHECKING:
+    from agent.browser_teaching import BrowserTeaching
+    from agent.config.folders import Folders
     from agent.web.setup import SetupProvider
+    from agent.web.teaching import TeachingProvider
 
 
 class WebUi(Protocol):
@@ -97,6 +100,7 @@ def build_web_ui(
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
     setup: SetupProvider | None = None,
+    teaching: TeachingProvider | None = None,
 ) -> WebUi:
     """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
@@ -121,6 +125,7 @@ def build_web_ui(
         preview=settings.web.preview,
         edit=settings.web.edit,
         setup=setup is not None,
+        teach=teaching is not None,
     )
     editor = (
         RuleEditor(
@@ -144,6 +149,7 @@ def build_web_ui(
         threads=threads,
         editor=editor,
         setup=setup,
+        teaching=teaching,
     )
 
 
@@ -157,3 +163,12 @@ def build_setup(
     from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
 
     return BrowserSetup(settings, SettingsFile(file, environ, state), environ)
+
+
+def build_teaching(settings: Settings, folders: Folders) -> BrowserTeaching | None:
+    """What teaches gestures from the page; None unless the page may write."""
+    if not (settings.web.enabled and settings.web.edit):
+        return None
+    from agent.browser_teaching import BrowserTeaching  # noqa: PLC0415
+
+    return BrowserTeaching(settings.recognition, folders.cache, folders.state, settings.camera)

@@ -42,6 +42,7 @@ from agent.web.dashboard import About
 from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
 from agent.web.setup import SetupProvider
+from agent.web.teaching import TeachingProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -202,6 +203,7 @@ class Agent:
         hold_s: float = 0.3,
         speed: float = 1,
         setup: SetupProvider | None = None,
+        teaching: TeachingProvider | None = None,
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -223,6 +225,7 @@ class Agent:
                 preview=web.preview,
                 edit=web.edit,
                 setup=setup is not None,
+                teach=teaching is not None,
             ),
             pipeline=pipeline,
             health=self._vitals,
@@ -230,6 +233,7 @@ class Agent:
             ask=self._ask,
             editor=self._editor(web),
             setup=setup,
+            teaching=teaching,
             clock=self.reel.now,
             send_s=send_s,
         )
