@@ -34,7 +34,7 @@ from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
 from agent.service.trace_files import NullTraceWriter, build_trace_writer
 from agent.supervision import Threads
-from agent.web_ui import build_setup, build_teaching, build_web_ui
+from agent.web_ui import build_setup, build_teaching, build_tuning, build_web_ui
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +113,7 @@ class Agent:
             threads=self.threads,
             setup=build_setup(settings, settings_file, environ, folders.state),
             teaching=self._teaching,
+            tuning=build_tuning(settings, settings_file, environ, labels, folders.state),
         )
         self._frames = FrameMailbox()
         self.loop = Loop(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.config.folders import Folders
     from agent.web.setup import SetupProvider
     from agent.web.teaching import TeachingProvider
+    from agent.web.tuning import TuningProvider
 
 
 class WebUi(Protocol):
@@ -101,6 +102,7 @@ def build_web_ui(
     threads: Threads | None = None,
     setup: SetupProvider | None = None,
     teaching: TeachingProvider | None = None,
+    tuning: TuningProvider | None = None,
 ) -> WebUi:
     """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
@@ -126,6 +128,7 @@ def build_web_ui(
         edit=settings.web.edit,
         setup=setup is not None,
         teach=teaching is not None,
+        tune=tuning is not None,
     )
     editor = (
         RuleEditor(
@@ -150,6 +153,7 @@ def build_web_ui(
         editor=editor,
         setup=setup,
         teaching=teaching,
+        tuning=tuning,
     )
 
 
@@ -163,6 +167,18 @@ def build_setup(
     from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
 
     return BrowserSetup(settings, SettingsFile(file, environ, state), environ)
+
+
+def build_tuning(
+    settings: Settings, file: Path | None, environ: Mapping[str, str], labels: tuple[str, ...], state: Path
+) -> TuningProvider | None:
+    """What tries thresholds from the page; None unless the page may write, and there are traces."""
+    if file is None or not (settings.web.enabled and settings.web.edit and settings.trace.enabled):
+        return None
+    from agent.browser_tuning import BrowserTuning  # noqa: PLC0415
+    from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
+
+    return BrowserTuning(settings, SettingsFile(file, environ, state), environ, labels, state)
 
 
 def build_teaching(settings: Settings, folders: Folders) -> BrowserTeaching | None:

@@ -33,6 +33,7 @@ from agent.web.setup import SetupProvider
 from agent.web.setup_routes import SetupRoutes
 from agent.web.streams import Streams
 from agent.web.teaching import TeachingProvider, TeachingRoutes
+from agent.web.tuning import TuningProvider, TuningRoutes
 
 STATIC = Path(__file__).with_name("static")
 ANSWER_S = 5.0  # seconds for the loop to answer an API request
@@ -41,6 +42,7 @@ PAGES = {"/": "index.html", "/kiosk": "kiosk.html"}
 EDITOR_PAGES = {"/rules": "rules.html"}  # with web.edit
 SETUP_PAGES = {"/setup": "setup.html"}  # so are these, where the settings file is known
 TEACHING_PAGES = {"/teach": "teach.html"}
+TUNING_PAGES = {"/tune": "tune.html"}
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], "Future[tuple[dict[str, Any], str]]"]
 """A request to the loop and the future of its data and error; raises `queue.Full`."""
@@ -64,6 +66,7 @@ class Routes:
         editor: RuleEditor | None = None,
         setup: SetupProvider | None = None,
         teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
     ) -> None:
         self._dashboard, self._broadcaster, self._streams = dashboard, broadcaster, streams
         self._metrics, self._progress_monitor, self._auth, self._ask = metrics, progress_monitor, auth, ask
@@ -71,11 +74,13 @@ class Routes:
         self._rule_routes = RuleRoutes(editor, self._saved) if editor else None
         self._setup_routes = SetupRoutes(setup, self._restart) if setup else None
         self._teaching_routes = TeachingRoutes(teaching) if teaching else None
+        self._tuning_routes = TuningRoutes(tuning) if tuning else None
         self._pages = {
             **PAGES,
             **(EDITOR_PAGES if editor else {}),
             **(SETUP_PAGES if setup else {}),
             **(TEACHING_PAGES if teaching else {}),
+            **(TUNING_PAGES if tuning else {}),
         }
 
     def app(self) -> Starlette:
@@ -86,6 +91,7 @@ class Routes:
                 *(self._rule_routes.routes() if self._rule_routes else ()),
                 *(self._setup_routes.routes() if self._setup_routes else ()),
                 *(self._teaching_routes.routes() if self._teaching_routes else ()),
+                *(self._tuning_routes.routes() if self._tuning_routes else ()),
                 Route("/favicon.ico", _page("icon.svg")),
                 Route("/login", _page("login.html"), methods=["GET"]),
                 Route("/login", self._log_in, methods=["POST"]),

@@ -44,7 +44,7 @@ def pick(tab: Tab, name: str, value: str) -> None:
 
 
 def said(tab: Tab, place: str, words: str, patience_s: float = PATIENCE_S) -> None:
-    text = f"document.getElementById({place!r}).textContent"
+    text = f"(document.getElementById({place!r})?.textContent ?? '')"
     try:
         tab.until(f"{text}.includes({words!r})", f"{words!r} in #{place}", patience_s)
     except AssertionError as exc:

@@ -43,6 +43,7 @@ from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
 from agent.web.setup import SetupProvider
 from agent.web.teaching import TeachingProvider
+from agent.web.tuning import TuningProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -204,6 +205,7 @@ class Agent:
         speed: float = 1,
         setup: SetupProvider | None = None,
         teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -226,6 +228,7 @@ class Agent:
                 edit=web.edit,
                 setup=setup is not None,
                 teach=teaching is not None,
+                tune=tuning is not None,
             ),
             pipeline=pipeline,
             health=self._vitals,
@@ -234,6 +237,7 @@ class Agent:
             editor=self._editor(web),
             setup=setup,
             teaching=teaching,
+            tuning=tuning,
             clock=self.reel.now,
             send_s=send_s,
         )
