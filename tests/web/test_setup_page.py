@@ -15,12 +15,17 @@ from brokers import Mosquitto, Subscriber
 from browser import Browser, Tab, chromium, program
 from daemons import Daemon, daemon
 from film import RULES, Start
+from ingress_proxy import reverse_proxy
 from real_cameras import MjpegServer
 from support.ports import free_port
 from support.waiting import until
 
 from agent.browser_setup import BrowserSetup
+from agent.browser_teaching import BrowserTeaching
+from agent.browser_tuning import BrowserTuning
 from agent.config.load import load
+from agent.config.settings import RecognitionSettings
+from agent.core.types import LABELS
 from agent.installation.settings_file import SettingsFile
 
 if sys.version_info >= (3, 11):
@@ -302,3 +307,45 @@ def test_what_was_typed_survives_an_edit_meanwhile_and_a_login_that_ended(opened
     said(tab, "broker-said", "Your login has ended")
     assert tab.run("document.getElementById('url').value") == "embedded"
     assert settings.read_text() == f"{WRITTEN}# by hand\n"
+
+
+@pytest.mark.parametrize("prefix", ["/gestures/", "/api/hassio_ingress/Zm9v/"])
+def test_all_of_it_works_below_any_path(
+    browser: Browser, start: Start, tmp_path: Path, settings: Path, prefix: str
+):
+    (tmp_path / "web-token").write_text(TOKEN, encoding="utf-8")
+    (tmp_path / "rules").mkdir()
+    running, state = load(settings, {}, need_files=False).settings, tmp_path / "state"
+    file = SettingsFile(settings, {}, state)
+    agent = start(
+        edit=True,
+        proxies=["127.0.0.1"],
+        token={"file": tmp_path / "web-token"},
+        rules=tmp_path / "rules",
+        setup=BrowserSetup(running, file, {}),
+        teaching=BrowserTeaching(RecognitionSettings(), tmp_path, state, ["front"]),
+        tuning=BrowserTuning(running, file, {}, LABELS, state),
+    )
+    with reverse_proxy(agent.page.url, prefix, X_Ingress_Path=prefix.rstrip("/")) as url:
+        tab = browser.tab()
+        tab.size(1280, 844)
+        tab.watched()
+        tab.go(f"{url}#token={TOKEN}")
+        tab.until("document.getElementById('set-up')?.hidden === false", "the way to the set-up")
+        tab.run("document.getElementById('set-up').click()")
+        tab.until("document.querySelector('[data-step=gesture]')?.disabled === false", "a camera that runs")
+        tab.run("document.querySelector('[data-step=gesture]').click()")
+        said(tab, "rule-text", "[[rule]]")
+        press(tab, "write")
+        tab.until("!document.getElementById('fire').hidden", "the last step")
+        assert len(list((tmp_path / "rules").iterdir())) == 1
+        for page, ready in (
+            ("teach", "document.getElementById('camera')?.value === 'front'"),
+            ("tune", "document.querySelectorAll('.limit').length > 8"),
+            ("rules", "document.getElementById('no-problems')?.textContent.startsWith('None: 1')"),
+        ):
+            tab.go(f"{url}{page}")
+            tab.until(ready, page)
+        outside = [at for at in tab.requests if at.startswith(("http", "ws")) and prefix not in at]
+        assert outside == []
+        assert [problem for problem in tab.problems if "/api/tuning/evaluate" not in problem] == []
