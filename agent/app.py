@@ -6,11 +6,13 @@ import datetime as dt
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agent.capture.mailbox import FrameMailbox
+from agent.capture.source import open_source
 from agent.capture.supervisor import CameraSupervisor
 from agent.config.folders import make_folders
 from agent.config.rules.source import RuleSource
@@ -130,9 +132,10 @@ class Agent:
             observers=self._observers(),
             threads=self.threads,
         )
+        make = partial(open_source, memory=self._recognizer.frame_memory)
         for name, camera in settings.camera.items():
             self.cameras[name] = CameraSupervisor(
-                name, camera, self._frames, self.loop.camera_changed, threads=self.threads
+                name, camera, self._frames, self.loop.camera_changed, make=make, threads=self.threads
             )
 
     def _observers(self) -> Observers:

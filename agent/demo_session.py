@@ -52,7 +52,7 @@ def first_camera() -> str | None:
     return None
 
 
-def must_show(source: str) -> None:
+def check_source(source: str) -> None:
     """Check that a given source delivers a frame. Raises `ConfigError` with the reason."""
     opened = open_source(settings_of(source), "demo")
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import av
 
 from agent.capture.address import SourceAddress
-from agent.capture.decoding import Pictures, decoder_options, explained, frames_a_second
+from agent.capture.decoding import FrameConverter, decoder_options, explained, frames_a_second
 from agent.capture.framing import Framing
 from agent.capture.server import NO_ANSWER, check_reachable, why_refused
 from agent.capture.source import Clock, NegotiatedFormat
@@ -52,7 +52,7 @@ class FfmpegStream:
         self._clock = clock
         self._framing = Framing(settings, camera)
         self._container: av.container.InputContainer | None = None
-        self._to_picture: Pictures | None = None
+        self._to_picture: FrameConverter | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
 
     def open(self) -> NegotiatedFormat:
@@ -79,7 +79,7 @@ class FfmpegStream:
         stream.codec_context.thread_count = 1  # frame threading adds one image of latency for each thread
         stream.codec_context.options = limit
         self._container = container
-        self._to_picture = Pictures(stream, self._settings)
+        self._to_picture = FrameConverter(stream, self._settings)
         self._frames = self._decoded(container, stream)
         return NegotiatedFormat(stream.width, stream.height, frames_a_second(stream, 0.0))
 
@@ -113,7 +113,7 @@ class FfmpegStream:
             raise self._address.lost(self._stopped(None))
         at = self._clock()
         try:
-            image = self._to_picture.picture_of(frame)
+            image = self._to_picture.convert(frame)
         except UnreadablePicture as exc:
             raise self._address.lost(
                 f"a picture {exc}; raise it, or choose a smaller stream of the camera"

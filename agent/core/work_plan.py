@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agent.core.geometry import seen_joint
+from agent.core.hand_identity import PersonHand
 from agent.core.tracking import distance
-from agent.core.types import HANDS, NO_GESTURE, Box, Floats, Hand, Pose
+from agent.core.types import HANDS, NO_GESTURE, Box, Floats, Pose
 
 Reason: TypeAlias = Literal["new", "moves", "changes", "due", "calm", "random", "settled", "nobody"]
 """Reason why work is done (`new`, `moves`, `changes`, `due`) or skipped (`calm`, `random`, `settled`, ..)."""
@@ -100,11 +101,11 @@ class WorkPlan:
         self.rates = rates or Rates()
         self._none = list(labels).index(NO_GESTURE) if NO_GESTURE in labels else None
         self._posed_at = -math.inf
-        self._wrists: dict[tuple[int, Hand], tuple[float, float]] = {}
-        self._moving: set[tuple[int, Hand]] = set()  # arms in motion, as of the last poses
+        self._wrists: dict[PersonHand, tuple[float, float]] = {}
+        self._moving: set[PersonHand] = set()  # arms in motion, as of the last poses
         self._people = 0
 
-    def poses(self, at: float, followed: frozenset[tuple[int, Hand]]) -> Decision:
+    def poses(self, at: float, followed: frozenset[PersonHand]) -> Decision:
         """Decide whether pose estimation runs on the frame at `at`; `followed` are the tracked hands."""
         passed = at - self._posed_at
         if not 0 <= passed < math.inf:

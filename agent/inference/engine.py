@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import structlog
 
 from agent.config.settings import TensorRtSettings, TritonSettings
+from agent.core.frame_memory import FrameMemory
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
@@ -105,11 +106,15 @@ class DeviceCropEngine(Engine, Protocol):
     ) -> RunningInference:
         """Start an inference on crops, as `run_pieces` does, and return at once."""
 
+    @property
+    def frame_memory(self) -> FrameMemory:
+        """Memory from which images reach the device without another copy."""
+
     def new_frames(self) -> None:
         """Invalidate uploaded images, because their arrays may hold new frames."""
 
 
-def _nobody(_line: str, _seconds: float) -> None:
+def _ignore_wait(_line: str, _seconds: float) -> None:
     """Default callback: ignore progress."""
 
 
@@ -123,7 +128,7 @@ class EngineOptions:
     cache_dir: Path | None = None  # None: the user's cache folder
     settings: TensorRtSettings = field(default_factory=TensorRtSettings)
     manifest: Manifest | None = None
-    waiting: Callable[[str, float], None] = _nobody
+    waiting: Callable[[str, float], None] = _ignore_wait
 
 
 def choose_backend(

@@ -80,7 +80,7 @@ class StatusLine:
         self._line = "starting"
         self._told: str | None = None
 
-    def tell(self, line: str) -> None:
+    def on_summary(self, line: str) -> None:
         """Set the status of the agent."""
         trouble = self._trouble()
         self._line, self._told = line, trouble
@@ -89,7 +89,7 @@ class StatusLine:
     def on_step(self) -> None:
         """Update the line if the broker state changed. Called at every turn of the loop; cheap."""
         if self._trouble() != self._told:
-            self.tell(self._line)
+            self.on_summary(self._line)
 
 
 class Watchdog:

@@ -26,7 +26,7 @@ from agent.web.limits.connections import ConnectionLimits
 from agent.web.limits.protocol import ConnectionPolicy
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
-from agent.web.near import hands_of
+from agent.web.near_miss import hands_of
 from agent.web.preview import Preview
 from agent.web.progress_monitor import ProgressMonitor
 from agent.web.routes import Ask, Routes

@@ -132,7 +132,7 @@ def test_where_all_is_in_order_every_verdict_is_ok_and_the_exit_code_0(
     assert done.returncode == 0
 
 
-def test_a_damaged_network_is_told_from_a_missing_one(run: Run, home: Path, cache_dir: Path) -> None:
+def test_a_damaged_network_is_distinguished_from_a_missing_one(run: Run, home: Path, cache_dir: Path) -> None:
     engines = home / "cache" / "engines"
     engines.mkdir(parents=True)
     for name in ("palm-detector.onnx", "palm-detector.json"):
@@ -230,7 +230,9 @@ def test_a_broker_that_takes_the_login_is_fine(run: Run, home: Path, tmp_path: P
         broker.stop()
 
 
-def test_a_wrong_password_is_told_from_a_broker_that_is_away(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_wrong_password_is_distinguished_from_a_broker_that_is_away(
+    run: Run, home: Path, tmp_path: Path
+) -> None:
     (home / "password").write_text("wrong")
     broker = with_password(tmp_path)
     write(home, f'[mqtt]\nurl = "{broker.url}"\nuser = "joe"\npassword = {{ file = "password" }}\n')

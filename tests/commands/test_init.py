@@ -246,7 +246,7 @@ def test_the_login_of_a_camera_goes_into_a_file_of_its_own(run: Run, home: Path,
         (("--camera", "udp://10.0.0.5"), "no such kind of source"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_written(
+def test_what_is_wrong_is_reported_and_nothing_is_written(
     run: Run, home: Path, cached: dict[str, str], options: tuple[str, ...], said: str
 ):
     done = by_options(run, *options)
@@ -287,7 +287,9 @@ def test_where_all_is_a_repository_its_gitignore_gets_a_line(run: Run, home: Pat
     assert (home / ".gitignore").read_text() == "*.pyc\n/made/mqtt-password\n"
 
 
-def test_a_full_disk_is_told_and_nothing_is_half_written(run: Run, cached: dict[str, str], tmp_path: Path):
+def test_a_full_disk_is_reported_and_nothing_is_half_written(
+    run: Run, cached: dict[str, str], tmp_path: Path
+):
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=8k,nr_inodes=6", "tmpfs", str(disk)]
@@ -303,7 +305,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(run: Run, cached: dict[
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(run: Run, home: Path, cached: dict[str, str]):
+def test_a_file_in_the_place_of_the_folder_is_reported(run: Run, home: Path, cached: dict[str, str]):
     (home / "made").write_text("x")
     done = by_options(run)
     assert (done.returncode, "is a file, not a folder" in done.stderr) == (3, True)

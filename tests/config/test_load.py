@@ -80,7 +80,7 @@ def test_a_typo_is_pointed_at_and_the_right_word_is_offered(tmp_path: Path) -> N
     ]
 
 
-def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once_those_of_the_environment_too(tmp_path: Path) -> None:
     text = "[camera.front]\nrotate = 45\nfps = 0\n[debounce]\nkeep_confidence = 2\nhold = 300\n[logs]\n"
     environ = {"GESTURE_AGENT__LOG__LEVEL": "loud", "GESTURE_AGENT__MQTT__URI": "mqtt://broker"}
     assert problems(tmp_path, text, **environ) == [

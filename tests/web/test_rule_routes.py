@@ -104,7 +104,7 @@ def state(agent: Agent) -> Any:
     return ask(agent.page.url, "/api/state", **BEARER).json
 
 
-def test_two_who_edit_at_once_are_told_and_both_texts_are_kept(say: Say, rules: Path):
+def test_two_who_edit_at_once_are_reported_and_both_texts_are_kept(say: Say, rules: Path):
     etag = say("GET", "rules.toml").json["etag"]
     assert say("PUT", "rules.toml", f"{RULES}# first\n", If_Match=etag).status == 200
     late = say("PUT", "rules.toml", f"{RULES}# second\n", If_Match=etag)
@@ -138,7 +138,7 @@ def test_what_the_loader_refuses_is_not_saved_and_told_with_its_place(say: Say, 
     assert rules.read_text() == RULES
 
 
-def test_a_rule_that_breaks_another_file_is_told_with_that_file(start: Start, token, tmp_path: Path):
+def test_a_rule_that_breaks_another_file_is_reported_with_that_file(start: Start, token, tmp_path: Path):
     folder = tmp_path / "rules"
     folder.mkdir()
     (folder / "a.toml").write_text(RULES)
@@ -319,7 +319,7 @@ def test_a_large_file_is_taken_and_one_that_is_too_large_is_not(say: Say, agent:
     assert ask(agent.page.url, "/api/enabled", body, "POST", **BEARER).status == 413
 
 
-def test_on_a_full_disk_nothing_is_lost_and_it_is_told(start: Start, token, tmp_path: Path):
+def test_on_a_full_disk_nothing_is_lost_and_it_is_reported(start: Start, token, tmp_path: Path):
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]

@@ -77,12 +77,9 @@ def render(args: argparse.Namespace) -> None:
 
     folder = args.work / "render"
     folder.mkdir(exist_ok=True)
-    shards(
-        args.work / "right.glb",
-        pickle.loads((args.work / "rooms.pkl").read_bytes()),
-        folder,
-        range(args.shards),
-    )
+    walls = pickle.loads((args.work / "rooms.pkl").read_bytes())
+    shards(args.work / "right.glb", walls, folder, range(args.shards))
+    shards(args.work / "right.glb", walls, folder, range(args.shards // 4), held=True)
     for shard in sorted(folder.glob("render-*.pkl")):
         target = shard.with_suffix(".npz")
         if not target.exists():

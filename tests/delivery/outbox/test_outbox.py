@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import shutil
@@ -268,17 +267,6 @@ def test_rows_that_a_user_purged_do_not_come_back_with_a_removed_file(opened, cl
     box._store.looked = 0.0
     box.retry_storage()
     assert box.next("publish", 0, 100) == []
-
-
-def test_a_file_of_the_first_version_is_read_and_begun_anew(opened, clocks, tmp_path):
-    box = opened()
-    box.add([row(clocks, t, left_s=60) for t in "ab"])
-    box.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db:
-        db.execute("ALTER TABLE rows DROP COLUMN crc")
-    box = opened()
-    assert texts(box.next("publish", 0, 10)) == ["a", "b"]
-    assert box.counters["committed"] == 2
 
 
 def test_what_a_killed_process_may_have_sent_counts_as_unknown(opened, clocks):

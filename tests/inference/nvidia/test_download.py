@@ -123,7 +123,7 @@ def test_a_redirect_is_followed(tmp_path: Path) -> None:
         (418, r"answers 418 I'm a Teapot; download it with a browser"),
     ],
 )
-def test_a_servers_no_is_told_at_once_with_what_to_do(tmp_path: Path, status: int, said: str) -> None:
+def test_a_servers_no_is_reported_at_once_with_what_to_do(tmp_path: Path, status: int, said: str) -> None:
     served = Served(CONTENT, answers=[status])
     with serving(served) as url, pytest.raises(ModelError, match=said):
         download(f"{url}/model.onnx", tmp_path / "m", waiting=AT_ONCE)
@@ -157,12 +157,12 @@ def test_a_server_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
             download(url, tmp_path / "m", waiting=Waiting(timeout_s=0.2, pause_s=0.0, tries=2))
 
 
-def test_nobody_there_is_told(tmp_path: Path) -> None:
+def test_nobody_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"127.0.0.1 refuses the connection; is a proxy needed"):
         download(f"http://127.0.0.1:{free_port()}/model.onnx", tmp_path / "m", waiting=AT_ONCE)
 
 
-def test_a_name_that_is_not_known_is_told(tmp_path: Path) -> None:
+def test_a_name_that_is_not_known_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the name nobody.invalid is not known here"):
         download("http://nobody.invalid/model.onnx", tmp_path / "m", waiting=AT_ONCE)
 
@@ -188,12 +188,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_with_what_is_free(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_with_what_is_free(small_disk: Path) -> None:
     with serving(Served(CONTENT)) as url, pytest.raises(ModelError, match=r"the disk is full.*make room"):
         download(f"{url}/model.onnx", small_disk / "m", waiting=AT_ONCE)
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_none_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         serving(Served(CONTENT)) as url,
@@ -241,7 +241,7 @@ def test_a_file_that_is_another_network_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("manifest.toml"))
 
 
-def test_a_decoder_that_is_missing_is_told_before_the_download(tmp_path: Path) -> None:
+def test_a_decoder_that_is_missing_is_reported_before_the_download(tmp_path: Path) -> None:
     if has_decoder():
         pytest.skip("NVIDIA's decoder is here")
     served = Served(gesturenet())
