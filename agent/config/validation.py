@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from agent.config.annotations import members_of
-from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
-from agent.config.settings import AS_WRITTEN, FORMS
+from agent.config.problems import Problem, did_you_mean, unknown
+from agent.config.settings import FORMS
 from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
 from agent.core.numbers import number_or_none
 from agent.core.redaction import redacted
@@ -47,14 +47,6 @@ _LIMITS = {
 }
 
 
-def validate(model: type[M], located: TomlDocument) -> M:
-    """Validate a document as a model. Raises `ConfigProblems` with every problem."""
-    try:
-        return model.model_validate(located.data, context={AS_WRITTEN: True})
-    except ValidationError as exc:
-        raise ConfigProblems(problems_of(exc, model, located)) from exc
-
-
 def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDocument) -> list[Problem]:
     """Convert pydantic's errors to problems, in the order of the file.
 
@@ -71,7 +63,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDoc
             where = f" in [camera.{path[1]}]" if path[:1] == ("camera",) else ""
             problems.append(located.problem(path, f'"{rest}" is missing{where}'))
         elif rest == "[key]":
-            text = f"name {_toml(path[-1])} must be {_expected(detail)}"
+            text = f"name {_shown(path[-1])} must be {_expected(detail)}"
             problems.append(located.problem(path, text, key=True))
         elif detail["type"] in {"value_error", "assertion_error"}:
             problems.append(located.problem(path, str(detail["ctx"]["error"])))
@@ -113,7 +105,7 @@ def _hint(path: KeyPath, value: Any, seen: str, expected: Sequence[str]) -> str:
     if meant := _choice_meant(seen, expected):
         return f'; did you mean "{meant}"?'
     if expected == ["text"] and isinstance(value, int | float) and seen != HIDDEN:
-        return f'; write it in quotes: {key} = "{_toml(value)}"'
+        return f'; write it in quotes: {key} = "{_shown(value)}"'
     return ""
 
 
@@ -164,10 +156,10 @@ def _seen(data: Any, path: KeyPath) -> str:
     data = _value_at(data, path)
     if any(map(_names_a_secret, path)):
         return HIDDEN
-    return _toml(data)
+    return _shown(data)
 
 
-def _toml(value: Any) -> str:
+def _shown(value: Any) -> str:
     """A value approximately as written, shortened."""
     text = json.dumps(_redacted(value), ensure_ascii=False, default=str)
     return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."
