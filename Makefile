@@ -25,7 +25,7 @@ APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-cl
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos attack soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt test-pycuda bench-peers train chaos attack soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -161,8 +161,8 @@ $(VENV)/.docs: $(VENV)/.run
 screenshots: $(VENV)/.test ## the images of the web page and the kiosk in docs/images, made by the tests of the pages
 	$(call apt,chromium fonts-dejavu-core pngquant)
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py
-	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png
+	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py tests/web/test_setup_page.py
+	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png setup*.png
 
 animation: $(VENV)/.test ## docs/images/demo.webp: the page while the demo plays its clip; wants an idle machine
 	$(call apt,chromium fonts-dejavu-core)
@@ -207,6 +207,10 @@ test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which
 	@$(PIP) 'tensorrt-rtx-cu13-libs>=1.7' 'tensorrt-rtx-cu13-bindings>=1.7'
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/inference/trt --timeout 600
+
+test-pycuda: $(VENV)/.test ## PyCUDA on the tests' own driver; compiles it once (ten minutes), without CUDA's toolkit
+	@nice tests/inference/trt/build_pycuda.sh $(BIN)/python $(VENV)/pycuda
+	@PYTHONPATH=$(abspath $(VENV)/pycuda/site) $(BIN)/pytest tests/inference/trt/test_bindings.py -k PyCUDA -rs
 
 $(CLIP)/.ready: training/synthetic/clip/requirements.txt
 	@echo "Installing what makes people and rooms (1 GB, Python 3.11)"; python3.11 -m venv $(CLIP) && \

@@ -96,7 +96,8 @@ def check_gpu(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Che
 
     on_cpu_instead = recognition.backend == "auto" or recognition.tensorrt.fallback
     for trouble in gpu_troubles(engines_of(recognition), cache_dir, recognition.tensorrt):
-        yield CheckResult("gpu", here.why, "warn" if on_cpu_instead else "fail", trouble)
+        state: State = "warn" if on_cpu_instead or not trouble.certain else "fail"
+        yield CheckResult("gpu", here.why, state, trouble.text)
 
 
 def check_page(web: WebSettings) -> CheckResult:

@@ -14,6 +14,7 @@ from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.web.page import WebPage
+    from agent.web.setup import SetupProvider
 
 
 def build_web_ui(
@@ -27,6 +28,7 @@ def build_web_ui(
     progress: Callable[[], Mapping[str, int]],
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
+    setup: SetupProvider | None = None,
 ) -> WebPage | None:
     """Build the web page; None where it is not enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
@@ -50,6 +52,7 @@ def build_web_ui(
         hold_ms=settings.debounce.hold * 1000,
         preview=settings.web.preview,
         edit=settings.web.edit,
+        setup=setup is not None,
     )
     editor = (
         RuleEditor(
@@ -72,4 +75,17 @@ def build_web_ui(
         ask=ask,
         threads=threads,
         editor=editor,
+        setup=setup,
     )
+
+
+def build_setup(
+    settings: Settings, file: Path | None, environ: Mapping[str, str], state: Path
+) -> SetupProvider | None:
+    """What sets the agent up from its page; None unless the page may write, and knows where to."""
+    if file is None or not (settings.web.enabled and settings.web.edit):
+        return None
+    from agent.browser_setup import BrowserSetup  # noqa: PLC0415
+    from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
+
+    return BrowserSetup(settings, SettingsFile(file, environ, state), environ)

@@ -32,7 +32,7 @@ MAY_IMPORT = {
 # Above the loop: these may import everything.
 TOP = {
     "app", "pipeline", "web_ui", "health", "feedback_publisher", "demo_session", "playback", "recording",
-    "diagnostics", "evaluation", "commands", "cli",
+    "diagnostics", "connection_trials", "browser_setup", "evaluation", "commands", "cli",
     "__main__",
 }  # fmt: skip
 HEAVY = {
@@ -47,6 +47,7 @@ HEAVY = {
     "tensorrt",
     "cuda.bindings",
     "pycuda",
+    "tomlkit",
     "tree_sitter",
     "tritonclient",
     "starlette",

@@ -51,7 +51,8 @@ def show_plans(
     """Print why plans are used or not, the required plans, and the stored plans."""
     typer.echo(f"backend: {backend}")
     if trouble:
-        typer.echo(f"{sign('warn')} no plans can be used or built here: {trouble}")
+        what = "not all" if wanted else "no"
+        typer.echo(f"{sign('warn')} {what} plans can be used or built here: {trouble}")
     if wanted:
         rows = [
             (sign(_STATES[r["state"]]), r["name"], r["precision"], _sizes(r["batch"]), r["detail"])

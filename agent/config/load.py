@@ -41,6 +41,11 @@ class Loaded:
     warnings: tuple[str, ...] = ()
 
 
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Load the settings without their origin. Raises `ConfigProblems`."""
+    return load(path, environ).settings
+
+
 def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = True) -> Loaded:
     """Read the file, apply the environment, validate, make paths absolute. Raises `ConfigProblems`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.evaluation import svg
 from agent.evaluation.calibration import Calibration
-from agent.evaluation.metrics import Figures
+from agent.evaluation.figures import Figures
 
 CELL_PX = 64
 PLOT_PX = 320

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import structlog
 
 from agent.config.settings import TensorRtSettings, TritonSettings
+from agent.core.frame_memory import FrameMemory
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
@@ -104,6 +105,10 @@ class DeviceCropEngine(Engine, Protocol):
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> RunningInference:
         """Start an inference on crops, as `run_pieces` does, and return at once."""
+
+    @property
+    def frame_memory(self) -> FrameMemory:
+        """Memory from which images reach the device without another copy."""
 
     def new_frames(self) -> None:
         """Invalidate uploaded images, because their arrays may hold new frames."""

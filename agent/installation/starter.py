@@ -128,6 +128,23 @@ url = {_toml(starter.broker)}
 """
 
 
+def page_config_text(token_file: Path, *, relative_to: Path) -> str:
+    """config.toml of an agent that is set up in the browser: its page, and neither camera nor broker."""
+    return f"""\
+# Settings of gesture-agent. What is not written here is at its default; `gesture-agent check` shows every
+# setting, tries all parts and says what is wrong. Durations have a unit: "300ms", "1.5s", "2min".
+
+[agent]
+rules = "rules"            # folder of rule files
+
+[web]
+enabled = true             # the page in the browser, for this machine only; host = "0.0.0.0" lets others in
+edit = true                # it may write rules, cameras and the broker
+#preview = true            # it shows pictures; without, only where hands are
+token = {{ file = {_toml(_relative(token_file, relative_to))} }} # that file holds it and nothing else
+"""
+
+
 def rule_text(
     gesture: str, does: StarterAction, *, rule_id: str | None = None, hold_s: float = HOLD_S
 ) -> str:

@@ -43,6 +43,7 @@ class About:
     hold_ms: float
     preview: bool
     edit: bool = False  # rule files may be changed in the browser
+    setup: bool = False  # so may cameras and broker
 
 
 @dataclass(frozen=True, slots=True)

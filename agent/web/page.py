@@ -33,6 +33,7 @@ from agent.web.routes import Ask, Routes
 from agent.web.rule_editor import RuleEditor
 from agent.web.security import SecurityMiddleware
 from agent.web.server import Server, bind
+from agent.web.setup import SetupProvider
 from agent.web.streams import Streams
 from agent.web.update_queue import (
     CameraChanged,
@@ -64,6 +65,7 @@ class WebPage:
         ask: Ask,
         threads: Threads | None = None,
         editor: RuleEditor | None = None,
+        setup: SetupProvider | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
@@ -71,7 +73,7 @@ class WebPage:
         """Build the web page.
 
         `health` is called in the loop's thread; `progress` and `ask` in the web thread. With an `editor` rule
-        files may be changed. Raises `ConfigError` for an unusable token.
+        files may be changed, with a `setup` cameras and broker. Raises `ConfigError` for an unusable token.
         """
         self.url = ""
         self._settings, self._pipeline, self._health, self._clock = settings, pipeline, health, clock
@@ -98,6 +100,7 @@ class WebPage:
             refusals=refusals,
             ask=ask,
             editor=editor,
+            setup=setup,
         )
         guard = SecurityMiddleware(site.app(), settings, auth, attempts, refusals)
         self._server = Server(guard, policy, self._fetch, threads)

@@ -27,7 +27,8 @@ from structlog.testing import capture_logs
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, Secret
-from agent.core.types import Frame
+from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory, PixelFormat
+from agent.core.types import Frame, Image
 from agent.errors import SourceLost
 
 
@@ -324,6 +325,39 @@ def test_a_picture_of_another_shape_gets_borders_and_keeps_its_aspect(gstreamer)
     assert image[60, 80].min() > 200
     assert image[5, 80].max() < 50
     assert image[115, 80].max() < 50
+
+
+@pytest.mark.parametrize("width", [160, 642])  # rows of 642 x 3 bytes are padded by GStreamer
+def test_a_pipeline_gives_the_same_pictures_in_the_memory_of_a_gpu(gstreamer, width):
+    plain, seen = (second_image(memory, width=width) for memory in (None, BgrxMemory()))
+    assert plain.shape == seen.shape == (120, width, 3)
+    np.testing.assert_array_equal(seen, plain)
+    assert seen.strides[1] == 4
+    bars = [plain[60, (2 * bar + 1) * width // 14].argmax() for bar in range(7)]
+    assert bars[3:] == [1, 0, 2, 0]  # green, magenta, red, blue from top to bottom: no row is shifted
+    np.testing.assert_array_equal(plain[10], plain[70])
+
+
+def test_a_picture_that_is_turned_anyway_is_read_without_a_fourth_byte(gstreamer):
+    turned = [second_image(memory, width=160, rotate=90, mirror=True) for memory in (None, BgrxMemory())]
+    np.testing.assert_array_equal(*turned)
+    assert turned[1].shape == (160, 120, 3)
+    assert turned[1].flags.c_contiguous
+
+
+def second_image(memory: FrameMemory | None, **settings: object) -> Image:
+    chosen = {"source": "gst:videotestsrc pattern=smpte75 is-live=true", "height": 120, **settings}
+    camera = open_source(CameraSettings.model_validate(chosen), "front", memory=memory)
+    camera.open()
+    images = [camera.read().image for _ in range(2)]
+    camera.close()
+    return images[1]
+
+
+class BgrxMemory(OrdinaryFrameMemory):
+    """Asks for what a GPU asks for."""
+
+    pixel_format: PixelFormat = "BGRx"
 
 
 def children() -> list[int]:

@@ -14,10 +14,10 @@ from support.ports import free_port
 from support.small_disk import mount_small_disk
 from terminal import Terminal
 
-from agent.commands.init_questions import find_brokers
-from agent.config.load import load
+from agent.config.load import load, load_settings
 from agent.config.rules.cases import run_cases
 from agent.config.rules.files import read_rules
+from agent.connection_trials import find_brokers
 from agent.core.types import LABELS
 from agent.errors import ConfigError
 from agent.installation.starter import StarterAction, parse_action
@@ -156,6 +156,26 @@ def test_answers_may_come_through_a_pipe_and_one_that_ends_too_soon_leaves_nothi
     done = run("init", "made", "--no-fetch", text_in=f"{CLIP}\nembedded\nok\nevent\ny\n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert everything(home / "made") == ["config.toml", "rules", "rules/first.toml"]
+
+
+def test_for_the_browser_only_the_page_and_its_token_are_written(
+    run: Run, home: Path, cached: dict[str, str]
+):
+    done = run("init", "made", "--page", "--yes", "--no-fetch")
+    assert done.returncode == 0, done.stderr
+    assert everything(home / "made") == ["config.toml", "rules", "rules/first.toml", "web-token"]
+    settings = load_settings(home / "made/config.toml", {})
+    assert (settings.camera, settings.web.enabled, settings.web.edit, settings.web.preview) == (
+        {}, True, True, False,
+    )  # fmt: skip
+    assert settings.web.token is not None
+    assert f"http://127.0.0.1:8765/#token={settings.web.token.read()}" in done.stdout
+    assert (home / "made/web-token").stat().st_mode & 0o777 == 0o600
+    again = run("init", "made", "--page", "--yes", "--no-fetch")
+    assert again.returncode != 0
+    assert "is there already, nothing was written" in again.stderr
+    refused = run("init", "made", "--page", "--camera", CLIP)
+    assert "leave them out" in refused.stderr
 
 
 def test_a_second_run_writes_nothing_without_force(run: Run, home: Path, cached: dict[str, str]):

@@ -79,6 +79,8 @@ def test_everything_lies_where_the_unit_expects_it(machine: Machine):
 def test_where_an_nvidia_gpu_is_what_uses_it_is_installed(machine: Machine, sign: str, wanted: str):
     machine.install()
     assert not any("cuda-bindings" in command for command in machine.commands)
+    (made,) = [command for command in machine.commands if "-m venv" in command]
+    assert "--system-site-packages" in made.split()  # a Jetson's TensorRT belongs to the system
     file = machine.paths.root / sign
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()

@@ -41,6 +41,7 @@ from agent.loop.observers import Observers
 from agent.web.dashboard import About
 from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
+from agent.web.setup import SetupProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -200,6 +201,7 @@ class Agent:
         send_s: float = 5.0,
         hold_s: float = 0.3,
         speed: float = 1,
+        setup: SetupProvider | None = None,
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -220,12 +222,14 @@ class Agent:
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
                 edit=web.edit,
+                setup=setup is not None,
             ),
             pipeline=pipeline,
             health=self._vitals,
             progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
             editor=self._editor(web),
+            setup=setup,
             clock=self.reel.now,
             send_s=send_s,
         )

@@ -15,7 +15,7 @@ from support.waiting import until
 from visitors import Answer, ask
 
 from agent.config.settings import WebSettings
-from agent.web.rule_history import KEPT
+from agent.config.text_history import KEPT
 
 TOKEN = "open sesame, open sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

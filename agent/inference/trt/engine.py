@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.core.frame_memory import FrameMemory
 from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, Piece, Shape, check_inputs
@@ -126,6 +127,11 @@ class TensorRtEngine:
 
             kind = (cutter.kind(spec, fill), *sorted(lengths.items()))
             return self._launch(session, len(pieces), kind, uploads)
+
+    @property
+    def frame_memory(self) -> FrameMemory:
+        """Page-locked memory, from which frames are uploaded directly."""
+        return self._room.uploads.frames
 
     def new_frames(self) -> None:
         """Forget uploaded frames, because new ones follow."""

@@ -107,6 +107,8 @@ on("hello", (hello) => {
   }
   switched(hello.enabled ?? true);
   $("edit-rules").hidden = !hello.edit;
+  $("set-up").hidden = !hello.setup;
+  if (hello.setup && !hello.cameras.length) location.replace("setup"); // nothing to see yet
 });
 
 on("snapshot", (state) => {

@@ -27,8 +27,10 @@ cat '{here}/host.h' "$6" '{here}/host_launch.h' > "$6.cpp"
 exec g++ -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Werror -fsanitize=undefined \\
   -fno-sanitize-recover=all -shared -fPIC -o "$5" "$6.cpp"
 """
+# PyCUDA names more functions than the double has; looked up lazily, only those that are called are missed.
 PRELUDE = """
 import gc, os, sys, threading
+sys.setdlopenflags(os.RTLD_LAZY)
 from pathlib import Path
 import numpy as np
 from agent.errors import EngineError, ModelError
