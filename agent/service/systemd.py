@@ -94,12 +94,12 @@ class StatusLine:
 
 
 class Watchdog:
-    """Resets systemd's watchdog timer while the loop runs and `sound` reports that other threads do."""
+    """Resets systemd's watchdog timer while the loop runs and `healthy` reports that other threads do."""
 
     def __init__(
         self,
         notifier: Notifier,
-        sound: Callable[[], bool],
+        healthy: Callable[[], bool],
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,7 +107,7 @@ class Watchdog:
         usec = environ.get("WATCHDOG_USEC", "") if meant else ""
         number = number_or_none(usec)
         self._every_s = None if number is None else number / 1e6 / 3  # three attempts in a timeout
-        self._notifier, self._sound, self._clock = notifier, sound, clock
+        self._notifier, self._healthy, self._clock = notifier, healthy, clock
         self._fed_at = clock()
 
     def on_step(self) -> None:
@@ -115,6 +115,6 @@ class Watchdog:
         now = self._clock()
         if self._every_s is None or now - self._fed_at < self._every_s:
             return
-        if self._sound():
+        if self._healthy():
             self._fed_at = now
             self._notifier.alive()

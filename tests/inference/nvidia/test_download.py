@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 from files_server import Served, serving
 from networks import bodyposenet, gesturenet
 from support.ports import free_port
+from support.small_disk import mount_small_disk
 
 from agent.errors import ModelError
 from agent.inference.files.store import locate, manifest_of
@@ -174,20 +172,12 @@ def test_only_web_addresses_are_fetched(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, where this test may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here ({done.stderr.decode().strip()})")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    """A file system of its own with room for 1 MB."""
+    with mount_small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
+@pytest.mark.root
 def test_a_full_disk_is_reported_with_what_is_free(small_disk: Path) -> None:
     with serving(Served(CONTENT)) as url, pytest.raises(ModelError, match=r"the disk is full.*make room"):
         download(f"{url}/model.onnx", small_disk / "m", waiting=AT_ONCE)
