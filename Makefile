@@ -124,7 +124,7 @@ attack: $(VENV)/.test ## tries to break it, ROUNDS (10) times as long as `make t
 	$(call attack,Something that is no broker answers on its port,tests/delivery/mqtt/test_wrong_answers.py)
 	$(call attack,Floods and bad reloads and readers from outside,tests/security/test_floods.py tests/security/test_bad_reload.py tests/security/test_from_outside.py)
 	$(call attack,Requests at random to the page,tests/web/test_attacks.py)
-	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_supervisor.py)
+	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_camera_supervisor.py)
 	@echo "== Kills and freezes and cuts for 60 s, rows that live for 2 s"
 	@$(BIN)/python tests/chaos/run.py --seconds 60 --max-age 2
 
@@ -161,8 +161,8 @@ $(VENV)/.docs: $(VENV)/.run
 screenshots: $(VENV)/.test ## the images of the web page and the kiosk in docs/images, made by the tests of the pages
 	$(call apt,chromium fonts-dejavu-core pngquant)
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py
-	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png
+	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py tests/web/test_setup_page.py tests/web/test_teaching_page.py tests/web/test_tuning_page.py
+	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png setup*.png t*.png
 
 animation: $(VENV)/.test ## docs/images/demo.webp: the page while the demo plays its clip; wants an idle machine
 	$(call apt,chromium fonts-dejavu-core)

@@ -67,6 +67,7 @@ announce(
     Lazy("replay", "Show the gestures of a video, a folder of images or a trace."),
     Lazy("record", "Record a trace of what is recognized: numbers, no images."),
     Lazy("explain", "Explain why a gesture fired or did not, from a trace."),
+    Lazy("idle-test", "Count what fires while nobody means anything, and what would keep it."),
     Lazy("tune", "Evaluate thresholds on traces: misses and false activations."),
     Lazy("evaluate", "Evaluate the recognition on labelled photographs or videos."),
     Lazy("bench", "Measure the speed of the networks and the whole pipeline."),
@@ -145,11 +146,11 @@ def main() -> None:
             sys.exit(app(color=wants_colour(), standalone_mode=False))
         app(color=wants_colour())
     except CannotStart as exc:
-        _say(exc, CANNOT_START, as_json=as_json)
+        _print_error(exc, CANNOT_START, as_json=as_json)
     except GestureAgentError as exc:
-        _say(exc, CRASHED, as_json=as_json)
+        _print_error(exc, CRASHED, as_json=as_json)
     except _CLICK_ERROR as exc:
-        _say(exc, exc.exit_code, as_json=as_json)
+        _print_error(exc, exc.exit_code, as_json=as_json)
     except typer.Abort:
         sys.exit(CRASHED)
     except BrokenPipeError:  # the reader has closed the pipe, as `head` does
@@ -157,7 +158,7 @@ def main() -> None:
         sys.exit(STOPPED)
 
 
-def _say(error: Exception, exit_code: int, *, as_json: bool) -> None:
+def _print_error(error: Exception, exit_code: int, *, as_json: bool) -> None:
     text = error.format_message() if isinstance(error, _CLICK_ERROR) else str(error)
     try:
         if as_json:

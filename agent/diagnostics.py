@@ -276,7 +276,7 @@ def check_broker(settings: MqttSettings, agent: str) -> CheckResult:
 
 def _greeting(settings: MqttSettings, agent: str) -> CheckResult:
     """Connect as the agent would, under another client id, so that a running agent stays connected."""
-    from agent.delivery.link import Up
+    from agent.delivery.link import LinkUp
     from agent.delivery.message import Message
     from agent.delivery.mqtt.client import MqttClient
 
@@ -284,7 +284,7 @@ def _greeting(settings: MqttSettings, agent: str) -> CheckResult:
     hello = Message(f"{settings.base}/{agent}/bridge/check", b"")
 
     def report(event: object) -> None:
-        if isinstance(event, Up):
+        if isinstance(event, LinkUp):
             up.set()
 
     link = MqttClient(

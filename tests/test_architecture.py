@@ -32,7 +32,8 @@ MAY_IMPORT = {
 # Above the loop: these may import everything.
 TOP = {
     "app", "pipeline", "web_ui", "health", "feedback_publisher", "demo_session", "playback", "recording",
-    "diagnostics", "evaluation", "commands", "cli",
+    "diagnostics", "connection_trials", "browser_setup", "browser_teaching", "browser_tuning",
+    "teaching", "evaluation", "commands", "cli",
     "__main__",
 }  # fmt: skip
 HEAVY = {
@@ -47,6 +48,7 @@ HEAVY = {
     "tensorrt",
     "cuda.bindings",
     "pycuda",
+    "tomlkit",
     "tree_sitter",
     "tritonclient",
     "starlette",

@@ -152,7 +152,7 @@ class CameraSupervisor:
                 if not told:
                     told = True
                     self._tell(self._state)
-                self._live() if self._enabled else self._be_off()
+                self._live() if self._enabled else self._stay_disabled()
             except Exception as exc:  # noqa: BLE001 (top of a thread; logged with its traceback)
                 self._begin_anew(exc)
 
@@ -169,7 +169,7 @@ class CameraSupervisor:
             log.error("camera_supervisor_failed", camera=self._camera, traceback=self._hide(repr(again)))
         self._sleep(self._backoff.next_s())
 
-    def _be_off(self) -> None:
+    def _stay_disabled(self) -> None:
         hangs = any(not reader.wait_closed() for reader in self._hung)
         self._report("disabled", "a read of it still hangs: the device may still be open" if hangs else "")
         self._rest_until(lambda: self._enabled or self._closing)
@@ -224,7 +224,7 @@ class CameraSupervisor:
                 self._negotiated = reader.negotiated
                 self._report("online")
             elif online_at is None and now - reader.liveness.began_at > SLOW_START_S:
-                self._say_it_is_slow()
+                self._warn_slow()
             elif online_at is not None and now - online_at > GOOD_S:
                 self._backoff.reset()
             self._sleep(TICK_S)
@@ -241,7 +241,7 @@ class CameraSupervisor:
         late_s = self._settings.stall_timeout + (2 / fps if fps else 0.0)
         return "hangs" if fault == "hangs" and reader.liveness.silent_s(now) > late_s else None
 
-    def _say_it_is_slow(self) -> None:
+    def _warn_slow(self) -> None:
         if self._state.reason.startswith("opening"):
             self._report("offline", f"{self._name}: no picture after {SLOW_START_S:g} s; still waiting")
 

@@ -42,7 +42,7 @@ class RecordedTime:
         for part in self.parts:
             yield from part.records()
 
-    def tell(self, at_s: float) -> str:
+    def time_text(self, at_s: float) -> str:
         """Format a time: as time of day where one was given or the daemon wrote it; else in seconds."""
         began = started_wall_s(self.parts[0])
         if began is None or not self.by_clock:

@@ -15,23 +15,31 @@ from typer.main import get_command
 class Lazy:
     """A command, or a group of commands, loaded on demand.
 
-    Its module, of the same name in agent.commands, holds a function of that name and EPILOG; a group: `app`.
+    Its module, of the same name in agent.commands ("_" for "-"), holds a function of that name and EPILOG; a
+    group: `app`.
     """
 
     name: str
     help: str
     group: bool = False
 
+    @property
+    def module(self) -> str:
+        """Name of the module and of its function."""
+        return self.name.replace("-", "_")
+
     def load(self, markup: Any) -> Any:
         """Import the module and return the command that `typer` makes of it."""
-        module = import_module(f"agent.commands.{self.name}")
+        module = import_module(f"agent.commands.{self.module}")
         parent = typer.Typer(
             add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=markup, callback=_nothing
         )
         if self.group:
             parent.add_typer(module.app, name=self.name, help=self.help)
         else:
-            parent.command(self.name, epilog=module.EPILOG, short_help=self.help)(getattr(module, self.name))
+            parent.command(self.name, epilog=module.EPILOG, short_help=self.help)(
+                getattr(module, self.module)
+            )
         made: Any = get_command(parent)
         return made.commands[self.name]
 

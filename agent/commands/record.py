@@ -17,7 +17,7 @@ from agent.errors import NO_CAMERA, ConfigError
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
     from agent.core.trace import TraceRecord
-    from agent.service.trace_files import RingThread, TraceFile
+    from agent.service.trace_files import TraceFile, TraceWriterThread
 
 EPILOG = examples(
     "gesture-agent record                                      all cameras, until Ctrl-C",
@@ -65,7 +65,7 @@ def record(
     quiet_logs()
     settings = loaded(config).settings
     if source is None:
-        _of_cameras(settings, _chosen(settings, camera), out, for_)
+        _of_cameras(settings, chosen_cameras(settings, camera), out, for_)
     else:
         _of_clip(settings, source, camera or "replay", out or _beside(source), fps)
 
@@ -85,7 +85,7 @@ def _of_clip(settings: Settings, source: str, camera: str, out: Path, fps: float
             for last in steps:
                 trace.record(last.record)
     except OSError as exc:
-        raise _cannot_write(out, exc) from exc
+        raise cannot_write(out, exc) from exc
     typer.echo(f"{out}: {clip.frames} frames, {last.at_s:.1f} s, {trace.bytes:,} bytes")
 
 
@@ -106,7 +106,7 @@ def _of_cameras(
     from agent.service.signals import signals
     from agent.service.trace_files import FOLDER, TraceFile, build_trace_writer
 
-    sink: TraceFile | RingThread
+    sink: TraceFile | TraceWriterThread
     recording = Recording(
         settings, cameras, make_ready(settings), lambda moment: _count(moment, sink, counts)
     )
@@ -120,26 +120,27 @@ def _of_cameras(
         try:
             sink, where = TraceFile(out, replace(recording.header, started=rfc3339(time.time()))), out
         except OSError as exc:
-            raise _cannot_write(out, exc) from exc
+            raise cannot_write(out, exc) from exc
     typer.echo(f"recording {', '.join(cameras)} to {where}; Ctrl-C ends it", err=True)
     try:
         with signals(recording.loop.stop, lambda: None):
             recording.run(for_s)
     except OSError as exc:
-        raise _cannot_write(where, exc) from exc
+        raise cannot_write(where, exc) from exc
     finally:
         sink.close()
     frames = ", ".join(f"{count} frames of {camera}" for camera, count in counts.items())
     typer.echo(f"{where}: {frames or 'no frame was seen; see gesture-agent check'}")
 
 
-def _count(moment: TraceRecord, sink: TraceFile | RingThread, counts: dict[str, int]) -> None:
+def _count(moment: TraceRecord, sink: TraceFile | TraceWriterThread, counts: dict[str, int]) -> None:
     sink.record(moment)
     if moment.kind == "frame":
         counts[moment.camera] = counts.get(moment.camera, 0) + 1
 
 
-def _chosen(settings: Settings, name: str | None) -> dict[str, CameraSettings]:
+def chosen_cameras(settings: Settings, name: str | None) -> dict[str, CameraSettings]:
+    """Return the cameras of the settings, or the named one. Raises `ConfigError`."""
     cameras = settings.camera
     if not cameras:
         raise ConfigError(NO_CAMERA)
@@ -150,5 +151,6 @@ def _chosen(settings: Settings, name: str | None) -> dict[str, CameraSettings]:
     return {name: cameras[name]}
 
 
-def _cannot_write(path: Path, exc: OSError) -> ConfigError:
+def cannot_write(path: Path, exc: OSError) -> ConfigError:
+    """Return the error for an output file that cannot be written."""
     return ConfigError(f"{path}: {exc.strerror}; choose another place with --out")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agent.commands.labelled_traces import labelled_traces_of
 from agent.commands.options import AsJson, ConfigFile, duration, examples, loaded
 from agent.commands.output import echo_json, echo_table, quiet_logs
 from agent.core.duration import format_duration
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from agent.commands.tune_plot import Plot
     from agent.core.thresholds import Thresholds
     from agent.core.trace_tune import LabelledTrace, TuningResult
-    from agent.service.trace_files import StoredTrace
 
 EPILOG = examples(
     "gesture-agent tune evening.jsonl        idle recording: every start is a false activation",
@@ -101,7 +101,7 @@ def tune(
 
     quiet_logs()
     debounce = loaded(config).settings.debounce
-    labelled_traces = _takes(traces, truth, debounce.smoothing)
+    labelled_traces = labelled_traces_of(traces, truth, debounce.smoothing)
     gestures = _gestures(of, labelled_traces)
     confidences = _numbers(confidence, 0, 1, "a confidence is from 0 to 1")
     if advise:
@@ -191,10 +191,10 @@ def _plot(outcomes: list[TuningResult], best: list[TuningResult], of: str | None
 
 def _show(plot: Plot, out: Path | None) -> None:
     if out is None:
-        typer.echo("\n" + plot.text())
+        typer.echo("\n" + plot.as_text())
         return
     try:
-        out.write_text(plot.svg(), encoding="utf-8")
+        out.write_text(plot.as_svg(), encoding="utf-8")
     except OSError as exc:
         raise ConfigError(f"{out}: {exc.strerror}; choose another place with --out") from exc
     typer.echo(f"plot: {out}", err=True)
@@ -261,31 +261,6 @@ def _sum_up(now: TuningResult, traces: int) -> str:
         "X: the settings in force, o: no other one is better in all. wrong: starts while another gesture "
         "was shown, or twice in one; false: while none was shown; delay: median, from showing to start"
     )
-
-
-def _takes(paths: list[Path], truth: Path | None, smoothing_s: float) -> list[LabelledTrace]:
-    from agent.core.trace_tune import label_trace
-    from agent.evaluation.truth import read_truth
-    from agent.service.trace_files import open_trace
-
-    opened: list[StoredTrace] = [open_trace(path) for path in paths]
-    spans = read_truth(truth, opened[0].header.labels) if truth else {}
-    for stem in spans:
-        if stem is None and len(paths) > 1:
-            raise ConfigError(
-                f"{truth}: there are {len(paths)} traces; say with each span which `trace` it is of"
-            )
-        if stem is not None and stem not in {path.stem for path in paths}:
-            raise ConfigError(f"{truth}: speaks of the trace {stem!r}, which is not given")
-    return [
-        label_trace(
-            trace.header,
-            trace.records(),
-            smoothing_s,
-            [*spans.get(None, ()), *spans.get(trace.path.stem, ())],
-        )
-        for trace in opened
-    ]
 
 
 def _gestures(name: str | None, labelled_traces: list[LabelledTrace]) -> list[str]:

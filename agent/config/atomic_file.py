@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -11,14 +12,26 @@ from pathlib import Path
 
 from agent.errors import ConfigError
 
+NO_LINKS = {
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+}  # FAT and others
+
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to write. `mode`: permissions; None: those of the file that it replaces, else 0644."""
+    """A file to write. `mode`: permissions; None: those of the file that it replaces, else 0644.
+
+    `must_be_new`: a file that is there, even one that appears at the last moment, is never replaced.
+    """
 
     path: Path
     data: bytes
     mode: int | None = None
+    must_be_new: bool = False
 
 
 def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
@@ -39,10 +52,13 @@ def write_all(files: Sequence[NewFile]) -> None:
             for file in files:
                 at = file.path
                 _make_folder(file.path.parent, undo)
-                staged.append((_staged(file, undo), file.path))
-            for part, target in staged:
-                at = target
-                _put(part, target, undo)
+                staged.append((_staged(file, undo), file))
+            for part, file in staged:
+                at = file.path
+                if file.must_be_new:
+                    _put_new(part, file.path, undo)
+                else:
+                    _put(part, file.path, undo)
         except OSError as exc:
             raise ConfigError(f"{at}: {exc.strerror}; nothing was written") from exc
         undo.pop_all()
@@ -81,6 +97,21 @@ def _put(part: Path, target: Path, undo: contextlib.ExitStack) -> None:
     else:
         undo.callback(real.unlink, missing_ok=True)
     part.replace(real)
+
+
+def _put_new(part: Path, target: Path, undo: contextlib.ExitStack) -> None:
+    """Take the name only where nobody has it: a hard link fails on a name that is there."""
+    try:
+        os.link(part, target)
+    except OSError as exc:
+        if exc.errno not in NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # takes the name as well
+        undo.callback(target.unlink, missing_ok=True)
+        part.replace(target)
+        return
+    undo.callback(target.unlink, missing_ok=True)
+    part.unlink()
 
 
 def _restore(path: Path, data: bytes, mode: int) -> None:

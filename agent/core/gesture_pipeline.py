@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.core.debounce import Debouncer, HandProgress, HandState, PendingGesture
-from agent.core.hand_tracking import FORGET_S, HandTracker
+from agent.core.hand_identity.tracker import FORGET_S, HandTracker
 from agent.core.intent import HandHistories
 from agent.core.rules import ArmedWindow, RuleContext, RuleEngine, RuleSet, RuleVerdict
 from agent.core.rules.engine import EMPTY_CONTEXT

@@ -13,8 +13,8 @@ import numpy as np
 from agent.core.types import Image
 from agent.evaluation.clip_judge import Start
 from agent.evaluation.report import STYLE
+from agent.evaluation.video_report_text import COLUMNS, RATE, an_hour, in_words
 from agent.evaluation.video_result import VideoResult
-from agent.evaluation.video_show import COLUMNS, RATE, an_hour, in_words
 
 PICTURE_PX = 480  # longer side on the page
 RED = (60, 60, 230)

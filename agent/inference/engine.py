@@ -114,7 +114,7 @@ class DeviceCropEngine(Engine, Protocol):
         """Invalidate uploaded images, because their arrays may hold new frames."""
 
 
-def _nobody(_line: str, _seconds: float) -> None:
+def _ignore_wait(_line: str, _seconds: float) -> None:
     """Default callback: ignore progress."""
 
 
@@ -128,7 +128,7 @@ class EngineOptions:
     cache_dir: Path | None = None  # None: the user's cache folder
     settings: TensorRtSettings = field(default_factory=TensorRtSettings)
     manifest: Manifest | None = None
-    waiting: Callable[[str, float], None] = _nobody
+    waiting: Callable[[str, float], None] = _ignore_wait
 
 
 def choose_backend(

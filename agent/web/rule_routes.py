@@ -15,8 +15,10 @@ from starlette.routing import BaseRoute, Route
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.rules.cases import CaseResult
 from agent.errors import ConfigError
+from agent.web.answers import json_of
 from agent.web.rule_editor import EditConflictError, NoSuchRuleFileError, RuleEditor, RuleText
 
+UNPROCESSABLE = 422
 READ_ONLY = "Read-only file system"
 READ_ONLY_HINT = "; under systemd run `systemctl edit gesture-agent` and add ReadWritePaths= with its folder"
 
@@ -34,6 +36,8 @@ class RuleRoutes:
             Route("/api/rule-files", self._list),
             Route(one, self._read, methods=["GET"]),
             Route(one, self._save, methods=["PUT"]),
+            Route(one, self._delete, methods=["DELETE"]),
+            Route(f"{one}/template", self._template, methods=["POST"]),
             Route(f"{one}/check", self._check, methods=["POST"]),
             Route(f"{one}/cases", self._cases, methods=["POST"]),
             Route(f"{one}/history", self._versions),
@@ -41,7 +45,7 @@ class RuleRoutes:
         ]
 
     async def _list(self, _request: Request) -> Response:
-        return await _answered(lambda: {"files": self._editor.names()})
+        return await _answered(lambda: {"files": self._editor.names(), "deleted": self._editor.deleted()})
 
     async def _read(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -78,20 +82,45 @@ class RuleRoutes:
             lambda: {"cases": [_result(one) for one in self._editor.run_cases(name, text)]}
         )
 
+    async def _template(self, request: Request) -> Response:
+        name, sent = request.path_params["name"], await json_of(request)
+        gesture, does = sent.get("gesture"), sent.get("does")
+        if not (isinstance(gesture, str) and isinstance(does, str)):
+            return JSONResponse({"error": 'send {"gesture": "thumbs_up", "does": "lamp:TOPIC"}'}, 400)
+        return await _answered(
+            lambda: {"text": self._editor.template(name, gesture, does)}, wrong_is=UNPROCESSABLE
+        )
+
     async def _save(self, request: Request) -> Response:
         name, text = request.path_params["name"], await _sent(request)
         etag = request.headers.get("if-match")
         if text is None:
             return _wrong_body()
+        if request.headers.get("if-none-match") == "*":
+            return await self._reported(name, lambda: _file(self._editor.create(name, text)))
         if not etag:
-            return JSONResponse({"error": "send If-Match with the ETag of the text that you changed"}, 428)
-        answer = await _answered(lambda: _file(self._editor.save(name, text, etag)))
+            return _which_text("If-Match with the ETag of the text that you changed, or If-None-Match: *")
+        return await self._reported(name, lambda: _file(self._editor.save(name, text, etag)))
+
+    async def _delete(self, request: Request) -> Response:
+        name, etag = request.path_params["name"], request.headers.get("if-match")
+        if not etag:
+            return _which_text("If-Match with the ETag of the text that you saw")
+
+        def delete() -> dict[str, Any]:
+            self._editor.delete(name, etag)
+            return {}
+
+        return await self._reported(name, delete)
+
+    async def _reported(self, name: str, change: Callable[[], dict[str, Any]]) -> Response:
+        """Carry out a change, have the rules read again, and say what became of it."""
+        answer = await _answered(change)
         if answer.status_code != 200:
             return answer
-        said = await self._saved(name)
-        return JSONResponse(
-            {"etag": answer.headers["etag"], "said": said}, headers={"etag": answer.headers["etag"]}
-        )
+        etag = answer.headers.get("etag")
+        said = {"said": await self._saved(name)}
+        return JSONResponse(said | ({"etag": etag} if etag else {}), headers={"etag": etag} if etag else None)
 
 
 def _file(file: RuleText) -> dict[str, Any]:
@@ -110,20 +139,26 @@ def _result(result: CaseResult) -> dict[str, Any]:
 
 async def _sent(request: Request) -> str | None:
     """The text in the body; None where there is none."""
+    text = (await json_of(request)).get("text")
     try:
-        text = (await request.json())["text"]
-        text.encode()
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return text if isinstance(text, str) and text.encode() is not None else None
+    except UnicodeEncodeError:
         return None
-    return text if isinstance(text, str) else None
+
+
+def _which_text(expected: str) -> Response:
+    return JSONResponse({"error": f"send {expected}"}, 428)
 
 
 def _wrong_body() -> Response:
     return JSONResponse({"error": 'send {"text": "..."}'}, 400)
 
 
-async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
-    """The result of work that may wait for a disk, or what was wrong with it."""
+async def _answered(work: Callable[[], dict[str, Any]], *, wrong_is: int = 507) -> Response:
+    """The result of work that may wait for a disk, or what was wrong with it.
+
+    `wrong_is`: the status of a `ConfigError`, by default that nothing could be stored.
+    """
     try:
         found = await asyncio.to_thread(work)
     except NoSuchRuleFileError as exc:
@@ -133,7 +168,7 @@ async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
     except ConfigProblems as exc:
         return JSONResponse({"error": str(exc), "problems": list(map(_problem, exc.problems))}, 422)
     except ConfigError as exc:
-        return JSONResponse({"error": f"{exc}{READ_ONLY_HINT if READ_ONLY in str(exc) else ''}"}, 507)
+        return JSONResponse({"error": f"{exc}{READ_ONLY_HINT if READ_ONLY in str(exc) else ''}"}, wrong_is)
     except OSError as exc:
         return JSONResponse({"error": f"the rules could not be tried: {exc.strerror}"}, 507)
     return JSONResponse(found, headers={"etag": found["etag"]} if "etag" in found else None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.small_disk import mount_small_disk
 
 from agent.config.atomic_file import NewFile, write_all, write_atomic
 from agent.errors import ConfigError
@@ -16,13 +17,8 @@ from agent.errors import ConfigError
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with room for 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mount_small_disk(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -45,6 +41,7 @@ def test_a_replaced_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path):
     assert (real.read_bytes(), real.stat().st_mode & 0o777) == (b"new", 0o640)
 
 
+@pytest.mark.root
 def test_on_a_full_disk_the_old_file_stays_and_nothing_is_half_written(small_disk: Path):
     (small_disk / "config.toml").write_bytes(b"old")
     files = [NewFile(small_disk / "config.toml", b"new"), NewFile(small_disk / "a/big", b"x" * 200_000)]
@@ -72,3 +69,20 @@ def test_an_interruption_leaves_nothing(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         write_all(Interrupted([NewFile(tmp_path / "made/one", b"1")]))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_a_new_file_never_replaces_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool):
+    if not links:  # as on FAT
+
+        def refused(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refused)
+    file = tmp_path / "lamp.toml"
+    write_all([NewFile(file, b"first", 0o640, must_be_new=True)])
+    with pytest.raises(ConfigError, match=r"lamp.toml: File exists; nothing was written"):
+        write_all([NewFile(tmp_path / "other", b""), NewFile(file, b"second", must_be_new=True)])
+    assert file.read_bytes() == b"first"
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["lamp.toml"]

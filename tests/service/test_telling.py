@@ -87,7 +87,7 @@ def test_a_line_longer_than_a_pipe_arrives_whole_while_somebody_reads():
     assert lost.lines == 0
 
 
-def test_half_a_surrogate_pair_is_told_as_the_escape_it_was(tmp_path):
+def test_half_a_surrogate_pair_is_reported_as_the_escape_it_was(tmp_path):
     with (tmp_path / "log").open("w", encoding="utf-8") as stream:
         configure_logs(LogSettings(format="console"), {}, stream)
         structlog.get_logger().warning("request_refused", topic="\ud800")

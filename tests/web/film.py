@@ -35,11 +35,15 @@ from agent.core.types import (
     Pose,
 )
 from agent.inference.build import build_recognizer
+from agent.installation.starter import parse_action, rule_text
 from agent.loop.loop import Loop
 from agent.loop.observers import Observers
 from agent.web.dashboard import About
 from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
+from agent.web.setup import SetupProvider
+from agent.web.teaching import TeachingProvider
+from agent.web.tuning import TuningProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -199,6 +203,9 @@ class Agent:
         send_s: float = 5.0,
         hold_s: float = 0.3,
         speed: float = 1,
+        setup: SetupProvider | None = None,
+        teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -219,12 +226,18 @@ class Agent:
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
                 edit=web.edit,
+                setup=setup is not None,
+                teach=teaching is not None,
+                tune=tuning is not None,
             ),
             pipeline=pipeline,
             health=self._vitals,
             progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
             editor=self._editor(web),
+            setup=setup,
+            teaching=teaching,
+            tuning=tuning,
             clock=self.reel.now,
             send_s=send_s,
         )
@@ -265,7 +278,11 @@ class Agent:
         if not web.edit:
             return None
         state = self.rules.parent / "state"
-        return RuleEditor(self.rules, self._labels, self._debounce, None, state=state)
+
+        def template(rule_id: str, gesture: str, does: str) -> str:
+            return rule_text(gesture, parse_action(does), rule_id=rule_id, hold_s=self._debounce.hold)
+
+        return RuleEditor(self.rules, self._labels, self._debounce, None, state=state, template=template)
 
     def _vitals(self) -> dict[str, Any]:
         outbox = {

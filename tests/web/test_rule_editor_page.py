@@ -162,6 +162,84 @@ def test_what_was_typed_survives_an_agent_that_is_gone(editor: Open, agent: Agen
     assert tab.run("document.getElementById('text').value") == f"{RULES}# typed\n"
 
 
+@pytest.fixture
+def of_folder(browser: Browser, start: Start, tmp_path: Path) -> Open:
+    (tmp_path / "web-token").write_text(TOKEN, encoding="utf-8")
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "home.toml").write_text(RULES)
+    agent = start(edit=True, token={"file": tmp_path / "web-token"}, rules=folder)
+
+    def opened(width: int = 1280, height: int = 900, **media: str) -> Tab:
+        tab = browser.tab()
+        tab.size(width, height, mobile=width < 600)
+        tab.media(prefers_reduced_motion="reduce", **media)
+        tab.go(f"{agent.page.url}rules#token={TOKEN}")
+        tab.until("document.getElementById('no-problems')?.textContent.startsWith('None: 2')", "the rules")
+        return tab
+
+    return opened
+
+
+def named(tab: Tab, name: str) -> None:
+    """Answer the question for a name, with the keyboard alone."""
+    tab.until("document.activeElement.id === 'question-field'", "the question")
+    tab.send("Input.insertText", text=name)
+    tab.press("Enter")
+
+
+def test_a_file_is_begun_saved_deleted_and_taken_back(of_folder: Open, tmp_path: Path):
+    tab, file = of_folder(), tmp_path / "rules/hall.toml"
+    press(tab, "new")
+    named(tab, "Hall!")
+    assert tab.run("document.querySelector('dialog').open")  # such a name is not taken
+    tab.run("document.getElementById('question-field').select()")
+    named(tab, "hall.toml")
+    said(tab, "A first rule with its case")
+    assert not file.exists()
+    press(tab, "cases")
+    said(tab, "2 cases pass, 0 fail")
+    press(tab, "save")
+    said(tab, "Saved; 3 rules are in force")
+    assert file.read_text() == tab.run("document.getElementById('text').value")
+    names = "[...document.querySelectorAll('#file > option')].map(({ textContent }) => textContent)"
+    assert tab.run(names) == ["hall.toml", "home.toml"]
+    text = file.read_text()
+    press(tab, "delete")
+    tab.until("document.querySelector('dialog .primary')", "the question")
+    tab.press("Enter")  # the first button keeps it
+    assert file.exists()
+    press(tab, "delete")
+    tab.run("document.querySelector('dialog .primary').click()")
+    said(tab, "hall.toml is deleted; 2 rules are in force")
+    assert not file.exists()
+    assert tab.run("document.querySelector('#file optgroup').label") == "Deleted"
+    tab.run(
+        "(() => { const list = document.getElementById('file'); list.value = 'hall.toml';"
+        " list.dispatchEvent(new Event('change')); })()"
+    )
+    said(tab, "hall.toml was deleted; this is its last text")
+    press(tab, "save")
+    said(tab, "Saved; 3 rules are in force")
+    assert file.read_text() == text
+    assert tab.problems == []
+
+
+def test_two_browsers_that_begin_the_same_file_lose_nothing(of_folder: Open, tmp_path: Path):
+    first, second = of_folder(), of_folder()
+    for tab in (first, second):
+        press(tab, "new")
+        named(tab, "hall.toml")
+        said(tab, "A first rule with its case")
+    press(first, "save")
+    said(first, "Saved")
+    write(second, "# mine\n")
+    press(second, "save")
+    said(second, "hall.toml is there already")
+    assert second.run("document.getElementById('text').value") == "# mine\n"
+    assert second.run("document.getElementById('theirs').value") == (tmp_path / "rules/hall.toml").read_text()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_can_be_read_and_fits_in(editor: Open, width: int, scheme: str):

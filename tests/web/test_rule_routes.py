@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,12 @@ from typing import Any
 import pytest
 from film import RULES, Agent, Start
 from pydantic import ValidationError
+from support.small_disk import mount_small_disk
 from support.waiting import until
 from visitors import Answer, ask
 
 from agent.config.settings import WebSettings
-from agent.web.rule_editor import KEPT
+from agent.config.text_history import KEPT
 
 TOKEN = "open sesame, open sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -84,7 +83,7 @@ def test_strangers_and_pages_of_others_change_nothing(
 
 
 def test_a_file_is_read_changed_and_in_force(agent: Agent, say: Say, rules: Path):
-    assert say("GET").json == {"files": ["rules.toml"]}
+    assert say("GET").json == {"files": ["rules.toml"], "deleted": []}
     read = say("GET", "rules.toml")
     assert (read.json["text"], read.headers["etag"]) == (RULES, read.json["etag"])
     rules.chmod(0o640)
@@ -104,7 +103,7 @@ def state(agent: Agent) -> Any:
     return ask(agent.page.url, "/api/state", **BEARER).json
 
 
-def test_two_who_edit_at_once_are_told_and_both_texts_are_kept(say: Say, rules: Path):
+def test_two_who_edit_at_once_are_reported_and_both_texts_are_kept(say: Say, rules: Path):
     etag = say("GET", "rules.toml").json["etag"]
     assert say("PUT", "rules.toml", f"{RULES}# first\n", If_Match=etag).status == 200
     late = say("PUT", "rules.toml", f"{RULES}# second\n", If_Match=etag)
@@ -138,13 +137,13 @@ def test_what_the_loader_refuses_is_not_saved_and_told_with_its_place(say: Say, 
     assert rules.read_text() == RULES
 
 
-def test_a_rule_that_breaks_another_file_is_told_with_that_file(start: Start, token, tmp_path: Path):
+def test_a_rule_that_breaks_another_file_is_reported_with_that_file(start: Start, token, tmp_path: Path):
     folder = tmp_path / "rules"
     folder.mkdir()
     (folder / "a.toml").write_text(RULES)
     (folder / "b.toml").write_text('[[rule]]\nid = "x"\nwhen = { gesture = "ok" }\nkey = "KEY_A"\n')
     url = start(edit=True, token=token, rules=folder).page.url
-    assert ask(url, "/api/rule-files", **BEARER).json == {"files": ["a.toml", "b.toml"]}
+    assert ask(url, "/api/rule-files", **BEARER).json["files"] == ["a.toml", "b.toml"]
     body = json.dumps({"text": RULES.replace('"bell"', '"x"')}).encode()
     answer = ask(url, "/api/rule-files/a.toml/check", body, "POST", **BEARER)
     assert answer.status == 422
@@ -192,6 +191,107 @@ def test_the_last_versions_are_kept_and_one_comes_back(say: Say, rules: Path):
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "rules"
+    made.mkdir()
+    (made / "home.toml").write_text(RULES)
+    return made
+
+
+@pytest.fixture
+def of_folder(start: Start, token, folder: Path) -> Say:
+    url = start(edit=True, token=token, rules=folder).page.url
+
+    def said(method: str, path: str = "", body: Any = None, **headers: str) -> Answer:
+        sent = None if body is None else json.dumps(body).encode()
+        return ask(url, f"/api/rule-files{path and '/'}{path}", sent, method, **BEARER, **headers)
+
+    return said
+
+
+NEW = {"If_None_Match": "*"}
+LAMP = {"gesture": "thumbs_up", "does": "lamp:zigbee2mqtt/lamp/set"}
+
+
+def test_a_new_file_begins_with_a_rule_whose_case_passes(of_folder: Say, folder: Path):
+    text = of_folder("POST", "lamp.toml/template", LAMP).json["text"]
+    assert 'id = "lamp-2"' in text  # home.toml has a rule "lamp"
+    cases = of_folder("POST", "lamp.toml/cases", {"text": text}).json["cases"]
+    assert [case["passed"] for case in cases] == [True, True]
+    assert sorted(path.name for path in folder.iterdir()) == ["home.toml"]  # looking writes nothing
+    done = of_folder("PUT", "lamp.toml", {"text": text}, **NEW)
+    assert (done.status, done.json["said"]) == (200, "3 rules are in force")
+    assert (folder / "lamp.toml").read_text() == text
+    assert of_folder("GET", "lamp.toml").json["etag"] == done.json["etag"]
+
+
+@pytest.mark.parametrize("does", ["lamp:zigbee2mqtt/+/set", "command:reboot", "webhook:ftp://x", ""])
+def test_a_template_of_what_no_gesture_can_do_says_what_it_can(of_folder: Say, does: str):
+    answer = of_folder("POST", "lamp.toml/template", {**LAMP, "does": does})
+    assert answer.status == 422
+    answer = of_folder("POST", "lamp.toml/template", {**LAMP, "gesture": "wink"})
+    assert (answer.status, "known: thumbs_up" in answer.json["error"]) == (422, True)
+
+
+def test_a_new_file_never_replaces_one_that_is_there(of_folder: Say, folder: Path):
+    late = of_folder("PUT", "home.toml", {"text": ""}, **NEW)
+    assert (late.status, late.json["error"]) == (409, "home.toml is there already; nothing was saved")
+    assert late.json["now"]["text"] == RULES
+    (folder / "link.toml").symlink_to(folder / "nowhere")
+    assert of_folder("PUT", "link.toml", {"text": ""}, **NEW).status != 200
+    assert not (folder / "nowhere").exists()
+    assert (folder / "home.toml").read_text() == RULES
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..%2Fx.toml", ".toml", ".x.toml", "x", "x.txt", "X.toml", "a%20b.toml", f"{'x' * 70}.toml", "%00.toml"],
+)
+def test_names_of_new_files_are_plain(of_folder: Say, folder: Path, name: str):
+    assert of_folder("PUT", name, {"text": ""}, **NEW).status == 404
+    assert of_folder("POST", f"{name}/template", LAMP).status == 404
+    assert [path.name for path in folder.parent.rglob("*.toml")] in (
+        ["home.toml"],
+        ["rules.toml", "home.toml"],
+    )
+
+
+def test_settings_with_a_single_file_have_no_second(say: Say, rules: Path):
+    answer = say("PUT", "lamp.toml", "", **NEW)
+    assert "agent.rules is the single file rules.toml; set it to a folder" in answer.json["error"]
+    etag = say("GET", "rules.toml").json["etag"]
+    answer = say("DELETE", "rules.toml", If_Match=etag)
+    assert "is the only rule file of the settings" in answer.json["error"]
+    assert rules.read_text() == RULES
+
+
+def test_a_deleted_file_stays_in_the_history_and_comes_back(of_folder: Say, folder: Path):
+    assert of_folder("DELETE", "home.toml").status == 428
+    assert of_folder("DELETE", "home.toml", If_Match='"old"').status == 409
+    etag = of_folder("GET", "home.toml").json["etag"]
+    done = of_folder("DELETE", "home.toml", If_Match=etag)
+    assert (done.status, done.json["said"]) == (200, "0 rules are in force")
+    assert list(folder.iterdir()) == []
+    assert of_folder("GET").json == {"files": [], "deleted": ["home.toml"]}
+    [version] = of_folder("GET", "home.toml/history").json["versions"]
+    text = of_folder("GET", f"home.toml/history/{version['id']}").json["text"]
+    assert text == RULES
+    assert of_folder("PUT", "home.toml", {"text": text}, **NEW).json["said"] == "2 rules are in force"
+    assert of_folder("GET").json == {"files": ["home.toml"], "deleted": []}
+
+
+def test_a_file_that_others_need_is_not_deleted(of_folder: Say, folder: Path):
+    (folder / "zones.toml").write_text('[zone.sofa]\ncamera = "front"\nbox = [0.1, 0.1, 0.5, 0.9]\n')
+    rule = '[[rule]]\nid = "x"\nwhen = { gesture = "ok", zone = "sofa" }\nkey = "KEY_A"\n'
+    (folder / "x.toml").write_text(rule)
+    etag = of_folder("GET", "zones.toml").json["etag"]
+    answer = of_folder("DELETE", "zones.toml", If_Match=etag)
+    assert answer.status == 422
+    assert [(one["file"], one["line"]) for one in answer.json["problems"]] == [("x.toml", 3)]
+    assert (folder / "zones.toml").exists()
+
+
 @pytest.mark.parametrize("name", ["nothing.toml", "..%2Fweb-token", "web-token", "%2e%2e", ".hidden.toml"])
 def test_no_name_leads_to_another_file(say: Say, name: str):
     assert say("GET", name).status == 404
@@ -218,14 +318,9 @@ def test_a_large_file_is_taken_and_one_that_is_too_large_is_not(say: Say, agent:
     assert ask(agent.page.url, "/api/enabled", body, "POST", **BEARER).status == 413
 
 
-def test_on_a_full_disk_nothing_is_lost_and_it_is_told(start: Start, token, tmp_path: Path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
-    agent = None
-    try:
+@pytest.mark.root
+def test_on_a_full_disk_nothing_is_lost_and_it_is_reported(start: Start, token, tmp_path: Path):
+    with mount_small_disk(tmp_path / "disk", "16k") as disk:
         (disk / "rules.toml").write_text(RULES)
         agent = start(edit=True, token=token, rules=disk / "rules.toml")
         etag = ask(agent.page.url, "/api/rule-files/rules.toml", **BEARER).json["etag"]
@@ -235,5 +330,3 @@ def test_on_a_full_disk_nothing_is_lost_and_it_is_told(start: Start, token, tmp_
         assert "No space left on device; nothing was written" in answer.json["error"]
         assert (disk / "rules.toml").read_text() == RULES
         assert sorted(path.name for path in disk.rglob("*")) == ["rules.toml"]
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)

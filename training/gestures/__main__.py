@@ -77,12 +77,9 @@ def render(args: argparse.Namespace) -> None:
 
     folder = args.work / "render"
     folder.mkdir(exist_ok=True)
-    shards(
-        args.work / "right.glb",
-        pickle.loads((args.work / "rooms.pkl").read_bytes()),
-        folder,
-        range(args.shards),
-    )
+    walls = pickle.loads((args.work / "rooms.pkl").read_bytes())
+    shards(args.work / "right.glb", walls, folder, range(args.shards))
+    shards(args.work / "right.glb", walls, folder, range(args.shards // 4), held=True)
     for shard in sorted(folder.glob("render-*.pkl")):
         target = shard.with_suffix(".npz")
         if not target.exists():
@@ -94,6 +91,14 @@ def live(args: argparse.Namespace) -> None:
     from training.gestures.hands.living import extract
 
     extract(args.work / "cast", args.work / "live")
+
+
+def negatives(args: argparse.Namespace) -> None:
+    """Cut hands that hold and touch things from photographs and films of people who mean nothing."""
+    from training.gestures.hands.negatives import extract
+
+    if (args.data / "negatives").exists():
+        extract(args.data, args.work)
 
 
 def landmark(args: argparse.Namespace) -> None:
@@ -144,7 +149,21 @@ def card(args: argparse.Namespace) -> None:
 
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
     f.__name__: f
-    for f in (models, mesh, hands, features, rooms, render, live, loso, landmark, crops, gesturenet, card)
+    for f in (
+        models,
+        mesh,
+        hands,
+        features,
+        rooms,
+        render,
+        live,
+        negatives,
+        loso,
+        landmark,
+        crops,
+        gesturenet,
+        card,
+    )
 }
 HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "live", "loso", "landmark", "card")
 

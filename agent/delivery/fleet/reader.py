@@ -78,7 +78,9 @@ class FleetReader:
         client = self._client
         if client is None or client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._client = None
-            raise BrokerLost(broker_errors.hung_up(self._broker, "", connected=True, online=True))
+            raise BrokerLost(
+                broker_errors.closed_without_reason(self._broker, "", connected=True, online=True)
+            )
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         """Publish with QoS 1 and wait for the acknowledgement. Raises `BrokerLost`."""
@@ -108,7 +110,9 @@ class FleetReader:
             lost = client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS
             self._raise_if_refused(version)
             if lost:
-                raise BrokerLost(broker_errors.hung_up(self._broker, version, connected=False, online=False))
+                raise BrokerLost(
+                    broker_errors.closed_without_reason(self._broker, version, connected=False, online=False)
+                )
             if time.monotonic() > ends:
                 raise BrokerLost(f"{self._broker} accepts connections but does not answer")
 

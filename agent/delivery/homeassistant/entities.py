@@ -44,7 +44,7 @@ class DeviceInfo:
     wakes: bool = False  # the rules need a wake gesture, so an entity shows the wake state
 
     @property
-    def called(self) -> str:
+    def device_name(self) -> str:
         """Name of the device."""
         return self.name or f"Gestures {self.topics.agent}"
 
@@ -273,7 +273,7 @@ def _trigger(about: DeviceInfo, camera: str, gesture: str) -> Component:
 def _named(about: DeviceInfo, domain: str, name: str, *key: str) -> Component:
     return {
         "unique_id": ".".join((about.node, *key)),
-        "default_entity_id": f"{domain}.{_slug(about.called) or about.node}_{_slug(name)}",
+        "default_entity_id": f"{domain}.{_slug(about.device_name) or about.node}_{_slug(name)}",
         "name": name,
     }
 

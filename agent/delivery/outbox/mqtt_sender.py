@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from agent.backoff import Backoff
 from agent.core.timestamps import rfc3339
 from agent.delivery.clocks import Clocks
-from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
+from agent.delivery.link import Ack, Link, LinkDown, LinkEvent, LinkUp
 from agent.delivery.message import Message
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.outcome import DeliveryOutcome
@@ -58,7 +58,7 @@ class MqttSender:
         self._outbox = outbox
         self._clocks = clocks
         self._link = link
-        self._up: Up | None = None
+        self._up: LinkUp | None = None
         self._sent_to = 0
         self._in_flight: dict[int, _InFlight] = {}  # by mid
         self._refusals: dict[int, _Refusal] = {}  # by row id
@@ -86,13 +86,13 @@ class MqttSender:
 
     def handle(self, event: LinkEvent) -> list[DeliveryOutcome]:
         """Process a report of the connection; return finished rows."""
-        if isinstance(event, Up):
+        if isinstance(event, LinkUp):
             self._all_wait_again()
             self._up = event
             self._probed_s = None
         elif self._up is None or event.generation != self._up.generation:
             return []
-        elif isinstance(event, Down):
+        elif isinstance(event, LinkDown):
             return self._broke(event)
         elif isinstance(event, Ack):
             return self._acknowledged(event)
@@ -133,7 +133,7 @@ class MqttSender:
     def _fresh(self, room: int) -> list[Row]:
         return self._outbox.next("publish", self._sent_to, room) if room > 0 else []
 
-    def _publish(self, row: Row, now: float, up: Up, *, alone: bool) -> DeliveryOutcome | None:
+    def _publish(self, row: Row, now: float, up: LinkUp, *, alone: bool) -> DeliveryOutcome | None:
         """Publish a row; return an outcome only if it can never be sent.
 
         An expired row is left to `expire`.
@@ -164,13 +164,13 @@ class MqttSender:
             self._in_flight[mid] = _InFlight(row, now, alone)
             if row.id in self._refusals:
                 self._refusals[row.id].again_s = float("inf")
-        return None  # without a mid the connection is gone: `Down` follows, and all rows wait again
+        return None  # without a mid the connection is gone: `LinkDown` follows, and all rows wait again
 
     def _in_time(self, row: Row) -> bool:
         left_s = self._clocks.left_s(row.deadline)
         return left_s > min(MARGIN_S, MARGIN_SHARE * row.deadline.lifetime_s)
 
-    def _broker_is_there(self, up: Up) -> bool:
+    def _broker_is_there(self, up: LinkUp) -> bool:
         """Return whether the broker gave a recent sign of life; if not, probe it."""
         if self._proven(up):
             self._probed_s = None
@@ -186,7 +186,7 @@ class MqttSender:
         self._sign.wait(PROBE_WAIT_S)
         return self._proven(up)
 
-    def _proven(self, up: Up) -> bool:
+    def _proven(self, up: LinkUp) -> bool:
         generation, at_s = self._heard
         return generation == up.generation and self._clocks.boot_s() - at_s <= PROOF_S
 
@@ -244,7 +244,7 @@ class MqttSender:
     def _broker_hangs(self, now: float) -> bool:
         return any(now - in_flight.sent_s > ACK_PATIENCE_S for in_flight in self._in_flight.values())
 
-    def _broke(self, down: Down) -> list[DeliveryOutcome]:
+    def _broke(self, down: LinkDown) -> list[DeliveryOutcome]:
         """Count a strike against a row that was alone in flight: it may be what breaks connections."""
         now = self._clocks.boot_s()
         self._suspects |= {in_flight.row.id for in_flight in self._in_flight.values()}

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.link import Ack, Alive, Link, LinkEvent, Up
+from agent.delivery.link import Ack, Link, LinkEvent, LinkUp, ProbeAnswered
 from agent.delivery.outbox.mqtt_sender import MqttSender
 from agent.delivery.outbox.outbox import EXPIRE_AT_ONCE, Outbox, OutboxStats, Row
 from agent.delivery.outbox.outcome import DeliveryOutcome
@@ -94,7 +94,7 @@ class OutboxWorker:
 
     def report(self, event: LinkEvent) -> None:
         """Queue a report of the MQTT connection. Only enqueues, because paho holds its locks meanwhile."""
-        if isinstance(event, (Up, Ack, Alive)):
+        if isinstance(event, (LinkUp, Ack, ProbeAnswered)):
             self._mqtt_sender.heard(event.generation)
         self._inbox.put(event)
 
@@ -191,9 +191,9 @@ class OutboxWorker:
             self._mqtt_sender.gone(row.id)
             self._webhook_sender.gone(row.id)
         self._hurry = len(late) >= EXPIRE_AT_ONCE  # there may be more
-        self._tell_expired(late, now)
+        self._report_expired(late, now)
 
-    def _tell_expired(self, late: list[Row], now: float) -> None:
+    def _report_expired(self, late: list[Row], now: float) -> None:
         """Log expired rows at once, then summed up: an outage must not flood the log."""
         self._untold += late
         if self._untold and now - self._told_s >= TELL_EVERY_S:

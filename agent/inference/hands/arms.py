@@ -58,7 +58,7 @@ class ArmSearch:
             track = candidate.followed
             if arm and track:
                 taken.append(arm)
-                box = steadied(track.box, arm.box, at - track.at)
+                box = steadied(track.hand.box, arm.box, at - track.hand.at)
                 found.append(Candidate(box, 1.0, arm.person, arm.hand, track))
         return found
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.core.geometry import arm_hangs, box_of_arm, share_in_frame
+from agent.core.hand_identity import AssignedHand
 from agent.core.tracking import distance
 from agent.core.types import HANDS, Box, Hand, Image
 from agent.core.work_plan import HandMemory
@@ -26,16 +27,12 @@ SIDEWAYS = math.pi / 2
 
 @dataclass(frozen=True, slots=True)
 class TrackedHand:
-    """A tracked hand as last detected; `box` is the next search region, `right` log-odds of a right hand.
+    """A tracked hand as last detected; `hand.box` is the next search region.
 
     `readout` is the last output of the classifier, `memory` the state of the work plan.
     """
 
-    person: int
-    hand: Hand
-    box: Box
-    at: float
-    right: float
+    hand: AssignedHand
     readout: Readout | None = None
     memory: HandMemory | None = None
 

@@ -6,22 +6,23 @@ intervals. `propose` returns candidates, `confirm` keeps those that the classifi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from agent.core.geometry import box_around, box_of_landmarks
+from agent.core.hand_identity import AssignedHand, HandAssigner, HandEvidence, PersonHand
 from agent.core.tracking import distance
-from agent.core.types import HANDS, Box, Hand, HandDetection, Image
-from agent.core.work_plan import WorkPlan
+from agent.core.types import Box, Floats, HandDetection, Image
+from agent.core.work_plan import HandMemory, WorkPlan
 from agent.inference.bodies.person import Person
 from agent.inference.gestures.classifier import Readout
 from agent.inference.hands.arms import ArmSearch
 from agent.inference.hands.candidates import (
-    NEAR,
     SAME_HAND,
     Arm,
     Candidate,
     TrackedHand,
+    apart,
     arm_of,
     arms_of,
     inside,
@@ -29,12 +30,37 @@ from agent.inference.hands.candidates import (
 from agent.inference.hands.search import TRIES, HandSearch
 from agent.inference.stopwatch import Stopwatch
 
-ARM_SAYS = 1.7  # log-odds (85 %) of left and right from the body pose, which often errs at short range
-READER_SAYS = 2.9  # largest log-odds (95 %) of left and right from one classification of the hand
-SIDE_FADE_S = 0.5  # time constant of earlier frames' evidence on left and right
-FORGET_S = 1.0  # a hand without a body keeps its identity if it is back within this time
 AROUND = 1.1  # displayed box / tightest square around the landmarks
 BOX_TO_HAND = 0.7  # displayed box / hand box, without landmarks: an open hand fills this much of its box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ConfirmedHand:
+    """A candidate that the classifier confirmed; `next_box` is the region of the next frame's crop."""
+
+    candidate: Candidate
+    readout: Readout
+    scores: Floats
+    next_box: Box
+
+    @property
+    def tracked(self) -> TrackedHand | None:
+        return self.candidate.followed
+
+    def evidence(self) -> HandEvidence:
+        return HandEvidence(
+            box=self.candidate.box,
+            next_box=self.next_box,
+            person=self.candidate.person,
+            arm=self.candidate.arm,
+            before=self.tracked.hand if self.tracked else None,
+            right=self.readout.right,
+            reused=self.candidate.kept is not None,
+        )
+
+    def detection(self, assigned: AssignedHand) -> HandDetection:
+        own, r = hand_box(self.candidate, self.readout), self.readout
+        return HandDetection(assigned.person, assigned.hand, own, self.scores, r.points, r.embedding)
 
 
 class HandFinder:
@@ -52,8 +78,7 @@ class HandFinder:
         self._search, self._hands, self._min_hand, self._plan = search, hands, min_hand, plan
         self._has_landmarks = has_landmarks
         self._tracks: list[TrackedHand] = []
-        self._lost: list[TrackedHand] = []
-        self._bodiless = 0
+        self._assigner = HandAssigner()
 
     def propose(self, image: Image, at: float, people: Sequence[Person], watch: Stopwatch) -> list[Candidate]:
         """Return the candidates to classify in the frame at `at` seconds, tracked hands first."""
@@ -63,7 +88,8 @@ class HandFinder:
             if not self._has_landmarks:
                 found = self._search.again(image, at, arms, found)
             found += self._search.more(image, at, arms, found, body=bool(people))
-        return found[: self._hands]
+            found = found[: self._hands]
+            return found + self._relocated(image, at, arms, found)
 
     def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
         """Yield lists of candidates for a photograph, one after another, until hands are found.
@@ -81,50 +107,79 @@ class HandFinder:
         self, at: float, candidates: Sequence[Candidate], readouts: Sequence[Readout]
     ) -> list[HandDetection]:
         """Return the hands that the classifier confirms, each once, and track them into the next frame."""
-        before, self._tracks = self._tracks, []
-        seen: list[HandDetection] = []
+        found = self._confirmed(candidates, readouts)
+        before = self._assigner.current
+        assigned = self._assigner.assign(at, [hand.evidence() for hand in found])
+        for person, side in before - self._assigner.current:
+            self._search.search_now(person, side)
+        self._tracks = [
+            TrackedHand(who, hand.readout, self._memory(hand, at))
+            for who, hand in zip(assigned, found, strict=True)
+        ]
+        return [hand.detection(who) for who, hand in zip(assigned, found, strict=True)]
+
+    @property
+    def followed(self) -> frozenset[PersonHand]:
+        """Person and side of the hands that are tracked now."""
+        return self._assigner.current
+
+    def _confirmed(
+        self, candidates: Sequence[Candidate], readouts: Sequence[Readout]
+    ) -> list[_ConfirmedHand]:
+        """The candidates that are hands, each hand once, tracked ones first."""
         there = [
             (candidate, readout, _next_box(candidate, readout))
             for candidate, readout in zip(candidates, readouts, strict=True)
             if _presence(candidate, readout) >= self._min_hand
         ]
         there.sort(key=lambda hand: (not hand[0].followed, -_presence(hand[0], hand[1])))
+        there = _each_track_once(there)
+        found: list[_ConfirmedHand] = []
         for candidate, readout, box in there:
-            twice = any(distance(box, track.box) < SAME_HAND for track in self._tracks)
+            twice = any(distance(box, other.next_box) < SAME_HAND for other in found)
             phantom = any(inside(box, other) for _, _, other in there)
-            if twice or phantom or readout.scores is None or len(seen) == self._hands:
+            if twice or phantom or readout.scores is None or len(found) == self._hands:
                 continue
-            track = candidate.followed
-            if candidate.kept is not None and track:
-                right, memory = track.right, track.memory
-            else:
-                right = _right(candidate, readout, at)
-                memory = track.memory if track else None
-                was = track.box if track else None
-                memory = self._plan.remember(memory, box, was, readout.scores, at)
-            person, hand = self._name(candidate, right)
-            self._tracks.append(TrackedHand(person, hand, box, at, right, readout, memory))
-            own = hand_box(candidate, readout)
-            seen.append(HandDetection(person, hand, own, readout.scores, readout.points, readout.embedding))
-        self._remember(at, before)
-        return seen
+            found.append(_ConfirmedHand(candidate, readout, readout.scores, box))
+        return found
 
-    @property
-    def followed(self) -> frozenset[tuple[int, Hand]]:
-        """Person and side of the hands that are tracked now."""
-        return frozenset((track.person, track.hand) for track in self._tracks)
+    def _memory(self, hand: _ConfirmedHand, at: float) -> HandMemory | None:
+        """The work plan's memory of a hand, with this frame in it where the hand was classified."""
+        before = hand.tracked.memory if hand.tracked else None
+        if hand.candidate.kept is not None:
+            return before
+        was = hand.tracked.hand.box if hand.tracked else None
+        return self._plan.remember(before, hand.next_box, was, hand.scores, at)
 
     def _followed(self, arms: Sequence[Arm], at: float) -> list[Candidate]:
         """Candidates of the hands of the last frame, assigned to bodies; none on hanging arms."""
         found = []
         for track in self._tracks:
-            arm = arm_of(track.box, arms)
+            box = track.hand.box
+            arm = arm_of(box, arms)
             if arm is None:
-                found.append(Candidate(track.box, 1.0, track.person, None, track, self._kept(track, at)))
+                found.append(Candidate(box, 1.0, track.hand.person, None, track, self._kept(track, at)))
             elif not arm.hangs:
-                kept = self._kept(track, at)
-                found.append(Candidate(track.box, 1.0, arm.person, arm.hand, track, kept))
+                found.append(Candidate(box, 1.0, arm.person, arm.hand, track, self._kept(track, at)))
         return found
+
+    def _relocated(
+        self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate]
+    ) -> list[Candidate]:
+        """Second candidates, at a freshly detected palm, for tracked hands whose gesture falters."""
+        if not self._has_landmarks:
+            return []  # such hands are detected anew in every frame
+        faltering = []
+        for i, candidate in enumerate(found):
+            track = candidate.followed
+            if track and track.memory and self._plan.relocate(track.memory, at).do:
+                memory = replace(track.memory, relocated_at=at)
+                found[i] = replace(candidate, followed=replace(track, memory=memory))
+                faltering.append(found[i])
+        if not faltering:
+            return []
+        located = self._search.again(image, at, arms, faltering)
+        return [again for again in located if _same_hand(again, found)]
 
     def _kept(self, track: TrackedHand, at: float) -> Readout | None:
         """The last readout, where the work plan reuses it."""
@@ -132,27 +187,28 @@ class HandFinder:
             return None
         return None if self._plan.hand(track.memory, at).do else track.readout
 
-    def _name(self, candidate: Candidate, right: float) -> tuple[int, Hand]:
-        """Person and side of a hand; without a body those of its track, else a new person's."""
-        taken = {(t.person, t.hand) for t in self._tracks}
-        hand, other = HANDS if right < 0 else HANDS[::-1]
-        people = [candidate.person] if candidate.person is not None else []
-        people += [t.person for t in self._lost if distance(t.box, candidate.box) < NEAR]
-        people += [t.person for t in self._tracks if t.person < 0]  # two hands without a body: one person
-        for side in (hand, other):
-            for person in people:
-                if (person, side) not in taken:
-                    return person, side
-        self._bodiless += 1
-        return -self._bodiless, hand
 
-    def _remember(self, at: float, before: Sequence[TrackedHand]) -> None:
-        now = {(t.person, t.hand) for t in self._tracks}
-        for track in before:
-            if (track.person, track.hand) not in now:
-                self._lost.append(track)
-                self._search.search_now(track.person, track.hand)
-        self._lost = [t for t in self._lost if at - t.at < FORGET_S and (t.person, t.hand) not in now]
+def _same_hand(again: Candidate, found: Sequence[Candidate]) -> bool:
+    """Whether a hand that was located again is still itself, and not another one beside it."""
+    track = again.followed
+    others = [c.box for c in found if c.followed is not track]
+    return (
+        track is not None
+        and apart(again.box, track.hand.box) < SAME_HAND
+        and not any(distance(again.box, box) < SAME_HAND for box in others)
+    )
+
+
+def _each_track_once(there: list[tuple[Candidate, Readout, Box]]) -> list[tuple[Candidate, Readout, Box]]:
+    """The hands, each tracked one by the first of its candidates."""
+    taken: set[int] = set()
+    once = []
+    for hand in there:
+        track = hand[0].followed
+        if track is None or id(track) not in taken:
+            once.append(hand)
+        taken.add(id(track))
+    return once
 
 
 def hand_box(candidate: Candidate, readout: Readout) -> Box:
@@ -169,16 +225,3 @@ def _next_box(candidate: Candidate, readout: Readout) -> Box:
 
 def _presence(candidate: Candidate, readout: Readout) -> float:
     return candidate.score if readout.presence is None else readout.presence
-
-
-def _right(candidate: Candidate, readout: Readout, at: float) -> float:
-    """Log-odds of a right hand, from earlier frames, the body pose and the classification."""
-    odds = 0.0
-    if candidate.followed:
-        odds = candidate.followed.right * math.exp((candidate.followed.at - at) / SIDE_FADE_S)
-    if candidate.arm:
-        odds += ARM_SAYS if candidate.arm == "right" else -ARM_SAYS
-    if readout.right is not None:
-        said = math.log(max(readout.right, 1e-6) / max(1 - readout.right, 1e-6))
-        odds += max(-READER_SAYS, min(READER_SAYS, said))
-    return odds

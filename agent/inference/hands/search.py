@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Literal
 
+from agent.core.hand_identity import PersonHand
 from agent.core.types import Box, Hand, Image
 from agent.inference.crops import letterbox
 from agent.inference.hands.candidates import Arm, Candidate, arm_of, known, nearest, parts_of, wholes_of
@@ -28,7 +29,7 @@ class HandSearch:
 
     def __init__(self, palms: PalmFinder, proposal: Proposal, hands: int) -> None:
         self._palms, self._proposal, self._hands = palms, proposal, hands
-        self._tries: dict[tuple[int, Hand], tuple[float, int]] = {}  # by arm without a hand: last try, count
+        self._tries: dict[PersonHand, tuple[float, int]] = {}  # by arm without a hand: last try, count
         self._looked_at = -math.inf
 
     def more(
@@ -121,7 +122,7 @@ class HandSearch:
         return new
 
 
-def _key(arm: Arm) -> tuple[int, Hand]:
+def _key(arm: Arm) -> PersonHand:
     return arm.person, arm.hand
 
 

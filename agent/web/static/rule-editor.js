@@ -1,14 +1,16 @@
 /* Rule files in the browser: text, what is wrong with it at its line, cases, earlier versions, conflicts. */
 
+import { call as request } from "./api.js";
 import { el, say } from "./dom.js";
-import { ask } from "./question.js";
+import { ask, askText } from "./question.js";
 
 const CHECK_MS = 600; // after the last key
+const FIRST = { gesture: "thumbs_up", does: "lamp:zigbee2mqtt/lamp/set" }; // of a new file, to be changed
 
 const $ = (id) => document.getElementById(id);
 const text = $("text");
 let name = ""; // of the file
-let etag = ""; // of what the file held when it was read
+let etag = ""; // of what the file held when it was read; empty: it is not there yet
 let saved = ""; // that text
 let theirs = null; // what somebody else saved meanwhile
 let notes = []; // {line, column, text, kind}
@@ -17,32 +19,30 @@ let asked = 0; // checks; only the answer to the newest counts
 
 /* The agent. */
 
-async function call(path, { method = "GET", body, headers = {} } = {}) {
-  try {
-    const answer = await fetch(new URL(`../api/rule-files${path}`, import.meta.url), {
-      method,
-      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    return { status: answer.status, ...(await answer.json()) };
-  } catch {
-    return { status: 0, error: "The agent cannot be reached; your text is still here." };
-  }
-}
-
+const call = (path, options) => request(`rule-files${path}`, options);
 const path = (rest = "") => `/${encodeURIComponent(name)}${rest}`;
 
 /* The file. */
 
-async function list() {
-  const { files = [], error } = await call("");
+async function list(chosen = "") {
+  const { files = [], deleted = [], error } = await call("");
   if (error) return tell(error, "bad");
-  $("file").replaceChildren(...files.map((file) => el("option", { value: file }, file)));
-  if (!files.length) return tell("There is no rule file yet; gesture-agent init writes one.", "bad");
-  await load(files[0]);
+  const options = (names) => names.map((file) => el("option", { value: file }, file));
+  const gone = deleted.length ? [el("optgroup", { label: "Deleted" }, ...options(deleted))] : [];
+  $("file").replaceChildren(...options(files), ...gone);
+  if (chosen && files.includes(chosen)) return ($("file").value = chosen);
+  text.disabled = !files.length;
+  $("delete").disabled = !files.length;
+  if (files.length) return load(files[0]);
+  [name, etag] = ["", ""];
+  text.value = saved = "";
+  show([]);
+  changed();
+  tell("There is no rule file; New file begins one.");
 }
 
 async function load(file) {
+  if ($("file").querySelector("optgroup")?.contains([...$("file").options].find(({ value }) => value === file))) return revive(file);
   name = file;
   $("file").value = file;
   const found = await call(path());
@@ -51,6 +51,63 @@ async function load(file) {
   tell("");
   await history();
   await check();
+}
+
+/* A text for a file that is not there yet; Save writes it. */
+async function begin(file, written, words, versions = []) {
+  [name, etag, saved] = [file, "", ""];
+  if (![...$("file").options].some(({ value }) => value === file)) $("file").prepend(el("option", { value: file }, `${file} (not saved yet)`));
+  $("file").value = file;
+  text.disabled = false;
+  text.value = written;
+  conflict(null);
+  changed();
+  tell(words);
+  listVersions(versions);
+  await check();
+  text.focus();
+}
+
+async function create() {
+  if (!(await mayDiscard())) return;
+  const file = await askText({
+    title: "New rule file",
+    label: "Its name",
+    hint: "a-z, 0-9, - and _, then .toml: lamp.toml",
+    pattern: "[a-z0-9][a-z0-9_\\-]{0,58}\\.toml",
+    yes: "Begin",
+  });
+  if (file === null) return;
+  const found = await call(`/${encodeURIComponent(file)}/template`, { method: "POST", body: FIRST });
+  if (found.error) return tell(`${found.error}.`, "bad");
+  await begin(file, found.text, "A first rule with its case; change it, then Save writes the file.");
+}
+
+/* A deleted file comes back as its newest version, once it is saved. */
+async function revive(file) {
+  const { versions = [], error } = await call(`/${encodeURIComponent(file)}/history`);
+  const found = versions.length ? await call(`/${encodeURIComponent(file)}/history/${versions[0].id}`) : { error };
+  if (found.error) return tell(found.error, "bad");
+  await begin(file, found.text, `${file} was deleted; this is its last text. Save writes it again.`, versions);
+}
+
+async function remove() {
+  if (!etag) return (await mayDiscard()) && list();
+  const sure = await ask({
+    title: `Delete ${name}?`,
+    text: "Its rules stop at once. Its text stays among the deleted files, from where it can come back.",
+    yes: "Delete",
+  });
+  if (!sure) return;
+  const gone = name;
+  const found = await call(path(), { method: "DELETE", headers: { "If-Match": etag } });
+  if (found.status === 409) conflict(found.now);
+  if (found.problems) show(found.problems.map((one) => ({ ...one, kind: "bad" })));
+  if (found.error) return tell(`Not deleted: ${found.error}.`, "bad");
+  saved = text.value;
+  await list();
+  tell(`${gone} is deleted; ${found.said}.`, "good");
+  $("file").focus();
 }
 
 function take(found) {
@@ -64,7 +121,7 @@ function take(found) {
 function changed() {
   const dirty = text.value !== saved;
   $("save").disabled = !dirty;
-  $("revert").disabled = !dirty;
+  $("revert").disabled = !dirty || !etag;
   gutter();
 }
 
@@ -134,10 +191,11 @@ function gutter() {
 /* Saving. */
 
 async function save(as = etag) {
+  if (!name) return;
   if (text.value === saved && !theirs) return;
   const wanted = text.value;
   tell("Saving");
-  const found = await call(path(), { method: "PUT", body: { text: wanted }, headers: { "If-Match": as } });
+  const found = await call(path(), { method: "PUT", body: { text: wanted }, headers: as ? { "If-Match": as } : { "If-None-Match": "*" } });
   if (found.status === 409) {
     conflict(found.now);
     return tell(found.error, "bad");
@@ -151,6 +209,7 @@ async function save(as = etag) {
   saved = wanted;
   conflict(null);
   changed();
+  if (!as) await list(name);
   tell(`Saved; ${found.said}.`, "good");
   await history();
 }
@@ -187,6 +246,10 @@ async function cases() {
 
 async function history() {
   const { versions = [] } = await call(path("/history"));
+  listVersions(versions);
+}
+
+function listVersions(versions) {
   const options = versions.map(({ id, replaced_ms: at }) => el("option", { value: id }, `replaced ${new Date(at).toLocaleString()}`));
   $("history").replaceChildren(el("option", { value: "" }, options.length ? "choose one to look at" : "none yet"), ...options);
   $("history").disabled = !options.length;
@@ -232,6 +295,8 @@ $("revert").addEventListener("click", async () => {
   if (!(await mayDiscard())) return;
   await load(name);
 });
+$("new").addEventListener("click", create);
+$("delete").addEventListener("click", remove);
 $("file").addEventListener("change", async ({ target }) => {
   if (await mayDiscard()) load(target.value);
   else target.value = name;

@@ -92,7 +92,7 @@ def test_the_labels_are_those_of_the_classifier_then_the_taught(tmp_path: Path, 
     assert taught_labels(tmp_path, LABELS) == (*LABELS, "rock")
 
 
-def test_a_classifier_that_changed_is_told_and_the_names_stay(
+def test_a_classifier_that_changed_is_reported_and_the_names_stay(
     tmp_path: Path, classifier: str, rock: Taught
 ) -> None:
     save_taught(tmp_path, rock)
@@ -181,7 +181,7 @@ def test_every_rendered_hand_lies_in_its_picture() -> None:
         assert 0 < box.cy < 144
 
 
-def test_a_damaged_installation_is_told(tmp_path: Path) -> None:
+def test_a_damaged_installation_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"rendered-hands.*install again"):
         list(pictures(tmp_path))
 

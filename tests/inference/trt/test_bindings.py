@@ -167,7 +167,9 @@ with device.current():
     assert (ran.said, ran.fell) == ("True\n", True)
 
 
-def test_a_thread_where_the_device_is_not_current_is_told(driver: DriverDouble, binding: CudaBinding) -> None:
+def test_a_thread_where_the_device_is_not_current_is_reported(
+    driver: DriverDouble, binding: CudaBinding
+) -> None:
     program = """
 with device.current():
     stream, memory, array = device.stream(), device.memory(16), device.pinned((4,), np.float32)
@@ -256,7 +258,7 @@ def test_a_graph_that_does_not_start_is_an_engine_error(driver: DriverDouble, bi
     )
 
 
-def test_a_driver_that_loads_and_does_not_open_the_gpu_is_told(
+def test_a_driver_that_loads_and_does_not_open_the_gpu_is_reported(
     driver: DriverDouble, binding: CudaBinding
 ) -> None:
     program = f"""
@@ -311,7 +313,7 @@ def test_a_network_runs_through_it_and_what_comes_again_is_replayed(
     assert ran.left["memory"] == 0
 
 
-def test_where_no_package_loads_each_ones_reason_and_the_step_are_told() -> None:
+def test_where_no_package_loads_each_ones_reason_and_the_step_are_reported() -> None:
     def missing(_gpu: Gpu) -> None:
         raise ModelError("no such package")
 

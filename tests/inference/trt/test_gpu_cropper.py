@@ -209,7 +209,7 @@ def test_several_cameras_at_once_keep_their_own_pictures() -> None:
     assert [uploads.upload(image, stream) for image in images] == places
 
 
-def test_a_picture_of_another_kind_is_told() -> None:
+def test_a_picture_of_another_kind_is_reported() -> None:
     device = HostDevice()
     with pytest.raises(
         EngineError, match=r"a picture is uint8 \(48, 64\), wanted is uint8 \(height, width, 3\)"
@@ -217,7 +217,7 @@ def test_a_picture_of_another_kind_is_told() -> None:
         FrameUploadCache(device).upload(np.zeros((48, 64), np.uint8), device.stream())
 
 
-def test_what_the_compiler_refuses_is_told_with_its_words() -> None:
+def test_what_the_compiler_refuses_is_reported_with_its_words() -> None:
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         pytest.skip("nvcc is not here")

@@ -84,7 +84,7 @@ def test_int8_takes_nvidias_calibration_file(tmp_path: Path, version: str) -> No
     assert seen.built[0]["calibrated_with"] == 0
 
 
-def test_a_calibration_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_calibration_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"recognition.tensorrt.calibration is .*gone, which does not exist"):
         made("10.13.0", tmp_path, precision="int8", calibration=tmp_path / "gone")
 
@@ -124,7 +124,7 @@ def test_auto_is_the_best_that_works_and_says_so(
     )
 
 
-def test_a_gpu_that_goes_unused_is_told_with_the_step_that_mends_it() -> None:
+def test_a_gpu_that_goes_unused_is_reported_with_the_step_that_fixes_it() -> None:
     def without_pycuda() -> Availability:
         return Availability(
             False, "Orin is here, but PyCUDA is not installed", "pip install pycuda", HOST_GPU
@@ -150,7 +150,7 @@ def test_more_hands_than_the_largest_batch_are_cut_and_run_in_turns(tmp_path: Pa
     assert [run["input_1"][0] for run in seen.runs[1:4]] == [4, 4, 1]  # after the self-test
 
 
-def test_pieces_for_a_network_of_another_shape_are_told(tmp_path: Path) -> None:
+def test_pieces_for_a_network_of_another_shape_are_reported(tmp_path: Path) -> None:
     engine, _ = made("10.13.0", tmp_path)
     frame = np.zeros((48, 64, 3), np.uint8)
     spec = Input(name="input_1", shape=("N", 3, 128, 128))

@@ -28,6 +28,8 @@ ROOM = 1.6  # side of a stored image / side of the hand box
 RANDOM, THUMB = LABELS.index("random"), LABELS.index("thumbs_up")
 GREEN = {"drgfreeman_rps", "tanishka"}
 SHARES = {"render": 0.3, "live": 0.25, "photographs": 0.45}  # of the images of every class
+NEGATIVES = "negatives"  # source of all hands that hold something in photographs and films
+NEGATIVES_SHARE = 0.25  # of the images of `random`
 MOVED = 0.75  # share of the photographed hands that get another background
 
 
@@ -133,7 +135,8 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
                     "nothing",
                     photo.source,
                 )
-    for shard in tqdm(sorted((work / "render").glob("render-*.pkl"))[:renders], desc="renders"):
+    made = sorted((work / "render").glob("render-*.pkl"))[:renders]
+    for shard in tqdm([*made, *sorted((work / "render").glob("held-*.pkl"))], desc="renders"):
         for row in pickle.loads(shard.read_bytes()):
             image = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
             thumb = row["label"] == "thumb"
@@ -148,17 +151,19 @@ def pack(data: Path, work: Path, target: Path, renders: int) -> None:
                 f"render/{row['kind']}",
                 "render",
             )
-    for scene in tqdm(sorted((work / "live").glob("*.pkl")), desc="lives"):
-        for row in pickle.loads(scene.read_bytes()):
+    stored = [("live", path) for path in sorted((work / "live").glob("*.pkl"))]
+    stored += [(NEGATIVES, path) for path in [work / "negatives.pkl"] if path.exists()]
+    for source, path in tqdm(stored, desc="lives and negatives"):
+        for row in pickle.loads(path.read_bytes()):
             if row["label"] in LABELS:
                 square = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-                label, group = LABELS.index(row["label"]), f"live/{row['original']}"
-                keep(square, row["points"], label, label == THUMB, False, row["lean"], group, "live")
+                label, group = LABELS.index(row["label"]), f"{source}/{row['original']}"
+                keep(square, row["points"], label, label == THUMB, False, row["lean"], group, source)
     columns = list(zip(*rows, strict=True))
     images, points = np.stack(columns[0]), np.array(columns[8], np.float32)
     group, source, mask = (np.array(columns[k]) for k in (5, 6, 7))
     worth = (
-        ~np.isin(source, ("render", "live"))
+        ~np.isin(source, ("render", "live", NEGATIVES))
         & ~mask
         & ~np.isnan(points[:, 0, 0])
         & ~np.char.endswith(group, "/idle")
@@ -193,21 +198,24 @@ def load(target: Path) -> Pictures:
     )
 
 
-def chances(p: Pictures, without: tuple[str, ...] = ()) -> np.ndarray:
-    """Return sampling weights: equal classes but random 0.3, groups by the root of their size."""
+def chances(p: Pictures, without: tuple[str, ...] = (), random: float = 0.3) -> np.ndarray:
+    """Return sampling weights: `random` for that class, the others equal; groups by the root of their size.
+
+    `without` names sources, or groups as in "negatives/coco_ccby", that are left out.
+    """
     weight = np.zeros(len(p.label))
     for g in np.unique(p.group):
         mask = p.group == g
         weight[mask] = DOUBTFUL.get(str(g), 1.0) * mask.sum() ** -0.5
     kind = np.where(np.isnan(p.thumb), p.label, 0)
-    kinds = {of: p.source == of for of in ("render", "live")}
-    kinds["photographs"] = ~kinds["render"] & ~kinds["live"]
-    weight[np.isin(p.source, without)] = 0
+    kinds = {of: p.source == of for of in ("render", "live", NEGATIVES)}
+    kinds["photographs"] = ~kinds["render"] & ~kinds["live"] & ~kinds[NEGATIVES]
+    weight[np.isin(p.source, without) | np.isin(p.group, without)] = 0
     for k in range(6):
-        for of, share in SHARES.items():
+        for of, share in {**SHARES, NEGATIVES: NEGATIVES_SHARE}.items():
             mask = kinds[of] & (kind == k)
             if weight[mask].sum() > 0:
-                weight[mask] *= (0.3 if k == RANDOM else 0.14) * share / weight[mask].sum()
+                weight[mask] *= (random if k == RANDOM else (1 - random) / 5) * share / weight[mask].sum()
     return weight / weight.sum()
 
 
@@ -288,12 +296,13 @@ def batches(
     without: tuple[str, ...] = (),
     workers: int = 1,
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield batches of images, labels and landmarks as from `draw`; `steps` batches.
+    random: float = 0.3,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield batches of images, labels and landmarks as from `draw`, and their rows; `steps` batches.
 
     Threads prepare them ahead; batch `n` depends on the seed and n alone.
     """
-    chance = np.cumsum(chances(p, without))
+    chance = np.cumsum(chances(p, without, random))
     rooms = rooms + [
         cv2.resize(made_up(np.random.default_rng([seed, i])), (STORED, STORED)) for i in range(60)
     ]
@@ -307,7 +316,7 @@ def batches(
             picks = np.searchsorted(chance, rng.random(batch)).clip(0, len(chance) - 1)
             made = [draw(p, int(i), size, rng, rooms) for i in picks]
             images, labels, points = zip(*made, strict=True)
-            done[worker].put((np.stack(images), np.array(labels), np.stack(points)))
+            done[worker].put((np.stack(images), np.array(labels), np.stack(points), picks))
 
     for worker in range(workers):
         threading.Thread(target=work, args=(worker,), daemon=True).start()

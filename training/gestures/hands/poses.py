@@ -220,6 +220,7 @@ class Kind:
     thumb: str  # target of the thumb
     share: float
     view: str = "front"  # front: palm or back to the camera; any: all around; side
+    things: tuple[str, ...] = ()  # what it holds, of `things.THINGS`; one of them
 
 
 KINDS: dict[str, Kind] = {
@@ -268,7 +269,22 @@ KINDS: dict[str, Kind] = {
     "edge_thumb": Kind("random", "cc??", "out", 0.01, "any"),
     "three_middle": Kind("random", "ceee", "on_index", 0.04, "front"),
     "any": Kind("random", "????", "any", 0.03, "any"),
+    "hold_closed": Kind("random", "cccc", "over", 0.03, "any", ("rod", "rod", "cloth")),
+    "hold_closed_side": Kind("random", "llll", "beside", 0.03, "any", ("rod", "rod", "cloth")),
+    "hold_key": Kind("random", "cccc", "key", 0.015, "any", ("rod", "slab", "cloth")),
+    "hold_pen": Kind("random", "hhll", "ring_near", 0.03, "any", ("pen",)),
+    "hold_pen_closed": Kind("random", "hlcc", "ring_near", 0.02, "any", ("pen",)),
+    "hold_fingers": Kind("random", "eell", "rest", 0.02, "any", ("cigarette",)),
+    "hold_fingers_open": Kind("random", "eehh", "rest", 0.01, "any", ("cigarette",)),
+    "hold_flat": Kind("random", "hhhh", "grip", 0.025, "any", ("slab",)),
+    "hold_open": Kind("random", "ssss", "grip", 0.02, "any", ("slab", "ball", "cup")),
+    "hold_round": Kind("random", "hhhh", "grip", 0.025, "any", ("ball", "cup", "cloth")),
+    "clasped": Kind("random", "llll", "over", 0.02, "any", ("hand",)),
+    "clasped_half": Kind("random", "hhhh", "rest", 0.02, "any", ("hand",)),
+    "palms": Kind("random", "eeee", "along", 0.01, "any", ("hand",)),
 }
+SAME_JOINTS = ("hold_closed", "hold_closed_side", "hold_key", "clasped", "palms")
+"""Kinds whose joints are those of a gesture: only their picture says that they are none."""
 
 
 def sample(kind: str, skeleton: Skeleton, rng: np.random.Generator) -> Pose:

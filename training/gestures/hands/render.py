@@ -1,6 +1,6 @@
 """Rendered hands: every gesture, skin, sleeve, light and view, on top of pieces of rooms.
 
-    python -m training.gestures render --mesh right.glb --out DIR --shards 20
+    python -m training.gestures render --shards 24
 
 One shard holds `PER_SHARD` JPEG pictures of 320 px with the 21 true points in pixels. Shard k is
 made from seed k alone, so an interrupted run goes on where it stopped.
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from training.gestures.hands.poses import KINDS, Skeleton, load_mesh, sample
 from training.gestures.hands.rooms import SIDE, made_up
+from training.gestures.hands.things import NOTHING, OTHER_HAND, THINGS, Solid, turn_to
 
 PER_SHARD = 1000
 
@@ -144,6 +145,34 @@ class Renderer:
         ).reshape(-1, 3)
         return vertices.reshape(-1, 3), normals.reshape(-1, 3), faces, np.repeat(s, around)
 
+    def thing(self, kind: str, points: np.ndarray, tone: np.ndarray, rng: np.random.Generator) -> Solid:
+        """Build what a hand of this kind holds; kinds of `HOLDING` hold something six times of ten."""
+        things = KINDS[kind].things
+        if not things:
+            if kind not in HOLDING or rng.random() > 0.6:
+                return NOTHING
+            things = ("cup", "slab", "pen")
+        which = str(rng.choice(things))
+        return self.other_hand(points, tone, rng) if which == OTHER_HAND else THINGS[which](points, rng)
+
+    def other_hand(self, points: np.ndarray, tone: np.ndarray, rng: np.random.Generator) -> Solid:
+        """Build another hand, with its arm, palm to palm with this one and turned against it."""
+        shape = str(rng.choice(["half", "relaxed", "grip", "fist_loose", "stop_closed"]))
+        v, n, p = self.hand(shape, rng)
+        arm_v, arm_n, arm_f, _ = self.arm(rng, 1.0)
+        v, n = np.concatenate([v, arm_v]), np.concatenate([n, arm_n])
+        turn = axis(0, rng.normal(0, 0.9)) @ axis(2, rng.normal(0, 0.25)) @ np.diag([-1.0, 1, 1])
+        middle = p[[0, 5, 17]].mean(0)
+        there = points[[5, 9, 13, 17, 8, 12, 16, 20]].mean(0)
+        there = there + np.array([-rng.uniform(0.02, 0.045), 0, 0]) + rng.normal(0, 0.015, 3)
+        if rng.random() < 0.2:  # another person's
+            tone = TONES[rng.integers(len(TONES))]
+        colours = np.tile(tone * np.exp(rng.normal(0, 0.04, 3)), (len(v), 1))
+        if rng.random() < 0.5:
+            colours[len(v) - len(arm_v) :] = rng.uniform(10, 240, 3)
+        faces = np.concatenate([self.mesh.faces, arm_f + len(v) - len(arm_v)])
+        return Solid((v - middle) @ turn.T + there, n @ turn.T, faces, colours)
+
     def picture(self, kind: str, rng: np.random.Generator, rooms: list[np.ndarray]) -> dict:
         """Render one random hand; return image, landmarks and label."""
         vertices, normals, points = self.hand(kind, rng)
@@ -168,10 +197,8 @@ class Renderer:
         sleeve = s > bare
         arm_c = np.where(sleeve[:, None], rng.uniform(10, 240, 3), tone)
         arm_v = arm_v + arm_n * (sleeve * rng.uniform(0.003, 0.014))[:, None]
-        thing_v, thing_n, thing_f = (
-            held_thing(points, rng) if kind in HOLDING and rng.random() < 0.6 else NOTHING
-        )
-        thing_c = np.broadcast_to(rng.uniform(5, 250, 3), thing_v.shape)
+        thing = self.thing(kind, points, tone, rng)
+        thing_v, thing_n, thing_f, thing_c = thing.vertices, thing.normals, thing.faces, thing.colours
         everything = np.concatenate([vertices, arm_v, thing_v]).astype(np.float32)
         all_normals = np.concatenate([normals, arm_n, thing_n])
         colours = np.concatenate([colour, arm_c, thing_c]) / 255
@@ -248,7 +275,7 @@ class Renderer:
             )
         else:
             self.buffer.write(data)
-        self.drawn.on_rules()
+        self.drawn.use()
         self.context.enable(moderngl.DEPTH_TEST)
         self.context.clear(0, 0, 0, 0)
         self.array.render()
@@ -291,60 +318,18 @@ def axis(which: int, angle: float) -> np.ndarray:
 
 
 HOLDING = {"grip", "half", "claw", "relaxed", "pinch_half", "pinch"}
-NOTHING = (np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3), int))
 
 
-def held_thing(points: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Build a held object (cup, bottle, pen or telephone): a prism with 4 or 20 sides."""
-    sides = int(rng.choice([4, 20]))
-    wide, flat, tall = (
-        rng.uniform(0.004, 0.04),
-        rng.uniform(0.3, 1.0) if sides == 4 else 1.0,
-        rng.uniform(0.04, 0.11),
-    )
-    a = np.linspace(0, 2 * np.pi, sides, endpoint=False) + np.pi / 4
-    ring = np.stack([np.cos(a) * wide * flat, np.zeros(sides), np.sin(a) * wide], 1)
-    turn = turn_to(np.array([rng.normal(0, 0.4), rng.normal(0, 0.5), 1.0]))
-    centre = (
-        (points[5] + points[17] + points[8] + points[20]) / 4
-        + np.array([-wide * 0.4, 0, 0])
-        + rng.normal(0, 0.01, 3)
-    )
-    up = np.array([0, tall, 0])
-    vertices, normals, faces = [], [], []
-    for i in range(sides):
-        j = (i + 1) % sides
-        base = len(vertices)
-        vertices += [ring[i] - up, ring[j] - up, ring[j] + up, ring[i] + up]
-        normals += [ring[i] + ring[j]] * 4 if sides == 4 else [ring[i], ring[j], ring[j], ring[i]]
-        faces += [[base, base + 1, base + 2], [base, base + 2, base + 3]]
-    for end in (-up, up):
-        base = len(vertices)
-        vertices += [r + end for r in ring]
-        normals += [end] * sides
-        faces += [[base, base + i, base + i + 1] for i in range(1, sides - 1)]
-    n = np.array(normals) @ turn.T
-    return np.array(vertices) @ turn.T + centre, n / np.linalg.norm(n, axis=1, keepdims=True), np.array(faces)
-
-
-def turn_to(direction: np.ndarray) -> np.ndarray:
-    """Return a rotation that takes +Y to `direction`."""
-    y = direction / np.linalg.norm(direction)
-    x = np.cross(y, [0, 0, 1.0])
-    x /= np.linalg.norm(x)
-    return np.stack([x, y, np.cross(x, y)], 1)
-
-
-def shards(mesh: Path, rooms: list[np.ndarray], out: Path, numbers: range) -> None:
-    """Write the missing shards."""
+def shards(mesh: Path, rooms: list[np.ndarray], out: Path, numbers: range, *, held: bool = False) -> None:
+    """Write the missing shards; `held`: only of hands that hold or clasp something."""
     renderer = Renderer(mesh)
-    names = list(KINDS)
+    names = [name for name, kind in KINDS.items() if kind.things or not held]
     chance = np.array([KINDS[n].share for n in names])
     for number in numbers:
-        target = out / f"render-{number:03d}.pkl"
+        target = out / f"{'held' if held else 'render'}-{number:03d}.pkl"
         if target.exists():
             continue
-        rng = np.random.default_rng([99, number])
+        rng = np.random.default_rng([98 if held else 99, number])
         own = rooms + [made_up(rng) for _ in range(max(30, len(rooms) // 3))]
         rows = []
         for kind in tqdm(rng.choice(names, PER_SHARD, p=chance / chance.sum()), desc=target.name):

@@ -91,7 +91,7 @@ def train(packed: Path, work: Path, steps: int, *, without: tuple[str, ...], see
     drawn = batches(load(packed), LOOKS_AT, BATCH, steps, seed, rooms, without, start=training.done)
     with tqdm(drawn, total=steps, initial=training.done, desc="gesturenet") as bar:
         for batch in bar:
-            shown = training.step(*batch)
+            shown = training.step(*batch[:3])
             if training.done % 20 == 0:
                 bar.set_postfix(shown)
             if training.done % SAVE_EVERY == 0 or training.done == steps:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.gestures.hands.photos import ANY_WAY_UP, DOUBTFUL, LABELS, THUMBS
+from training.gestures.hands.poses import SAME_JOINTS
 from training.gestures.landmark.headnet import Head, describe
 
 UP, DOWN = np.cos(np.radians(48)), np.cos(np.radians(68))  # a steeper thumb is up, a flatter one random
@@ -57,6 +58,7 @@ def load(path: Path, source: str) -> Samples:
     thumb = np.array([(source, o) in THUMBS for o in original])
     label = np.array([LABELS.index(n) if n in LABELS else IGNORE for n in names])
     label[names == "idle"] = LABELS.index("random")
+    label[np.isin(original, SAME_JOINTS)] = IGNORE
     n = len(label)
 
     def tensor(a: np.ndarray) -> Tensor:

@@ -22,8 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from training.gestures.hands.photos import jittered  # noqa: E402
 from training.gestures.hands.poses import KINDS  # noqa: E402
-from training.gestures.hands.render import Renderer, made_up_room  # noqa: E402
+from training.gestures.hands.render import Renderer  # noqa: E402
 from training.gestures.hands.rois import roi_from_landmarks  # noqa: E402
+from training.gestures.hands.rooms import made_up  # noqa: E402
 
 HANDS, ROOMS, SIDE, COLUMNS, SEED = 640, 60, 144, 26, 2024
 QUALITY = 75  # WebP: 0.9 MB in all
@@ -36,7 +37,7 @@ def main() -> None:
     renderer, rng = Renderer(options.parse_args().mesh), np.random.default_rng(SEED)
     names, shares = list(KINDS), np.array([kind.share for kind in KINDS.values()])
     kinds = rng.choice(names, HANDS, p=shares / shares.sum())
-    rooms = [made_up_room(rng) for _ in range(ROOMS)]
+    rooms = [made_up(rng) for _ in range(ROOMS)]
     sheet = np.zeros((-(-HANDS // COLUMNS) * SIDE, COLUMNS * SIDE, 3), np.uint8)
     lines = []
     for number, kind in enumerate(kinds):

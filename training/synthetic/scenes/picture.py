@@ -139,14 +139,14 @@ class Painter:
                 shown.append(drawn)
         gl.enable(moderngl.DEPTH_TEST)
         gl.enable(moderngl.CULL_FACE)  # render back faces into the shadow map too
-        self._dark.on_rules()
+        self._dark.use()
         self._dark.clear()
         for drawn in shown:
             drawn.shadow.render()
         gl.disable(moderngl.CULL_FACE)
         self._drawn.clear(depth=1.0)
         gl.copy_framebuffer(self._drawn, self._plate)
-        self._drawn.on_rules()
+        self._drawn.use()
         self._shadows.on_rules(1)
         self._programs[0]["shadows"].value = 1
         for drawn in shown:

@@ -30,7 +30,7 @@ STOPPED_BY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class NearMiss:
     """A hand that shows a gesture which does not start, and the reason."""
 
     person: int
@@ -42,11 +42,11 @@ class Near:
 
 def hands_of(
     pipeline: GesturePipeline, understood: PipelineResult
-) -> tuple[tuple[HandProgress, ...], tuple[Near, ...]]:
+) -> tuple[tuple[HandProgress, ...], tuple[NearMiss, ...]]:
     """Return the progress of each hand, with `held_back` as the reason of a near miss, and near misses."""
     hands, near = [], []
     for told, reading in zip(pipeline.progress(understood.smoothed), understood.smoothed, strict=True):
-        found = _near(told, reading, pipeline)
+        found = _near_miss(told, reading, pipeline)
         hands.append(replace(told, held_back=found.why if found else told.held_back))
         near += [found] if found else []
     return tuple(hands), tuple(near)
@@ -63,7 +63,7 @@ def why_not(verdicts: Sequence[RuleVerdict]) -> list[str]:
     ]
 
 
-def _near(told: HandProgress, reading: HandObservation, pipeline: GesturePipeline) -> Near | None:
+def _near_miss(told: HandProgress, reading: HandObservation, pipeline: GesturePipeline) -> NearMiss | None:
     """Missing condition by the general thresholds; None if nothing is missing or no gesture is seen."""
     if told.phase not in {"idle", "forming"} or not told.seen or reading.scores is None:
         return None
@@ -74,10 +74,12 @@ def _near(told: HandProgress, reading: HandObservation, pipeline: GesturePipelin
         return None
     asked = limits.required_confidence(best)
     if told.held_back:
-        return Near(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
+        return NearMiss(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
     if scores[best] < asked:
         seen = math.floor(scores[best] * 100) / 100  # rounded down: 0.899 is not 0.9
-        return Near(told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}")
+        return NearMiss(
+            told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""Hand tracking: turns each frame's detections into one observation for every tracked hand.
+"""Hand tracker: turns each frame's detections into one observation for every tracked hand.
 
 Hands are matched by position; person number and side are a strong hint only. A frame that swaps left and
 right, or renumbers a person, must neither end a gesture nor start it twice.
@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
+from agent.core.hand_identity.assignment import PersonHand
 from agent.core.types import (
     UNKNOWN,
     Detections,
     Floats,
-    Hand,
     HandDetection,
     HandObservation,
     HandPosture,
@@ -23,33 +22,31 @@ from agent.core.types import (
 )
 
 FORGET_S = 2.0  # an unseen hand's track is dropped after this time
-TAKEOVER_S = 0.5  # an unseen hand's track is not matched to another label after this time
-REACH = 1.5  # maximum distance, in hand heights, at which a hand with another label matches a track
-RENAMED = 1.0  # cost of a label change, in hand heights
-VOTE_S = 1.0  # a track's label is a majority vote over about this time
-
-Label: TypeAlias = tuple[int, Hand]  # person and side
+TAKEOVER_S = 0.5  # an unseen hand's track is not matched to another person or side after this time
+REACH = 1.5  # maximum distance, in hand heights, at which a hand of another person or side matches a track
+RENAMED = 1.0  # cost of a change of person or side, in hand heights
+VOTE_S = 1.0  # a track's person and side are a majority vote over about this time
 
 
 @dataclass(slots=True, eq=False)
 class _HandTrack:
     number: int
-    label: Label
+    person_hand: PersonHand
     place: Place
     seen_at: float
-    votes: dict[Label, float] = field(default_factory=dict)
+    votes: dict[PersonHand, float] = field(default_factory=dict)
     posture: HandPosture = UNKNOWN
 
     def update(self, hand: HandDetection, place: Place, at: float) -> None:
-        label = hand.person, hand.hand
+        seen_as = hand.person, hand.hand
         fade = math.exp(-max(0.0, at - self.seen_at) / VOTE_S)
         self.votes = {name: vote * fade for name, vote in self.votes.items() if vote * fade > 0.01}
-        self.votes[label] = self.votes.get(label, 0.0) + (1 - fade if self.votes else 1.0)
-        self.label = max(self.votes, key=self.votes.__getitem__)
+        self.votes[seen_as] = self.votes.get(seen_as, 0.0) + (1 - fade if self.votes else 1.0)
+        self.person_hand = max(self.votes, key=self.votes.__getitem__)
         self.place, self.seen_at, self.posture = place, at, hand.posture
 
     def observation(self, camera: str, at: float, scores: Floats | None) -> HandObservation:
-        person, hand = self.label
+        person, hand = self.person_hand
         place = self.place if scores is not None else None
         return HandObservation(at, camera, person, hand, scores, place, self.number, self.posture)
 
@@ -128,9 +125,9 @@ def _place(hand: HandDetection, detections: Detections) -> Place:
 
 
 def _cost(track: _HandTrack, hand: HandDetection, place: Place, at: float) -> float | None:
-    """Distance in hand heights plus the cost of a label change; None: cannot be the same hand."""
+    """Distance in hand heights plus the cost of a change of person or side; None: cannot be the same hand."""
     distance = hands_apart(track.place, place)
-    if (hand.person, hand.hand) == track.label:
+    if (hand.person, hand.hand) == track.person_hand:
         return distance
     if distance > REACH or at - track.seen_at > TAKEOVER_S:
         return None

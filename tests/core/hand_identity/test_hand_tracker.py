@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.frames import black_frame
 
-from agent.core.hand_tracking import FORGET_S, TAKEOVER_S, HandTracker
+from agent.core.hand_identity.tracker import FORGET_S, TAKEOVER_S, HandTracker
 from agent.core.types import Box, Detections, Hand, HandDetection, HandObservation, HandPosture, Place
 
 SCORES = np.zeros(6, np.float32)
@@ -42,12 +42,12 @@ def test_a_hand_that_is_seen_gives_its_scores_and_its_place() -> None:
     assert observation.place == Place(0.5, 0.5, pytest.approx(1 / 6), pytest.approx(4 / 3))
 
 
-def test_a_hand_that_is_not_seen_now_gives_an_empty_reading() -> None:
+def test_a_hand_that_is_not_seen_now_gives_an_empty_observation() -> None:
     _, [observation] = play(detections(0.0, Seen(0, "right", 320)), detections(0.1))
     assert (observation.hand, observation.scores, observation.place) == ("right", None, None)
 
 
-def test_a_hand_unseen_for_long_is_forgotten_after_a_last_empty_reading() -> None:
+def test_a_hand_unseen_for_long_is_forgotten_after_a_last_empty_observation() -> None:
     found = play(
         detections(0.0, Seen(0, "right", 320)),
         detections(FORGET_S),
