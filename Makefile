@@ -124,7 +124,7 @@ attack: $(VENV)/.test ## tries to break it, ROUNDS (10) times as long as `make t
 	$(call attack,Something that is no broker answers on its port,tests/delivery/mqtt/test_wrong_answers.py)
 	$(call attack,Floods and bad reloads and readers from outside,tests/security/test_floods.py tests/security/test_bad_reload.py tests/security/test_from_outside.py)
 	$(call attack,Requests at random to the page,tests/web/test_attacks.py)
-	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_supervisor.py)
+	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_camera_supervisor.py)
 	@echo "== Kills and freezes and cuts for 60 s, rows that live for 2 s"
 	@$(BIN)/python tests/chaos/run.py --seconds 60 --max-age 2
 

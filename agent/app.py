@@ -138,17 +138,23 @@ class Agent:
                 name, camera, self._frames, self.loop.camera_changed, make=make, threads=self.threads
             )
 
+    @property
+    def page_url(self) -> str:
+        """URL of the web page, once started; empty where there is none."""
+        return "" if self.web_ui is None else self.web_ui.url
+
     def _observers(self) -> Observers:
         """The loop's callbacks to the other parts."""
         feedback = FeedbackPublisher(self._pipeline, self.delivery.feedback)
         teaching = [self._teaching] if self._teaching else []
+        page = () if self.web_ui is None else (self.web_ui,)
         return Observers(
-            recognition=(self.web_ui, *teaching, *([feedback] if self.settings.mqtt.feedback else [])),
-            cameras=(self.web_ui,),
-            enabled=(self.web_ui, self._paused),
-            rules=(self, self.web_ui),
+            recognition=(*page, *teaching, *([feedback] if self.settings.mqtt.feedback else [])),
+            cameras=page,
+            enabled=(*page, self._paused),
+            rules=(self, *page),
             reloads=(self._notifier,),
-            steps=(self, self._status, self._watchdog, self.web_ui),
+            steps=(self, self._status, self._watchdog, *page),
             summary=(self._status,),
             recorders=(self._trace,),
         )
@@ -159,9 +165,11 @@ class Agent:
         try:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
             self.delivery.start()
-            self.web_ui.start()
+            if self.web_ui is not None:
+                self.web_ui.start()
             self.on_rules(self._pipeline.rules.rule_set)
-            self.web_ui.on_rules(self._pipeline.rules.rule_set)
+            if self.web_ui is not None:
+                self.web_ui.on_rules(self._pipeline.rules.rule_set)
             self.loop.watch(self.cameras, enabled=not self._paused.on)
             for camera in self.cameras.values():
                 camera.start()
@@ -173,9 +181,7 @@ class Agent:
         if self._health.unused_gpu:
             log.warning("gpu_unused", problem=self._health.unused_gpu)
         if not self.cameras:
-            log.warning(
-                "no_camera_yet", problem="no camera is set; the page sets one up", page=self.web_ui.url
-            )
+            log.warning("no_camera_yet", problem="no camera is set; the page sets one up", page=self.page_url)
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 
@@ -202,7 +208,8 @@ class Agent:
     def close(self) -> None:
         """Close all parts in reverse order of construction."""
         self._notifier.stopping()
-        self.web_ui.close()
+        if self.web_ui is not None:
+            self.web_ui.close()
         for camera in self.cameras.values():
             camera.close()
         self._frames.close()
@@ -230,7 +237,7 @@ class Agent:
             gestures=made_of["gestures"],
             rules=made_of["rules"],
             wakes=rule_set.wake is not None,
-            page=None if self.settings.web.loopback else self.web_ui.url or None,
+            page=None if self.settings.web.loopback else self.page_url or None,
         )
 
     def on_rules_refused(self, problem: str) -> None:

@@ -77,7 +77,7 @@ class BrowserSetup:
         return {"text": text, "picture": base64.b64encode(jpeg.tobytes()).decode()}
 
     def try_broker(self, broker: GivenBroker) -> dict[str, Any]:
-        """The verdict of the check that `gesture-agent check` makes."""
+        """Check the broker as `gesture-agent check` does. Raises `ConfigError` where it cannot be used."""
         url, user, password = _broker(broker)
         verdict = try_broker(self._written().mqtt, url, user, password, self._running.agent.id)
         if verdict.state == "fail":

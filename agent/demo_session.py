@@ -114,8 +114,8 @@ def run_demo(
         listener = _Listener(say)
         stop = signals(agent.loop.stop, agent.loop.reload)
         with stop, agent, listener.listening(agent.delivery.status().broker):
-            if agent.web_ui.url:
-                page_ready(agent.web_ui.url)
+            if agent.page_url:
+                page_ready(agent.page_url)
             agent.run()
             agent.delivery.flush(CATCH_UP_S)
             listener.catch_up()

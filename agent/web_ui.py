@@ -1,92 +1,24 @@
-"""Interface of the web page and its null implementation; the web server is imported only if enabled."""
+"""Builds the web page from the settings; the web server is imported only if it is enabled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.config.settings import Settings
-from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
-from agent.core.rules import RuleSet
-from agent.core.types import CameraState, Detections
+from agent.core.gesture_pipeline import GesturePipeline
 from agent.supervision import Threads
 
 if TYPE_CHECKING:
     from agent.browser_teaching import BrowserTeaching
     from agent.config.folders import Folders
+    from agent.web.page import WebPage
     from agent.web.setup import SetupProvider
     from agent.web.teaching import TeachingProvider
     from agent.web.tuning import TuningProvider
-
-
-class WebUi(Protocol):
-    """Interface of the web page for the agent (see `agent.web.page.WebPage`). No method blocks."""
-
-    url: str
-    """URL of the page, once started; empty where there is none."""
-
-    def start(self) -> None:
-        """Start serving. Raises `ConfigError` when the address is not available."""
-
-    def close(self) -> None:
-        """Stop serving; takes seconds at most."""
-
-    def on_detections(self, detections: Detections) -> None:
-        """Take the detections of a frame."""
-
-    def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """Take the pipeline's result for a frame, or for a step without one."""
-
-    def on_step(self) -> None:
-        """Called after every turn of the loop."""
-
-    def on_enabled(self, on: bool, /) -> None:
-        """Called when the cameras are enabled or disabled."""
-
-    def camera_changed(self, state: CameraState) -> None:
-        """Called when a camera goes online or offline or is disabled."""
-
-    def on_rules(self, rule_set: RuleSet) -> None:
-        """Called when other rules are in force."""
-
-    def on_rules_refused(self, problem: str) -> None:
-        """Called when changed rule files were refused."""
-
-
-class NullWebUi:
-    """Implementation without a web server."""
-
-    url = ""
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def on_detections(self, detections: Detections) -> None:
-        """Do nothing."""
-
-    def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """Do nothing."""
-
-    def on_step(self) -> None:
-        """Do nothing."""
-
-    def on_enabled(self, on: bool, /) -> None:
-        """Do nothing."""
-
-    def camera_changed(self, state: CameraState) -> None:
-        """Do nothing."""
-
-    def on_rules(self, rule_set: RuleSet) -> None:
-        """Do nothing."""
-
-    def on_rules_refused(self, problem: str) -> None:
-        """Do nothing."""
 
 
 def build_web_ui(
@@ -103,13 +35,13 @@ def build_web_ui(
     setup: SetupProvider | None = None,
     teaching: TeachingProvider | None = None,
     tuning: TuningProvider | None = None,
-) -> WebUi:
-    """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
+) -> WebPage | None:
+    """Build the web page; None where it is not enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
     `labels` of the classifier and the `state` folder are for editing rules.
     """
     if not settings.web.enabled:
-        return NullWebUi()
+        return None
     from agent.installation.starter import parse_action, rule_text  # noqa: PLC0415
     from agent.web.dashboard import About  # noqa: PLC0415
     from agent.web.page import WebPage  # noqa: PLC0415 (a web server)

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 # Words of stories, as whole words of an identifier; the field has a term for each.
 METAPHORS = {
-    "bury", "deed", "deeds", "eyes", "fares", "farewell", "gallery", "glance", "goodbye", "kitchen", "mind",
-    "misfits", "pulse", "rehearsal",
-    "sight", "sights", "talk", "unheard", "upkeep", "vitals", "wish", "workshop",
+    "bury", "deed", "deeds", "eyes", "fares", "farewell", "gallery", "glance", "goodbye",
+    "kitchen", "mind", "misfits", "pulse", "rehearsal", "sight", "sights", "talk", "unheard",
+    "upkeep", "vitals", "wish", "workshop",
 }  # fmt: skip
 
 

@@ -23,8 +23,8 @@ Clock = Callable[[], float]
 
 SCHEMES = {
     "v4l2": "agent.capture.v4l2:V4l2Camera",
-    "rtsp": "agent.capture.stream:FfmpegStream",
-    "rtsps": "agent.capture.stream:FfmpegStream",
+    "rtsp": "agent.capture.ffmpeg_stream:FfmpegStream",
+    "rtsps": "agent.capture.ffmpeg_stream:FfmpegStream",
     "http": "agent.capture.mjpeg:HttpStream",
     "https": "agent.capture.mjpeg:HttpStream",
     "gst": "agent.capture.gstreamer:GstPipeline",

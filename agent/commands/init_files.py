@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def agreed(files: list[NewFile], *, yes: bool, force: bool) -> list[NewFile]:
-    """What may be written: nothing is replaced without a word, and what is replaced stays as NAME.old."""
+    """Return the files that may be written; what they replace stays as NAME.old. Raises `ConfigError`."""
     from agent.config.atomic_file import NewFile
 
     there = [file for file in files if file.path.name != ".gitignore" and _differs(file)]

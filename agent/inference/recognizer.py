@@ -106,7 +106,10 @@ class Recognizer:
         return self.finish(self.find_hands(self.find_poses(frames)))
 
     def find_poses(self, frames: Sequence[Frame]) -> list[FramePoses]:
-        """Find the people in each frame; the first step of `recognize`. Raises `EngineError`."""
+        """Find the people in each frame; the first step of `recognize`.
+
+        Raises `EngineError`, and `EngineAway` while a remote network is offline.
+        """
         for remote in self._remotes:
             if remote.away is not None:
                 raise EngineAway(remote.away)  # before work whose result could not be used

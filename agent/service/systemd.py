@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from agent.core.numbers import number_or_none
 from agent.service.sink import LOST, Lost
 
 SEND_S = 0.5  # seconds for one notification
@@ -93,19 +94,20 @@ class StatusLine:
 
 
 class Watchdog:
-    """Resets systemd's watchdog timer while the loop runs and `sound` reports that other threads do."""
+    """Resets systemd's watchdog timer while the loop runs and `healthy` reports that other threads do."""
 
     def __init__(
         self,
         notifier: Notifier,
-        sound: Callable[[], bool],
+        healthy: Callable[[], bool],
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         usec = environ.get("WATCHDOG_USEC", "") if meant else ""
-        self._every_s = int(usec) / 1e6 / 3 if usec.isdigit() else None  # three attempts in a timeout
-        self._notifier, self._sound, self._clock = notifier, sound, clock
+        number = number_or_none(usec)
+        self._every_s = None if number is None else number / 1e6 / 3  # three attempts in a timeout
+        self._notifier, self._healthy, self._clock = notifier, healthy, clock
         self._fed_at = clock()
 
     def on_step(self) -> None:
@@ -113,6 +115,6 @@ class Watchdog:
         now = self._clock()
         if self._every_s is None or now - self._fed_at < self._every_s:
             return
-        if self._sound():
+        if self._healthy():
             self._fed_at = now
             self._notifier.alive()

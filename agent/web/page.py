@@ -14,7 +14,7 @@ import structlog
 from agent.config.settings import WebSettings
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
-from agent.core.rules.formatting import describe_conditions, describe_public_actions
+from agent.core.rules.formatting import describe_actions, describe_conditions
 from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 from agent.web.auth import TokenAuth, read_token
@@ -197,7 +197,7 @@ class WebPage:
             RuleSummary(
                 rule.id,
                 describe_conditions(rule),
-                describe_public_actions(rule),
+                describe_actions(rule),
                 rule.continue_matching,
                 thresholds[rule.thresholds],
             )

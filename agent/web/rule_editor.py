@@ -181,7 +181,10 @@ class RuleEditor:
             return RuleText(name, text)
 
     def delete(self, name: str, etag: str) -> None:
-        """Remove a file; its text becomes the newest of its earlier versions. Errors as for `save`."""
+        """Remove a file; its text becomes the newest of its earlier versions.
+
+        Raises `ConfigError` for the only file of the settings, and what `save` raises.
+        """
         with self._lock:
             self._must_be(name, etag)
             if self._paths() == [self._source]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from brokers import Mosquitto
 from command import Run
 from support.ports import free_port
+from support.small_disk import mount_small_disk
 from terminal import Terminal
 
 from agent.config.load import load, load_settings
@@ -287,22 +287,16 @@ def test_where_all_is_a_repository_its_gitignore_gets_a_line(run: Run, home: Pat
     assert (home / ".gitignore").read_text() == "*.pyc\n/made/mqtt-password\n"
 
 
+@pytest.mark.root
 def test_a_full_disk_is_reported_and_nothing_is_half_written(
     run: Run, cached: dict[str, str], tmp_path: Path
 ):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8k,nr_inodes=6", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
-    try:
+    with mount_small_disk(tmp_path / "disk", "8k", "nr_inodes=6") as disk:
         (disk / "big").write_bytes(b"x" * 4096)
         done = by_options(run, "--do", "lamp:a/b", folder=str(disk))
         assert done.returncode == 3
         assert "No space left on device; nothing was written" in " ".join(done.stderr.split())
         assert everything(disk) == ["big"]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_file_in_the_place_of_the_folder_is_reported(run: Run, home: Path, cached: dict[str, str]):

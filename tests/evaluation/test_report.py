@@ -9,7 +9,7 @@ from verdicts import said, unreadable, unseen
 
 from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import calibrate
-from agent.evaluation.metrics import figures
+from agent.evaluation.figures import figures
 from agent.evaluation.plots import confusion_svg, reliability_svg
 from agent.evaluation.report import write_report
 from agent.evaluation.report_text import as_json, show

@@ -70,8 +70,8 @@ class Day:
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.now = 0.0
-        self.sound = True
-        self.dog = Watchdog(Notifier(), lambda: self.sound, environ, lambda: self.now)
+        self.healthy = True
+        self.dog = Watchdog(Notifier(), lambda: self.healthy, environ, lambda: self.now)
 
     def pass_time(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -88,10 +88,10 @@ def test_a_thread_that_is_not_well_stops_the_feeding(systemd: Systemd):
     day = Day({"WATCHDOG_USEC": "30000000"})
     day.pass_time(20)
     assert len(systemd.heard_so_far()) == 2
-    day.sound = False
+    day.healthy = False
     day.pass_time(100)
     assert systemd.heard_so_far() == []
-    day.sound = True
+    day.healthy = True
     day.pass_time(20)
     assert systemd.heard_so_far()
 

@@ -300,13 +300,13 @@ def test_a_cookie_wears_off_and_cannot_be_made_longer():
     now = [1_000_000.0]
     auth = TokenAuth(TOKEN, lambda: now[0])
     cookie = auth.cookie()
-    assert auth.admits(cookies=f"gesture_agent={cookie}")
+    assert auth.knows(f"gesture_agent={cookie}")
     until_s, seal = cookie.split(".")
-    assert not auth.admits(cookies=f"gesture_agent={int(until_s) + 1}.{seal}")
-    assert not auth.admits(cookies="gesture_agent=.")
-    assert not TokenAuth("another token, as long", lambda: now[0]).admits(cookies=f"gesture_agent={cookie}")
+    assert not auth.knows(f"gesture_agent={int(until_s) + 1}.{seal}")
+    assert not auth.knows("gesture_agent=.")
+    assert not TokenAuth("another token, as long", lambda: now[0]).knows(f"gesture_agent={cookie}")
     now[0] += 31 * 24 * 3600
-    assert not auth.admits(cookies=f"gesture_agent={cookie}")
+    assert not auth.knows(f"gesture_agent={cookie}")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "kiosk.local"])  # noqa: S104

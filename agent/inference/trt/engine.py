@@ -105,7 +105,7 @@ class TensorRtEngine:
     def start_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> Pending:
-        """As `start`, the pictures cut on the device."""
+        """Like `start`, but the device crops the images. Raises `EngineError` where it cannot."""
         session, cutter = self._ready(), self._cutter
         if cutter is None:
             raise EngineError(f"{self.name}: cuts on the CPU (recognition.tensorrt.frames)")

@@ -48,11 +48,6 @@ class Library:
         return hasattr(self.trt.BuilderFlag, "FP16")
 
     @property
-    def has_calibrators(self) -> bool:
-        """True up to version 10, where INT8 ranges come from a calibrator; later from Q/DQ nodes."""
-        return hasattr(self.trt, "IInt8EntropyCalibrator2")
-
-    @property
     def builds_without_gpu(self) -> bool:
         """True for TensorRT for RTX, which completes plans on the target machine.
 

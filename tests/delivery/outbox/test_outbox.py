@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from hands import Hands
+from support.small_disk import mount_small_disk
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
@@ -310,19 +311,9 @@ def test_only_the_owner_may_read_it(opened, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB, where this machine lets us mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    """A file system of its own with room for 1 MiB."""
+    with mount_small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def fill_up(folder: Path) -> Path:
@@ -335,6 +326,7 @@ def fill_up(folder: Path) -> Path:
             return ballast
 
 
+@pytest.mark.root
 def test_a_full_disk_is_said_at_the_start(small_disk, clocks):
     fill_up(small_disk)
     with pytest.raises(
@@ -343,6 +335,7 @@ def test_a_full_disk_is_said_at_the_start(small_disk, clocks):
         Outbox(small_disk, OutboxSettings(), clocks).open()
 
 
+@pytest.mark.root
 def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, clocks, monkeypatch):
     monkeypatch.setattr("agent.delivery.outbox.store.MEND_EVERY_S", 0.0)
     box = Outbox(small_disk, OutboxSettings(), clocks)
@@ -369,6 +362,7 @@ def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, c
     again.close()
 
 
+@pytest.mark.root
 def test_a_read_only_file_system_is_said_at_the_start(small_disk, clocks):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(CannotStart, match=r"Read-only file system"):

@@ -1,4 +1,4 @@
-"""Source for RTSP and everything else that FFmpeg reads from the network.
+"""RTSP cameras, and everything else that FFmpeg reads from the network.
 
 FFmpeg runs within the daemon, so every operation has a timeout.
 """
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 OPEN_TIMEOUT_S = 8.0  # decoding starts at a key frame, which cameras send every 1 to 5 s
 MAX_DAMAGED = 60  # consecutive undecodable packets, a second or two, after which the stream is lost
-OPTIONS = {
+FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP, packet loss damages images
     "tls_verify": "0",  # cameras use self-signed certificates
 }
 
 
 class FfmpegStream:
-    """Network camera read through FFmpeg; delivers the newest image at the server's pace.
+    """RTSP or other network camera read through FFmpeg; delivers the newest image at the server's pace.
 
     Where the server changes the size of its images, that of the frames changes too.
     """
@@ -68,7 +68,7 @@ class FfmpegStream:
         limit = decoder_options(self._settings.max_pixels)
         timeouts = (OPEN_TIMEOUT_S, max(self._settings.stall_timeout, 0.1))
         try:
-            container = av.open(url, options={**OPTIONS, **limit}, timeout=timeouts)
+            container = av.open(url, options={**FFMPEG_OPTIONS, **limit}, timeout=timeouts)
         except (av.FFmpegError, ValueError) as exc:
             raise self._address.lost(self._why_not_opened(url, exc)) from None  # its text repeats the URL
         if not container.streams.video:
