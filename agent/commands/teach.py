@@ -136,7 +136,7 @@ def _teach(
     from agent.inference.build import build_recognizer
     from agent.inference.files.store import manifest_of
     from agent.inference.gestures.background import background
-    from agent.inference.gestures.taught import load_taught, must_fit, save_taught
+    from agent.inference.gestures.taught import check_same_classifier, load_taught, save_taught
     from agent.inference.gestures.taught import teach as fit
     from agent.inference.models import classifier_of
 
@@ -149,7 +149,7 @@ def _teach(
     classifier = classifier_of(settings.recognition, cache)
     kept = before if improve or before is None else before.without(name)
     if kept is not None:
-        must_fit(kept, classifier, state)
+        check_same_classifier(kept, classifier, state)
     recognizer = build_recognizer(settings.recognition, cache)
     try:
         new = given.collect(recognizer, settings, name)
