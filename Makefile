@@ -161,8 +161,8 @@ $(VENV)/.docs: $(VENV)/.run
 screenshots: $(VENV)/.test ## the images of the web page and the kiosk in docs/images, made by the tests of the pages
 	$(call apt,chromium fonts-dejavu-core pngquant)
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py tests/web/test_setup_page.py
-	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png setup*.png
+	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py tests/web/test_setup_page.py tests/web/test_teaching_page.py tests/web/test_tuning_page.py
+	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png setup*.png t*.png
 
 animation: $(VENV)/.test ## docs/images/demo.webp: the page while the demo plays its clip; wants an idle machine
 	$(call apt,chromium fonts-dejavu-core)

@@ -36,7 +36,7 @@ from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
 from agent.service.trace_files import NullTraceWriter, build_trace_writer
 from agent.supervision import Threads
-from agent.web_ui import build_setup, build_web_ui
+from agent.web_ui import build_setup, build_teaching, build_tuning, build_web_ui
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +102,7 @@ class Agent:
         )
         self._paused = PausedFlag(folders.state)
         self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
+        self._teaching = build_teaching(settings, folders)
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
@@ -113,6 +114,8 @@ class Agent:
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
             threads=self.threads,
             setup=build_setup(settings, settings_file, environ, folders.state),
+            teaching=self._teaching,
+            tuning=build_tuning(settings, settings_file, environ, labels, folders.state),
         )
         self._frames = FrameMailbox()
         self.loop = Loop(
@@ -143,9 +146,10 @@ class Agent:
     def _observers(self) -> Observers:
         """The loop's callbacks to the other parts."""
         feedback = FeedbackPublisher(self._pipeline, self.delivery.feedback)
+        teaching = [self._teaching] if self._teaching else []
         page = () if self.web_ui is None else (self.web_ui,)
         return Observers(
-            recognition=(*page, *([feedback] if self.settings.mqtt.feedback else [])),
+            recognition=(*page, *teaching, *([feedback] if self.settings.mqtt.feedback else [])),
             cameras=page,
             enabled=(*page, self._paused),
             rules=(self, *page),

@@ -13,8 +13,12 @@ from agent.core.gesture_pipeline import GesturePipeline
 from agent.supervision import Threads
 
 if TYPE_CHECKING:
+    from agent.browser_teaching import BrowserTeaching
+    from agent.config.folders import Folders
     from agent.web.page import WebPage
     from agent.web.setup import SetupProvider
+    from agent.web.teaching import TeachingProvider
+    from agent.web.tuning import TuningProvider
 
 
 def build_web_ui(
@@ -29,6 +33,8 @@ def build_web_ui(
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
     setup: SetupProvider | None = None,
+    teaching: TeachingProvider | None = None,
+    tuning: TuningProvider | None = None,
 ) -> WebPage | None:
     """Build the web page; None where it is not enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
@@ -53,6 +59,8 @@ def build_web_ui(
         preview=settings.web.preview,
         edit=settings.web.edit,
         setup=setup is not None,
+        teach=teaching is not None,
+        tune=tuning is not None,
     )
     editor = (
         RuleEditor(
@@ -76,6 +84,8 @@ def build_web_ui(
         threads=threads,
         editor=editor,
         setup=setup,
+        teaching=teaching,
+        tuning=tuning,
     )
 
 
@@ -89,3 +99,24 @@ def build_setup(
     from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
 
     return BrowserSetup(settings, SettingsFile(file, environ, state), environ)
+
+
+def build_tuning(
+    settings: Settings, file: Path | None, environ: Mapping[str, str], labels: tuple[str, ...], state: Path
+) -> TuningProvider | None:
+    """What tries thresholds from the page; None unless the page may write, and there are traces."""
+    if file is None or not (settings.web.enabled and settings.web.edit and settings.trace.enabled):
+        return None
+    from agent.browser_tuning import BrowserTuning  # noqa: PLC0415
+    from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
+
+    return BrowserTuning(settings, SettingsFile(file, environ, state), environ, labels, state)
+
+
+def build_teaching(settings: Settings, folders: Folders) -> BrowserTeaching | None:
+    """What teaches gestures from the page; None unless the page may write."""
+    if not (settings.web.enabled and settings.web.edit):
+        return None
+    from agent.browser_teaching import BrowserTeaching  # noqa: PLC0415
+
+    return BrowserTeaching(settings.recognition, folders.cache, folders.state, settings.camera)

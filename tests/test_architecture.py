@@ -32,7 +32,8 @@ MAY_IMPORT = {
 # Above the loop: these may import everything.
 TOP = {
     "app", "pipeline", "web_ui", "health", "feedback_publisher", "demo_session", "playback", "recording",
-    "diagnostics", "connection_trials", "browser_setup", "evaluation", "commands", "cli",
+    "diagnostics", "connection_trials", "browser_setup", "browser_teaching", "browser_tuning",
+    "teaching", "evaluation", "commands", "cli",
     "__main__",
 }  # fmt: skip
 HEAVY = {

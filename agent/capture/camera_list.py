@@ -125,5 +125,5 @@ def _stable_name(device: Path, root: Path) -> Path:
 
 
 def _number(path: Path) -> tuple[int, str]:
-    digits = "".join(filter(str.isdigit, path.name))
+    digits = "".join(filter(str.isdecimal, path.name))
     return int(digits or 0), path.name

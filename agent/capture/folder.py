@@ -28,7 +28,7 @@ log = structlog.get_logger()
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Return a sort key that puts 2.jpg before 10.jpg."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 class ImageFolder:

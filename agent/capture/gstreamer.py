@@ -147,7 +147,7 @@ class CsiCamera(GstPipeline):
     def _pipeline(self) -> list[str]:
         settings = self._settings
         sensor = settings.source.partition(":")[2]
-        if not sensor.isdigit():
+        if not (sensor.isascii() and sensor.isdecimal()):
             raise ConfigError(f'{settings.source}: "{sensor}" is no sensor number; expected csi:0 or csi:1')
         caps = f"video/x-raw(memory:NVMM),width={settings.width},height={settings.height}"
         caps += f",framerate={_fraction(settings.fps)}"

@@ -128,4 +128,6 @@ def _line(event: GestureEvent) -> str | None:
 
 
 def _action_text(action: Action) -> str:
-    return f"  rule {action.rule}: {action.kind} {action.target} {action.payload}".rstrip()
+    from agent.core.rules.formatting import describe_action
+
+    return f"  rule {action.rule}: {describe_action(action)}"

@@ -13,7 +13,7 @@ from agent.config.problems import Problem, did_you_mean, unknown
 from agent.config.settings import FORMS
 from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
 from agent.core.numbers import number_or_none
-from agent.core.redaction import redacted
+from agent.core.redaction import redacted, redacted_payload, server_only
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -23,6 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 HIDDEN = "the value"  # shown instead of a value that may be secret
 SEEN_CHARS = 60  # shown of a wrong value
 _TABLE_ARRAYS = ("rule", "case")  # written as [[rule]]
+_WEBHOOK_KEYS = frozenset({"webhook", "url"})  # their paths are not shown
 
 _EXPECTED = {  # pydantic's error types in plain words
     "int": "a whole number",
@@ -154,9 +155,20 @@ def _value_at(data: Any, path: KeyPath) -> Any:
 
 def _seen(data: Any, path: KeyPath) -> str:
     data = _value_at(data, path)
-    if any(map(_names_a_secret, path)):
+    if "headers" in path or any(map(_names_a_secret, path)):
         return HIDDEN
+    if not _WEBHOOK_KEYS.isdisjoint(path):
+        data = _webhook_shown(data)
     return _shown(data)
+
+
+def _webhook_shown(value: Any) -> Any:
+    """A value of a webhook's table, at any depth, as it may be shown: its path may be its secret."""
+    if isinstance(value, dict):
+        return {key: _webhook_shown(inner) for key, inner in redacted_payload(value).items()}
+    if isinstance(value, list):
+        return [_webhook_shown(inner) for inner in value]
+    return server_only(value) if isinstance(value, str) and "/" in value else value
 
 
 def _shown(value: Any) -> str:
@@ -168,7 +180,14 @@ def _shown(value: Any) -> str:
 def _redacted(value: Any) -> Any:
     """The value without secrets: in URLs at any depth, and under keys that name a secret."""
     if isinstance(value, dict):
-        return {key: "***" if _names_a_secret(key) else _redacted(inner) for key, inner in value.items()}
+        return {
+            key: "***"
+            if _names_a_secret(key)
+            else _webhook_shown(inner)
+            if key in _WEBHOOK_KEYS
+            else _redacted(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_redacted(inner) for inner in value]
     return redacted(value) if isinstance(value, str) else value

@@ -23,6 +23,7 @@ LIMIT = 4.0  # standard deviations at which features are clipped
 LEAST = 1e-6  # lower bound of a probability before the logarithm
 LEAST_RANDOM = 0.01  # lower bound of "no gesture", from which a taught gesture starts
 STEPS, ENOUGH = 3000, 1e-4  # of gradient descent: maximum steps, gradient at which it stops
+FEWEST = 8  # examples of a gesture
 FOLDS = 4  # of cross-validation
 
 _Doubles = npt.NDArray[np.float64]

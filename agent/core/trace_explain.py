@@ -11,6 +11,7 @@ from agent.core.duration import format_duration
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.intent import intent_of
 from agent.core.rules import ArmedWindow, RuleVerdict
+from agent.core.rules.formatting import describe_action
 from agent.core.thresholds import Thresholds
 from agent.core.trace import TraceHeader, TraceRecord, replay_record
 from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, HandObservation
@@ -316,12 +317,10 @@ def _event_text(record: TraceRecord, result: PipelineResult, why: Iterable[RuleV
     told = {verdict.rule for verdict in why if verdict.fired}
     for action in result.actions:
         if action.rule not in told:  # repeats, dials
-            yield f"rule {action.rule} went on: {_action_text(action)}"
+            yield f"rule {action.rule} went on: {describe_action(action)}"
 
 
 def _action_texts(rule: str, actions: Iterable[Action]) -> str:
-    return "; ".join(_action_text(action) for action in actions if action.rule == rule) or "nothing to do yet"
-
-
-def _action_text(action: Action) -> str:
-    return f"{action.kind} {action.target} {action.payload}".rstrip()
+    return (
+        "; ".join(describe_action(action) for action in actions if action.rule == rule) or "nothing to do yet"
+    )

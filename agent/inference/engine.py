@@ -189,7 +189,7 @@ def load_engine(
     options = options or EngineOptions()
     try:
         return _made(name, path, chosen, options=options)
-    except ModelError as exc:
+    except (ModelError, EngineError) as exc:  # it does not load, or a GPU that fails while it loads
         if backend != "auto" and not options.settings.fallback:
             raise
         log.warning("backend_fell_back", engine=name, wanted=chosen, used="onnxruntime", reason=str(exc))

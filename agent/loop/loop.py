@@ -48,7 +48,7 @@ from agent.loop.requests import Answer, Requests
 from agent.supervision import Threads
 
 TICK_S = 0.1  # latency of a stop, a request or a camera state when no frame comes
-SILENCE_S = 0.5  # time without a frame after which a camera's hands count as gone
+SILENCE_S = 0.5  # time that nothing was recognised of a camera after which its hands count as gone
 TOO_SLOW = f"the rules are still being read after {LIMIT_S:g} s; is their folder on a disk that hangs?"
 SLOW_S = 1.0  # duration of a step from which it is logged
 
@@ -87,7 +87,7 @@ class Loop:
         self._cameras: dict[str, Camera] = {}
         self._throttles: dict[str, IdleThrottle] = {}
         self._occupancies: dict[str, Occupancy] = {}
-        self._last_frame_at: dict[str, float] = {}
+        self._recognized_at: dict[str, float] = {}  # by the loop's clock: a late frame is no silence
         self._last_states: dict[str, CameraState] = {}
         self._told_armed: dict[str, bool] = {}
         self._waking = pipeline.rules.rule_set.wake is not None
@@ -189,7 +189,7 @@ class Loop:
             self._publish_occupancy(
                 detections.camera, detections.at, bool(detections.people or detections.hands)
             )
-            self._last_frame_at[detections.camera] = detections.at
+            self._recognized_at[detections.camera] = self._clock()
             context = self._context.rule_context()
             self._apply_result(
                 "frame",
@@ -261,7 +261,7 @@ class Loop:
 
     def _notice_silence(self) -> None:
         now = self._clock()
-        for camera, at in self._last_frame_at.items():
+        for camera, at in self._recognized_at.items():
             if now - at > SILENCE_S:
                 context = self._context.rule_context()
                 self._apply_result(
@@ -279,7 +279,7 @@ class Loop:
                 self._end(state.camera)
                 self._recognizer.forget(state.camera)
                 self._reset_occupancy(state.camera)
-                self._last_frame_at.pop(state.camera, None)
+                self._recognized_at.pop(state.camera, None)
             self._report_summary()
 
     # Requests.

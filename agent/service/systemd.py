@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
+from agent.core.numbers import number_or_none
 from agent.service.sink import LOST, LostLines
 
 SEND_S = 0.5  # seconds for one notification
@@ -104,7 +105,8 @@ class Watchdog:
     ) -> None:
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         usec = environ.get("WATCHDOG_USEC", "") if meant else ""
-        self._every_s = int(usec) / 1e6 / 3 if usec.isdigit() else None  # three attempts in a timeout
+        number = number_or_none(usec)
+        self._every_s = None if number is None else number / 1e6 / 3  # three attempts in a timeout
         self._notifier, self._healthy, self._clock = notifier, healthy, clock
         self._fed_at = clock()
 

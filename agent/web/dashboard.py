@@ -44,6 +44,8 @@ class About:
     preview: bool
     edit: bool = False  # rule files may be changed in the browser
     setup: bool = False  # so may cameras and broker
+    teach: bool = False  # gestures may be taught
+    tune: bool = False  # thresholds may be changed
 
 
 @dataclass(frozen=True, slots=True)

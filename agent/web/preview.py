@@ -15,7 +15,8 @@ from typing import Any
 
 import cv2
 
-from agent.core.types import CameraState, Detections, HandDetection, Image, Pose
+from agent.core.frame_memory import packed_bgr
+from agent.core.types import CameraState, Detections, HandDetection, Pose
 from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
@@ -195,7 +196,7 @@ def cleared(camera: str) -> bytes:
 def packed(detections: Detections) -> bytes:
     """Encode a message: length of the JSON (uint32, big endian), JSON of the detections, JPEG."""
     frame = detections.frame
-    image: Image = frame.image
+    image = packed_bgr(frame.image)
     if frame.width > MAX_WIDTH:
         size = (MAX_WIDTH, round(frame.height * MAX_WIDTH / frame.width))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]

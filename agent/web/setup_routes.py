@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from agent.config.problems import ConfigProblems
-from agent.errors import GestureAgentError
+from agent.web.answers import answered, json_of
 from agent.web.setup import GivenBroker, GivenCamera, SetupProvider
 
 MAX_CHARS = 1000  # of an address
@@ -39,25 +38,25 @@ class SetupRoutes:
         ]
 
     async def _state(self, _request: Request) -> Response:
-        return await _answered(self._provider.state)
+        return await answered(self._provider.state)
 
     async def _devices(self, _request: Request) -> Response:
         return await self._alone(self._provider.devices)
 
     async def _camera(self, request: Request) -> Response:
-        camera = _given(GivenCamera, await _json(request))
+        camera = _given(GivenCamera, await json_of(request))
         if camera is None:
             return _wrong('{"name": "front", "source": "v4l2:/dev/video0", "user": null, "password": null}')
         return await self._alone(lambda: self._provider.try_camera(camera))
 
     async def _broker(self, request: Request) -> Response:
-        broker = _given(GivenBroker, await _json(request))
+        broker = _given(GivenBroker, await json_of(request))
         if broker is None:
             return _wrong('{"url": "mqtt://HOST", "user": null, "password": null}')
         return await self._alone(lambda: self._provider.try_broker(broker))
 
     async def _save(self, request: Request) -> Response:
-        sent = await _json(request)
+        sent = await json_of(request)
         camera, broker = _given(GivenCamera, sent.get("camera")), _given(GivenBroker, sent.get("broker"))
         etag = request.headers.get("if-match", "").strip('"')
         if not etag:
@@ -69,14 +68,14 @@ class SetupRoutes:
             self._provider.save(camera, broker, etag)
             return self._provider.state()
 
-        return await _answered(save)
+        return await answered(save)
 
     async def _restart(self, _request: Request) -> Response:
         def check() -> dict[str, Any]:
             self._provider.can_start()
             return {}
 
-        answer = await _answered(check)
+        answer = await answered(check)
         return answer if answer.status_code != 200 else await self._restart_loop()
 
     async def _alone(self, work: Callable[[], dict[str, Any]]) -> Response:
@@ -84,16 +83,7 @@ class SetupRoutes:
         if self._trial.locked():
             return JSONResponse({"error": BUSY}, 409)
         async with self._trial:
-            return await _answered(work)
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    """The object in the body; empty where there is none."""
-    try:
-        found = await request.json()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+            return await answered(work)
 
 
 def _given(kind: type[_Given], sent: Any) -> _Given | None:
@@ -112,15 +102,3 @@ def _given(kind: type[_Given], sent: Any) -> _Given | None:
 
 def _wrong(expected: str) -> Response:
     return JSONResponse({"error": f"send {expected}"}, 400)
-
-
-async def _answered(work: Callable[[], dict[str, Any]]) -> Response:
-    """The result of work that waits for a disk or a device, or what was wrong with it."""
-    try:
-        return JSONResponse(await asyncio.to_thread(work))
-    except ConfigProblems as exc:
-        return JSONResponse({"error": "; ".join(problem.text for problem in exc.problems)}, 422)
-    except GestureAgentError as exc:
-        return JSONResponse({"error": str(exc)}, 409)
-    except OSError as exc:
-        return JSONResponse({"error": f"nothing was saved: {exc.strerror}"}, 507)

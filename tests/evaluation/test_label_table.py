@@ -67,5 +67,5 @@ def test_times_with_decimal_commas_are_read(tmp_path: Path):
 
 
 def test_times_that_are_no_numbers_are_reported(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"line 2 lacks or garbles nan is no number"):
+    with pytest.raises(ConfigError, match=r"line 2 lacks or garbles .nan. is not a number"):
         read_truth(saved(tmp_path, b"gesture,from_s,to_s\nok,0,nan\n"), LABELS)

@@ -42,6 +42,8 @@ from agent.web.dashboard import About
 from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
 from agent.web.setup import SetupProvider
+from agent.web.teaching import TeachingProvider
+from agent.web.tuning import TuningProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -202,6 +204,8 @@ class Agent:
         hold_s: float = 0.3,
         speed: float = 1,
         setup: SetupProvider | None = None,
+        teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -223,6 +227,8 @@ class Agent:
                 preview=web.preview,
                 edit=web.edit,
                 setup=setup is not None,
+                teach=teaching is not None,
+                tune=tuning is not None,
             ),
             pipeline=pipeline,
             health=self._vitals,
@@ -230,6 +236,8 @@ class Agent:
             ask=self._ask,
             editor=self._editor(web),
             setup=setup,
+            teaching=teaching,
+            tuning=tuning,
             clock=self.reel.now,
             send_s=send_s,
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,3 +149,30 @@ def test_settings_that_do_not_start_are_not_started(say: Say, agent: Agent, sett
 def test_what_is_no_camera_or_broker_is_refused(say: Say, body: Any):
     assert say("POST", "/camera", body).status == 400
     assert say("POST", "/broker", body).status == 400
+
+
+def test_on_a_full_disk_nothing_is_half_saved_and_it_is_told(start: Start, tmp_path: Path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
+    settings = disk / "config.toml"
+    settings.write_text(WRITTEN)
+    (tmp_path / "web-token").write_text(TOKEN, encoding="utf-8")
+    try:
+        with contextlib.suppress(OSError):  # until nothing more fits in
+            (disk / "filling").write_bytes(b"x" * 20_000)
+        setup = BrowserSetup(
+            load(settings, {}, need_files=False).settings, SettingsFile(settings, {}, disk / "state"), {}
+        )
+        url = start(edit=True, token={"file": str(tmp_path / "web-token")}, setup=setup).page.url
+        etag = ask(url, "/api/setup", **BEARER).json["etag"]
+        body = json.dumps({"camera": CAMERA}).encode()
+        answer = ask(url, "/api/setup", body, "PUT", **BEARER, If_Match=etag)
+        assert answer.status == 409
+        assert "No space left on device; nothing was written" in answer.json["error"]
+        assert settings.read_text() == WRITTEN
+        assert sorted(path.name for path in disk.rglob("*")) == ["config.toml", "filling"]
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from agent.core.frame_memory import packed_bgr
 from agent.core.types import Image
 from agent.errors import EngineError
 from agent.inference.trt.device import Array, Device, Memory, Stream
@@ -110,7 +111,7 @@ class FrameUploadCache:
         if place.staging is None:
             place.staging = self._device.pinned((place.memory.nbytes,), np.uint8)
         flat = place.staging[:nbytes]
-        np.copyto(flat.reshape(image.shape), image)
+        np.copyto(flat.reshape(image.shape), packed_bgr(image))
         return flat
 
     def _place_for(self, image: Image, nbytes: int) -> Upload:

@@ -15,7 +15,7 @@ from support.small_disk import mount_small_disk
 from agent.errors import ModelError
 from agent.inference.files.store import locate, manifest_of
 from agent.inference.manifest import FileSource
-from agent.inference.nvidia.download import PIECE_BYTES, Waiting, download
+from agent.inference.nvidia.download import PIECE_BYTES, Waiting, _start, _total, download
 from agent.inference.nvidia.etlt import has_decoder
 from agent.inference.nvidia.ngc import NgcOptions, fetch_from_ngc
 
@@ -243,3 +243,10 @@ def test_a_decoder_that_is_missing_is_reported_before_the_download(tmp_path: Pat
 def test_what_is_not_nvidias_does_not_come_from_ngc(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not come from NGC"):
         fetch_from_ngc("palm-detector", tmp_path, NgcOptions(accepted=True))
+
+
+@pytest.mark.parametrize("said", ["²", "9" * 5000, "-1", "1e400", "NaN", "", "12 34"])
+def test_a_length_that_is_no_number_is_no_length(said: str) -> None:
+    assert _total(200, {"Content-Length": said}, 0) is None
+    assert _total(206, {"Content-Range": f"bytes 0-1/{said}"}, 0) is None
+    assert _start({"Content-Range": f"bytes {said}-9/10"}) in {None, 0}

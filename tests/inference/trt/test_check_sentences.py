@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -17,20 +16,6 @@ from agent.inference.trt.bindings import BINDINGS
 from agent.inference.trt.driver import Gpu
 
 ON = "TensorRT 10.13.0 on Orin (compute capability 8.7)"
-TENSORRT = """
-import os
-import numpy as np
-from driver_double import Streams
-from tensorrt_double import Behaviour, double
-behaviour = Behaviour()
-behaviour.streams, behaviour.gpu = Streams(), "Orin"
-behaviour.bytes_at = lambda address: 1 << 40  # not what is asked here
-behaviour.refuses_plans = "REFUSES" in os.environ
-behaviour.capability = 87
-if "NAN" in os.environ:
-    behaviour.gives = lambda array: array * np.float32(np.nan)
-globals().update(vars(double("{version}", behaviour)))
-"""
 SETTINGS = """
 [agent]
 cache_dir = "{folder}/cache"
@@ -58,18 +43,10 @@ class Machine:
         """What `gesture-agent` prints."""
         settings = self.folder / "config.toml"
         settings.write_text(SETTINGS.format(folder=self.folder, backend=backend))
-        module, version = self.library
-        (self.folder / f"{module}.py").write_text(TENSORRT.replace("{version}", version))
         for name in self.without:
             (self.folder / name).mkdir(exist_ok=True)
             (self.folder / name / "__init__.py").touch()
-        given = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(self.folder), *sys.path]),
-            "LD_LIBRARY_PATH": str(self.driver.folder),
-            "PATH": f"{self.driver.folder}:{os.environ['PATH']}",
-            "CUDA_HOME": str(self.driver.folder),
-            "XDG_CACHE_HOME": str(self.folder),
-        }
+        given = self.driver.with_tensorrt(self.folder, *self.library) | {"XDG_CACHE_HOME": str(self.folder)}
         called = [sys.executable, "-m", "agent", *words, "--config", str(settings)]
         done = subprocess.run(
             called, capture_output=True, text=True, check=False, timeout=300, env=given | environment

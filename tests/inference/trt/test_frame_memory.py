@@ -14,13 +14,16 @@ import structlog
 from host_device import HostDevice
 from tensorrt_double import Behaviour, double
 
+from agent.capture.liveness import same
 from agent.config.settings import RecognitionSettings, TensorRtSettings
-from agent.core.frame_memory import FrameMemory
-from agent.core.types import Box, Floats, Frame, Image
+from agent.core.frame_memory import FrameMemory, packed_bgr
+from agent.core.motion import glance
+from agent.core.types import Box, Detections, Floats, Frame, Image
 from agent.inference import engine as engines_module
 from agent.inference.build import build_recognizer
 from agent.inference.crops import letterbox
 from agent.inference.engine import EngineOptions
+from agent.inference.grey import is_grey
 from agent.inference.manifest import Input
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.frame_memory import PinnedFrameMemory
@@ -28,6 +31,7 @@ from agent.inference.trt.gpu_context import GpuContext
 from agent.inference.trt.gpu_cropper import GpuCropper
 from agent.inference.trt.library import Library
 from agent.inference.trt.upload_cache import FrameUploadCache
+from agent.web.preview import packed
 
 SPEC = Input(name="x", shape=("N", 3, 96, 96), offset=0.0, scale=1.0)
 CLIP = Path(__file__).parents[2] / "data" / "demo.mp4"
@@ -89,6 +93,19 @@ def test_photographs_of_bgrx_pixels_are_cut_as_opencvs_conversion_of_them(shared
         pinned = in_memory(uploads.frames, np.asarray(bgra[..., :3], np.uint8), 4)
         converted = np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2BGR), np.uint8)
         np.testing.assert_array_equal(cuts(uploads, device, pinned), cuts(uploads, device, converted))
+
+
+def test_what_looks_at_frames_on_the_cpu_sees_the_same_in_bgrx() -> None:
+    memory = PinnedFrameMemory(HostDevice())
+    first, other = (np.asarray(cv2.resize(image, (1280, 720)), np.uint8) for image in scenes(40)[::39])
+    seen, again, others = (in_memory(memory, image, 4) for image in (first, first, other))
+    assert same(seen, again)
+    assert not same(seen, others)
+    np.testing.assert_array_equal(glance(seen), glance(first))
+    assert is_grey(seen) == is_grey(first)
+    np.testing.assert_array_equal(packed_bgr(seen), first)
+    pictures = [packed(Detections(Frame("front", 0, 0.0, image), people=0)) for image in (seen, first)]
+    assert pictures[0] == pictures[1]
 
 
 def test_a_frame_of_page_locked_memory_is_not_copied_before_its_upload() -> None:

@@ -34,8 +34,16 @@ NVIDIAS_FILE = b"TRT-8501-EntropyCalibration2\ninput_1: 3c010a14\n"
 class Broken(TensorRtEngine):
     """A GPU on which nothing can be loaded."""
 
+    error: type[Exception] = ModelError
+
     def __init__(self, name: str, *_: Any, **__: Any) -> None:
-        raise ModelError(f"{name}: the GPU's memory is full")
+        raise self.error(f"{name}: the GPU's memory is full")
+
+
+class Failing(Broken):
+    """A GPU that fails while a network is loaded."""
+
+    error = EngineError
 
 
 def usable() -> Availability:
@@ -98,8 +106,11 @@ def test_what_tensorrt_cannot_run_stops_the_start_unless_the_settings_say_else(
     ]
 
 
-def test_auto_is_the_best_that_works_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:Broken")
+@pytest.mark.parametrize("gpu", ["Broken", "Failing"])
+def test_auto_is_the_best_that_works_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: str
+) -> None:
+    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:{gpu}")
     path = tmp_path / "head.onnx"
     path.write_bytes(random_head(("presence",)))
     with structlog.testing.capture_logs() as logs:

@@ -125,14 +125,12 @@ def test_one_frame_ahead_two_cameras_keep_their_own_hands(cache_dir: Path, devic
     told = [ahead.recognize(turn) for turn in turns]
     assert told[0] == []
     for found, turn in zip(told[1:], turns, strict=False):
-        expected = plain.recognize(turn)
-        assert [(d.camera, d.at, len(d.hands)) for d in found] == [
-            (d.camera, d.at, len(d.hands)) for d in expected
-        ]
         assert [d.frame for d in found] == turn
-        for a, b in zip(found, expected, strict=True):
-            for hand, right in zip(a.hands, b.hands, strict=True):
-                np.testing.assert_array_equal(hand.scores, right.scores)
+        for detections in found:
+            (alone,) = plain.recognize([detections.frame])
+            assert len(detections.hands) == len(alone.hands)
+            for hand, right in zip(detections.hands, alone.hands, strict=True):
+                np.testing.assert_allclose(hand.scores, right.scores, atol=1e-4)
     assert sum(len(d.hands) for d in told[3]) > 0
     plain.close()
     other.close()
