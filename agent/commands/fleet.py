@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.commands.fleet_show import TITLES, document, row
-from agent.commands.fleet_watch import reading, watch_fleet
+from agent.commands.fleet_watch import open_reader, watch_fleet
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, echo_table, quiet_logs
 from agent.errors import CannotStart
@@ -67,7 +67,7 @@ def fleet(
     if watch:
         watch_fleet(mqtt, found, as_json=as_json)
         return
-    with reading(mqtt, found) as reader:
+    with open_reader(mqtt, found) as reader:
         reader.collect()
     now_s = time.time()
     if as_json:
