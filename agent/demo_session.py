@@ -131,7 +131,7 @@ class _Listener:
         self._say = say
         self._began = time.monotonic()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "demo-listener")
-        self._client.on_message = self._heard
+        self._client.on_message = self._on_message
         self._caught_up = threading.Event()
 
     @contextmanager
@@ -151,7 +151,7 @@ class _Listener:
         self._client.publish(MARK, qos=1)
         self._caught_up.wait(CATCH_UP_S)
 
-    def _heard(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         if message.topic == MARK:
             self._caught_up.set()
             return

@@ -15,7 +15,7 @@ from agent.errors import ConfigError, ModelError
 from agent.inference.build import build_recognizer
 from agent.inference.files.store import manifest_of
 from agent.inference.gestures.background import background
-from agent.inference.gestures.taught import Taught, load_taught, must_fit, save_taught, teach
+from agent.inference.gestures.taught import Taught, check_same_classifier, load_taught, save_taught, teach
 from agent.inference.models import classifier_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Teacher:
         self._labels, self._classifier = manifest.labels, classifier_of(recognition, cache)
         self._kept = before if improve or before is None else before.without(name)
         if self._kept is not None:
-            must_fit(self._kept, self._classifier, state)
+            check_same_classifier(self._kept, self._classifier, state)
         self.recognizer = build_recognizer(recognition, cache)
 
     def __enter__(self) -> Self:

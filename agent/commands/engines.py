@@ -13,12 +13,12 @@ import typer
 from agent.commands import engines_export
 from agent.commands.engines_show import (
     Level,
-    log_teller,
+    build_result,
+    log_printer,
     plan_document,
     progress_bar,
     request_document,
     show_plans,
-    told,
 )
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, quiet_logs, wants_colour
@@ -109,19 +109,19 @@ def build_engines(
             request = plan_request(name, place, wanted)
             found = state_of(request)
             if found.state == "ready" and not force:
-                done.append(told(request, "ready", as_json))
+                done.append(build_result(request, "ready", as_json))
                 continue
             if found.state in {"stale", "corrupt"}:
                 typer.echo(f"{name}: {found.state}, {found.detail}", err=True)
             began = time.monotonic()
             with progress_bar(name, quiet=as_json or log_level is not Level.none) as watch:
-                plan = build(request, watch, log_teller(log_level))
+                plan = build(request, watch, log_printer(log_level))
             took = round(time.monotonic() - began, 1)
-            done.append(told(request, "built", as_json, took_s=took, size_bytes=len(plan)))
+            done.append(build_result(request, "built", as_json, took_s=took, size_bytes=len(plan)))
         except ModelError as exc:  # the others may still build
             failed.append(str(exc))
             if request is not None:
-                done.append(told(request, "failed", as_json))
+                done.append(build_result(request, "failed", as_json))
     if as_json:
         echo_json(done)
     if failed:

@@ -79,7 +79,7 @@ def explain(
     pipeline = build_pipeline(settings, header.labels, rule_set)
     around_s = around if around is not None else LAST_S if at is None else 1.0
     try:
-        said = sentences(header, found.moments(), pipeline, found.at_s, around_s, time_text=found.time_text)
+        said = sentences(header, found.records(), pipeline, found.at_s, around_s, time_text=found.time_text)
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--at") from exc
     if as_json:

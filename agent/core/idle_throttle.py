@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agent.core.motion import has_changed, thumbnail
+from agent.core.motion import coarse_thumbnail, has_changed
 from agent.core.types import Floats, Image
 
 STILL_S = 2.0  # longest time between two processed frames while idle: finds people who keep still
@@ -42,7 +42,7 @@ class IdleThrottle:
         if at - self._last_thumbnail_at < self._interval_s and at >= self._last_thumbnail_at:
             return False
         self._last_thumbnail_at = at
-        now, before = thumbnail(image), self._looked
+        now, before = coarse_thumbnail(image), self._looked
         if before is not None and at - self._last_look_at < STILL_S and not has_changed(before, now):
             return False
         self._looked = now

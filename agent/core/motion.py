@@ -12,7 +12,7 @@ CHANGED = 8.0  # levels of 255 by which a cell must differ beyond the median cha
 CELLS = 2  # cells that must change: a single one may be a defective pixel
 
 
-def thumbnail(image: Image) -> Floats:
+def coarse_thumbnail(image: Image) -> Floats:
     """Return a coarse thumbnail, float32 (rows, columns): the mean green of every `CELL` x `CELL` cell."""
     rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
     thin = image[: rows * CELL : STEP, : columns * CELL : STEP, 1]

@@ -121,7 +121,7 @@ def _apply_record(scene: _Scene, record: TraceRecord, pipeline: GesturePipeline)
             if at - said.at <= RECENT_S:
                 scene.hands[said.key] = _HandAt(said, smoothed, pipeline.hand_states(smoothed))
     if abs(record.at - at) <= scene.around_s + EPSILON_S:
-        texts = _told(record, result, why)
+        texts = _event_text(record, result, why)
         scene.happened += [(record.at - scene.header.at, text) for text in texts]
 
 
@@ -299,7 +299,7 @@ def _timeline(scene: _Scene) -> Iterator[str]:
         yield f"  {scene.time_text(when)}  {text}"
 
 
-def _told(record: TraceRecord, result: PipelineResult, why: Iterable[RuleVerdict]) -> Iterator[str]:
+def _event_text(record: TraceRecord, result: PipelineResult, why: Iterable[RuleVerdict]) -> Iterator[str]:
     if record.kind == "stop":
         yield f"camera {record.camera} was closed or lost"
     for event in result.events:

@@ -31,7 +31,7 @@ def picture(image: Image, start: Start) -> Image:
     height, width = image.shape[:2]
     scale = min(1.0, PICTURE_PX / max(height, width))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    if place := start.reading.place:
+    if place := start.observation.place:
         x, y = place.x_share * width * scale, place.y_share * height * scale
         half = place.height_share * height * scale / 2
         corner = round(x - half), round(y - half)
@@ -94,7 +94,7 @@ def _figure(start: Start) -> str:
 
 def held(start: Start) -> str:
     """Return the known posture measurements of a start as text."""
-    posture, speed = start.reading.posture, start.reading.speed
+    posture, speed = start.observation.posture, start.observation.speed
     told = [
         words.format(value) for name, words in HELD.items() if (value := getattr(posture, name)) is not None
     ]

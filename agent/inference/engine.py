@@ -15,7 +15,7 @@ from agent.core.frame_memory import FrameMemory
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
-from agent.inference.onnxruntime_trial import must_work
+from agent.inference.onnxruntime_trial import check_onnxruntime
 from agent.inference.trt.availability import Availability, tensorrt_availability
 from agent.supervision import Threads
 
@@ -184,7 +184,7 @@ def load_engine(
             f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server'
         )
     if chosen == "onnxruntime":
-        must_work(options.cache_dir if options else None)
+        check_onnxruntime(options.cache_dir if options else None)
         return _made(name, path, chosen, threads=threads)
     options = options or EngineOptions()
     try:
@@ -193,7 +193,7 @@ def load_engine(
         if backend != "auto" and not options.settings.fallback:
             raise
         log.warning("backend_fell_back", engine=name, wanted=chosen, used="onnxruntime", reason=str(exc))
-        must_work(options.cache_dir)
+        check_onnxruntime(options.cache_dir)
         return _made(name, path, "onnxruntime", threads=threads)
 
 

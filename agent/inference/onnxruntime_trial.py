@@ -39,7 +39,7 @@ print(onnxruntime.__version__)
 
 
 @cache
-def must_work(cache_dir: Path | None) -> None:
+def check_onnxruntime(cache_dir: Path | None) -> None:
     """Check that ONNX Runtime works here, once a process, or once a boot where a cache folder is given.
 
     Raises `ModelError` where it does not.

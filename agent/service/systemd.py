@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from agent.core.numbers import number_or_none
-from agent.service.sink import LOST, Lost
+from agent.service.sink import LOST, LostLines
 
 SEND_S = 0.5  # seconds for one notification
 
@@ -16,7 +16,7 @@ SEND_S = 0.5  # seconds for one notification
 class Notifier:
     """Sends to systemd's notification socket (sd_notify(3)); does nothing where there is none."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, lost: Lost = LOST) -> None:
+    def __init__(self, environ: Mapping[str, str] = os.environ, lost: LostLines = LOST) -> None:
         self._lost = lost
         self._address = environ.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):  # the abstract namespace
@@ -43,7 +43,7 @@ class Notifier:
         """Report that the agent is stopping."""
         self._send("STOPPING=1")
 
-    def alive(self) -> None:
+    def ping_watchdog(self) -> None:
         """Reset systemd's watchdog timer."""
         self._send("WATCHDOG=1")
 
@@ -117,4 +117,4 @@ class Watchdog:
             return
         if self._healthy():
             self._fed_at = now
-            self._notifier.alive()
+            self._notifier.ping_watchdog()

@@ -74,7 +74,7 @@ class Watcher:
             picture = self._preview.newest(self._camera)
             if picture is None and self._shown is not None:
                 self._shown = None
-                return gone(self._camera)
+                return cleared(self._camera)
             if picture is not None and self._wanted and picture.number != self._shown:
                 message = await self._preview.packed(picture)
                 if self._preview.may_show(picture):  # else it was removed while it was encoded
@@ -187,7 +187,7 @@ class Preview:
             self._dropped[camera] = self._count
 
 
-def gone(camera: str) -> bytes:
+def cleared(camera: str) -> bytes:
     """Return the message that makes the viewer clear its picture."""
     text = as_text({"camera": camera, "picture": None}).encode()
     return struct.pack(">I", len(text)) + text

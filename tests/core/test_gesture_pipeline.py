@@ -135,7 +135,7 @@ def test_what_is_reported_is_judged_by_the_general_thresholds_whatever_the_rules
         result = pipeline.process(detections(i / 10, hand("stop")))
         told += brief(result.events)
         fired += [(round(a.at, 3), a.rule) for a in result.actions]
-    assert told == [(0.3, "started", "stop")]  # the first reading is from no gesture
+    assert told == [(0.3, "started", "stop")]  # the first observation is from no gesture
     assert fired == [(1.1, "a")]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.service.sink import Lost
+from agent.service.sink import LostLines
 from agent.service.systemd import Notifier, Watchdog
 
 
@@ -97,25 +97,25 @@ def test_a_thread_that_is_not_well_stops_the_feeding(systemd: Systemd):
 
 
 def test_a_systemd_that_is_gone_ends_nothing_and_is_counted(tmp_path):
-    lost = Lost()
+    lost = LostLines()
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
     notifier = Notifier({"NOTIFY_SOCKET": address}, lost)  # bound, and nobody reads there any more
     notifier.ready()
     (tmp_path / "notify").unlink()
-    notifier.alive()
+    notifier.ping_watchdog()
     assert lost.notifications == 2
 
 
 def test_a_systemd_that_does_not_read_ends_nothing_and_is_counted(tmp_path):
-    lost = Lost()
+    lost = LostLines()
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
         notifier = Notifier({"NOTIFY_SOCKET": address}, lost)
         while not lost.notifications:  # until its queue is full
-            notifier.alive()
+            notifier.ping_watchdog()
 
 
 @pytest.mark.parametrize("environ", [{}, {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}])

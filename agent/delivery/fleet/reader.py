@@ -24,15 +24,15 @@ CONNECT_S = 5.0
 QUIET_S = 0.4  # seconds without a message after SUBACK: all retained messages have arrived
 ALL_S = 10.0  # limit for a busy broker
 
-Heard: TypeAlias = Callable[[str, bytes, bool], object]  # topic, payload, retained
+MessageHandler: TypeAlias = Callable[[str, bytes, bool], object]  # topic, payload, retained
 
 
 class FleetReader:
     """Context manager with a connected and subscribed MQTT client. For one thread."""
 
-    def __init__(self, settings: MqttSettings, topics: Sequence[str], heard: Heard) -> None:
+    def __init__(self, settings: MqttSettings, topics: Sequence[str], on_message: MessageHandler) -> None:
         """Prepare the client. Raises `CannotStart` for a wrong URL, certificates or password file."""
-        self._settings, self._topics, self._heard = settings, tuple(topics), heard
+        self._settings, self._topics, self._handler = settings, tuple(topics), on_message
         self._broker = address(settings.url)
         self._tls = tls_context(settings.tls) if self._broker.tls else None
         self._password = password(settings)
@@ -151,4 +151,4 @@ class FleetReader:
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
         self._last_at = time.monotonic()
-        self._heard(message.topic, bytes(message.payload), message.retain)
+        self._handler(message.topic, bytes(message.payload), message.retain)

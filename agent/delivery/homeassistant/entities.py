@@ -112,11 +112,11 @@ def _now(about: DeviceInfo, camera: str) -> Component:
         "value_template": "{{ value_json.gesture }}",
         "json_attributes_topic": topic,
         "qos": 1,
-        **_while_it_looks(about, camera),
+        **_while_enabled(about, camera),
     }
 
 
-def _while_it_looks(about: DeviceInfo, camera: str) -> Component:
+def _while_enabled(about: DeviceInfo, camera: str) -> Component:
     return {
         "availability": [
             bridge(about),
@@ -134,7 +134,7 @@ def _occupancy(about: DeviceInfo, camera: str) -> Component:
         "state_topic": about.topics.occupancy(camera),
         "value_template": _OCCUPIED,
         "qos": 1,
-        **_while_it_looks(about, camera),
+        **_while_enabled(about, camera),
     }
 
 

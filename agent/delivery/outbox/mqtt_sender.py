@@ -65,7 +65,7 @@ class MqttSender:
         self._strikes: dict[int, int] = {}  # by row id
         self._suspects: set[int] = set()  # were in flight when a connection broke: sent one by one
         self._maybe: set[int] = set()  # were in flight when a connection broke: may have arrived
-        self._heard: tuple[int, float] = (0, 0.0)  # connection, and the last sign of life of its broker
+        self._broker_seen: tuple[int, float] = (0, 0.0)  # connection, and the last sign of life of its broker
         self._sign = threading.Event()
         self._probed_s: float | None = None  # when a probe was sent
 
@@ -79,9 +79,9 @@ class MqttSender:
         """Ids of rows that were sent without acknowledgement; if they expire, they count as unknown."""
         return self._maybe
 
-    def heard(self, generation: int) -> None:
+    def broker_seen(self, generation: int) -> None:
         """Note a sign of life. Called in the MQTT thread."""
-        self._heard = (generation, self._clocks.boot_s())
+        self._broker_seen = (generation, self._clocks.boot_s())
         self._sign.set()
 
     def handle(self, event: LinkEvent) -> list[DeliveryOutcome]:
@@ -116,11 +116,11 @@ class MqttSender:
             outcome = self._publish(row, now, self._up, alone=careful)
             if outcome is not None:
                 ended.append(outcome)
-                self.gone(row.id)
+                self.forget_row(row.id)
             self._sent_to = max(self._sent_to, row.id)
         return ended
 
-    def gone(self, row_id: int) -> None:
+    def forget_row(self, row_id: int) -> None:
         """Forget a row that has left the outbox."""
         self._maybe.discard(row_id)
         self._refusals.pop(row_id, None)
@@ -177,7 +177,7 @@ class MqttSender:
             return True
         now = self._clocks.boot_s()
         if self._probed_s is not None and now - self._probed_s < PROBE_EVERY_S:
-            answered = self._heard[0] == up.generation and self._heard[1] >= self._probed_s
+            answered = self._broker_seen[0] == up.generation and self._broker_seen[1] >= self._probed_s
             if not answered:
                 return False
         self._sign.clear()
@@ -187,7 +187,7 @@ class MqttSender:
         return self._proven(up)
 
     def _proven(self, up: LinkUp) -> bool:
-        generation, at_s = self._heard
+        generation, at_s = self._broker_seen
         return generation == up.generation and self._clocks.boot_s() - at_s <= PROOF_S
 
     def _acknowledged(self, ack: Ack) -> list[DeliveryOutcome]:
@@ -197,12 +197,12 @@ class MqttSender:
         row = in_flight.row
         self._suspects.discard(row.id)
         if ack.code < REFUSED:
-            self.gone(row.id)
+            self.forget_row(row.id)
             return [DeliveryOutcome(row, True, no_subscriber=ack.code == NO_SUBSCRIBER)]
         before = self._refusals.get(row.id)
         tries = before.tries + 1 if before else 1
         if tries >= REFUSALS:
-            self.gone(row.id)
+            self.forget_row(row.id)
             return [DeliveryOutcome(row, False, f"the broker refused it: {ack.reason}")]
         again_s = self._clocks.boot_s() + REFUSED_BACKOFF.after(tries)
         self._refusals[row.id] = _Refusal(row, ack.reason, tries, again_s)
@@ -217,7 +217,7 @@ class MqttSender:
             if refusal.row.id not in flying and self._late(refusal.row)
         ]
         for outcome in ended:
-            self.gone(outcome.row.id)
+            self.forget_row(outcome.row.id)
         self._give_up_on_the_connection()
         return ended
 
@@ -259,7 +259,7 @@ class MqttSender:
         self._up = None
         self._all_wait_again()
         for outcome in convicted:
-            self.gone(outcome.row.id)
+            self.forget_row(outcome.row.id)
         return convicted
 
     def _all_wait_again(self) -> None:

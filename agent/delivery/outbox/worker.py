@@ -95,7 +95,7 @@ class OutboxWorker:
     def report(self, event: LinkEvent) -> None:
         """Queue a report of the MQTT connection. Only enqueues, because paho holds its locks meanwhile."""
         if isinstance(event, (LinkUp, Ack, ProbeAnswered)):
-            self._mqtt_sender.heard(event.generation)
+            self._mqtt_sender.broker_seen(event.generation)
         self._inbox.put(event)
 
     def flush(self, limit_s: float) -> bool:
@@ -188,8 +188,8 @@ class OutboxWorker:
         sent = self._mqtt_sender.maybe_arrived | self._webhook_sender.maybe_arrived
         late = self._outbox.expire(self._mqtt_sender.busy | self._webhook_sender.busy, sent)
         for row in late:
-            self._mqtt_sender.gone(row.id)
-            self._webhook_sender.gone(row.id)
+            self._mqtt_sender.forget_row(row.id)
+            self._webhook_sender.forget_row(row.id)
         self._hurry = len(late) >= EXPIRE_AT_ONCE  # there may be more
         self._report_expired(late, now)
 

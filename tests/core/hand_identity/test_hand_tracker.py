@@ -72,7 +72,7 @@ def test_silence_reads_empty_for_the_hands_of_that_camera() -> None:
     assert [(r.at, r.camera, r.scores) for r in observations.silence("front", 0.5)] == [
         (0.5, "front", None)
     ] * 2
-    assert len(observations.silence("front", 9.0)) == 2, "a last reading each"
+    assert len(observations.silence("front", 9.0)) == 2, "a last observation each"
     assert observations.silence("front", 9.1) == []
     assert observations.silence("nowhere", 9.1) == []
 

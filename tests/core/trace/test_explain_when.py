@@ -41,7 +41,7 @@ def traces(tmp_path: Path) -> list[StoredTrace]:
 def says(traces: list[StoredTrace], at: str | None, around_s: float) -> str:
     found = find_moment(traces, at)
     return "\n".join(
-        explain(found.header, found.moments(), pipeline(), found.at_s, around_s, time_text=found.time_text)
+        explain(found.header, found.records(), pipeline(), found.at_s, around_s, time_text=found.time_text)
     )
 
 

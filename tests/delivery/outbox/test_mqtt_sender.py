@@ -48,7 +48,7 @@ class Bench:
         self.box.open()
         self.wire = Wire()
         self.sender = MqttSender(self.box, self.clocks, self.wire)
-        self.wire.alive = self.sender.heard
+        self.wire.alive = self.sender.broker_seen
 
     def add(self, *texts: str, left_s: float = 60.0) -> list[Row]:
         return self.box.add(
@@ -233,7 +233,7 @@ def test_an_acknowledgement_is_a_sign_of_life_and_spares_the_question(bench: Ben
     bench.up(window=1)
     bench.add("a", "b", "c")
     bench.send()
-    bench.sender.heard(1)
+    bench.sender.broker_seen(1)
     assert bench.ack(1) == ["a delivered"]
     assert bench.send() == ["b"]
     assert bench.wire.questions == 1
@@ -241,7 +241,7 @@ def test_an_acknowledgement_is_a_sign_of_life_and_spares_the_question(bench: Ben
 
 def test_a_sign_of_life_on_a_former_connection_is_none_on_this_one(bench: Bench):
     bench.up(1)
-    bench.sender.heard(1)
+    bench.sender.broker_seen(1)
     bench.wire.frozen = True
     bench.up(2)
     bench.add("a")

@@ -24,9 +24,9 @@ from agent.inference.gestures.background import background, hands_of, pictures
 from agent.inference.gestures.taught import (
     FILE,
     Taught,
+    check_same_classifier,
     head_for,
     load_taught,
-    must_fit,
     save_taught,
     taught_labels,
     teach,
@@ -107,7 +107,7 @@ def test_a_classifier_that_changed_is_reported_and_the_names_stay(
     with pytest.raises(
         ModelError, match=r"fist, rock were taught for a classifier with sha256 .*remove them"
     ):
-        must_fit(rock, better, tmp_path)
+        check_same_classifier(rock, better, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not numpy", b"PK\x03\x04 a damaged zip"])
