@@ -71,7 +71,7 @@ class BrowserSetup:
         }
 
     def try_camera(self, camera: GivenCamera) -> dict[str, Any]:
-        """Open it and take a picture, which leaves the agent only with `web.preview`. Raises `ConfigError`."""
+        """Open it and take a picture, sent only with `web.preview`. Raises `ConfigError`."""
         source, user, password = self._camera(camera)
         if self._paused():
             raise ConfigError(
