@@ -113,7 +113,9 @@ class Agent:
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
             threads=self.threads,
-            setup=build_setup(settings, settings_file, environ, folders.state),
+            setup=build_setup(
+                settings, settings_file, environ, folders.state, paused=lambda: not self.loop.enabled
+            ),
             teaching=self._teaching,
             tuning=build_tuning(settings, settings_file, environ, labels, folders.state),
         )

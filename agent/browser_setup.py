@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,15 @@ JPEG_QUALITY = 80
 class BrowserSetup:
     """Implements `SetupProvider`. `settings` are those that run, `file` the one that will be read next."""
 
-    def __init__(self, settings: Settings, file: SettingsFile, environ: Mapping[str, str]) -> None:
-        self._running, self._file, self._environ = settings, file, environ
+    def __init__(
+        self,
+        settings: Settings,
+        file: SettingsFile,
+        environ: Mapping[str, str],
+        paused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`paused` says whether the cameras are switched off: then none is opened, not even for a trial."""
+        self._running, self._file, self._environ, self._paused = settings, file, environ, paused
 
     def state(self) -> dict[str, Any]:
         """What is set. `restart` says whether the file holds other cameras or another broker than run."""
@@ -64,8 +71,12 @@ class BrowserSetup:
         }
 
     def try_camera(self, camera: GivenCamera) -> dict[str, Any]:
-        """Open it and take a picture, which leaves the agent only with `web.preview`."""
+        """Open it and take a picture, sent only with `web.preview`. Raises `ConfigError`."""
         source, user, password = self._camera(camera)
+        if self._paused():
+            raise ConfigError(
+                "the agent is paused, so no camera is opened; resume it on the page, then try again"
+            )
         image = camera_picture(source, user, password)
         height, width = image.shape[:2]
         text = f"{public_name(source)} gives pictures of {width} x {height} pixels"

@@ -90,7 +90,11 @@ def build_web_ui(
 
 
 def build_setup(
-    settings: Settings, file: Path | None, environ: Mapping[str, str], state: Path
+    settings: Settings,
+    file: Path | None,
+    environ: Mapping[str, str],
+    state: Path,
+    paused: Callable[[], bool],
 ) -> SetupProvider | None:
     """What sets the agent up from its page; None unless the page may write, and knows where to."""
     if file is None or not (settings.web.enabled and settings.web.edit):
@@ -98,7 +102,7 @@ def build_setup(
     from agent.browser_setup import BrowserSetup  # noqa: PLC0415
     from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
 
-    return BrowserSetup(settings, SettingsFile(file, environ, state), environ)
+    return BrowserSetup(settings, SettingsFile(file, environ, state), environ, paused)
 
 
 def build_tuning(

@@ -16,7 +16,9 @@ from visitors import Answer, ask
 
 from agent.browser_setup import BrowserSetup
 from agent.config.load import load
+from agent.errors import ConfigError
 from agent.installation.settings_file import SettingsFile
+from agent.web.setup import GivenCamera
 
 TOKEN = "open sesame, open sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -106,6 +108,13 @@ def test_a_camera_that_gives_nothing_says_why(say: Say, settings: Path, source: 
     assert words in answer.json["error"]
     assert "sesame" not in answer.json["error"]
     assert settings.read_text() == WRITTEN
+
+
+def test_a_paused_agent_opens_no_camera_not_even_for_a_trial(tmp_path: Path, settings: Path):
+    file = SettingsFile(settings, {}, tmp_path / "state")
+    setup = BrowserSetup(load(settings, {}, need_files=False).settings, file, {}, paused=lambda: True)
+    with pytest.raises(ConfigError, match="the agent is paused, so no camera is opened"):
+        setup.try_camera(GivenCamera("hall", "http://127.0.0.1:1/cam"))
 
 
 def test_camera_and_broker_are_saved_together_or_not_at_all(say: Say, settings: Path, tmp_path: Path):
