@@ -8,7 +8,7 @@ const WAIT_MS = 300; // after the last key
 const TARGETS = {
   lamp: ["Topic of the lamp", "zigbee2mqtt/lamp/set"],
   publish: ["Topic", "home/gesture"],
-  webhook: ["Address", "http://homeassistant.local:8123/api/webhook/gesture"],
+  webhook: ["Address that is called, with http or https", ""],
   key: ["Key, as Linux names it", "KEY_PLAYPAUSE"],
 };
 const $ = (id) => document.getElementById(id);

@@ -118,7 +118,6 @@ async function tryCamera() {
 
 function untried() {
   broker = null;
-  $("save").hidden = !state?.restart;
   tell("broker-said", "");
   plan();
 }
@@ -130,13 +129,13 @@ async function tryBroker() {
   if (found.error) return tell("broker-said", found.error, "bad");
   broker = given;
   tell("broker-said", found.text, found.state === "ok" ? "good" : "doubt");
-  $("save").hidden = false;
   plan();
   $("save").textContent = found.state === "ok" ? "Save and start" : "Save it all the same, and start";
   $("save").focus();
 }
 
 function plan() {
+  $("save").hidden = !broker && !state?.restart;
   const parts = [camera && `camera ${camera.name}`, broker && "the broker"].filter(Boolean);
   $("plan").textContent = parts.length
     ? `Save writes ${parts.join(" and ")} into ${state?.file}, passwords into files of their own; what is there stays in the history.`
@@ -152,8 +151,9 @@ async function save() {
     const found = await call("setup", { method: "PUT", body: { camera, broker }, headers: { "If-Match": `"${state.etag}"` } });
     if (found.error) {
       tell("broker-said", `Not saved: ${found.error}`, "bad");
-      if (found.status !== 409) return;
-      return refresh(); // what is in the file now; a second press saves on top of it
+      const now = await call("setup"); // what is in the file now; a second press saves on top of it
+      if (!now.error) state = now;
+      return plan();
     }
     camera = broker = null;
     show(found);
@@ -232,7 +232,7 @@ function show(found) {
   for (let number = 2; !camera && found.camera[$("camera-name").value]; number += 1) $("camera-name").value = `camera-${number}`;
   $("url").value ||= found.broker.url;
   rule.keys(found.keys);
-  untried();
+  plan();
   allowed();
 }
 

@@ -166,11 +166,12 @@ class HostDevice:
         assert source.flags.c_contiguous
         assert source.nbytes <= target.nbytes
         self.uploads += 1
+        kept = None  # of page-locked memory a driver knows the address only
         if not self.is_pinned(source):
             assert stream.captured is None, "a copy from pageable memory cannot be captured"
-            source = source.copy()
-        to, count = target.address, source.nbytes
-        stream.ask(lambda: ctypes.memmove(to, source.ctypes.data, count))
+            source = kept = source.copy()
+        to, at, count = target.address, source.ctypes.data, source.nbytes
+        stream.ask(lambda _alive=kept: ctypes.memmove(to, at, count))
 
     def download(self, target: Any, source: Any, stream: Any) -> None:
         self.demand_current()

@@ -194,6 +194,27 @@ for inside in (False, True):
     assert second == "works"
 
 
+def test_a_camera_that_still_reads_when_the_program_ends_gets_ordinary_memory(
+    driver: DriverDouble, binding: CudaBinding
+) -> None:
+    program = """
+import atexit
+with device.current():
+    uploads = FrameUploadCache(device)
+atexit._run_exitfuncs()
+print(uploads.frames.new(100).nbytes)
+try:
+    with device.current():
+        pass
+except EngineError as exc:
+    print(exc)
+"""
+    *log, size, error = run(driver, binding, WHOLE + program).said.splitlines()
+    assert size == "100"
+    assert "frames_not_pinned" in "".join(log)
+    assert error.startswith("the GPU's context is gone (")
+
+
 FAILURES = {
     "cuMemAlloc_v2=2": "ModelError the GPU's memory is full: ",
     "cuMemHostAlloc=2": "ModelError no pinned memory for ",
