@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import structlog
 
-from agent.commands.collect import COUNTDOWN_S, PATIENCE_S, SPACING_S, largest
 from agent.config.settings import RecognitionSettings
 from agent.core.gesture_pipeline import PipelineResult
+from agent.core.taught import COUNTDOWN_S, PATIENCE_S, SPACING_S, largest
 from agent.core.types import Box, Detections, Image
 from agent.errors import ConfigError, GestureAgentError
 from agent.inference.files.store import manifest_of

@@ -125,6 +125,16 @@ def test_an_agent_without_a_page_knows_no_web_server():
     assert done.stdout.split() == []
 
 
+def test_only_the_command_line_imports_commands():
+    above = {
+        str(path.relative_to(PACKAGE))
+        for path in modules()
+        if path.parent.name != "commands"
+        and any(name.startswith("agent.commands") for name in imports_of(path))
+    }
+    assert above <= {"cli.py"}
+
+
 def test_there_is_one_composition_root():
     builders = {"CameraSupervisor", "Delivery", "build_recognizer", "build_pipeline", "WebPage"}
     for path in modules():

@@ -17,7 +17,7 @@ from tensorrt_double import Behaviour, double
 from agent.capture.liveness import same
 from agent.config.settings import RecognitionSettings, TensorRtSettings
 from agent.core.frame_memory import FrameMemory, packed_bgr
-from agent.core.motion import glance
+from agent.core.motion import coarse_thumbnail
 from agent.core.types import Box, Detections, Floats, Frame, Image
 from agent.inference import engine as engines_module
 from agent.inference.build import build_recognizer
@@ -101,7 +101,7 @@ def test_what_looks_at_frames_on_the_cpu_sees_the_same_in_bgrx() -> None:
     seen, again, others = (in_memory(memory, image, 4) for image in (first, first, other))
     assert same(seen, again)
     assert not same(seen, others)
-    np.testing.assert_array_equal(glance(seen), glance(first))
+    np.testing.assert_array_equal(coarse_thumbnail(seen), coarse_thumbnail(first))
     assert is_grey(seen) == is_grey(first)
     np.testing.assert_array_equal(packed_bgr(seen), first)
     pictures = [packed(Detections(Frame("front", 0, 0.0, image), people=0)) for image in (seen, first)]
