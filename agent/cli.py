@@ -151,11 +151,17 @@ def main() -> None:
         _print_error(exc, CRASHED, as_json=as_json)
     except _CLICK_ERROR as exc:
         _print_error(exc, exc.exit_code, as_json=as_json)
-    except typer.Abort:
+    except typer.Abort as exc:
+        if as_json:
+            echo_json(error_document(exc, CRASHED) | {"error": "aborted"})
         sys.exit(CRASHED)
     except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(STOPPED)
+    except Exception as exc:
+        if as_json:
+            echo_json(error_document(exc, CRASHED))
+        raise  # a fault of ours: with its traceback
 
 
 def _print_error(error: Exception, exit_code: int, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ class ImageFolder:
 
     def _find(self) -> list[Path]:
         path = self._path
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113 (does not raise: the listing says why it cannot be read)
             return [path]
         try:
             images = visible_files(path, lambda name: name.lower().endswith(IMAGE_SUFFIXES))

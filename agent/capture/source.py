@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def scheme_of(source: str) -> str:
 
 
 def _holds_images(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    # Path.is_dir raises where a folder above cannot be entered; that is told by who opens it.
+    return os.path.isdir(path) or path.suffix.lower() in IMAGE_SUFFIXES  # noqa: PTH112
 
 
 def open_source(

@@ -52,9 +52,13 @@ def _shown(values: Sequence[Any], read: Callable[[Sequence[Any]], Row]) -> Row:
 @contextlib.contextmanager
 def _visit(folder: Path) -> Iterator[sqlite3.Connection | None]:
     path = folder / FILE
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         yield None
         return
+    except OSError as exc:
+        raise CannotStart(f"outbox {path}: cannot be read ({exc.strerror})") from exc
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as db:
             db.text_factory = as_text

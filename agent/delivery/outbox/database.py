@@ -147,7 +147,7 @@ class FileIdentity:
         """Return what has happened to the file, None if nothing. Cheap."""
         main, wal = (_id(part) for part in self._parts())
         if main is None:
-            return "the file was removed"
+            return "the file was removed" if _gone(self.path) else "its folder may not be entered"
         if main != self._ids[0]:
             return "the file was replaced"
         if wal != self._ids[1]:
@@ -171,6 +171,16 @@ def _id(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def lock(path: Path) -> int:
