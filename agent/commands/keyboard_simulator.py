@@ -45,17 +45,15 @@ class Note:
 class KeyboardSimulator:
     """Simulates two hands from key presses and records what the rules do."""
 
-    def __init__(
-        self, interpreter: GesturePipeline, labels: Sequence[str], cameras: Sequence[str] = ()
-    ) -> None:
-        self._interpreter = interpreter
+    def __init__(self, pipeline: GesturePipeline, labels: Sequence[str], cameras: Sequence[str] = ()) -> None:
+        self._interpreter = pipeline
         self._labels = tuple(labels)
         self.keys = _keys(labels)
         self.hand: Hand = "right"
         self.shown: dict[Hand, str | None] = {"right": None, "left": None}
         self.zone: Zone | None = None
         self.notes: deque[Note] = deque(maxlen=NOTES)
-        self._zones = itertools.cycle([*interpreter.rules.rule_set.zones, None])
+        self._zones = itertools.cycle([*pipeline.rules.rule_set.zones, None])
         self._cameras = cameras
         self._began: float | None = None
 

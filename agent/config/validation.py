@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from agent.config.annotations import members_of
-from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
-from agent.config.settings import AS_WRITTEN, FORMS
+from agent.config.problems import Problem, did_you_mean, unknown
+from agent.config.settings import FORMS
 from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
 from agent.core.numbers import number_or_none
 from agent.core.redaction import redacted, redacted_payload, server_only
@@ -48,14 +48,6 @@ _LIMITS = {
 }
 
 
-def validate(model: type[M], located: TomlDocument) -> M:
-    """Validate a document as a model. Raises `ConfigProblems` with every problem."""
-    try:
-        return model.model_validate(located.data, context={AS_WRITTEN: True})
-    except ValidationError as exc:
-        raise ConfigProblems(problems_of(exc, model, located)) from exc
-
-
 def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDocument) -> list[Problem]:
     """Convert pydantic's errors to problems, in the order of the file.
 
@@ -72,7 +64,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDoc
             where = f" in [camera.{path[1]}]" if path[:1] == ("camera",) else ""
             problems.append(located.problem(path, f'"{rest}" is missing{where}'))
         elif rest == "[key]":
-            text = f"name {_toml(path[-1])} must be {_expected(detail)}"
+            text = f"name {_shown(path[-1])} must be {_expected(detail)}"
             problems.append(located.problem(path, text, key=True))
         elif detail["type"] in {"value_error", "assertion_error"}:
             problems.append(located.problem(path, str(detail["ctx"]["error"])))
@@ -114,7 +106,7 @@ def _hint(path: KeyPath, value: Any, seen: str, expected: Sequence[str]) -> str:
     if meant := _choice_meant(seen, expected):
         return f'; did you mean "{meant}"?'
     if expected == ["text"] and isinstance(value, int | float) and seen != HIDDEN:
-        return f'; write it in quotes: {key} = "{_toml(value)}"'
+        return f'; write it in quotes: {key} = "{_shown(value)}"'
     return ""
 
 
@@ -167,7 +159,7 @@ def _seen(data: Any, path: KeyPath) -> str:
         return HIDDEN
     if not _WEBHOOK_KEYS.isdisjoint(path):
         data = _webhook_shown(data)
-    return _toml(data)
+    return _shown(data)
 
 
 def _webhook_shown(value: Any) -> Any:
@@ -179,7 +171,7 @@ def _webhook_shown(value: Any) -> Any:
     return server_only(value) if isinstance(value, str) and "/" in value else value
 
 
-def _toml(value: Any) -> str:
+def _shown(value: Any) -> str:
     """A value approximately as written, shortened."""
     text = json.dumps(_redacted(value), ensure_ascii=False, default=str)
     return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."

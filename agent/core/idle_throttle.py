@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agent.core.motion import glance, moved
+from agent.core.motion import coarse_thumbnail, has_changed
 from agent.core.types import Floats, Image
 
 STILL_S = 2.0  # longest time between two processed frames while idle: finds people who keep still
@@ -23,7 +23,7 @@ class IdleThrottle:
         self._after_s = after_s
         self._last_seen_at: float | None = None
         self._last_look_at = -math.inf
-        self._last_glance_at = -math.inf
+        self._last_thumbnail_at = -math.inf
         self._looked: Floats | None = None  # coarse thumbnail of the last processed frame while idle
 
     def is_idle(self, at: float) -> bool:
@@ -39,11 +39,11 @@ class IdleThrottle:
             return self._look(at)
         if at < self._last_look_at:  # a video file started over
             return self._look(at)
-        if at - self._last_glance_at < self._interval_s and at >= self._last_glance_at:
+        if at - self._last_thumbnail_at < self._interval_s and at >= self._last_thumbnail_at:
             return False
-        self._last_glance_at = at
-        now, before = glance(image), self._looked
-        if before is not None and at - self._last_look_at < STILL_S and not moved(before, now):
+        self._last_thumbnail_at = at
+        now, before = coarse_thumbnail(image), self._looked
+        if before is not None and at - self._last_look_at < STILL_S and not has_changed(before, now):
             return False
         self._looked = now
         return self._look(at)
@@ -54,5 +54,5 @@ class IdleThrottle:
             self._last_seen_at = at
 
     def _look(self, at: float) -> bool:
-        self._last_look_at = self._last_glance_at = at
+        self._last_look_at = self._last_thumbnail_at = at
         return True

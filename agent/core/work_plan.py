@@ -5,6 +5,7 @@ Networks take nearly all of a frame's time, and most frames repeat the previous 
     body pose        runs every `pose_s` while bodies are tracked; at once when an arm without a hand moves
     empty view       searched every `search_s`, or every 2 `pose_s` while hands without a body are tracked
     tracked hand     classified every `calm_s` while still and confident; its last result is reused meanwhile
+    its palm         detected again only when a gesture that was confident falters, every `relocate_s` of that
     image classifier skipped while the landmark classifier says "no gesture"; runs every `recheck_s` while
                      that has given one label for long, and its last result is reused meanwhile
 
@@ -24,8 +25,10 @@ from agent.core.hand_identity import PersonHand
 from agent.core.tracking import distance
 from agent.core.types import HANDS, NO_GESTURE, Box, Floats, Pose
 
-Reason: TypeAlias = Literal["new", "moves", "changes", "due", "calm", "random", "settled", "nobody"]
-"""Reason why work is done (`new`, `moves`, `changes`, `due`) or skipped (`calm`, `random`, `settled`, ..)."""
+Reason: TypeAlias = Literal[
+    "new", "moves", "changes", "due", "falters", "calm", "random", "settled", "nobody"
+]
+"""Reason why work is done (`new`, `moves`, `changes`, `due`, `falters`) or skipped (`calm`, `random`, ..)."""
 
 EPSILON_S = 1e-3  # tolerance for the jitter of frame timestamps, and for 0.1 + 0.2
 
@@ -43,6 +46,8 @@ class Rates:
     sure: float = 0.8  # probability of a gesture that needs no check in every frame
     sure_random: float = 0.95  # probability of "no gesture" by the landmark classifier alone
     settled_s: float = 0.6  # time for which the landmark label must be constant: longer than any default hold
+    relocate_s: float = 0.3  # shorter than any default release: a wrong crop must not end a gesture
+    falter_s: float = 1.0  # a hand that was never confident, or long ago, does not falter
 
 
 Profile: TypeAlias = Literal["light", "balanced", "accurate"]
@@ -84,7 +89,8 @@ class HandMemory:
     """State of a tracked hand between two classifications.
 
     `label` is the index of its best class, `since` when that began and `sure` whether it is confident;
-    `speed` is in sides of its box a second, growth included.
+    `speed` is in sides of its box a second, growth included. `gesture_at` is when it was last confident of a
+    gesture, `relocated_at` when its palm was last detected again.
     """
 
     read_at: float
@@ -92,6 +98,8 @@ class HandMemory:
     since: float
     sure: bool
     speed: float = math.inf
+    gesture_at: float = -math.inf
+    relocated_at: float = -math.inf
 
 
 class WorkPlan:
@@ -151,16 +159,30 @@ class WorkPlan:
             return Decision(False, "calm")
         return Decision(True, "changes")
 
+    def relocate(self, memory: HandMemory, at: float) -> Decision:
+        """Decide whether the palm of a tracked hand is detected again at `at`.
+
+        Its crop comes from its own landmarks, so a wrong crop confirms itself: too large by half, and a clear
+        gesture fades. A gesture that falters is therefore located anew before it is given up.
+        """
+        if memory.sure or not 0 <= at - memory.gesture_at <= self.rates.falter_s:
+            return Decision(False, "calm")
+        late = _due(at - memory.relocated_at, self.rates.relocate_s) or at < memory.relocated_at
+        return Decision(late, "falters" if late else "settled")
+
     def remember(
         self, memory: HandMemory | None, box: Box, before: Box | None, scores: Floats, at: float
     ) -> HandMemory:
         """Return the state of a hand classified at `at`, now in `box`, previously in `before`."""
         label = int(scores.argmax())
         sure = float(scores[label]) >= (self.rates.sure_random if label == self._none else self.rates.sure)
+        gesture_at = at if sure and label != self._none else -math.inf
         if memory is None or before is None or at <= memory.read_at:
-            return HandMemory(at, label, at, sure)
+            return HandMemory(at, label, at, sure, gesture_at=gesture_at)
         since = memory.since if memory.label == label else at
-        return HandMemory(at, label, since, sure, distance(box, before) / (at - memory.read_at))
+        speed = distance(box, before) / (at - memory.read_at)
+        gesture_at = max(gesture_at, memory.gesture_at)
+        return HandMemory(at, label, since, sure, speed, gesture_at, memory.relocated_at)
 
 
 class ImagePlan:

@@ -182,7 +182,9 @@ def test_commands_with_the_settings_of_the_service_look_into_its_folders(tmp_pat
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open every folder")
-def test_who_may_not_open_the_services_folders_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_who_may_not_open_the_services_folders_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     places = InstallPaths(tmp_path)
     for folder in (places.settings, places.state):
         folder.mkdir(parents=True)

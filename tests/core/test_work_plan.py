@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,6 +124,45 @@ def test_another_word_of_the_landmarks_is_judged_by_the_image_classifier_at_once
     last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0)
     assert not ImagePlan(LABELS).should_run(last, said("stop"), 5.1).do
     assert ImagePlan(LABELS).should_run(last, said("two"), 5.1).why == "changes"
+
+
+def faltering(plan: WorkPlan, label: str, sure: float, later_s: float) -> HandMemory:
+    """A hand that was sure of `label` and is so no more, `later_s` afterwards."""
+    memory = read(plan, label, 1.0)
+    return plan.remember(memory, BOX, BOX, said(label, sure), memory.read_at + later_s)
+
+
+@pytest.mark.parametrize(
+    ("label", "sure", "later_s", "do"),
+    [
+        ("stop", 0.99, 1 / FPS, False),  # as clear as before
+        ("stop", 0.6, 1 / FPS, True),
+        ("stop", 0.6, 0.5, True),  # the frames between were late
+        ("stop", 0.6, RATES.falter_s + 1 / FPS, False),  # long ago
+        ("random", 0.6, 1 / FPS, False),  # it never was a gesture
+    ],
+)
+@pytest.mark.parametrize("rates", [RATES, EVERY_FRAME])
+def test_a_hand_is_located_again_when_its_gesture_falters(
+    label: str, sure: float, later_s: float, do: bool, rates: Rates
+) -> None:
+    plan = WorkPlan(LABELS, rates)
+    memory = faltering(plan, label, sure, later_s)
+    assert plan.relocate(memory, memory.read_at).do is do
+
+
+def test_a_gesture_that_stays_doubtful_is_located_a_few_times_at_most() -> None:
+    plan, located = WorkPlan(LABELS), []
+    memory = faltering(plan, "stop", 0.6, 1 / FPS)
+    start = memory.read_at
+    for frame in range(1, 5 * FPS):
+        at = start + frame / FPS
+        if plan.relocate(memory, at).do:
+            located.append(at - start)
+            memory = replace(memory, relocated_at=at)
+        memory = plan.remember(memory, BOX, BOX, said("stop", 0.6), at)
+    assert len(located) <= 1 + RATES.falter_s / RATES.relocate_s
+    assert np.diff(located).min() >= RATES.relocate_s - 1e-3
 
 
 def test_with_every_frame_nothing_is_left_out() -> None:

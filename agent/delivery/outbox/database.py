@@ -13,6 +13,7 @@ import structlog
 from agent.core.timestamps import rfc3339
 from agent.delivery.outbox.row import DB_ERRORS, as_text
 from agent.delivery.outbox.salvage import Salvage, salvage
+from agent.delivery.outbox.upgrade import add_checksums, lacks_checksums
 from agent.errors import CannotStart
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,8 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         _check(db)
+        if lacks_checksums(db):
+            log.info("outbox_upgraded", file=str(path), rows=add_checksums(db, _SCHEMA))
         db.executescript(_SCHEMA)
         _check_shape(db)
         with db:  # a real write, so that a full disk shows now

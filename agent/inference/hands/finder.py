@@ -7,7 +7,7 @@ intervals. `propose` returns candidates, `confirm` keeps those that the classifi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.hand_identity import AssignedHand, HandAssigner, HandEvidence, PersonHand
@@ -22,6 +22,7 @@ from agent.inference.hands.candidates import (
     Arm,
     Candidate,
     TrackedHand,
+    apart,
     arm_of,
     arms_of,
     inside,
@@ -87,7 +88,8 @@ class HandFinder:
             if not self._has_landmarks:
                 found = self._search.again(image, at, arms, found)
             found += self._search.more(image, at, arms, found, body=bool(people))
-        return found[: self._hands]
+            found = found[: self._hands]
+            return found + self._relocated(image, at, arms, found)
 
     def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
         """Yield lists of candidates for a photograph, one after another, until hands are found.
@@ -131,6 +133,7 @@ class HandFinder:
             if _presence(candidate, readout) >= self._min_hand
         ]
         there.sort(key=lambda hand: (not hand[0].followed, -_presence(hand[0], hand[1])))
+        there = _each_track_once(there)
         found: list[_ConfirmedHand] = []
         for candidate, readout, box in there:
             twice = any(distance(box, other.next_box) < SAME_HAND for other in found)
@@ -160,11 +163,52 @@ class HandFinder:
                 found.append(Candidate(box, 1.0, arm.person, arm.hand, track, self._kept(track, at)))
         return found
 
+    def _relocated(
+        self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate]
+    ) -> list[Candidate]:
+        """Second candidates, at a freshly detected palm, for tracked hands whose gesture falters."""
+        if not self._has_landmarks:
+            return []  # such hands are detected anew in every frame
+        faltering = []
+        for i, candidate in enumerate(found):
+            track = candidate.followed
+            if track and track.memory and self._plan.relocate(track.memory, at).do:
+                memory = replace(track.memory, relocated_at=at)
+                found[i] = replace(candidate, followed=replace(track, memory=memory))
+                faltering.append(found[i])
+        if not faltering:
+            return []
+        located = self._search.again(image, at, arms, faltering)
+        return [again for again in located if _same_hand(again, found)]
+
     def _kept(self, track: TrackedHand, at: float) -> Readout | None:
         """The last readout, where the work plan reuses it."""
         if track.memory is None or track.readout is None or not self._has_landmarks:
             return None
         return None if self._plan.hand(track.memory, at).do else track.readout
+
+
+def _same_hand(again: Candidate, found: Sequence[Candidate]) -> bool:
+    """Whether a hand that was located again is still itself, and not another one beside it."""
+    track = again.followed
+    others = [c.box for c in found if c.followed is not track]
+    return (
+        track is not None
+        and apart(again.box, track.hand.box) < SAME_HAND
+        and not any(distance(again.box, box) < SAME_HAND for box in others)
+    )
+
+
+def _each_track_once(there: list[tuple[Candidate, Readout, Box]]) -> list[tuple[Candidate, Readout, Box]]:
+    """The hands, each tracked one by the first of its candidates."""
+    taken: set[int] = set()
+    once = []
+    for hand in there:
+        track = hand[0].followed
+        if track is None or id(track) not in taken:
+            once.append(hand)
+        taken.add(id(track))
+    return once
 
 
 def hand_box(candidate: Candidate, readout: Readout) -> Box:
