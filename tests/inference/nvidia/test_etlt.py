@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import bodyposenet, gesturenet
+from packaging.requirements import Requirement
 
 from agent.errors import ModelError
 from agent.inference.files.store import locate, manifest_of
@@ -201,3 +203,28 @@ def test_uff_inside_is_named(python: Path, tmp_path: Path) -> None:
     given = Given(encoded(python, b"a UFF graph", input_name="input_1"), "model.etlt", "here", KEY, python)
     with pytest.raises(ModelError, match="holds a UFF network"):
         import_model(given, tmp_path, Choices())
+
+
+@pytest.mark.parametrize(
+    ("python", "machine", "wanted"),
+    [
+        ("3.10", "x86_64", True),
+        ("3.12", "x86_64", True),
+        ("3.12", "aarch64", True),
+        ("3.10", "aarch64", False),  # it has no wheel there, so the extra must be installable without
+        ("3.11", "x86_64", False),
+        ("3.13", "aarch64", False),
+    ],
+)
+def test_the_extra_asks_for_nvidias_package_only_where_it_has_a_wheel(
+    python: str, machine: str, wanted: bool
+) -> None:
+    metadata = importlib.metadata.metadata("gesture-agent")
+    [asked] = [
+        Requirement(text)
+        for text in metadata.get_all("Requires-Dist") or []
+        if text.startswith("nvidia-eff-tao-encryption")
+    ]
+    assert asked.marker is not None
+    environment = {"python_version": python, "platform_machine": machine, "extra": "etlt"}
+    assert asked.marker.evaluate(environment) == wanted
