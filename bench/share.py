@@ -30,10 +30,10 @@ from rich.table import Table
 from running import agent_on
 
 from agent.core.types import Image
+from agent.delivery.mqtt.embedded import FIRST_PORT, PORTS
 
 SIZE = (1280, 720)
 SETTLE_S = 8.0  # seconds until the idle throttle is active
-PORT = 1883  # port of the embedded broker
 STILLS = {"nobody": "nobody", "down": "hands down", "gesturing": "demo clip"}
 
 
@@ -44,6 +44,12 @@ def written(pictures: Sequence[Image], path: Path, fps: float) -> Path:
         writer.write(picture)
     writer.release()
     return path
+
+
+def broker_port(agent: psutil.Process) -> int:
+    """Return the port of the agent's embedded broker: the first free one from 1883 on."""
+    listening = [c.laddr.port for c in agent.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    return next(port for port in sorted(listening) if FIRST_PORT <= port < FIRST_PORT + PORTS)
 
 
 def health(port: int) -> dict[str, Any]:
@@ -82,7 +88,7 @@ def measure(
         time.sleep(seconds)
         after, passed = agent.cpu_times(), time.monotonic() - began
         share = (after.user + after.system - before.user - before.system) / passed
-        return share, agent.memory_info().rss / 1e6, ready_s, health(PORT)
+        return share, agent.memory_info().rss / 1e6, ready_s, health(broker_port(agent))
 
 
 def main() -> None:
