@@ -54,18 +54,19 @@ def broker_port(agent: psutil.Process) -> int:
 
 def health(port: int) -> dict[str, Any]:
     """Request `bridge/health` and return it."""
-    heard = threading.Event()
+    heard, answer = threading.Event(), "gesture/bench/bridge/response/health"
     said: dict[str, Any] = {}
 
     def on_message(_client: object, _user: object, message: paho.MQTTMessage) -> None:
-        said.update(json.loads(message.payload)["data"])
-        heard.set()
+        if message.topic == answer:  # amqtt sends retained messages of other topics as well
+            said.update(json.loads(message.payload)["data"])
+            heard.set()
 
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.on_message = on_message
     client.on_subscribe = lambda *_: client.publish("gesture/bench/bridge/request/health", "{}")
     client.connect("127.0.0.1", port)
-    client.subscribe("gesture/bench/bridge/response/health")
+    client.subscribe(answer)
     client.loop_start()
     heard.wait(30)
     client.loop_stop()
