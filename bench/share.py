@@ -2,8 +2,9 @@
 
     python bench/share.py [--seconds 60] [--fps 15] [--scenes nobody grey down gesturing] [--cameras 1 2 4 8]
 
-"nobody" is the room of the demo's clip, "grey" an even picture, both with a camera's noise; "down" a person
-whose hands are down, "gesturing" the clip itself. With several cameras all show the clip. Pictures are 1280
+"nobody" is the room of the demo's clip from a camera that sways, "grey" an even picture that does not, both
+with a camera's noise; "down" a person whose hands are down, "gesturing" the clip itself. With several cameras
+all show the clip. Pictures are 1280
 x 720, read from a video file, so decoding it is in the figures; the broker is inside. "looks" are frames a
 second that each camera got a look at, least and most; "latency" is from frame to decision.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import paho.mqtt.client as paho
 import psutil
 from paho.mqtt.enums import CallbackAPIVersion
@@ -103,7 +105,8 @@ def main() -> None:
     given = options.parse_args()
     made = scenes(SIZE, 150, None) | {"demo clip": scenes((640, 480), 1, None)["demo clip"]}
     made["demo clip"] = [cv2.resize(picture, SIZE) for picture in made["demo clip"]]
-    made["grey"] = [picture // 8 + 112 for picture in made["nobody"]]
+    noise = np.random.default_rng(0).integers(-3, 4, (SIZE[1], SIZE[0], 3), np.int16)
+    made["grey"] = [(np.roll(noise, 7 * seq, axis=1) + 128).astype(np.uint8) for seq in range(150)]
     more = f'[recognition]\nprofile = "{given.profile}"\n' if given.profile != "balanced" else ""
     table = Table(
         "scene", "cameras", "of one core", "MB", "ready s", "busy", "looks", "latency ms", "others took"
