@@ -20,15 +20,15 @@ define cuda_bindings
 endef
 
 APT_RUN  := python3 python3-venv ca-certificates
-APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps \
+APT_TEST := gcc g++ pkg-config python3-dev libsystemd-dev mosquitto mosquitto-clients openssl procps libfaketime \
             gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
             gstreamer1.0-libav ffmpeg systemd python3-gi gir1.2-gst-rtsp-server-1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt bench-peers train chaos attack soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb clean
+.PHONY: help demo test test-service test-etlt test-web screenshots bench-web test-homes check unit slow bench bench-fleet test-triton test-tensorrt test-pycuda bench-peers train chaos attack soak audit idle install-deps docs docs-serve animation wheel deb test-container test-deb test-arm64 clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 # $(call apt,PACKAGES): installs what is missing, and says what is wanted where it cannot.
 define apt
@@ -122,9 +122,10 @@ attack: $(VENV)/.test ## tries to break it, ROUNDS (10) times as long as `make t
 	$(call attack,Hands at random through the rules,tests/core/rules/test_rules_at_random.py)
 	$(call attack,Bits of the outbox flip; brokers die and disks fill and clocks jump,tests/delivery/outbox tests/delivery/test_faults.py -m "not slow")
 	$(call attack,Something that is no broker answers on its port,tests/delivery/mqtt/test_wrong_answers.py)
+	$(call attack,Numbers that are none and clocks that jump and files that may not be read,tests/security/test_numbers_from_outside.py tests/security/test_clocks.py tests/security/test_permissions.py)
 	$(call attack,Floods and bad reloads and readers from outside,tests/security/test_floods.py tests/security/test_bad_reload.py tests/security/test_from_outside.py)
 	$(call attack,Requests at random to the page,tests/web/test_attacks.py)
-	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_supervisor.py)
+	$(call attack,Cameras hang and freeze and go black and come back,tests/capture/test_camera_faults.py tests/capture/test_camera_supervisor.py)
 	@echo "== Kills and freezes and cuts for 60 s, rows that live for 2 s"
 	@$(BIN)/python tests/chaos/run.py --seconds 60 --max-age 2
 
@@ -161,8 +162,8 @@ $(VENV)/.docs: $(VENV)/.run
 screenshots: $(VENV)/.test ## the images of the web page and the kiosk in docs/images, made by the tests of the pages
 	$(call apt,chromium fonts-dejavu-core pngquant)
 	@$(AGENT) models fetch
-	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py
-	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png
+	@GESTURE_AGENT_SCREENSHOTS=docs/images $(BIN)/pytest tests/web/test_browser.py tests/web/test_setup_page.py tests/web/test_teaching_page.py tests/web/test_tuning_page.py
+	@cd docs/images && pngquant --force --ext .png --skip-if-larger --quality 60-95 web*.png kiosk*.png setup*.png t*.png
 
 animation: $(VENV)/.test ## docs/images/demo.webp: the page while the demo plays its clip; wants an idle machine
 	$(call apt,chromium fonts-dejavu-core)
@@ -208,6 +209,10 @@ test-tensorrt: $(VENV)/.test ## plans of all networks by TensorRT for RTX, which
 	@$(AGENT) models fetch
 	@$(BIN)/pytest tests/inference/trt --timeout 600
 
+test-pycuda: $(VENV)/.test ## PyCUDA on the tests' own driver; compiles it once (ten minutes), without CUDA's toolkit
+	@nice tests/inference/trt/build_pycuda.sh $(BIN)/python $(VENV)/pycuda
+	@PYTHONPATH=$(abspath $(VENV)/pycuda/site) $(BIN)/pytest tests/inference/trt/test_bindings.py -k PyCUDA -rs
+
 $(CLIP)/.ready: training/synthetic/clip/requirements.txt
 	@echo "Installing what makes people and rooms (1 GB, Python 3.11)"; python3.11 -m venv $(CLIP) && \
 	  $(CLIP)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
@@ -241,6 +246,11 @@ test-container: ## builds the image, runs it beside a broker, restarts it; then 
 	$(call apt,podman runc buildah mmdebstrap bc iproute2 curl)
 	@packaging/container/try.sh
 	@packaging/homeassistant/try.sh
+
+test-arm64: $(VENV)/.run ## installs and runs it on an emulated arm64 Debian, not a Jetson: wheels, networks, events, tests (root; an hour or two)
+	$(call apt,mmdebstrap qemu-user-static binfmt-support)
+	@$(AGENT) models fetch
+	@AGENT=$(AGENT) packaging/arm64/try.sh
 
 clean: ## removes the virtual environment and the caches of the tools
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -6,11 +6,13 @@ import datetime as dt
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agent.capture.mailbox import FrameMailbox
+from agent.capture.source import open_source
 from agent.capture.supervisor import CameraSupervisor
 from agent.config.folders import make_folders
 from agent.config.rules.source import RuleSource
@@ -34,9 +36,11 @@ from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
 from agent.service.trace_files import NullTraceWriter, build_trace_writer
 from agent.supervision import Threads
-from agent.web_ui import build_web_ui
+from agent.web_ui import build_setup, build_teaching, build_tuning, build_web_ui
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Self
 
 log = structlog.get_logger(__name__)
@@ -50,9 +54,14 @@ class Agent:
         settings: Settings,
         environ: Mapping[str, str] = os.environ,
         on_published: OnPublished | None = None,
+        settings_file: Path | None = None,
     ) -> None:
-        """Build all parts. Raises `CannotStart` for errors that the user has to correct."""
-        if not settings.camera:
+        """Build all parts. Raises `CannotStart` for errors that the user has to correct.
+
+        `settings_file` is where the page may change settings; without a camera the agent starts only where
+        the page can set one up.
+        """
+        if not settings.camera and not (settings_file and settings.web.enabled and settings.web.edit):
             raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
@@ -93,6 +102,7 @@ class Agent:
         )
         self._paused = PausedFlag(folders.state)
         self._watchdog = Watchdog(self._notifier, lambda: self.threads.trouble is None)
+        self._teaching = build_teaching(settings, folders)
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
@@ -103,6 +113,11 @@ class Agent:
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
             threads=self.threads,
+            setup=build_setup(
+                settings, settings_file, environ, folders.state, paused=lambda: not self.loop.enabled
+            ),
+            teaching=self._teaching,
+            tuning=build_tuning(settings, settings_file, environ, labels, folders.state),
         )
         self._frames = FrameMailbox()
         self.loop = Loop(
@@ -119,21 +134,29 @@ class Agent:
             observers=self._observers(),
             threads=self.threads,
         )
+        make = partial(open_source, memory=self._recognizer.frame_memory)
         for name, camera in settings.camera.items():
             self.cameras[name] = CameraSupervisor(
-                name, camera, self._frames, self.loop.camera_changed, threads=self.threads
+                name, camera, self._frames, self.loop.camera_changed, make=make, threads=self.threads
             )
+
+    @property
+    def page_url(self) -> str:
+        """URL of the web page, once started; empty where there is none."""
+        return "" if self.web_ui is None else self.web_ui.url
 
     def _observers(self) -> Observers:
         """The loop's callbacks to the other parts."""
         feedback = FeedbackPublisher(self._pipeline, self.delivery.feedback)
+        teaching = [self._teaching] if self._teaching else []
+        page = () if self.web_ui is None else (self.web_ui,)
         return Observers(
-            recognition=(self.web_ui, *([feedback] if self.settings.mqtt.feedback else [])),
-            cameras=(self.web_ui,),
-            enabled=(self.web_ui, self._paused),
-            rules=(self, self.web_ui),
+            recognition=(*page, *teaching, *([feedback] if self.settings.mqtt.feedback else [])),
+            cameras=page,
+            enabled=(*page, self._paused),
+            rules=(self, *page),
             reloads=(self._notifier,),
-            steps=(self, self._status, self._watchdog, self.web_ui),
+            steps=(self, self._status, self._watchdog, *page),
             summary=(self._status,),
             recorders=(self._trace,),
         )
@@ -144,9 +167,11 @@ class Agent:
         try:
             self.delivery.begin(self.cameras, wakes=self._pipeline.rules.rule_set.wake is not None)
             self.delivery.start()
-            self.web_ui.start()
+            if self.web_ui is not None:
+                self.web_ui.start()
             self.on_rules(self._pipeline.rules.rule_set)
-            self.web_ui.on_rules(self._pipeline.rules.rule_set)
+            if self.web_ui is not None:
+                self.web_ui.on_rules(self._pipeline.rules.rule_set)
             self.loop.watch(self.cameras, enabled=not self._paused.on)
             for camera in self.cameras.values():
                 camera.start()
@@ -157,6 +182,8 @@ class Agent:
         log.info("backend_chosen", backend=self._backend, why=self._backend_why)
         if self._health.unused_gpu:
             log.warning("gpu_unused", problem=self._health.unused_gpu)
+        if not self.cameras:
+            log.warning("no_camera_yet", problem="no camera is set; the page sets one up", page=self.page_url)
         log.info("agent_ready", cameras=list(self.cameras), broker=self.delivery.status().broker)
         return self
 
@@ -170,16 +197,21 @@ class Agent:
         """
         self._main.begins()
         try:
-            self.loop.run(lambda: all(camera.finished for camera in self.cameras.values()))
+            self.loop.run(self._all_played)
         finally:
             self._main.ends()
         self.threads.check()
         return self.loop.restart_wanted
 
+    def _all_played(self) -> bool:
+        """Whether no more frames will come; without a camera the page waits for one to be set up."""
+        return bool(self.cameras) and all(camera.finished for camera in self.cameras.values())
+
     def close(self) -> None:
         """Close all parts in reverse order of construction."""
         self._notifier.stopping()
-        self.web_ui.close()
+        if self.web_ui is not None:
+            self.web_ui.close()
         for camera in self.cameras.values():
             camera.close()
         self._frames.close()
@@ -207,7 +239,7 @@ class Agent:
             gestures=made_of["gestures"],
             rules=made_of["rules"],
             wakes=rule_set.wake is not None,
-            page=None if self.settings.web.loopback else self.web_ui.url or None,
+            page=None if self.settings.web.loopback else self.page_url or None,
         )
 
     def on_rules_refused(self, problem: str) -> None:
@@ -219,9 +251,12 @@ class Agent:
 
 
 def run_agent(
-    settings: Settings, environ: Mapping[str, str] = os.environ, on_published: OnPublished | None = None
+    settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    on_published: OnPublished | None = None,
+    settings_file: Path | None = None,
 ) -> bool:
-    """Run the daemon until a signal stops it; return whether a restart was requested over MQTT."""
-    agent = Agent(settings, environ, on_published)
+    """Run the daemon until a signal stops it; return whether a restart was requested."""
+    agent = Agent(settings, environ, on_published, settings_file)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         return agent.run()

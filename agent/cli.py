@@ -146,19 +146,25 @@ def main() -> None:
             sys.exit(app(color=wants_colour(), standalone_mode=False))
         app(color=wants_colour())
     except CannotStart as exc:
-        _say(exc, CANNOT_START, as_json=as_json)
+        _print_error(exc, CANNOT_START, as_json=as_json)
     except GestureAgentError as exc:
-        _say(exc, CRASHED, as_json=as_json)
+        _print_error(exc, CRASHED, as_json=as_json)
     except _CLICK_ERROR as exc:
-        _say(exc, exc.exit_code, as_json=as_json)
-    except typer.Abort:
+        _print_error(exc, exc.exit_code, as_json=as_json)
+    except typer.Abort as exc:
+        if as_json:
+            echo_json(error_document(exc, CRASHED) | {"error": "aborted"})
         sys.exit(CRASHED)
     except BrokenPipeError:  # the reader has closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(STOPPED)
+    except Exception as exc:
+        if as_json:
+            echo_json(error_document(exc, CRASHED))
+        raise  # a fault of ours: with its traceback
 
 
-def _say(error: Exception, exit_code: int, *, as_json: bool) -> None:
+def _print_error(error: Exception, exit_code: int, *, as_json: bool) -> None:
     text = error.format_message() if isinstance(error, _CLICK_ERROR) else str(error)
     try:
         if as_json:

@@ -52,7 +52,7 @@ def first_camera() -> str | None:
     return None
 
 
-def must_show(source: str) -> None:
+def check_source(source: str) -> None:
     """Check that a given source delivers a frame. Raises `ConfigError` with the reason."""
     opened = open_source(settings_of(source), "demo")
     try:
@@ -114,8 +114,8 @@ def run_demo(
         listener = _Listener(say)
         stop = signals(agent.loop.stop, agent.loop.reload)
         with stop, agent, listener.listening(agent.delivery.status().broker):
-            if agent.web_ui.url:
-                page_ready(agent.web_ui.url)
+            if agent.page_url:
+                page_ready(agent.page_url)
             agent.run()
             agent.delivery.flush(CATCH_UP_S)
             listener.catch_up()
@@ -131,7 +131,7 @@ class _Listener:
         self._say = say
         self._began = time.monotonic()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "demo-listener")
-        self._client.on_message = self._heard
+        self._client.on_message = self._on_message
         self._caught_up = threading.Event()
 
     @contextmanager
@@ -151,7 +151,7 @@ class _Listener:
         self._client.publish(MARK, qos=1)
         self._caught_up.wait(CATCH_UP_S)
 
-    def _heard(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         if message.topic == MARK:
             self._caught_up.set()
             return

@@ -96,7 +96,8 @@ def check_gpu(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Che
 
     on_cpu_instead = recognition.backend == "auto" or recognition.tensorrt.fallback
     for trouble in gpu_troubles(engines_of(recognition), cache_dir, recognition.tensorrt):
-        yield CheckResult("gpu", here.why, "warn" if on_cpu_instead else "fail", trouble)
+        state: State = "warn" if on_cpu_instead or not trouble.certain else "fail"
+        yield CheckResult("gpu", here.why, state, trouble.text)
 
 
 def check_page(web: WebSettings) -> CheckResult:
@@ -275,7 +276,7 @@ def check_broker(settings: MqttSettings, agent: str) -> CheckResult:
 
 def _greeting(settings: MqttSettings, agent: str) -> CheckResult:
     """Connect as the agent would, under another client id, so that a running agent stays connected."""
-    from agent.delivery.link import Up
+    from agent.delivery.link import LinkUp
     from agent.delivery.message import Message
     from agent.delivery.mqtt.client import MqttClient
 
@@ -283,7 +284,7 @@ def _greeting(settings: MqttSettings, agent: str) -> CheckResult:
     hello = Message(f"{settings.base}/{agent}/bridge/check", b"")
 
     def report(event: object) -> None:
-        if isinstance(event, Up):
+        if isinstance(event, LinkUp):
             up.set()
 
     link = MqttClient(

@@ -18,7 +18,10 @@ class CannotStart(GestureAgentError):  # noqa: N818 (reads as the verdict that i
     """The agent cannot run until the user changes something; the text says what."""
 
 
-NO_CAMERA = 'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml'
+NO_CAMERA = (
+    'no camera is set; write [camera.front] and source = "v4l2:/dev/video0" into config.toml, or let the '
+    "page set one up ([web] with enabled and edit)"
+)
 
 
 class ConfigError(CannotStart):

@@ -111,7 +111,7 @@ class Recording:
             self.loop.stop()
 
     def record(self, record: TraceRecord) -> None:
-        """A moment for the trace."""
+        """Write a record to the trace."""
         self._record(record)
 
     def rule_context(self) -> RuleContext:

@@ -1,85 +1,24 @@
-"""Interface of the web page and its null implementation; the web server is imported only if enabled."""
+"""Builds the web page from the settings; the web server is imported only if it is enabled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.config.settings import Settings
-from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
-from agent.core.rules import RuleSet
-from agent.core.types import CameraState, Detections
+from agent.core.gesture_pipeline import GesturePipeline
 from agent.supervision import Threads
 
-
-class WebUi(Protocol):
-    """Interface of the web page for the agent (see `agent.web.page.WebPage`). No method blocks."""
-
-    url: str
-    """URL of the page, once started; empty where there is none."""
-
-    def start(self) -> None:
-        """Start serving. Raises `ConfigError` when the address is not available."""
-
-    def close(self) -> None:
-        """Stop serving; takes seconds at most."""
-
-    def on_detections(self, detections: Detections) -> None:
-        """Take the detections of a frame."""
-
-    def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """Take the pipeline's result for a frame, or for a step without one."""
-
-    def on_step(self) -> None:
-        """Called after every turn of the loop."""
-
-    def on_enabled(self, on: bool, /) -> None:
-        """Called when the cameras are enabled or disabled."""
-
-    def camera_changed(self, state: CameraState) -> None:
-        """Called when a camera goes online or offline or is disabled."""
-
-    def on_rules(self, rule_set: RuleSet) -> None:
-        """Called when other rules are in force."""
-
-    def on_rules_refused(self, problem: str) -> None:
-        """Called when changed rule files were refused."""
-
-
-class NullWebUi:
-    """Implementation without a web server."""
-
-    url = ""
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def on_detections(self, detections: Detections) -> None:
-        """Do nothing."""
-
-    def on_result(self, camera: str, at: float, result: PipelineResult) -> None:
-        """Do nothing."""
-
-    def on_step(self) -> None:
-        """Do nothing."""
-
-    def on_enabled(self, on: bool, /) -> None:
-        """Do nothing."""
-
-    def camera_changed(self, state: CameraState) -> None:
-        """Do nothing."""
-
-    def on_rules(self, rule_set: RuleSet) -> None:
-        """Do nothing."""
-
-    def on_rules_refused(self, problem: str) -> None:
-        """Do nothing."""
+if TYPE_CHECKING:
+    from agent.browser_teaching import BrowserTeaching
+    from agent.config.folders import Folders
+    from agent.web.page import WebPage
+    from agent.web.setup import SetupProvider
+    from agent.web.teaching import TeachingProvider
+    from agent.web.tuning import TuningProvider
 
 
 def build_web_ui(
@@ -93,13 +32,16 @@ def build_web_ui(
     progress: Callable[[], Mapping[str, int]],
     ask: Callable[[str, Mapping[str, Any]], Future[Any]],
     threads: Threads | None = None,
-) -> WebUi:
-    """Build the web page if enabled; arguments as for `WebPage`. Raises `ConfigError`.
+    setup: SetupProvider | None = None,
+    teaching: TeachingProvider | None = None,
+    tuning: TuningProvider | None = None,
+) -> WebPage | None:
+    """Build the web page; None where it is not enabled; arguments as for `WebPage`. Raises `ConfigError`.
 
     `labels` of the classifier and the `state` folder are for editing rules.
     """
     if not settings.web.enabled:
-        return NullWebUi()
+        return None
     from agent.installation.starter import parse_action, rule_text  # noqa: PLC0415
     from agent.web.dashboard import About  # noqa: PLC0415
     from agent.web.page import WebPage  # noqa: PLC0415 (a web server)
@@ -116,6 +58,9 @@ def build_web_ui(
         hold_ms=settings.debounce.hold * 1000,
         preview=settings.web.preview,
         edit=settings.web.edit,
+        setup=setup is not None,
+        teach=teaching is not None,
+        tune=tuning is not None,
     )
     editor = (
         RuleEditor(
@@ -138,4 +83,44 @@ def build_web_ui(
         ask=ask,
         threads=threads,
         editor=editor,
+        setup=setup,
+        teaching=teaching,
+        tuning=tuning,
     )
+
+
+def build_setup(
+    settings: Settings,
+    file: Path | None,
+    environ: Mapping[str, str],
+    state: Path,
+    paused: Callable[[], bool],
+) -> SetupProvider | None:
+    """What sets the agent up from its page; None unless the page may write, and knows where to."""
+    if file is None or not (settings.web.enabled and settings.web.edit):
+        return None
+    from agent.browser_setup import BrowserSetup  # noqa: PLC0415
+    from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
+
+    return BrowserSetup(settings, SettingsFile(file, environ, state), environ, paused)
+
+
+def build_tuning(
+    settings: Settings, file: Path | None, environ: Mapping[str, str], labels: tuple[str, ...], state: Path
+) -> TuningProvider | None:
+    """What tries thresholds from the page; None unless the page may write, and there are traces."""
+    if file is None or not (settings.web.enabled and settings.web.edit and settings.trace.enabled):
+        return None
+    from agent.browser_tuning import BrowserTuning  # noqa: PLC0415
+    from agent.installation.settings_file import SettingsFile  # noqa: PLC0415
+
+    return BrowserTuning(settings, SettingsFile(file, environ, state), environ, labels, state)
+
+
+def build_teaching(settings: Settings, folders: Folders) -> BrowserTeaching | None:
+    """What teaches gestures from the page; None unless the page may write."""
+    if not (settings.web.enabled and settings.web.edit):
+        return None
+    from agent.browser_teaching import BrowserTeaching  # noqa: PLC0415
+
+    return BrowserTeaching(settings.recognition, folders.cache, folders.state, settings.camera)

@@ -48,11 +48,11 @@ def main() -> None:
     posture = posture_of(pose, hand, landmarks, others, (640, 480))
     scores = np.full(len(LABELS), 0.1, np.float32)
     scores[1] = 0.9
-    reading = HandObservation(0.0, "bench", 0, "right", scores, Place(0.3, 0.3, 0.12), 1, posture)
+    observation = HandObservation(0.0, "bench", 0, "right", scores, Place(0.3, 0.3, 0.12), 1, posture)
     histories, limits = HandHistories(LABELS), Thresholds()
 
     def judge(run: int) -> None:
-        seen = histories.feed(replace(reading, at=run * 0.1))
+        seen = histories.feed(replace(observation, at=run * 0.1))
         intent_of(seen, "fist", limits)
         speed_obstacle(seen, limits)
 

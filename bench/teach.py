@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from agent.commands.collect import largest, spread
+from agent.commands.collect import spread
 from agent.config.folders import cache_folder
 from agent.config.settings import AgentSettings, DebounceSettings, RecognitionSettings
-from agent.core.taught import HandSamples, TaughtHead, train
+from agent.core.taught import HandSamples, TaughtHead, largest, train
 from agent.core.types import BUILT_IN_GESTURES, NO_GESTURE
 from agent.inference.build import build_recognizer
 from agent.inference.gestures.background import background, hands_of

@@ -52,9 +52,11 @@ ASKED_FOR = {"container": "make test-service", "triton": "make test-triton"}  # 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is only done when `-m` names it."""
+    """Skip what is only done when `-m` names it, and what wants root where we are not."""
     asked = config.getoption("-m")
     for item in items:
+        if os.geteuid() != 0 and item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.skip(reason="wants root, to mount a disk or become another user"))
         for marker, command in ASKED_FOR.items():
             if marker not in asked and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"asked for with `{command}`"))

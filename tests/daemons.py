@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +58,14 @@ class Daemon:
 
 
 @contextmanager
-def daemon(config: Path, environ: Mapping[str, str] = os.environ) -> Iterator[Daemon]:
-    """Runs until it ends by itself, is killed, or the block is left."""
+def daemon(
+    config: Path, environ: Mapping[str, str] = os.environ, through: Sequence[str] = ()
+) -> Iterator[Daemon]:
+    """Runs until it ends by itself, is killed, or the block is left. `through`: a program that becomes it."""
     log = config.with_name("log")
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(config)],
+            [*through, sys.executable, "-m", "agent", "run", "--config", str(config)],
             stdout=file,
             stderr=subprocess.STDOUT,
             env=dict(environ),

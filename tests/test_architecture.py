@@ -32,7 +32,8 @@ MAY_IMPORT = {
 # Above the loop: these may import everything.
 TOP = {
     "app", "pipeline", "web_ui", "health", "feedback_publisher", "demo_session", "playback", "recording",
-    "diagnostics", "evaluation", "commands", "cli",
+    "diagnostics", "connection_trials", "browser_setup", "browser_teaching", "browser_tuning",
+    "teaching", "evaluation", "commands", "cli",
     "__main__",
 }  # fmt: skip
 HEAVY = {
@@ -47,6 +48,7 @@ HEAVY = {
     "tensorrt",
     "cuda.bindings",
     "pycuda",
+    "tomlkit",
     "tree_sitter",
     "tritonclient",
     "starlette",
@@ -121,6 +123,16 @@ def test_an_agent_without_a_page_knows_no_web_server():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_only_the_command_line_imports_commands():
+    above = {
+        str(path.relative_to(PACKAGE))
+        for path in modules()
+        if path.parent.name != "commands"
+        and any(name.startswith("agent.commands") for name in imports_of(path))
+    }
+    assert above <= {"cli.py"}
 
 
 def test_there_is_one_composition_root():

@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 # Words of stories, as whole words of an identifier; the field has a term for each.
 METAPHORS = {
-    "bury", "deed", "deeds", "eyes", "gallery", "kitchen", "mind", "misfits", "pulse", "rehearsal",
-    "sight", "sights", "talk", "unheard", "upkeep", "vitals", "wish", "workshop",
+    "bury", "deed", "deeds", "eyes", "fares", "farewell", "gallery", "glance", "goodbye",
+    "kitchen", "mind", "misfits", "pulse", "rehearsal", "sight", "sights", "talk", "unheard",
+    "upkeep", "vitals", "wish", "workshop",
 }  # fmt: skip
 
 
@@ -62,3 +63,8 @@ def test_names_are_the_fields_terms():
 
 def test_engines_holds_networks_and_nothing_that_runs():
     assert [str(path.relative_to(ROOT)) for path in (ROOT / "engines").rglob("*.py")] == []
+
+
+def test_test_modules_have_names_of_their_own():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert {name for name in names if names.count(name) > 1} == set()

@@ -45,8 +45,8 @@ def list_cameras(
     ]
 
 
-def without_cameras(root: Path = Path("/")) -> str:
-    """Why the list may be empty, and what to do."""
+def without_cameras(root: Path = Path("/"), *, files: bool = True) -> str:
+    """Why the list may be empty, and what to do; `files`: a video file may be named in their place."""
     names = sorted(path.read_text().strip() for path in (root / "sys/class/video4linux").glob("*/name"))
     if names and not any((root / "dev").glob("video*")):
         return (
@@ -55,7 +55,8 @@ def without_cameras(root: Path = Path("/")) -> str:
         )
     return (
         "no camera of this machine was found; plug one in (in a virtual machine or a container: hand it in), "
-        'or name another source: "rtsp://..", "http://.." (MJPEG), "csi:0", a video file'
+        'or name another source: "rtsp://..", "http://.." (MJPEG), "csi:0"'
+        f"{', a video file' if files else ''}"
     )
 
 
@@ -124,5 +125,5 @@ def _stable_name(device: Path, root: Path) -> Path:
 
 
 def _number(path: Path) -> tuple[int, str]:
-    digits = "".join(filter(str.isdigit, path.name))
+    digits = "".join(filter(str.isdecimal, path.name))
     return int(digits or 0), path.name

@@ -28,7 +28,7 @@ def decoder_options(max_pixels: int) -> dict[str, str]:
     return {"max_pixels": str(max_pixels)}
 
 
-class Pictures:
+class FrameConverter:
     """Converts the frames of one video stream to BGR images."""
 
     def __init__(self, stream: av.VideoStream, settings: CameraSettings) -> None:
@@ -36,7 +36,7 @@ class Pictures:
         self._max_pixels = settings.max_pixels
         self._to_bgr = VideoReformatter()  # caches its conversion tables
 
-    def picture_of(self, frame: av.VideoFrame) -> Image:
+    def convert(self, frame: av.VideoFrame) -> Image:
         """Convert a frame to uint8 (H, W, 3) BGR. Raises `UnreadablePicture` where it is too large.
 
         Interlaced frames are deinterlaced, pixels stretched to squares (never shrunk), and the image is

@@ -107,10 +107,10 @@ class DeviceReader:
             if self.liveness.is_live:
                 self._accept(frame)
         if was is not None and was.shape != frame.image.shape:
-            self._say_size(was, frame)
+            self._report_size(was, frame)
         if self.liveness.is_live != saw:
             self._notify()
 
-    def _say_size(self, was: Image, frame: Frame) -> None:
+    def _report_size(self, was: Image, frame: Frame) -> None:
         sizes = f"{was.shape[1]}x{was.shape[0]}", f"{frame.width}x{frame.height}"
         log.warning("camera_size_changed", camera=self._camera, was=sizes[0], now=sizes[1])

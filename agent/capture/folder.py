@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Return a sort key that puts 2.jpg before 10.jpg."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 class ImageFolder:
@@ -73,7 +74,7 @@ class ImageFolder:
 
     def _find(self) -> list[Path]:
         path = self._path
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113 (does not raise: the listing says why it cannot be read)
             return [path]
         try:
             images = visible_files(path, lambda name: name.lower().endswith(IMAGE_SUFFIXES))

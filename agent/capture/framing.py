@@ -44,6 +44,11 @@ class Framing:
         self._seq = 0
 
     @property
+    def keeps_pixels(self) -> bool:
+        """Whether frames hold the very images that are given: nothing is turned, mirrored or stretched."""
+        return not (self._rotate or self._mirror) and abs(self._pixel_aspect - 1) <= SQUARE
+
+    @property
     def begun(self) -> bool:
         """Whether a frame was built already."""
         return self._seq > 0

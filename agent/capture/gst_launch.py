@@ -48,7 +48,7 @@ def run(words: list[bytes]) -> int:
     error = ctypes.POINTER(_Error)()
     pipeline = gst.gst_parse_launchv((ctypes.c_char_p * (len(words) + 1))(*words, None), ctypes.byref(error))
     if not pipeline or error:
-        return _tell("WARNING: erroneous pipeline", error)
+        return _print_error("WARNING: erroneous pipeline", error)
     pipeline = ctypes.c_void_p(pipeline)
     bus = ctypes.c_void_p(gst.gst_element_get_bus(pipeline))
     gst.gst_element_set_state(pipeline, PLAYING)
@@ -56,10 +56,10 @@ def run(words: list[bytes]) -> int:
     if message.contents.type == END:
         return 0
     gst.gst_message_parse_error(message, ctypes.byref(error), None)
-    return _tell("ERROR", error)
+    return _print_error("ERROR", error)
 
 
-def _tell(what: str, error: ctypes._Pointer[_Error]) -> int:
+def _print_error(what: str, error: ctypes._Pointer[_Error]) -> int:
     said = error.contents.message.decode(errors="replace") if error else "it cannot be built"
     sys.stderr.write(f"{what}: {said}\n")
     return 1

@@ -1,10 +1,11 @@
 """Sources that read a GStreamer pipeline, including NVIDIA's CSI cameras, through a child process.
 
-`gst-launch-1.0` writes raw BGR frames to a pipe. A child process rather than GStreamer inside the daemon,
-because a hung camera stack (nvargus) can then be killed and its leaks end with it, OpenCV from PyPI has no
-GStreamer, and only Debian's gstreamer1.0-tools is needed. The pipe carries no headers, so the size is fixed
-by `width` and `height` of the settings; images of another aspect get black borders. The copy through the pipe
-costs about 0.8 ms of CPU for 640 x 480.
+`gst-launch-1.0` writes raw frames to a pipe: BGR, or BGRx where a GPU takes that, which NVIDIA's converter
+writes and the CPU need not convert. A child process rather than GStreamer inside the daemon, because a hung
+camera stack (nvargus) can then be killed and its leaks end with it, OpenCV from PyPI has no GStreamer, and
+only Debian's gstreamer1.0-tools is needed. The pipe carries no headers, so the size is fixed by `width` and
+`height` of the settings; images of another aspect get black borders. The copy through the pipe costs about
+0.8 ms of CPU for 640 x 480.
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ from agent.capture.address import SourceAddress
 from agent.capture.framing import Framing
 from agent.capture.pipeline_process import PipelineProcess
 from agent.capture.source import Clock, NegotiatedFormat
+from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory, PixelFormat
 from agent.core.redaction import secrets_in
 from agent.errors import ConfigError, EndOfSource, SourceLost
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
-    from agent.core.types import Frame
+    from agent.core.types import Frame, Image
 
 LAUNCH = "gst-launch-1.0"
+BYTES = {"BGR": 3, "BGRx": 4}  # of a pixel
+ROW_BYTES = 4  # GStreamer pads rows to a multiple of this
+# RTSP streams state no frame rate, where a videorate that only drops ends the pipeline (an assertion of
+# GStreamer 1.22). The one before it states a rate above all real ones; it repeats no frame.
+STATED_FPS = 1000
 START_S = 10.0  # timeout of the first frame; a CSI camera takes 2 to 5 s
 
 
@@ -37,13 +44,23 @@ class GstPipeline:
     skipped = 0
     advice = "try the pipeline with gst-launch-1.0"
 
-    def __init__(self, settings: CameraSettings, camera: str, clock: Clock, *, pace: bool) -> None:
+    def __init__(
+        self,
+        settings: CameraSettings,
+        camera: str,
+        clock: Clock,
+        *,
+        pace: bool,
+        memory: FrameMemory | None = None,
+    ) -> None:
         self.live = pace
         self._address = SourceAddress(settings)
         self._name = self._address.name
         self._settings = settings
         self._clock = clock
         self._framing = Framing(settings, camera)
+        self._memory = memory or OrdinaryFrameMemory()
+        self._format: PixelFormat = self._memory.pixel_format if self._framing.keeps_pixels else "BGR"
         self._pipeline()  # raises `ConfigError` where it is malformed
         self._child: PipelineProcess | None = None
         self._frames = 0
@@ -59,7 +76,7 @@ class GstPipeline:
     def _start(self) -> PipelineProcess:
         """Start the child; words with the login go to its stdin, as every user can read arguments."""
         words = self._pipeline()
-        sink = _sink(self._settings, live=self.live)
+        sink = _sink(self._settings, self._format, live=self.live)
         filled = [self._address.filled(word) for word in words]
         if filled == words and not secrets_in(self._settings.source):
             return PipelineProcess([LAUNCH, "--quiet", *words, *sink])
@@ -87,10 +104,11 @@ class GstPipeline:
         if child is None:
             raise SourceLost(f"{self._name}: is not open")
         patience_s = max(self._settings.stall_timeout, START_S if not self._frames else 0.0)
-        shape = (self._settings.height, self._settings.width, 3)
-        image = child.read(shape, patience_s)
-        if image is None:
+        rows, row_bytes = self._settings.height, _row_bytes(self._settings.width, self._format)
+        memory = self._memory.new(rows * row_bytes)
+        if not child.read_into(memory, patience_s):
             raise self._ended(child, patience_s)
+        image = _image_of(memory.reshape(rows, row_bytes), self._settings.width, self._format)
         at = self._clock() if self.live else self._frames / self._settings.fps
         self._frames += 1
         return self._framing.frame(image, at)
@@ -129,7 +147,7 @@ class CsiCamera(GstPipeline):
     def _pipeline(self) -> list[str]:
         settings = self._settings
         sensor = settings.source.partition(":")[2]
-        if not sensor.isdigit():
+        if not (sensor.isascii() and sensor.isdecimal()):
             raise ConfigError(f'{settings.source}: "{sensor}" is no sensor number; expected csi:0 or csi:1')
         caps = f"video/x-raw(memory:NVMM),width={settings.width},height={settings.height}"
         caps += f",framerate={_fraction(settings.fps)}"
@@ -143,16 +161,28 @@ def _fraction(fps: float) -> str:
     return f"{round(fps * 1000)}/1000"
 
 
-def _sink(settings: CameraSettings, *, live: bool) -> list[str]:
-    """The last elements of the pipeline: BGR of the configured size, written to the pipe.
+def _row_bytes(width: int, pixel_format: PixelFormat) -> int:
+    return -(-width * BYTES[pixel_format] // ROW_BYTES) * ROW_BYTES
+
+
+def _image_of(rows: Image, width: int, pixel_format: PixelFormat) -> Image:
+    """The BGR view, uint8 (height, width, 3), of padded rows of pixels."""
+    size = BYTES[pixel_format]
+    return rows[:, : width * size].reshape(len(rows), width, size)[..., :3]
+
+
+def _sink(settings: CameraSettings, pixel_format: PixelFormat, *, live: bool) -> list[str]:
+    """The last elements of the pipeline: pixels of the configured size, written to the pipe.
 
     Live: by the clock, at most `fps`, and only the newest frame is kept. Otherwise: every frame, evenly
     spaced, so that its index gives its time.
     """
-    caps = f"video/x-raw,format=BGR,width={settings.width},height={settings.height},pixel-aspect-ratio=1/1"
+    size = f"width={settings.width},height={settings.height},pixel-aspect-ratio=1/1"
+    caps = f"video/x-raw,format={pixel_format},{size}"
     shape = ["!", "videoconvert", "!", "videoscale", "add-borders=true", "!", caps]
     if live:
-        rate = ["!", "videorate", "drop-only=true", f"max-rate={max(round(settings.fps), 1)}"]
+        stated = ["!", "videorate", "max-duplication-time=1", "!", f"video/x-raw,framerate={STATED_FPS}/1"]
+        rate = [*stated, "!", "videorate", "drop-only=true", f"max-rate={max(round(settings.fps), 1)}"]
         newest = [
             "!",
             "queue",

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.capture.address import SourceAddress, login_of
+from agent.capture.ffmpeg_stream import OPEN_TIMEOUT_S, FfmpegStream
 from agent.capture.framing import Framing
 from agent.capture.jpegs import JpegSplitter
 from agent.capture.opener import OpenStream
 from agent.capture.server import NO_ANSWER, check_reachable, verdict
 from agent.capture.source import Clock, NegotiatedFormat
-from agent.capture.stream import OPEN_TIMEOUT_S, FfmpegStream
 from agent.errors import UnreadablePicture
 from agent.picture_file import decode_picture
 

@@ -10,8 +10,6 @@ import subprocess
 import time
 from collections import deque
 
-import numpy as np
-
 from agent.core.types import Image
 
 PIPE_BYTES = 1 << 20  # Linux's limit for unprivileged users: 640 x 480 in one write, 1280 x 720 in three
@@ -60,23 +58,25 @@ class PipelineProcess:
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
         self._open = True
 
-    def read(self, shape: tuple[int, int, int], patience_s: float) -> Image | None:
-        """Return one image; None where the child ended or it is incomplete after `patience_s` seconds."""
-        image = np.empty(shape, np.uint8)
-        missing = memoryview(image.data).cast("B")
+    def read_into(self, memory: Image, patience_s: float) -> bool:
+        """Fill uint8 (bytes,) with one image.
+
+        False where the child ended, or the image is incomplete after `patience_s` seconds.
+        """
+        missing = memoryview(memory.data)
         deadline = time.monotonic() + patience_s
         while missing:
             wait_s = deadline - time.monotonic()
             if wait_s <= 0:
-                return None
+                return False
             for fd, _ in self._poll.poll(wait_s * 1000):
                 if fd == self._words:
                     self._listen()
-                elif not (count := _read_into(fd, missing)):
-                    return None
+                elif not (count := os.readv(fd, [missing])):
+                    return False
                 else:
                     missing = missing[count:]
-        return image
+        return True
 
     def _listen(self) -> None:
         """Collect available output, so that the child never blocks on it; stop at its end."""
@@ -105,7 +105,7 @@ class PipelineProcess:
         return self._said[-1] if self._said else ""
 
     def kill(self) -> None:
-        """Kill the child at once, from any thread; a waiting `read` returns None."""
+        """Kill the child at once, from any thread; a waiting `read_into` returns."""
         self._process.kill()
 
     def close(self) -> None:
@@ -125,8 +125,3 @@ class PipelineProcess:
     def _close_pipes(self) -> None:
         os.close(self._pictures)
         os.close(self._words)
-
-
-def _read_into(fd: int, buffer: memoryview) -> int:
-    """Read into a buffer; return the number of bytes, 0 at the end of the pipe."""
-    return os.readv(fd, [buffer])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
+    from agent.core.frame_memory import FrameMemory
     from agent.core.types import Frame
 
 Clock = Callable[[], float]
@@ -22,8 +24,8 @@ Clock = Callable[[], float]
 
 SCHEMES = {
     "v4l2": "agent.capture.v4l2:V4l2Camera",
-    "rtsp": "agent.capture.stream:FfmpegStream",
-    "rtsps": "agent.capture.stream:FfmpegStream",
+    "rtsp": "agent.capture.ffmpeg_stream:FfmpegStream",
+    "rtsps": "agent.capture.ffmpeg_stream:FfmpegStream",
     "http": "agent.capture.mjpeg:HttpStream",
     "https": "agent.capture.mjpeg:HttpStream",
     "gst": "agent.capture.gstreamer:GstPipeline",
@@ -31,6 +33,7 @@ SCHEMES = {
     "file": "agent.capture.video:VideoFile",
     "folder": "agent.capture.folder:ImageFolder",
 }
+RAW_SCHEMES = {"gst", "csi"}  # those that read raw pixels
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -92,20 +95,29 @@ def scheme_of(source: str) -> str:
 
 
 def _holds_images(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    # Path.is_dir raises where a folder above cannot be entered; that is told by who opens it.
+    return os.path.isdir(path) or path.suffix.lower() in IMAGE_SUFFIXES  # noqa: PTH112
 
 
 def open_source(
-    settings: CameraSettings, camera: str, clock: Clock = time.monotonic, *, pace: bool = True
+    settings: CameraSettings,
+    camera: str,
+    clock: Clock = time.monotonic,
+    *,
+    pace: bool = True,
+    memory: FrameMemory | None = None,
 ) -> FrameSource:
     """Build the source that the settings name, without opening it. Raises `ConfigError`.
 
     With `pace=False`, for replays, files, folders and pipelines deliver all frames as fast as they are read,
-    with times that start at 0; cameras and network streams ignore it.
+    with times that start at 0; cameras and network streams ignore it. Pipelines read their frames into
+    `memory`; what other sources decode lies in memory of their own.
     """
-    module, _, name = SCHEMES[scheme_of(settings.source)].partition(":")
+    scheme = scheme_of(settings.source)
+    module, _, name = SCHEMES[scheme].partition(":")
     build = getattr(import_module(module), name)
-    return cast("FrameSource", build(settings, camera, clock, pace=pace))
+    raw = {"memory": memory} if scheme in RAW_SCHEMES else {}
+    return cast("FrameSource", build(settings, camera, clock, pace=pace, **raw))
 
 
 def settings_of(source: str, **given: Any) -> CameraSettings:

@@ -152,33 +152,33 @@ class CameraSupervisor:
                 if not told:
                     told = True
                     self._tell(self._state)
-                self._live() if self._enabled else self._be_off()
+                self._run_camera() if self._enabled else self._stay_disabled()
             except Exception as exc:  # noqa: BLE001 (top of a thread; logged with its traceback)
-                self._begin_anew(exc)
+                self._restart_after_error(exc)
 
-    def _begin_anew(self, exc: Exception) -> None:
+    def _restart_after_error(self, exc: Exception) -> None:
         shown = self._hide("".join(traceback.format_exception(exc)))
         log.error("camera_supervisor_failed", camera=self._camera, traceback=shown)
         reader, self._reader = self._reader, None
         try:
             if reader is not None:
-                self._leave(reader, "")
+                self._abandon(reader, "")
             fault = f"a fault in the agent ({self._hide(repr(exc))}); see its log"
             self._report("offline", f"{self._name}: {fault}")
         except Exception as again:  # noqa: BLE001 (the error may lie in reporting)
             log.error("camera_supervisor_failed", camera=self._camera, traceback=self._hide(repr(again)))
         self._sleep(self._backoff.next_s())
 
-    def _be_off(self) -> None:
+    def _stay_disabled(self) -> None:
         hangs = any(not reader.wait_closed() for reader in self._hung)
         self._report("disabled", "a read of it still hangs: the device may still be open" if hangs else "")
-        self._rest_until(lambda: self._enabled or self._closing)
+        self._wait_until(lambda: self._enabled or self._closing)
         self._backoff.reset()
         self._frozen = None
         if not self._closing:
             self._report("offline", f"opening {self._name}")
 
-    def _live(self) -> None:
+    def _run_camera(self) -> None:
         """Open the camera and supervise it until it is lost, ended or disabled."""
         self._hung = [reader for reader in self._hung if not reader.wait_closed()]
         if len(self._hung) >= MAX_HUNG:
@@ -201,14 +201,14 @@ class CameraSupervisor:
         )
         self._reader = reader
         reader.start()
-        reason = self._watch_over(reader)
-        self._leave(reader, reason)
+        reason = self._supervise(reader)
+        self._abandon(reader, reason)
         if isinstance(reader.error, EndOfSource):
             self._stay_ended()
         elif reader.error or (reason and self._frozen is None):
             self._sleep(self._backoff.next_s())  # a frozen camera is reopened at once and checked further
 
-    def _watch_over(self, reader: DeviceReader) -> str:
+    def _supervise(self, reader: DeviceReader) -> str:
         """Wait for the end of the reader and return the reason; empty where it was disabled."""
         online_at: float | None = None
         stall_s = self._settings.stall_timeout
@@ -224,7 +224,7 @@ class CameraSupervisor:
                 self._negotiated = reader.negotiated
                 self._report("online")
             elif online_at is None and now - reader.liveness.began_at > SLOW_START_S:
-                self._say_it_is_slow()
+                self._warn_slow()
             elif online_at is not None and now - online_at > GOOD_S:
                 self._backoff.reset()
             self._sleep(TICK_S)
@@ -241,11 +241,11 @@ class CameraSupervisor:
         late_s = self._settings.stall_timeout + (2 / fps if fps else 0.0)
         return "hangs" if fault == "hangs" and reader.liveness.silent_s(now) > late_s else None
 
-    def _say_it_is_slow(self) -> None:
+    def _warn_slow(self) -> None:
         if self._state.reason.startswith("opening"):
             self._report("offline", f"{self._name}: no picture after {SLOW_START_S:g} s; still waiting")
 
-    def _leave(self, reader: DeviceReader, reason: str) -> None:
+    def _abandon(self, reader: DeviceReader, reason: str) -> None:
         """Report the camera as lost and abandon its reader."""
         self._reader = None
         reader.abandon()
@@ -259,7 +259,7 @@ class CameraSupervisor:
     def _stay_ended(self) -> None:
         """Wait, after the end of a file, until the camera is disabled and enabled again, or closed."""
         self._finished = True
-        self._rest_until(lambda: not self._enabled or self._closing)
+        self._wait_until(lambda: not self._enabled or self._closing)
         self._finished = False
 
     def _report(self, state: Literal["online", "offline", "disabled"], reason: str = "") -> None:
@@ -277,7 +277,7 @@ class CameraSupervisor:
             log.warning("camera_lost", camera=self._camera, reason=reason)
         self._tell(self._state)
 
-    def _rest_until(self, wanted: Callable[[], bool]) -> None:
+    def _wait_until(self, wanted: Callable[[], bool]) -> None:
         self._thread.rests()
         with self._news:
             self._news.wait_for(wanted)

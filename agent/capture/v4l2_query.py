@@ -131,7 +131,7 @@ class VideoDevice:
 
 
 def query_device(path: Path) -> VideoDevice:
-    """Ask a device node. Raises `OSError`: it cannot be opened, or is no V4L2 device (ENOTTY)."""
+    """Return what a V4L2 device reports. Raises `OSError`: it cannot be opened, or is none (ENOTTY)."""
     descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return query(lambda request, structure: _ioctl(descriptor, request, structure))

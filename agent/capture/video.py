@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import structlog
 
-from agent.capture.decoding import Pictures, decoder_options, frames_a_second
+from agent.capture.decoding import FrameConverter, decoder_options, frames_a_second
 from agent.capture.framing import Framing
 from agent.capture.pacing import Pacing
 from agent.capture.source import Clock, NegotiatedFormat
@@ -46,7 +46,7 @@ class VideoFile:
         self._pictures: Iterator[av.VideoFrame] = iter(())
         self._timeline = Timeline(settings.fps)
         self._fps = settings.fps
-        self._to_picture: Pictures | None = None
+        self._to_picture: FrameConverter | None = None
         self._frames = 0  # since the file was opened
         self._expected_s = 0.0
         self._round_s = 0.0  # start time of the current repetition of a loop
@@ -77,7 +77,7 @@ class VideoFile:
         stream.thread_type = "AUTO"
         stream.codec_context.options = decoder_options(self._settings.max_pixels)
         self._fps = frames_a_second(stream, self._settings.fps)
-        self._to_picture = Pictures(stream, self._settings)
+        self._to_picture = FrameConverter(stream, self._settings)
         self._timeline = Timeline(self._fps)
         self._expected_s = _length_s(stream, self._fps)
         self._frames = 0
@@ -120,7 +120,7 @@ class VideoFile:
             self._end()
             return self.read()
         try:
-            image = self._to_picture.picture_of(frame)
+            image = self._to_picture.convert(frame)
         except UnreadablePicture as exc:
             raise SourceLost(f"{self._name}: {exc}; raise it, or make the film smaller") from exc
         time_s = self._timeline.time_of(frame.time)

@@ -76,7 +76,8 @@ def show_camera(
 ) -> None:
     """Open a camera, stream or clip, and show one picture: in the terminal, or in a file."""
     from agent.capture.source import public_name, settings_of
-    from agent.commands.camera_picture import first_frame, in_terminal, write_picture
+    from agent.commands.camera_picture import in_terminal, write_picture
+    from agent.connection_trials import first_frame
 
     quiet_logs()
     if picture:
@@ -106,7 +107,8 @@ def show_camera(
 def _pictures(cameras: list[CameraInfo], picture: Path) -> dict[str, str]:
     """Device: file, of every camera that gives a picture; the others are told on stderr."""
     from agent.capture.source import settings_of
-    from agent.commands.camera_picture import first_frame, write_picture
+    from agent.commands.camera_picture import write_picture
+    from agent.connection_trials import first_frame
 
     _must_be_format(picture)
     usable = [camera for camera in cameras if not camera.problem]

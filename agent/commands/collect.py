@@ -12,6 +12,7 @@ import structlog
 from agent.capture.source import IMAGE_SUFFIXES, open_source, public_name
 from agent.config.regular_file import visible_files
 from agent.config.sources import shown
+from agent.core.taught import COUNTDOWN_S, PATIENCE_S, SPACING_S, largest
 from agent.errors import ConfigError, EndOfSource, SourceLost, UnreadablePicture
 from agent.picture_file import read_picture
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from agent.core.types import Frame, HandDetection, Image
     from agent.inference.recognizer import Recognizer
 
-COUNTDOWN_S = 3.0  # seconds to raise the hand
-SPACING_S = 0.2  # seconds between two examples of a camera: closer ones are nearly identical
-PATIENCE_S = 30.0  # seconds without a hand
 MOST = 30  # maximum examples of one folder or clip, spread over all of it
 
 Show = Callable[["Image", "HandDetection | None", float, int], None]
@@ -87,11 +85,6 @@ def of_folder(recognizer: Recognizer, folder: Path, show: Show) -> list[HandDete
         taken += [hand] if hand else []
         show(image, hand, 0.0, len(taken))
     return taken
-
-
-def largest(hands: Sequence[HandDetection]) -> HandDetection | None:
-    """Return the largest hand, taken as the one that is shown."""
-    return max(hands, key=lambda hand: hand.box.side, default=None)
 
 
 def spread(items: Sequence[_Any], most: int) -> list[_Any]:

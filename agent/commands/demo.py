@@ -39,12 +39,12 @@ def demo(
     Uses an embedded broker and the rules of rules/home.toml. Nothing is left behind but the networks.
     """
     from agent.capture.source import public_name
-    from agent.demo_session import CLIP, first_camera, must_show, run_demo
+    from agent.demo_session import CLIP, check_source, first_camera, run_demo
 
     quiet_logs()
     settings = loaded(config).settings
     if source is not None:
-        must_show(source)
+        check_source(source)
     make_ready(settings)
     chosen = source or first_camera()
     if chosen is None:

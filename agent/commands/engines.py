@@ -13,12 +13,12 @@ import typer
 from agent.commands import engines_export
 from agent.commands.engines_show import (
     Level,
-    log_teller,
+    build_result,
+    log_printer,
     plan_document,
     progress_bar,
     request_document,
     show_plans,
-    told,
 )
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, quiet_logs, wants_colour
@@ -93,7 +93,7 @@ def build_engines(
     """
     from agent.errors import ModelError
     from agent.inference.trt.plan_builder import build
-    from agent.inference.trt.plan_requests import find_build_target, plan_requests, state_of
+    from agent.inference.trt.plan_requests import find_build_target, plan_request, state_of
 
     quiet_logs()
     settings = loaded(config).settings
@@ -103,23 +103,25 @@ def build_engines(
     wanted = _overridden(settings.recognition.tensorrt, precision, batch, calibration)
     done = []
     failed: list[str] = []
-    for request in plan_requests(_names(settings, names), place, wanted):
-        found = state_of(request)
-        if found.state == "ready" and not force:
-            done.append(told(request, "ready", as_json))
-            continue
-        if found.state in {"stale", "corrupt"}:
-            typer.echo(f"{request.name}: {found.state}, {found.detail}", err=True)
-        began = time.monotonic()
+    for name in _names(settings, names):
+        request = None
         try:
-            with progress_bar(request.name, quiet=as_json or log_level is not Level.none) as watch:
-                plan = build(request, watch, log_teller(log_level))
+            request = plan_request(name, place, wanted)
+            found = state_of(request)
+            if found.state == "ready" and not force:
+                done.append(build_result(request, "ready", as_json))
+                continue
+            if found.state in {"stale", "corrupt"}:
+                typer.echo(f"{name}: {found.state}, {found.detail}", err=True)
+            began = time.monotonic()
+            with progress_bar(name, quiet=as_json or log_level is not Level.none) as watch:
+                plan = build(request, watch, log_printer(log_level))
+            took = round(time.monotonic() - began, 1)
+            done.append(build_result(request, "built", as_json, took_s=took, size_bytes=len(plan)))
         except ModelError as exc:  # the others may still build
             failed.append(str(exc))
-            done.append(told(request, "failed", as_json))
-            continue
-        took = time.monotonic() - began
-        done.append(told(request, "built", as_json, took_s=round(took, 1), size_bytes=len(plan)))
+            if request is not None:
+                done.append(build_result(request, "failed", as_json))
     if as_json:
         echo_json(done)
     if failed:
@@ -137,23 +139,28 @@ def list_engines(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show which backend runs the networks and why, the required plans, and all stored plans."""
     from agent.errors import ModelError
     from agent.inference.engine import choose_backend
-    from agent.inference.trt.plan_requests import find_build_target, plan_requests, state_of
+    from agent.inference.trt.plan_requests import find_build_target, plan_request, state_of
     from agent.inference.trt.plans import FOLDER, kept_plans
 
     settings = loaded(config).settings
     cache = cache_folder(settings.agent, os.environ)
     backend, why = choose_backend(settings.recognition.backend)
     wanted: list[dict[str, Any]] = []
-    trouble = ""
+    troubles: list[str] = []
     try:
         place = find_build_target(cache)
-        for request in plan_requests(_names(settings, None), place, settings.recognition.tensorrt):
-            found = state_of(request)
-            wanted.append(
-                request_document(request) | {"state": found.state, "detail": found.detail or str(found.path)}
-            )
+        for name in _names(settings, None):
+            try:
+                request = plan_request(name, place, settings.recognition.tensorrt)
+                found = state_of(request)
+            except ModelError as exc:  # the others are told
+                troubles.append(str(exc))
+                continue
+            detail = found.detail or str(found.path)
+            wanted.append(request_document(request) | {"state": found.state, "detail": detail})
     except ModelError as exc:
-        trouble = str(exc)
+        troubles.append(str(exc))
+    trouble = "\n".join(troubles)
     kept = list(kept_plans(cache / FOLDER))
     if as_json:
         plans = [plan_document(plan) for plan in kept]

@@ -51,7 +51,8 @@ def show_plans(
     """Print why plans are used or not, the required plans, and the stored plans."""
     typer.echo(f"backend: {backend}")
     if trouble:
-        typer.echo(f"{sign('warn')} no plans can be used or built here: {trouble}")
+        what = "not all" if wanted else "no"
+        typer.echo(f"{sign('warn')} {what} plans can be used or built here: {trouble}")
     if wanted:
         rows = [
             (sign(_STATES[r["state"]]), r["name"], r["precision"], _sizes(r["batch"]), r["detail"])
@@ -84,7 +85,7 @@ def request_document(request: PlanRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told(request: PlanRequest, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
+def build_result(request: PlanRequest, state: str, as_json: bool, **more: Any) -> dict[str, Any]:
     """Return the result of a build as JSON data; print it too, unless in JSON mode."""
     if not as_json:
         how = f" in {more['took_s']:.1f} s, {more['size_bytes'] / 1e6:.1f} MB" if more else ""
@@ -104,7 +105,7 @@ def _sizes(batch: tuple[int, int, int]) -> str:
     return "/".join(map(str, batch))
 
 
-def log_teller(level: Level) -> Callable[[str, str], None]:
+def log_printer(level: Level) -> Callable[[str, str], None]:
     """Return a callback that prints lines of TensorRT's log from a level on."""
     from agent.inference.trt.trt_log import LEVELS
 

@@ -116,9 +116,9 @@ def _videos(
 
     from agent.commands.evaluate_videos import judge_videos
     from agent.evaluation.video_report import write_video_report
+    from agent.evaluation.video_report_text import show
     from agent.evaluation.video_result import VideoResult
     from agent.evaluation.video_result import as_json as jsoned
-    from agent.evaluation.video_show import show
     from agent.evaluation.videos import read_videos
     from agent.inference.build import build_recognizer
 
@@ -146,9 +146,9 @@ def _photographs(
     from agent.evaluation.judge import evaluate as verdicts_of
     from agent.evaluation.photographs import read_photographs
     from agent.evaluation.report import write_report
+    from agent.evaluation.report_text import as_json as jsoned
+    from agent.evaluation.report_text import show
     from agent.evaluation.result import Evaluation
-    from agent.evaluation.tables import as_json as jsoned
-    from agent.evaluation.tables import show
     from agent.inference.build import build_recognizer
 
     quiet_logs()

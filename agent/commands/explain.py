@@ -79,17 +79,17 @@ def explain(
     pipeline = build_pipeline(settings, header.labels, rule_set)
     around_s = around if around is not None else LAST_S if at is None else 1.0
     try:
-        said = sentences(header, found.moments(), pipeline, found.at_s, around_s, tell=found.tell)
+        said = sentences(header, found.records(), pipeline, found.at_s, around_s, time_text=found.time_text)
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--at") from exc
     if as_json:
         echo_json(
             {
-                "trace": str(found.path), "at_s": round(found.at_s, 3), "at": found.tell(found.at_s),
+                "trace": str(found.path), "at_s": round(found.at_s, 3), "at": found.time_text(found.at_s),
                 "rules": str(path) if path else None, "says": said,
             }
         )  # fmt: skip
         return
-    typer.secho(f"At {found.tell(found.at_s)} of {found.path.name}:", bold=True)
+    typer.secho(f"At {found.time_text(found.at_s)} of {found.path.name}:", bold=True)
     for sentence in said:
         typer.echo(sentence)

@@ -37,12 +37,12 @@ class RecordedTime:
         """Header of the first file: times count from there."""
         return self.parts[0].header
 
-    def moments(self) -> Iterator[TraceRecord]:
+    def records(self) -> Iterator[TraceRecord]:
         """Records of all files, in order."""
         for part in self.parts:
             yield from part.records()
 
-    def tell(self, at_s: float) -> str:
+    def time_text(self, at_s: float) -> str:
         """Format a time: as time of day where one was given or the daemon wrote it; else in seconds."""
         began = started_wall_s(self.parts[0])
         if began is None or not self.by_clock:
@@ -56,7 +56,7 @@ def find_moment(traces: Sequence[StoredTrace], at: str | None) -> RecordedTime:
         parts = _run(traces, len(traces) - 1)
         last = parts[0].header.at
         for part in parts[-1:]:
-            last = max((moment.at for moment in part.records()), default=part.header.at)
+            last = max((record.at for record in part.records()), default=part.header.at)
         return RecordedTime(
             parts, traces[-1].path, last - parts[0].header.at, started_wall_s(parts[0]) is not None
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.commands.fleet_show import TITLES, document, row
-from agent.commands.fleet_watch import reading, watch_fleet
+from agent.commands.fleet_watch import open_reader, watch_fleet
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, echo_table, quiet_logs
 from agent.errors import CannotStart
@@ -67,7 +67,7 @@ def fleet(
     if watch:
         watch_fleet(mqtt, found, as_json=as_json)
         return
-    with reading(mqtt, found) as reader:
+    with open_reader(mqtt, found) as reader:
         reader.collect()
     now_s = time.time()
     if as_json:
@@ -106,7 +106,7 @@ def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool
     found, left = Fleet(mqtt.base), set[str]()
     prefix = settings.homeassistant.prefix
 
-    def heard(topic: str, payload: bytes, retained: bool) -> None:
+    def on_message(topic: str, payload: bytes, retained: bool) -> None:
         found.take(topic, payload)
         if retained and payload:
             left.add(topic)
@@ -116,7 +116,7 @@ def _forget(settings: Settings, mqtt: MqttSettings, agent: str, *, as_json: bool
         raise CannotStart(
             f'--forget "{agent}": expected the id of an agent, as `gesture-agent fleet` shows it'
         )
-    with FleetReader(mqtt, topics, heard) as reader:
+    with FleetReader(mqtt, topics, on_message) as reader:
         reader.collect()
         if any(seen.state == "online" for seen in found.agents):
             raise CannotStart(f'"{agent}" is online; stop it first, it would publish everything again')

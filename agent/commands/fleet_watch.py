@@ -21,7 +21,7 @@ REFRESH_S = 0.5
 RETRY_S = 2.0
 
 
-def reading(mqtt: MqttSettings, found: Fleet) -> FleetReader:
+def open_reader(mqtt: MqttSettings, found: Fleet) -> FleetReader:
     """Context manager: updates `found` from the broker's messages."""
     from agent.delivery.fleet.reader import FleetReader
 
@@ -46,7 +46,7 @@ def _turns(mqtt: MqttSettings, found: Fleet) -> Iterator[str]:
     reached = False
     while True:
         try:
-            with reading(mqtt, found) as reader:
+            with open_reader(mqtt, found) as reader:
                 reader.collect()
                 reached = True
                 while True:

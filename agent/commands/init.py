@@ -25,6 +25,7 @@ CANNOT_START = 3
 EPILOG = examples(
     "gesture-agent init                    asks, writes into the current folder",
     "gesture-agent init ~/gestures",
+    "gesture-agent init ~/gestures --page    asks nothing here; the browser does",
     "gesture-agent init ~/gestures --yes --camera rtsp://192.168.1.20/1 \\",
     "    --broker 192.168.1.2 --user agent --password-file ~/.mqtt-password \\",
     "    --gesture thumbs_up --do lamp:zigbee2mqtt/lamp/set",
@@ -58,6 +59,9 @@ def init(
             show_default="asked",
         ),
     ] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Ask in the browser: write only what the page needs.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Ask nothing: take what is found, and the defaults.")
     ] = False,
@@ -71,20 +75,29 @@ def init(
     Camera and broker are tried at once. All files are written together or none; a password gets a file of
     its own that only you can read, outside of repositories. Nothing is replaced without your word.
     """
+    from agent.commands.init_files import agreed, write_files
+    from agent.commands.init_page import set_up_in_browser
     from agent.commands.init_questions import Answers, ask_all
 
     quiet_logs()
     target = folder.expanduser().absolute()
     _must_be_folder(target)
     given = Answers(camera, broker, user, password_file, gesture, do)
+    if page:
+        if given != Answers(None, None, None, None, None, None):
+            raise typer.BadParameter(
+                "--page asks for camera, broker and gesture in the browser; leave them out"
+            )
+        set_up_in_browser(target, yes=yes, force=force, fetch=not no_fetch)
+        return
     try:
         answers = ask_all(given, yes=yes)
         files, starter = _files(target, answers)
-        files = _agreed(files, yes=yes, force=force)
+        files = agreed(files, yes=yes, force=force)
     except (EOFError, typer.Abort, KeyboardInterrupt) as exc:
         typer.echo("\nStopped; nothing was written.", err=True)
         raise typer.Exit(1) from exc
-    _write(files)
+    write_files(files)
     _finish(target, starter, fetch=not no_fetch)
 
 
@@ -157,46 +170,6 @@ def _try_out(target: Path, files: list[NewFile]) -> None:
     if failed:
         said = "; ".join(f"{result.case.title}: {', '.join(result.problems)}" for result in failed)
         raise ConfigError(f"the rules' own cases fail ({said}); mend the rules in {target / RULES} first")
-
-
-def _agreed(files: list[NewFile], *, yes: bool, force: bool) -> list[NewFile]:
-    """What may be written: nothing is replaced without a word, and what is replaced stays as NAME.old."""
-    from agent.config.atomic_file import NewFile
-
-    there = [file for file in files if file.path.name != ".gitignore" and _differs(file)]
-    old = []
-    for file in there:
-        if not force and (
-            yes or not typer.confirm(f"{file.path} is there already. Replace it (the old one is kept)?")
-        ):
-            how = "--force replaces it and keeps the old one" if yes else "name another folder"
-            raise ConfigError(f"{file.path}: is there already, nothing was written; {how}")
-        old.append(NewFile(_free_name(file.path), file.path.read_bytes(), file.path.stat().st_mode & 0o777))
-    if not yes and not there:
-        typer.echo("\nThese files will be written:")
-        for file in files:
-            typer.echo(f"  {file.path}")
-        if not typer.confirm("Write them?", default=True):
-            raise typer.Abort
-    return [*old, *files]
-
-
-def _differs(file: NewFile) -> bool:
-    return file.path.exists() and file.path.read_bytes() != file.data
-
-
-def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.old{number or ''}") for number in range(1000))
-    return next(name for name in names if not name.exists())
-
-
-def _write(files: list[NewFile]) -> None:
-    from agent.config.atomic_file import write_all
-
-    write_all(files)
-    typer.echo()
-    for file in files:
-        echo_below(f"{sign('ok')} written: {file.path}")
 
 
 def _finish(target: Path, starter: Starter, *, fetch: bool) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import tempfile
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
     from agent.diagnostics import CheckResult
     from agent.installation.starter import StarterAction
 
-HOSTS = ("localhost", "homeassistant.local", "core-mosquitto")  # where brokers usually are
-PORT = 1883
-FIND_S = 1.5  # names that nobody answers take longer than that
 FIRST_GESTURE = "thumbs_up"
 ALL_THE_SAME = "Use it all the same?"
 
@@ -117,37 +111,31 @@ def _show_cameras(cameras: list[CameraInfo]) -> None:
 def _numbered(said: str, cameras: list[CameraInfo]) -> str:
     if said.isdecimal() and 1 <= int(said) <= len(cameras):
         return cameras[int(said) - 1].source
-    return f"v4l2:{said}" if said.startswith("/dev/") else said
+    return said
 
 
-def _tried_camera(answers: Answers, source: str, *, ask: bool) -> Answers:
+def _tried_camera(answers: Answers, said: str, *, ask: bool) -> Answers:
     """With the camera in it, its login apart; without one where it gave no picture and is not wanted."""
-    from agent.capture.address import login_of
-    from agent.capture.source import settings_of
-    from agent.config.settings import Secret
     from agent.config.sources import absolute_source
-    from agent.diagnostics import check_cameras
+    from agent.connection_trials import split_camera, try_camera
 
-    bare, user, password = login_of(source) if "://" in source else (source, None, None)
-    bare = absolute_source(bare, Path.cwd())
-    with tempfile.TemporaryDirectory(prefix="gesture-agent-init-") as folder:
-        settings = settings_of(bare, user=user)
-        if password is not None:
-            secret = Secret(file=_private(Path(folder) / "password", password))
-            settings = settings.model_copy(update={"password": secret})
-        [verdict] = check_cameras({"front": settings})
+    source, user, password = split_camera(said)
+    source = absolute_source(source, Path.cwd())
+    verdict = try_camera(source, user, password)
     _echo(verdict)
     if verdict.state == "fail":
         raise ConfigError(verdict.text)
     if verdict.state != "ok" and ask and not typer.confirm(ALL_THE_SAME, default=False):
         return answers
-    return replace(answers, camera=bare, camera_user=user, camera_password=password)
+    return replace(answers, camera=source, camera_user=user, camera_password=password)
 
 
 # --- the broker ---------------------------------------------------------------------------------
 
 
 def _broker(answers: Answers, *, yes: bool) -> Answers:
+    from agent.connection_trials import HOSTS, PORT, find_brokers
+
     typer.echo("\n2 of 4  The MQTT broker")
     if answers.broker or yes:
         found = answers.broker or next(iter(find_brokers()), None)
@@ -169,31 +157,11 @@ def _broker(answers: Answers, *, yes: bool) -> Answers:
             return tried
 
 
-def find_brokers(hosts: tuple[str, ...] = HOSTS, port: int = PORT, limit_s: float = FIND_S) -> list[str]:
-    """URLs of the hosts that take a connection, in the order of `hosts`; asked all at once."""
-    found = []
-
-    def ask(host: str) -> None:
-        try:
-            socket.create_connection((host, port), limit_s).close()
-        except OSError:
-            return
-        found.append(host)
-
-    threads = [threading.Thread(target=ask, args=(host,), daemon=True) for host in hosts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(limit_s)
-    return [f"mqtt://{host}:{port}" for host in hosts if host in found]
-
-
 def _with_address(answers: Answers, said: str) -> Answers:
     """A bare host becomes a URL; a login in the URL is taken out of it."""
-    from agent.capture.address import login_of
+    from agent.connection_trials import split_broker
 
-    url = said if said == "embedded" or "://" in said else f"mqtt://{said}"
-    url, user, password = login_of(url) if "@" in url else (url, None, None)
+    url, user, password = split_broker(said)
     if user is None:
         return replace(answers, broker=url)
     return replace(answers, broker=url, user=user, password=password)
@@ -211,27 +179,16 @@ def _login(answers: Answers) -> Answers:
 
 def _tried_broker(answers: Answers, *, ask: bool) -> Answers:
     """With the broker in it; without one where it refused and is not wanted."""
-    from agent.config.settings import MqttSettings, Secret
-    from agent.diagnostics import check_broker
+    from agent.config.settings import MqttSettings
+    from agent.connection_trials import try_broker
 
     if answers.password_file is not None and answers.user is None:
         raise ConfigError("--password-file needs --user")
-    with tempfile.TemporaryDirectory(prefix="gesture-agent-init-") as folder:
-        file = answers.password_file.expanduser().absolute() if answers.password_file else None
-        if file is not None and not file.is_file():
-            raise ConfigError(f"{file}: no such file; write the password into it, readable by you only")
-        if answers.password is not None:
-            file = _private(Path(folder) / "password", answers.password)
-        try:
-            settings = MqttSettings(
-                url=answers.broker_url, user=answers.user, password=Secret(file=file) if file else None
-            )
-        except ValueError as exc:
-            raise ConfigError(
-                f'"{answers.broker_url}" is no broker; expected a host, "mqtt://HOST[:PORT]", '
-                '"mqtts://HOST[:PORT]" or "embedded"'
-            ) from exc
-        verdict = check_broker(settings, "init")
+    file = answers.password_file.expanduser().absolute() if answers.password_file else None
+    if file is not None and not file.is_file():
+        raise ConfigError(f"{file}: no such file; write the password into it, readable by you only")
+    password = answers.password if answers.password is not None else file
+    verdict = try_broker(MqttSettings(), answers.broker_url, answers.user, password, "init")
     _echo(verdict)
     if verdict.state == "fail":
         raise ConfigError(verdict.text)
@@ -292,9 +249,3 @@ def _action(answers: Answers, *, yes: bool) -> Answers:
 
 def _echo(verdict: CheckResult) -> None:
     echo_below(f"{sign(verdict.state)} {verdict.text}")
-
-
-def _private(path: Path, secret: str) -> Path:
-    path.touch(mode=0o600)
-    path.write_text(secret, encoding="utf-8")
-    return path

@@ -16,6 +16,7 @@ from agent.config.rules.grammar import LETTERS
 from agent.core.debounce import PendingGesture
 from agent.core.gesture_pipeline import GesturePipeline
 from agent.core.rules import RuleContext, RuleVerdict, Zone
+from agent.core.rules.formatting import describe_action
 from agent.core.types import (
     HANDS,
     NO_GESTURE,
@@ -44,17 +45,15 @@ class Note:
 class KeyboardSimulator:
     """Simulates two hands from key presses and records what the rules do."""
 
-    def __init__(
-        self, interpreter: GesturePipeline, labels: Sequence[str], cameras: Sequence[str] = ()
-    ) -> None:
-        self._interpreter = interpreter
+    def __init__(self, pipeline: GesturePipeline, labels: Sequence[str], cameras: Sequence[str] = ()) -> None:
+        self._interpreter = pipeline
         self._labels = tuple(labels)
         self.keys = _keys(labels)
         self.hand: Hand = "right"
         self.shown: dict[Hand, str | None] = {"right": None, "left": None}
         self.zone: Zone | None = None
         self.notes: deque[Note] = deque(maxlen=NOTES)
-        self._zones = itertools.cycle([*interpreter.rules.rule_set.zones, None])
+        self._zones = itertools.cycle([*pipeline.rules.rule_set.zones, None])
         self._cameras = cameras
         self._began: float | None = None
 
@@ -94,8 +93,7 @@ class KeyboardSimulator:
                 verb = "ended" if isinstance(event, GestureEnded) else "started"
                 self._note(at, "gesture", f"{event.gesture} {verb}, {event.hand} hand")
         for action in result.actions:
-            text = f" {action.payload}" if action.payload else ""
-            self._note(at, "fired", f"{action.rule}: {action.kind} {action.target}{text}")
+            self._note(at, "fired", f"{action.rule}: {describe_action(action)}")
         for verdict in _telling(why):
             self._note(at, "refused", f"{verdict.rule}: {verdict.seen}; wanted: {verdict.wanted}")
         return list(result.actions)

@@ -147,7 +147,7 @@ def import_model(
     the cache folder with its manifest. Then select it in the settings: pose = "bodyposenet" or
     gestures = "gesturenet-nvidia" in [recognition].
     """
-    nvidia.bring(
+    nvidia.import_or_fetch(
         nvidia.ImportRequest(file, name, key, python, normalisation, margin, labels),
         _cache(config),
         as_json=as_json,

@@ -42,7 +42,7 @@ class ImportRequest:
     labels: str | None
 
 
-def bring(asked: ImportRequest, cache: Path, *, as_json: bool) -> None:
+def import_or_fetch(asked: ImportRequest, cache: Path, *, as_json: bool) -> None:
     """Import a file and print the result. Raises `ModelError`."""
     from agent.inference.nvidia.importing import import_model, read_given
     from agent.inference.nvidia.model_matching import NORMALISATIONS, Choices

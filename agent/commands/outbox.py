@@ -93,14 +93,15 @@ def _folder(config: Path | None) -> Path:
 
 
 def _facts(row: Row) -> dict[str, Any]:
+    from agent.core.redaction import redacted_payload
     from agent.delivery.clocks import Clocks
 
     left_s = Clocks().left_s(row.deadline)  # a running agent removes expired rows within seconds
     return {
         "id": row.id,
         "kind": row.kind,
-        "target": row.target,
-        "payload": row.payload.decode(errors="replace"),
+        "target": row.shown,
+        "payload": redacted_payload(row.payload.decode(errors="replace")),
         "event_id": row.event_id,
         "retain": row.retain,
         "age_s": round(max(0.0, time.time() - row.deadline.created_wall_s), 1),

@@ -17,7 +17,7 @@ import typer
 
 State = Literal["ok", "warn", "fail"]
 GAP = "  "  # between columns of a table
-NARROWEST = 12  # minimum width of a folded column
+NARROWEST = 4  # minimum width of a folded column; ten of them fit into 80
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 

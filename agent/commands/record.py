@@ -17,7 +17,7 @@ from agent.errors import NO_CAMERA, ConfigError
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
     from agent.core.trace import TraceRecord
-    from agent.service.trace_files import RingThread, TraceFile
+    from agent.service.trace_files import TraceFile, TraceWriterThread
 
 EPILOG = examples(
     "gesture-agent record                                      all cameras, until Ctrl-C",
@@ -106,9 +106,9 @@ def _of_cameras(
     from agent.service.signals import signals
     from agent.service.trace_files import FOLDER, TraceFile, build_trace_writer
 
-    sink: TraceFile | RingThread
+    sink: TraceFile | TraceWriterThread
     recording = Recording(
-        settings, cameras, make_ready(settings), lambda moment: _count(moment, sink, counts)
+        settings, cameras, make_ready(settings), lambda record: _count(record, sink, counts)
     )
     counts: dict[str, int] = {}
     if out is None:
@@ -133,10 +133,10 @@ def _of_cameras(
     typer.echo(f"{where}: {frames or 'no frame was seen; see gesture-agent check'}")
 
 
-def _count(moment: TraceRecord, sink: TraceFile | RingThread, counts: dict[str, int]) -> None:
-    sink.record(moment)
-    if moment.kind == "frame":
-        counts[moment.camera] = counts.get(moment.camera, 0) + 1
+def _count(record: TraceRecord, sink: TraceFile | TraceWriterThread, counts: dict[str, int]) -> None:
+    sink.record(record)
+    if record.kind == "frame":
+        counts[record.camera] = counts.get(record.camera, 0) + 1
 
 
 def chosen_cameras(settings: Settings, name: str | None) -> dict[str, CameraSettings]:

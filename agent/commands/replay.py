@@ -73,7 +73,7 @@ def replay(
             for payload in published(step, started):
                 echo_json(payload)
         else:
-            _tell(step)
+            _print_step(step)
     if not as_json:
         took_s = time.time() - began
         speed = "" if trace else f" in {took_s:.1f} s, {played.frames / took_s:.0f} a second"
@@ -108,7 +108,7 @@ def _steps(clip: ReplaySource, *, quiet: bool) -> Iterator[ReplayStep]:
             yield step
 
 
-def _tell(step: ReplayStep) -> None:
+def _print_step(step: ReplayStep) -> None:
     for event in step.events:
         if (line := _line(event)) is not None:
             typer.echo(f"{step.at_s:7.2f} s  {line}")
@@ -128,4 +128,6 @@ def _line(event: GestureEvent) -> str | None:
 
 
 def _action_text(action: Action) -> str:
-    return f"  rule {action.rule}: {action.kind} {action.target} {action.payload}".rstrip()
+    from agent.core.rules.formatting import describe_action
+
+    return f"  rule {action.rule}: {describe_action(action)}"

@@ -113,14 +113,14 @@ def try_rules(path: RulesPath = None, config: ConfigFile = None) -> None:
     from agent.core.thresholds import thresholds_of
 
     settings, labels, rules = _read(path, config)
-    interpreter = GesturePipeline(
+    pipeline = GesturePipeline(
         labels,
         smoothing_s=settings.debounce.smoothing,
         thresholds=thresholds_of(settings.debounce),
         rule_set=rules.rule_set,
     )
     play(
-        KeyboardSimulator(interpreter, labels, list(settings.camera)),
+        KeyboardSimulator(pipeline, labels, list(settings.camera)),
         settings.agent.rules if path is None else path,
     )
 

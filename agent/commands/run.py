@@ -23,9 +23,12 @@ def run(config: ConfigFile = None) -> None:
 
     bound_arenas()  # before any thread starts
     from agent.app import run_agent
+    from agent.config.load import SEARCHED
     from agent.service.logs import configure_logs
 
-    settings = loaded(config, need_files=True, as_service=False).settings
-    configure_logs(settings.log)
-    if run_agent(settings):  # restart requested: replace the process image
+    found = loaded(config, need_files=True, as_service=False)
+    configure_logs(found.settings.log)
+    if run_agent(
+        found.settings, settings_file=found.file or SEARCHED[0]
+    ):  # restart requested: replace the process image
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,14 +14,14 @@ from agent.commands.models import make_ready
 from agent.commands.options import AsJson, ConfigFile, examples, loaded
 from agent.commands.output import echo_json, echo_table, quiet_logs, warn
 from agent.config.folders import cache_folder, state_folder
-from agent.core.types import NO_GESTURE
+from agent.core.taught import FEWEST
 from agent.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
     from agent.core.taught import HandSamples
-    from agent.inference.gestures.taught import Taught
     from agent.inference.recognizer import Recognizer
+    from agent.teaching import LearnedGesture
 
 EPILOG = examples(
     "gesture-agent teach rock --camera front            show it, move and turn the hand",
@@ -32,10 +31,6 @@ EPILOG = examples(
     "gesture-agent teach --list",
     "gesture-agent teach --remove rock",
 )
-NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-RESERVED = ("any",)  # reserved: has another meaning in rules
-FEWEST = 8  # minimum examples
-DOUBTFUL = 0.8  # share of left-out examples that should be recognised
 
 
 def teach(
@@ -105,6 +100,7 @@ class _Given:
         from agent.commands.collect import of_camera, of_clip, of_folder
         from agent.commands.teach_tui import screen
         from agent.inference.gestures.background import hands_of
+        from agent.teaching import must_be_enough
 
         with screen(gesture, self.count if self.camera else None) as show:
             if self.camera:
@@ -114,11 +110,7 @@ class _Given:
                 hands = of_clip(recognizer, settings_of(self.source), show)
             else:
                 hands = [hand for one in self.folders for hand in of_folder(recognizer, one, show)]
-        if len(hands) < FEWEST:
-            raise ConfigError(
-                f"{gesture}: {len(hands)} hands were found, at least {FEWEST} are needed; "
-                "show one hand, well lit, larger than a tenth of the picture"
-            )
+        must_be_enough(gesture, len(hands))
         return hands_of(hands)
 
 
@@ -132,101 +124,26 @@ def _camera(settings: Settings, name: str) -> CameraSettings:
 def _teach(
     settings: Settings, name: str, given: _Given, *, improve: bool, force: bool, as_json: bool
 ) -> None:
-    from agent.core.taught import left_out
-    from agent.inference.build import build_recognizer
-    from agent.inference.files.store import manifest_of
-    from agent.inference.gestures.background import background
-    from agent.inference.gestures.taught import load_taught, must_fit, save_taught
-    from agent.inference.gestures.taught import teach as fit
-    from agent.inference.models import classifier_of
+    from agent.teaching import Teacher
 
-    cache, state = make_ready(settings), state_folder(settings.agent, os.environ)
-    manifest = manifest_of(settings.recognition.gestures, cache)
-    before = load_taught(state)
-    _check_name(name, manifest.labels, before, improve=improve)
-    if manifest.output.embedding is None:
-        raise ModelError(f"{manifest.name}: has no output embedding, so it cannot learn gestures")
-    classifier = classifier_of(settings.recognition, cache)
-    kept = before if improve or before is None else before.without(name)
-    if kept is not None:
-        must_fit(kept, classifier, state)
-    recognizer = build_recognizer(settings.recognition, cache)
-    try:
-        new = given.collect(recognizer, settings, name)
+    teacher = Teacher(
+        settings.recognition, make_ready(settings), state_folder(settings.agent, os.environ), name,
+        improve=improve, force=force,
+    )  # fmt: skip
+    with teacher:
+        new = given.collect(teacher.recognizer, settings, name)
         with _bar("how other hands look to the classifier") as step:
-            others = background(recognizer, classifier, cache, step)
-    finally:
-        recognizer.close()
-    likeness = _likeness(new, manifest.labels, name)
-    if likeness and not (force or improve):
-        raise ConfigError(
-            f"{name} looks like {likeness}, so {likeness.partition(':')[0]} would be taken for it; nothing "
-            "was learned. Choose another shape of the hand, or teach it all the same with --force"
-        )
-    hands, names = new, [name] * len(new)
-    if kept is not None:
-        hands, names = kept.examples.joined(new), [*kept.names, *names]
-    taught = fit(classifier, manifest.labels, others, hands, names)
-    right, of = left_out(manifest.labels, others, hands, names, name)
-    file = save_taught(state, taught)
-    facts = {
-        "gesture": name,
-        "examples": taught.counts[name],
-        "left_out_right": right,
-        "left_out": of,
-        "others": len(others),
-        "others_mistaken": _mistaken(taught, others, name),
-        "file": str(file),
-    }
-    _tell(facts, likeness, name, as_json=as_json)
+            learned = teacher.learn(new, step)
+    _tell(learned, as_json=as_json)
 
 
-def _check_name(name: str, built_in: tuple[str, ...], before: Taught | None, *, improve: bool) -> None:
-    if not NAME.fullmatch(name) or name in RESERVED:
-        raise ConfigError(
-            f'"{name}": a gesture is called by a letter a-z, then letters, digits or _ (32 at most)'
-        )
-    if name in built_in and not improve:
-        raise ConfigError(f"{name} is built in; `gesture-agent teach {name} --improve` adapts it to you")
-    if improve and name not in {*built_in, *(before.names if before else ())}:
-        raise ConfigError(f"{name} is neither built in nor taught yet; leave out --improve")
-
-
-def _mistaken(taught: Taught, others: HandSamples, name: str) -> int:
-    """Rendered hands that are misread as this gesture now and were not before."""
-    wanted = taught.head.labels.index(name)
-    return sum(
-        int(taught.head.scores(base, embedding).argmax()) == wanted != int(base.argmax())
-        for base, embedding in zip(others.scores, others.embeddings, strict=True)
-    )
-
-
-def _likeness(new: HandSamples, built_in: tuple[str, ...], name: str) -> str | None:
-    """Built-in gesture that most of the new hands are classified as, with the count.
-
-    None if there is none.
-    """
-    read_as = [built_in[i] for i in new.scores.argmax(axis=1)]
-    most = max(set(read_as), key=read_as.count)
-    if most in {name, NO_GESTURE} or read_as.count(most) <= len(read_as) / 2:
-        return None
-    return f"{most}: {read_as.count(most)} of {len(read_as)} hands are read so"
-
-
-def _tell(facts: dict[str, Any], likeness: str | None, name: str, *, as_json: bool) -> None:
+def _tell(learned: LearnedGesture, *, as_json: bool) -> None:
     if as_json:
-        echo_json(facts)
+        echo_json(learned.facts())
     else:
-        typer.echo(
-            f"{name}: learned from {facts['examples']} hands. Left out in turn, {facts['left_out_right']} of "
-            f"{facts['left_out']} were recognised; of {facts['others']} other hands, rendered, "
-            f"{facts['others_mistaken']} are taken for it.\n{facts['file']}; the agent uses it "
-            "from its next start."
-        )
-    if likeness:
-        warn(f"{name} looks like {likeness} without it")
-    if facts["left_out_right"] < DOUBTFUL * facts["left_out"]:
-        warn("that is little; teach more hands (--improve): other turns and distances, or another shape")
+        typer.echo(f"{learned.summary}\n{learned.file}; the agent uses it from its next start.")
+    for doubt in learned.doubts:
+        warn(doubt)
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:

@@ -191,10 +191,10 @@ def _plot(outcomes: list[TuningResult], best: list[TuningResult], of: str | None
 
 def _show(plot: Plot, out: Path | None) -> None:
     if out is None:
-        typer.echo("\n" + plot.text())
+        typer.echo("\n" + plot.as_text())
         return
     try:
-        out.write_text(plot.svg(), encoding="utf-8")
+        out.write_text(plot.as_svg(), encoding="utf-8")
     except OSError as exc:
         raise ConfigError(f"{out}: {exc.strerror}; choose another place with --out") from exc
     typer.echo(f"plot: {out}", err=True)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
+
+from agent.evaluation import svg
 
 WIDTH, HEIGHT = 60, 14  # characters
 SVG_WIDTH, SVG_HEIGHT, MARGIN = 720, 440, 60  # pixels
-
-_SVG_HEAD = (
-    f'<svg xmlns="http://www.w3.org/2000/svg" width="{SVG_WIDTH}" height="{SVG_HEIGHT}" '
-    'font-family="sans-serif" font-size="12">'
-)
 
 Mark = Literal["tried", "best", "now"]
 _SIGNS = {"tried": ".", "best": "o", "now": "X"}  # drawn in this order: later ones cover earlier ones
@@ -39,7 +35,7 @@ class Plot:
     x_name: str
     y_name: str
 
-    def text(self) -> str:
+    def as_text(self) -> str:
         """Render as plain ASCII."""
         rows = [[" "] * (WIDTH + 1) for _ in range(HEIGHT + 1)]
         top, right = self._ends()
@@ -59,37 +55,37 @@ class Plot:
             ]
         )
 
-    def svg(self) -> str:
+    def as_svg(self) -> str:
         """Render as a standalone SVG document; each point shows its thresholds on hover."""
         top, right = self._ends()
         wide, high = SVG_WIDTH - 2 * MARGIN, SVG_HEIGHT - 2 * MARGIN
         low = SVG_HEIGHT - MARGIN
-        dots = [
-            f'<circle cx="{MARGIN + p.x / right * wide:.1f}" cy="{low - p.y / top * high:.1f}" '
-            f'r="{_LOOKS[p.mark][1]}" fill="{_LOOKS[p.mark][0]}"><title>{escape(p.name)}</title></circle>'
-            for p in self._ordered()
-        ]
         legend = [
-            f'<circle cx="{MARGIN + 10 + 150 * i}" cy="20" r="5" fill="{_LOOKS[mark][0]}"/>'
-            + _words(MARGIN + 22 + 150 * i, 24, words)
+            svg.dot(MARGIN + 10 + 150 * i, 20, 5, _LOOKS[mark][0])
+            + svg.text(MARGIN + 22 + 150 * i, 24, words, "start")
             for i, (mark, words) in enumerate(_LEGEND.items())
         ]
-        return "\n".join(
-            [
-                _SVG_HEAD,
-                '<rect width="100%" height="100%" fill="white"/>',
-                f'<path d="M{MARGIN} {MARGIN}V{low}H{SVG_WIDTH - MARGIN}" stroke="black" fill="none"/>',
-                _words(MARGIN, MARGIN - 12, self.y_name),
-                _words(MARGIN + wide / 2, SVG_HEIGHT - 15, self.x_name, "middle"),
-                _words(MARGIN - 6, MARGIN + 4, f"{top:.4g}", "end"),
-                _words(MARGIN - 6, low + 4, "0", "end"),
-                _words(SVG_WIDTH - MARGIN, low + 18, f"{right:.4g}", "middle"),
-                *dots,
-                *legend,
-                "</svg>",
-                "",
-            ]
-        )
+        axes = f'<path d="M{MARGIN} {MARGIN}V{low}H{SVG_WIDTH - MARGIN}" stroke="currentColor" fill="none"/>'
+        parts = [
+            axes,
+            svg.text(MARGIN, MARGIN - 12, self.y_name, "start"),
+            svg.text(MARGIN + wide / 2, SVG_HEIGHT - 15, self.x_name),
+            svg.text(MARGIN - 6, MARGIN + 4, f"{top:.4g}", "end"),
+            svg.text(MARGIN - 6, low + 4, "0", "end"),
+            svg.text(SVG_WIDTH - MARGIN, low + 18, f"{right:.4g}"),
+            *(
+                svg.dot(
+                    MARGIN + p.x / right * wide,
+                    low - p.y / top * high,
+                    _LOOKS[p.mark][1],
+                    _LOOKS[p.mark][0],
+                    p.name,
+                )
+                for p in self._ordered()
+            ),
+            *legend,
+        ]
+        return svg.document(SVG_WIDTH, SVG_HEIGHT, f"{self.y_name} against {self.x_name}", parts) + "\n"
 
     def _ends(self) -> tuple[float, float]:
         """Upper end of y and of x."""
@@ -102,7 +98,3 @@ class Plot:
 def _end(values: Iterable[float]) -> float:
     """Largest value; an axis with only zeros still needs a length."""
     return max([0.0, *values]) or 1.0
-
-
-def _words(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

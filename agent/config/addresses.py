@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
-from agent.core.redaction import redacted
+from agent.core.redaction import server_only, url_secrets, without
 
 MAX_PORT = 65535
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
@@ -25,16 +25,18 @@ def checked_address(url: str) -> str:
 def host_and_port(url: str) -> tuple[str, int | None]:
     """Return host and port (None where absent) of a URL. Raises `ValueError` that says what is wrong."""
     if _CONTROL.search(url):
-        raise ValueError(f"{url!a} holds a line end or another control character")
+        raise ValueError(f"{_shown(server_only(url))!a} holds a line end or another control character")
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as exc:
-        raise ValueError(f'"{_shown(redacted(url))}" is no address: {exc}') from exc
+        raise ValueError(
+            f'"{_shown(server_only(url))}" is no address: {without(str(exc), url_secrets(url))}'
+        ) from exc
     behind = parts.netloc.rpartition("@")[2].rpartition("]")[2]
     _, colon, port = behind.rpartition(":")
     if not host:
-        raise ValueError(f'"{_shown(redacted(url))}" names no host')
+        raise ValueError(f'"{_shown(server_only(url))}" names no host')
     if not colon or not port:
         return host, None
     if not _PORT.fullmatch(port) or not 0 < int(port) <= MAX_PORT:

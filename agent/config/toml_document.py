@@ -33,6 +33,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]  # ("rule", 0, "when", "gesture")
 
 MAX_FILE_BYTES = 1_000_000  # a thousand rules are 200 kB; parsing more would stall the agent
 SECRET_WORDS = ("password", "passwd", "secret", "token")  # values under such keys are never shown
+_SECRET_LINES = ("url", "://", "webhook", "header", "authorization")  # paths of webhooks, logins of headers
 MAX_PARTS = 50  # of a dotted key; parsing time grows with the square
 MAX_DIGITS = 18  # shown of a number that is out of range
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*"""
@@ -204,7 +205,7 @@ def _what_to_write(line: str, column: int) -> str:
         return f"; write {word.lower()}"
     if number_or_none(word) is not None:
         return ""
-    hidden = any(secret in line.lower() for secret in SECRET_WORDS)
+    hidden = any(secret in line.lower() for secret in (*SECRET_WORDS, *_SECRET_LINES))
     return "; text stands in quotes" + ("" if hidden else f': "{word[:60]}"')
 
 

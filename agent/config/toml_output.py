@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agent.config.load import Loaded
 from agent.config.toml_document import KeyPath
+from agent.config.toml_value import mapped_texts, toml_value
 
 Mask = Callable[[str], str]
 
@@ -28,7 +28,7 @@ def lines(loaded: Loaded, mask: Mask) -> Iterator[TomlLine]:
 
 def masked(loaded: Loaded, mask: Mask) -> Any:
     """Return all settings as plain data for JSON; `mask` is applied to every text."""
-    return _masked(loaded.settings.model_dump(mode="json"), mask)
+    return mapped_texts(loaded.settings.model_dump(mode="json"), mask)
 
 
 def origins(loaded: Loaded) -> dict[str, str]:
@@ -68,21 +68,6 @@ def _setting(at: KeyPath, value: Any, written: Mapping[str, str], mask: Mask) ->
         return TomlLine(f"# {at[-1]} is not set")
     name = ".".join(map(str, at))
     return TomlLine(
-        f"{at[-1]} = {_toml(_masked(value, mask))}", written.get(name) or written.get(f"{name}.file")
+        f"{at[-1]} = {toml_value(mapped_texts(value, mask))}",
+        written.get(name) or written.get(f"{name}.file"),
     )
-
-
-def _masked(value: Any, mask: Mask) -> Any:
-    if isinstance(value, dict):
-        return {key: _masked(inner, mask) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(inner, mask) for inner in value]
-    return mask(value) if isinstance(value, str) else value
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are alike in JSON and TOML

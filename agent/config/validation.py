@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from agent.config.annotations import members_of
-from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
-from agent.config.settings import AS_WRITTEN, FORMS
+from agent.config.problems import Problem, did_you_mean, unknown
+from agent.config.settings import FORMS
 from agent.config.toml_document import SECRET_WORDS, KeyPath, TomlDocument
 from agent.core.numbers import number_or_none
-from agent.core.redaction import redacted
+from agent.core.redaction import redacted, redacted_payload, server_only
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -23,6 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 HIDDEN = "the value"  # shown instead of a value that may be secret
 SEEN_CHARS = 60  # shown of a wrong value
 _TABLE_ARRAYS = ("rule", "case")  # written as [[rule]]
+_WEBHOOK_KEYS = frozenset({"webhook", "url"})  # their paths are not shown
 
 _EXPECTED = {  # pydantic's error types in plain words
     "int": "a whole number",
@@ -47,14 +48,6 @@ _LIMITS = {
 }
 
 
-def validate(model: type[M], located: TomlDocument) -> M:
-    """Validate a document as a model. Raises `ConfigProblems` with every problem."""
-    try:
-        return model.model_validate(located.data, context={AS_WRITTEN: True})
-    except ValidationError as exc:
-        raise ConfigProblems(problems_of(exc, model, located)) from exc
-
-
 def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDocument) -> list[Problem]:
     """Convert pydantic's errors to problems, in the order of the file.
 
@@ -71,7 +64,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], located: TomlDoc
             where = f" in [camera.{path[1]}]" if path[:1] == ("camera",) else ""
             problems.append(located.problem(path, f'"{rest}" is missing{where}'))
         elif rest == "[key]":
-            text = f"name {_toml(path[-1])} must be {_expected(detail)}"
+            text = f"name {_shown(path[-1])} must be {_expected(detail)}"
             problems.append(located.problem(path, text, key=True))
         elif detail["type"] in {"value_error", "assertion_error"}:
             problems.append(located.problem(path, str(detail["ctx"]["error"])))
@@ -113,7 +106,7 @@ def _hint(path: KeyPath, value: Any, seen: str, expected: Sequence[str]) -> str:
     if meant := _choice_meant(seen, expected):
         return f'; did you mean "{meant}"?'
     if expected == ["text"] and isinstance(value, int | float) and seen != HIDDEN:
-        return f'; write it in quotes: {key} = "{_toml(value)}"'
+        return f'; write it in quotes: {key} = "{_shown(value)}"'
     return ""
 
 
@@ -162,12 +155,23 @@ def _value_at(data: Any, path: KeyPath) -> Any:
 
 def _seen(data: Any, path: KeyPath) -> str:
     data = _value_at(data, path)
-    if any(map(_names_a_secret, path)):
+    if "headers" in path or any(map(_names_a_secret, path)):
         return HIDDEN
-    return _toml(data)
+    if not _WEBHOOK_KEYS.isdisjoint(path):
+        data = _webhook_shown(data)
+    return _shown(data)
 
 
-def _toml(value: Any) -> str:
+def _webhook_shown(value: Any) -> Any:
+    """A value of a webhook's table, at any depth, as it may be shown: its path may be its secret."""
+    if isinstance(value, dict):
+        return {key: _webhook_shown(inner) for key, inner in redacted_payload(value).items()}
+    if isinstance(value, list):
+        return [_webhook_shown(inner) for inner in value]
+    return server_only(value) if isinstance(value, str) and "/" in value else value
+
+
+def _shown(value: Any) -> str:
     """A value approximately as written, shortened."""
     text = json.dumps(_redacted(value), ensure_ascii=False, default=str)
     return text if len(text) <= SEEN_CHARS else text[: SEEN_CHARS - 3] + "..."
@@ -176,7 +180,14 @@ def _toml(value: Any) -> str:
 def _redacted(value: Any) -> Any:
     """The value without secrets: in URLs at any depth, and under keys that name a secret."""
     if isinstance(value, dict):
-        return {key: "***" if _names_a_secret(key) else _redacted(inner) for key, inner in value.items()}
+        return {
+            key: "***"
+            if _names_a_secret(key)
+            else _webhook_shown(inner)
+            if key in _WEBHOOK_KEYS
+            else _redacted(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_redacted(inner) for inner in value]
     return redacted(value) if isinstance(value, str) else value

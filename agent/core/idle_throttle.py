@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agent.core.motion import glance, moved
+from agent.core.motion import coarse_thumbnail, has_changed
 from agent.core.types import Floats, Image
 
 STILL_S = 2.0  # time between two processed frames while idle and nothing moves: finds people who keep still
@@ -25,7 +25,7 @@ class IdleThrottle:
         self._after_s = after_s
         self._last_seen_at: float | None = None
         self._last_look_at = -math.inf
-        self._last_glance_at = -math.inf
+        self._last_thumbnail_at = -math.inf
         self._still_s = STILL_S
         self._looked: Floats | None = None  # coarse thumbnail of the last processed frame while idle
 
@@ -42,11 +42,11 @@ class IdleThrottle:
             return self._look(at)
         if at < self._last_look_at:  # a video file started over
             return self._look(at)
-        if at - self._last_glance_at < self._interval_s and at >= self._last_glance_at:
+        if at - self._last_thumbnail_at < self._interval_s and at >= self._last_thumbnail_at:
             return False
-        self._last_glance_at = at
-        now, before = glance(image), self._looked
-        if before is None or moved(before, now):
+        self._last_thumbnail_at = at
+        now, before = coarse_thumbnail(image), self._looked
+        if before is None or has_changed(before, now):
             self._still_s = STILL_S
         elif at - self._last_look_at < self._still_s:
             return False
@@ -61,5 +61,5 @@ class IdleThrottle:
             self._last_seen_at = at
 
     def _look(self, at: float) -> bool:
-        self._last_look_at = self._last_glance_at = at
+        self._last_look_at = self._last_thumbnail_at = at
         return True

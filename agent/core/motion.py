@@ -12,7 +12,7 @@ CHANGED = 8.0  # levels of 255 by which a cell must differ beyond the median cha
 CELLS = 2  # cells that must change: a single one may be a defective pixel
 
 
-def glance(image: Image) -> Floats:
+def coarse_thumbnail(image: Image) -> Floats:
     """Return a coarse thumbnail, float32 (rows, columns): the mean green of every `CELL` x `CELL` cell."""
     rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
     thin = image[: rows * CELL : STEP, : columns * CELL : STEP, 1]
@@ -20,7 +20,7 @@ def glance(image: Image) -> Floats:
     return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
 
 
-def moved(before: Floats, now: Floats) -> bool:
+def has_changed(before: Floats, now: Floats) -> bool:
     """Whether two thumbnails differ locally; a uniform change of brightness is not motion."""
     if before.shape != now.shape:
         return True

@@ -14,7 +14,7 @@ class Occupancy:
         self._seen: bool | None = None  # in the newest frame
         self._since = 0.0  # time of the last change of `_seen`
 
-    def saw(self, at: float, present: bool) -> bool | None:
+    def update(self, at: float, present: bool) -> bool | None:
         """Record one frame, `at` in seconds; return the new state where it changed, else None."""
         if present != self._seen:
             self._seen, self._since = present, at
@@ -23,7 +23,7 @@ class Occupancy:
         self.occupied = present
         return present
 
-    def lost(self) -> bool:
+    def reset(self) -> bool:
         """Reset because frames stopped; return True where the state was known before."""
         known = self.occupied is not None
         self.occupied = self._seen = None

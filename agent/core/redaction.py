@@ -10,18 +10,25 @@ text that is shown (logs, states, errors, printed settings) passes through it.
   everything that follows in the same word counts as secret.
 
 The placeholders `{user}` and `{password}` are not secrets.
+
+Of a webhook the path itself may be the secret (Home Assistant, Slack, Discord), and no pattern tells an id
+from a word: `server_only` shows the server and nothing of what follows. In payloads the values under names
+that stand for secrets are masked (`redacted_payload`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote
+
+from agent.core.numbers import read_json, write_json
 
 MASK: Final = "***"
 PASSWORD: Final = "{password}"  # noqa: S105 (a placeholder)
 USER: Final = "{user}"
+PART_CHARS: Final = 4  # a shorter part of a path is no secret, and masking it would garble every text
 
 _LOCAL = re.compile(r"(?:file|folder|v4l2|csi):", re.IGNORECASE)  # followed by a path or number: no secrets
 _PIPELINE = re.compile(r"gst:", re.IGNORECASE)
@@ -63,6 +70,53 @@ def redacted(text: str) -> str:
     'rtsp://ann:***@cam/1?token=***'
     """
     return _split(text)[0]
+
+
+def server_only(url: str) -> str:
+    """Return scheme, host and port of a URL; path, query and login are left out.
+
+    >>> server_only("http://ann:pw@home:8123/api/webhook/x8Kq")
+    'http://home:8123/...'
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    server = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in server and redacted(url) != url:
+        server = "..."  # a password that contains a slash: the part before the slash is no server name
+    path = "/..." if len(rest) > len(server) or server == "..." else ""
+    return f"{scheme}{separator}{server.rpartition('@')[2]}{path}"
+
+
+def url_secrets(url: str) -> tuple[str, ...]:
+    """Return what `server_only` leaves out, whole and in parts, for `without`."""
+    rest = url.partition("://")[2] or url
+    begin = re.search(r"[/?#]", rest)
+    path = rest[begin.start() :] if begin else ""
+    parts = [part for part in re.split(r"[/?#&=]", path) if len(part) >= PART_CHARS]
+    return tuple(text for text in (url, path, path.partition("?")[0], *parts) if len(text) >= PART_CHARS)
+
+
+def redacted_payload(payload: Any) -> Any:
+    """Mask the values of secret names in a payload: in JSON at any depth, in text after `name=`."""
+    if isinstance(payload, dict):
+        return {
+            key: MASK if _names_a_secret(str(key)) and value else redacted_payload(value)
+            for key, value in payload.items()
+        }
+    if isinstance(payload, list | tuple):
+        return [redacted_payload(value) for value in payload]
+    if not isinstance(payload, str):
+        return payload
+    if payload.lstrip().startswith(("{", "[")):
+        try:
+            document = read_json(payload)
+        except ValueError:
+            pass
+        else:
+            masked = redacted_payload(document)
+            return payload if masked == document else write_json(masked)
+    return _split_url_tail(payload, 0, _first_named(payload))[0]
 
 
 def secrets_in(text: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.core.types import NO_GESTURE, Floats
+from agent.core.types import NO_GESTURE, Floats, HandDetection
 
 RIDGE = 0.002  # penalty (bench/teach.py); 10x underfits the examples, smaller values do not help
 BACKGROUND_WEIGHT = 3.0  # total weight of all background hands, in taught gestures
@@ -23,9 +23,13 @@ LIMIT = 4.0  # standard deviations at which features are clipped
 LEAST = 1e-6  # lower bound of a probability before the logarithm
 LEAST_RANDOM = 0.01  # lower bound of "no gesture", from which a taught gesture starts
 STEPS, ENOUGH = 3000, 1e-4  # of gradient descent: maximum steps, gradient at which it stops
+FEWEST = 8  # examples of a gesture
 FOLDS = 4  # of cross-validation
 
 _Doubles = npt.NDArray[np.float64]
+COUNTDOWN_S = 3.0  # seconds to raise the hand before examples are taken from a camera
+SPACING_S = 0.2  # seconds between two examples of a camera: closer ones are nearly identical
+PATIENCE_S = 30.0  # seconds without a hand after which collecting is given up
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +90,11 @@ class StaleTaughtHead:
     def scores(self, base: Floats, embedding: Floats | None) -> Floats:  # noqa: ARG002 (the shape of `TaughtHead`)
         """Return the classifier's scores, with zeros for the taught labels."""
         return np.concatenate([base, np.zeros(len(self.labels) - len(base), np.float32)])
+
+
+def largest(hands: Sequence[HandDetection]) -> HandDetection | None:
+    """Return the largest hand, taken as the one that is shown; None without hands."""
+    return max(hands, key=lambda hand: hand.box.side, default=None)
 
 
 def with_taught(built_in: Sequence[str], taught: Sequence[str]) -> tuple[str, ...]:

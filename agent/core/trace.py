@@ -148,12 +148,12 @@ class TraceDecoder:
             if data["is"] not in get_args(Kind):
                 raise ValueError(f"a line of kind {data['is']!r}")
             at, camera = read_float(data["at"]), str(data["camera"])
-            observations = tuple(self._reading(at, camera, hand) for hand in data.get("hands", ()))
+            observations = tuple(self._observation(at, camera, hand) for hand in data.get("hands", ()))
         except (KeyError, TypeError, AttributeError) as exc:
             raise ValueError(f"the line lacks or garbles {exc}") from exc
         yield TraceRecord(data["is"], at, camera, observations, self._world)
 
-    def _reading(self, at: float, camera: str, data: Mapping[str, Any]) -> HandObservation:
+    def _observation(self, at: float, camera: str, data: Mapping[str, Any]) -> HandObservation:
         if data["hand"] not in HANDS:
             raise ValueError(f"a hand {data['hand']!r}, expected left or right")
         place, track = data.get("place"), data.get("track")

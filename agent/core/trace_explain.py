@@ -11,6 +11,7 @@ from agent.core.duration import format_duration
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.intent import intent_of
 from agent.core.rules import ArmedWindow, RuleVerdict
+from agent.core.rules.formatting import describe_action
 from agent.core.thresholds import Thresholds
 from agent.core.trace import TraceHeader, TraceRecord, replay_record
 from agent.core.types import NO_GESTURE, Action, GestureEnded, GestureHeld, HandObservation
@@ -34,7 +35,7 @@ STOPPED_BY = {
 }
 
 
-Tell: TypeAlias = Callable[[float], str]
+TimeText: TypeAlias = Callable[[float], str]
 
 
 def seconds(at_s: float) -> str:
@@ -43,7 +44,7 @@ def seconds(at_s: float) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _HandThen:
+class _HandAt:
     """A hand as of its last observation before the time in question."""
 
     observation: HandObservation
@@ -58,13 +59,13 @@ class _Scene:
     header: TraceHeader
     at: float
     around_s: float
-    hands: dict[tuple[str, int, str], _HandThen] = field(default_factory=dict)
+    hands: dict[tuple[str, int, str], _HandAt] = field(default_factory=dict)
     frames: dict[str, float] = field(default_factory=dict)  # camera: time of its last frame
     seen: dict[tuple[str, int, str], float] = field(default_factory=dict)  # hand: time last seen
     armed: dict[str, ArmedWindow | None] = field(default_factory=dict)
     happened: list[tuple[float, str]] = field(default_factory=list)
     end: float = 0.0
-    tell: Tell = seconds
+    time_text: TimeText = seconds
 
 
 def explain(
@@ -74,16 +75,16 @@ def explain(
     at_s: float,
     around_s: float = 1.0,
     *,
-    tell: Tell = seconds,
+    time_text: TimeText = seconds,
 ) -> list[str]:
     """Return sentences on the state at `at_s` and on what happened within `around_s` of it.
 
-    `at_s` is in seconds from the start of the trace. `tell` formats such a time: as seconds, or time of day.
+    `at_s` is in seconds from the start of the trace. `time_text` formats such a time.
 
     Raises `ValueError` when the trace does not reach that far.
     """
     at = header.at + at_s
-    scene = _Scene(header, at, around_s, end=header.at, tell=tell)
+    scene = _Scene(header, at, around_s, end=header.at, time_text=time_text)
     before = True
     for record in records:
         if at_s >= 0 and record.at > at + around_s + EPSILON_S:
@@ -92,19 +93,19 @@ def explain(
         if before and record.at > at + EPSILON_S:
             _note_wake(scene, pipeline, at)
             before = False
-        _take_in(scene, record, pipeline)
+        _apply_record(scene, record, pipeline)
     if before:
         _note_wake(scene, pipeline, at)
     if at_s < 0 or at > scene.end + EPSILON_S:
         raise ValueError(f"the trace goes from 0s to {scene.end - header.at:.1f}s")
-    return [*_standing(scene, pipeline), *_happenings(scene)]
+    return [*_standing(scene, pipeline), *_timeline(scene)]
 
 
 def _note_wake(scene: _Scene, pipeline: GesturePipeline, at: float) -> None:
     scene.armed = {camera: pipeline.armed(camera, at) for camera in scene.frames}
 
 
-def _take_in(scene: _Scene, record: TraceRecord, pipeline: GesturePipeline) -> None:
+def _apply_record(scene: _Scene, record: TraceRecord, pipeline: GesturePipeline) -> None:
     why: list[RuleVerdict] = []
     at = scene.at
     result = replay_record(record, pipeline, why)
@@ -118,9 +119,9 @@ def _take_in(scene: _Scene, record: TraceRecord, pipeline: GesturePipeline) -> N
             if said.scores is not None:
                 scene.seen[said.key] = said.at
             if at - said.at <= RECENT_S:
-                scene.hands[said.key] = _HandThen(said, smoothed, pipeline.hand_states(smoothed))
+                scene.hands[said.key] = _HandAt(said, smoothed, pipeline.hand_states(smoothed))
     if abs(record.at - at) <= scene.around_s + EPSILON_S:
-        texts = _told(record, result, why)
+        texts = _event_text(record, result, why)
         scene.happened += [(record.at - scene.header.at, text) for text in texts]
 
 
@@ -144,14 +145,14 @@ def _standing(scene: _Scene, pipeline: GesturePipeline) -> Iterator[str]:
         if armed:
             yield (
                 f"Camera {camera} was awake: {wake.gesture} woke it, and its rules listened until "
-                f"{scene.tell(armed.until - header.at)}."
+                f"{scene.time_text(armed.until - header.at)}."
             )
         else:
             yield f"Camera {camera} was not awake: rules that are armed waited for {wake.gesture}."
 
 
 def _of_hand(
-    hand: _HandThen, seen_at: float | None, header: TraceHeader, pipeline: GesturePipeline, at: float
+    hand: _HandAt, seen_at: float | None, header: TraceHeader, pipeline: GesturePipeline, at: float
 ) -> Iterator[str]:
     said, smoothed = hand.observation, hand.smoothed
     who = f"The {said.hand} hand of person {said.person} (camera {said.camera})"
@@ -204,7 +205,7 @@ def posture_in_words(observation: HandObservation) -> str:
     return "".join(f", {one}" for one in told)
 
 
-def _users(by: Thresholds, hand: _HandThen, pipeline: GesturePipeline) -> Iterator[str]:
+def _users(by: Thresholds, hand: _HandAt, pipeline: GesturePipeline) -> Iterator[str]:
     """The settings section, rules and wake gesture that use these thresholds."""
     if by == next(iter(hand.hand_states)):
         yield "[debounce]"
@@ -287,18 +288,18 @@ def _ms(seconds: float) -> str:
 # events around it
 
 
-def _happenings(scene: _Scene) -> Iterator[str]:
+def _timeline(scene: _Scene) -> Iterator[str]:
     at_s, length_s = scene.at - scene.header.at, scene.end - scene.header.at
     start, end = max(0.0, at_s - scene.around_s), min(at_s + scene.around_s, length_s)
     if not scene.happened:
-        yield f"Nothing started, ended or fired from {scene.tell(start)} to {scene.tell(end)}."
+        yield f"Nothing started, ended or fired from {scene.time_text(start)} to {scene.time_text(end)}."
         return
-    yield f"From {scene.tell(start)} to {scene.tell(end)}:"
+    yield f"From {scene.time_text(start)} to {scene.time_text(end)}:"
     for when, text in scene.happened:
-        yield f"  {scene.tell(when)}  {text}"
+        yield f"  {scene.time_text(when)}  {text}"
 
 
-def _told(record: TraceRecord, result: PipelineResult, why: Iterable[RuleVerdict]) -> Iterator[str]:
+def _event_text(record: TraceRecord, result: PipelineResult, why: Iterable[RuleVerdict]) -> Iterator[str]:
     if record.kind == "stop":
         yield f"camera {record.camera} was closed or lost"
     for event in result.events:
@@ -316,12 +317,10 @@ def _told(record: TraceRecord, result: PipelineResult, why: Iterable[RuleVerdict
     told = {verdict.rule for verdict in why if verdict.fired}
     for action in result.actions:
         if action.rule not in told:  # repeats, dials
-            yield f"rule {action.rule} went on: {_action_text(action)}"
+            yield f"rule {action.rule} went on: {describe_action(action)}"
 
 
 def _action_texts(rule: str, actions: Iterable[Action]) -> str:
-    return "; ".join(_action_text(action) for action in actions if action.rule == rule) or "nothing to do yet"
-
-
-def _action_text(action: Action) -> str:
-    return f"{action.kind} {action.target} {action.payload}".rstrip()
+    return (
+        "; ".join(describe_action(action) for action in actions if action.rule == rule) or "nothing to do yet"
+    )

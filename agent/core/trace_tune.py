@@ -128,11 +128,12 @@ def evaluate_thresholds(labelled_traces: Iterable[LabelledTrace], thresholds: Th
     """Replay all labelled traces with one set of thresholds and add up the outcomes."""
     total = TuningResult(thresholds)
     for labelled in labelled_traces:
-        total += _judge(labelled, thresholds, list(_starts(labelled, thresholds)))
+        total += _judge(labelled, thresholds, list(gesture_starts(labelled, thresholds)))
     return total
 
 
-def _starts(labelled: LabelledTrace, thresholds: Thresholds) -> Iterator[tuple[float, str]]:
+def gesture_starts(labelled: LabelledTrace, thresholds: Thresholds) -> Iterator[tuple[float, str]]:
+    """Yield time from the beginning, in s, and gesture of every start with these thresholds, in order."""
     debouncer = Debouncer(thresholds, labelled.labels)
     for camera, at, observations in labelled.steps:
         if observations is None:

@@ -77,7 +77,7 @@ class Delivery:
         self._local_actions = LocalActions(actions, threads)
         self._broker, mqtt = _embedded(mqtt, threads)
         self._url = mqtt.url
-        self._incoming = Incoming(self.topics, self._say)
+        self._incoming = Incoming(self.topics, self._publish_best_effort)
         self._leases = LeaseHolder(agent_id, self.topics.bridge_claim, contested=self._repeat_health)
         self._health: Mapping[str, Any] | None = None
         self._folder = folder
@@ -93,7 +93,7 @@ class Delivery:
             received=self._received,
             leases=self._leases,
             threads=threads,
-            met=lambda limits: self._home.met(limits),  # noqa: PLW0108 (as above)
+            on_limits=lambda limits: self._home.use_limits(limits),  # noqa: PLW0108 (as above)
         )
         self._outbox_worker = OutboxWorker(
             Outbox(folder, outbox, self._clocks),
@@ -113,7 +113,7 @@ class Delivery:
         `wakes`: the rules wait for a wake gesture.
         """
         self._cameras = tuple(cameras)
-        self._put_right("the agent is starting", armed=not wakes)
+        self._reset_states("the agent is starting", armed=not wakes)
         for camera in removed_cameras(self._folder, self._cameras):
             for topic in (
                 self.topics.camera_state,
@@ -121,13 +121,15 @@ class Delivery:
                 self.topics.armed,
                 self.topics.occupancy,
             ):
-                self._mqtt.keep(Message(topic(camera), b"", retain=True), first=True)  # empty: deletes it
+                self._mqtt.publish_state(
+                    Message(topic(camera), b"", retain=True), first=True
+                )  # empty: deletes it
 
-    def _put_right(self, reason: str, *, armed: bool) -> None:
+    def _reset_states(self, reason: str, *, armed: bool) -> None:
         """Reset the retained gesture, camera and wake states."""
         for camera in self._cameras:
             nothing = topics.gesture_payload(None, self._clocks.wall_s(), self._last.get(camera))
-            self._mqtt.keep(state(self.topics.gesture(camera), nothing), first=True)
+            self._mqtt.publish_state(state(self.topics.gesture(camera), nothing), first=True)
             self.camera_state(camera, "offline", reason)
             self.armed(camera, armed)
             self.occupied(camera, None)
@@ -154,7 +156,7 @@ class Delivery:
         Retained states are reset: no gesture, cameras offline, nothing armed.
         """
         self._home.close()
-        self._put_right("the agent has stopped", armed=False)
+        self._reset_states("the agent has stopped", armed=False)
         if self._mqtt.connected:
             self._outbox_worker.flush(limit_s)
         self._outbox_worker.close()
@@ -204,7 +206,7 @@ class Delivery:
         changed = self._active.changed(event, happened)
         if changed is not None:
             now = topics.gesture_payload(*changed, self._last.get(event.camera))
-            self._mqtt.keep(state(self.topics.gesture(event.camera), now), first=True)
+            self._mqtt.publish_state(state(self.topics.gesture(event.camera), now), first=True)
         return event_id
 
     def perform(self, action: Action) -> None:
@@ -212,7 +214,7 @@ class Delivery:
         age_s = self._age_s(action.at)
         left_s = action.max_age_s - age_s
         ts = rfc3339(self._clocks.wall_s() - age_s)
-        self._tell_rule(action, ts, left_s)
+        self._publish_rule(action, ts, left_s)
         action = _stamped(action, ts)
         if action.kind in ("command", "key"):
             self._local_actions.do(action, left_s)
@@ -234,12 +236,12 @@ class Delivery:
             )
         )
 
-    def _tell_rule(self, action: Action, ts: str, left_s: float) -> None:
+    def _publish_rule(self, action: Action, ts: str, left_s: float) -> None:
         """Publish the rule event best-effort: dropped while the broker is away, unlike the action itself."""
         if left_s > 0 and self._rule_throttle.should_publish(action):
             event_id = str(uuid.uuid4())
             told = as_json(topics.rule_payload(action.rule, event_id=event_id, ts=ts))
-            self._mqtt.say(
+            self._mqtt.publish_best_effort(
                 Message(self.topics.rule_event, told, content_type=JSON, event_id=event_id, expiry_s=left_s)
             )
 
@@ -248,7 +250,7 @@ class Delivery:
         ts = rfc3339(self._clocks.wall_s())
         told = as_json(topics.feedback_payload(feedback, ts=ts))
         topic = self.topics.feedback(feedback.camera)
-        self._mqtt.say(Message(topic, told, content_type=JSON, expiry_s=FEEDBACK_S))
+        self._mqtt.publish_best_effort(Message(topic, told, content_type=JSON, expiry_s=FEEDBACK_S))
 
     def _age_s(self, at: float) -> float:
         return max(0.0, self._clock() - at)
@@ -258,31 +260,33 @@ class Delivery:
     def camera_state(self, camera: str, value: CameraStateName, reason: str | None = None) -> None:
         """Publish whether a camera delivers frames, and the reason if not."""
         told = state(self.topics.camera_state(camera), topics.camera_state_payload(value, reason))
-        self._mqtt.keep(told, first=True)
+        self._mqtt.publish_state(told, first=True)
 
     def armed(self, camera: str, armed: bool, for_s: float | None = None) -> None:
         """Publish the wake state; `for_s` None: until further notice."""
         until = None if for_s is None else self._clocks.wall_s() + for_s
-        self._mqtt.keep(state(self.topics.armed(camera), topics.armed_payload(armed, until)), first=True)
+        self._mqtt.publish_state(
+            state(self.topics.armed(camera), topics.armed_payload(armed, until)), first=True
+        )
 
     def occupied(self, camera: str, occupied: bool | None) -> None:
         """Publish whether somebody is in view; None: unknown, the camera does not look."""
         payload = topics.occupancy_payload(occupied, self._clocks.wall_s())
-        self._mqtt.keep(state(self.topics.occupancy(camera), payload), first=True)
+        self._mqtt.publish_state(state(self.topics.occupancy(camera), payload), first=True)
 
     def enabled(self, on: bool) -> None:
         """Publish whether the cameras are enabled."""
-        self._mqtt.keep(state(self.topics.enabled_state, "ON" if on else "OFF"))
+        self._mqtt.publish_state(state(self.topics.enabled_state, "ON" if on else "OFF"))
 
     def info(self, info: Mapping[str, Any]) -> None:
         """Publish build and host information of this agent (`bridge/info`)."""
-        self._mqtt.keep(state(self.topics.bridge_info, {**info, "host": self._leases.mine.host}))
+        self._mqtt.publish_state(state(self.topics.bridge_info, {**info, "host": self._leases.mine.host}))
 
     def health(self, health: Mapping[str, Any]) -> None:
         """Publish the health report (`bridge/health`) with delivery's part filled in."""
         self._health = health
         told = {**self.with_delivery(health), "ts": rfc3339(self._clocks.wall_s())}
-        self._mqtt.keep(state(self.topics.bridge_health, told, qos=0))
+        self._mqtt.publish_state(state(self.topics.bridge_health, told, qos=0))
 
     def _repeat_health(self) -> None:
         """Publish health at once after an important change in delivery."""
@@ -348,8 +352,8 @@ class Delivery:
         self._home.received(topic, payload, retained)
         self._incoming.received(topic, payload, retained)
 
-    def _say(self, message: Message) -> str | None:
-        return self._mqtt.say(message)
+    def _publish_best_effort(self, message: Message) -> str | None:
+        return self._mqtt.publish_best_effort(message)
 
     # Status.
 

@@ -48,7 +48,7 @@ class Incoming:
         self._clock = clock
         self._requests = RequestQueue(clock)
         self._refusals = Pace(REFUSALS, REFUSAL_EVERY_S)
-        self._complaints = InvalidMessageLog(clock)
+        self._invalid_messages = InvalidMessageLog(clock)
         self._lock = threading.Lock()  # guards the next three
         self._followed: frozenset[str] = frozenset()
         self._fault: Fault = usable
@@ -67,7 +67,7 @@ class Incoming:
     @property
     def unusable(self) -> int:
         """Number of received messages that could not be used."""
-        return self._complaints.count
+        return self._invalid_messages.count
 
     def follow(self, topics: Iterable[str], fault: Fault = usable) -> None:
         """Keep the last payload of these topics, and drop those of others.
@@ -126,14 +126,14 @@ class Incoming:
         elif text is not None:
             reason = self._fault(topic, text)
         if reason:
-            self._complaints.tell("value_unusable", topic, reason)
+            self._invalid_messages.warn("value_unusable", topic, reason)
         else:
-            self._complaints.settled(topic)
+            self._invalid_messages.reset(topic)
 
     def _request(self, name: str, topic: str, payload: bytes, retained: bool) -> None:
         if retained:
             if payload:
-                self._complaints.tell(
+                self._invalid_messages.warn(
                     "request_ignored",
                     topic,
                     "it is retained and would act at every restart; publish it without",
@@ -153,6 +153,6 @@ class Incoming:
 
     def _refuse(self, request: Request, topic: str, reason: str) -> None:
         known = request.name in (*REQUESTS, requests.ENABLE)
-        self._complaints.tell("request_refused", topic if known else self._topics.request("?"), reason)
+        self._invalid_messages.warn("request_refused", topic if known else self._topics.request("?"), reason)
         if known and self._refusals.take(self._clock()):
             self.respond(request, None, reason)

@@ -30,7 +30,7 @@ class InvalidMessageLog:
         self._told: OrderedDict[str, tuple[str, float]] = OrderedDict()  # topic: reason and when
         self._held_back = 0
 
-    def tell(self, event: str, topic: str, reason: str) -> None:
+    def warn(self, event: str, topic: str, reason: str) -> None:
         """Log the reason, unless it was logged for this topic already or the rate limit is reached."""
         self.count += 1
         now = self._clock()
@@ -48,6 +48,6 @@ class InvalidMessageLog:
         self._held_back = 0
         log.warning(event, topic=topic[:100], reason=reason, **more)
 
-    def settled(self, topic: str) -> None:
+    def reset(self, topic: str) -> None:
         """Mark the topic as usable again, so that the next fault on it is logged."""
         self._told.pop(topic, None)

@@ -9,7 +9,7 @@ from agent.delivery.message import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
+class LinkUp:
     """Connection is up: the broker acknowledged the birth message. `generation` numbers the connections."""
 
     generation: int
@@ -18,7 +18,7 @@ class Up:
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
+class LinkDown:
     """Connection is lost, with everything that was in flight on it."""
 
     generation: int
@@ -36,13 +36,13 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
+class ProbeAnswered:
     """Sign of life: the broker has answered a probe."""
 
     generation: int
 
 
-LinkEvent: TypeAlias = Up | Down | Ack | Alive
+LinkEvent: TypeAlias = LinkUp | LinkDown | Ack | ProbeAnswered
 
 
 class Link(Protocol):
@@ -55,7 +55,7 @@ class Link(Protocol):
         """
 
     def probe(self, generation: int) -> None:
-        """Ask whether the broker responds; it is reported as `Alive`."""
+        """Ask whether the broker responds; it is reported as `ProbeAnswered`."""
 
     def abort(self, generation: int, reason: str) -> None:
         """Cut that connection, discarding what is in its buffers."""

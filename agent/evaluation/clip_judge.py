@@ -32,7 +32,7 @@ class Start:
     at_s: float
     gesture: str
     score: float
-    reading: HandObservation
+    observation: HandObservation
     kind: Kind = "false"
     reason: str = ""
     words: str = ""
@@ -104,12 +104,12 @@ def judge_clip(
 def _starts(
     clip: Clip, at_s: float, events: Iterable[object], smoothed: Iterable[HandObservation]
 ) -> Iterator[Start]:
-    readings = list(smoothed)
+    observations = list(smoothed)
     for event in events:
         if isinstance(event, GestureStarted):
-            whose = [r for r in readings if (r.person, r.hand) == (event.person, event.hand)]
-            reading = next((r for r in whose if r.place == event.place), whose[0])
-            yield Start(clip, at_s, event.gesture, event.score, reading)
+            whose = [r for r in observations if (r.person, r.hand) == (event.person, event.hand)]
+            observation = next((r for r in whose if r.place == event.place), whose[0])
+            yield Start(clip, at_s, event.gesture, event.score, observation)
 
 
 def _tell_apart(done: Judged) -> set[int]:
@@ -138,8 +138,8 @@ def _came(start: Start, starts: Iterable[Start]) -> bool:
 
 
 def _why_held_back(start: Start, thresholds: Thresholds) -> Start:
-    intent = intent_of(start.reading, start.gesture, thresholds)
-    obstacle = intent.obstacle or speed_obstacle(start.reading, thresholds)
+    intent = intent_of(start.observation, start.gesture, thresholds)
+    obstacle = intent.obstacle or speed_obstacle(start.observation, thresholds)
     if obstacle:
         return replace(start, reason=obstacle.reason, words=obstacle.words)
     return replace(start, reason="doubtful", words=intent.doubt or "intent did not last")

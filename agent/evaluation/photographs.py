@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.config.sources import shown
 from agent.errors import ConfigError
-from agent.evaluation.table import number, read_table
+from agent.evaluation.label_table import number, read_table
 from agent.picture_file import picture_size
 
 EXCLUDE = "exclude"  # ambiguous pictures stay in the list but are not judged

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
-
+from agent.evaluation import svg
 from agent.evaluation.calibration import Calibration
-from agent.evaluation.metrics import Figures
+from agent.evaluation.figures import Figures
 
 CELL_PX = 64
 PLOT_PX = 320
@@ -13,20 +12,6 @@ LARGEST_DOT_PX = 14
 DASHED = ' stroke-dasharray="4"'
 RIGHT = "37, 126, 61"
 WRONG = "190, 50, 40"
-STYLE = (
-    "<style>svg{color:#1f2328}text{font:13px system-ui,sans-serif;fill:currentColor}"
-    "@media (prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
-)
-
-
-def _svg(width: float, height: float, name: str, parts: list[str]) -> str:
-    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{name}">'
-    return "".join([head, STYLE, *parts, "</svg>"])
-
-
-def _text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 
 
 def confusion_svg(figures: Figures) -> str:
@@ -34,11 +19,11 @@ def confusion_svg(figures: Figures) -> str:
     labels = [label for label in figures.confusion if any(figures.confusion[label].values())]
     columns = list(figures.confusion)
     left, top = 110, 40
-    parts = [_text(left + (x + 0.5) * CELL_PX, 28, column) for x, column in enumerate(columns)]
+    parts = [svg.text(left + (x + 0.5) * CELL_PX, 28, column) for x, column in enumerate(columns)]
     for y, label in enumerate(labels):
         row = figures.confusion[label]
         baseline = top + (y + 0.5) * CELL_PX + 5
-        parts.append(_text(left - 8, baseline, label, "end"))
+        parts.append(svg.text(left - 8, baseline, label, "end"))
         for x, column in enumerate(columns):
             share = row[column] / sum(row.values())
             colour = RIGHT if label == column else WRONG
@@ -46,9 +31,9 @@ def confusion_svg(figures: Figures) -> str:
                 f'<rect x="{left + x * CELL_PX}" y="{top + y * CELL_PX}" width="{CELL_PX - 2}" '
                 f'height="{CELL_PX - 2}" fill="rgba({colour}, {0.06 + 0.84 * share:.2f})"/>'
             )
-            parts.append(_text(left + (x + 0.5) * CELL_PX, baseline, str(row[column])))
+            parts.append(svg.text(left + (x + 0.5) * CELL_PX, baseline, str(row[column])))
     size = left + CELL_PX * len(columns), top + CELL_PX * len(labels)
-    return _svg(*size, "confusion matrix", parts)
+    return svg.document(*size, "confusion matrix", parts)
 
 
 def reliability_svg(calibration: Calibration) -> str:
@@ -76,16 +61,14 @@ def reliability_svg(calibration: Calibration) -> str:
     ]
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         parts.append(line((0, tick), (1, tick), 0.12))
-        parts.append(_text(left - 8, at(0, tick)[1] + 5, f"{tick:g}", "end"))
-        parts.append(_text(at(tick, 0)[0], top + PLOT_PX + 20, f"{tick:g}"))
+        parts.append(svg.text(left - 8, at(0, tick)[1] + 5, f"{tick:g}", "end"))
+        parts.append(svg.text(at(tick, 0)[0], top + PLOT_PX + 20, f"{tick:g}"))
     most = max((b.images for b in calibration.bins), default=1)
     for b in calibration.bins:
         (x, y), radius = at(b.probability, b.accuracy), max(2.5, LARGEST_DOT_PX * (b.images / most) ** 0.5)
-        parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="rgba({RIGHT}, 0.75)">'
-            f"<title>{b.images} photographs said {b.probability:.2f}, {b.accuracy:.2f} right</title></circle>"
-        )
+        words = f"{b.images} photographs said {b.probability:.2f}, {b.accuracy:.2f} right"
+        parts.append(svg.dot(x, y, radius, f"rgba({RIGHT}, 0.75)", words))
     x, y = at(0.5, 0.5)
-    parts.append(_text(x, top + PLOT_PX + 42, "probability of the answer"))
-    parts.append(_text(16, y, "share that is right", more=f' transform="rotate(-90 16 {y:g})"'))
-    return _svg(left + PLOT_PX + 24, top + PLOT_PX + 56, "reliability", parts)
+    parts.append(svg.text(x, top + PLOT_PX + 42, "probability of the answer"))
+    parts.append(svg.text(16, y, "share that is right", more=f' transform="rotate(-90 16 {y:g})"'))
+    return svg.document(left + PLOT_PX + 24, top + PLOT_PX + 56, "reliability", parts)

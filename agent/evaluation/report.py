@@ -12,11 +12,11 @@ import numpy as np
 
 from agent.config.sources import shown
 from agent.core.types import Image
+from agent.evaluation.figures import Figures
 from agent.evaluation.judge import PhotographResult
-from agent.evaluation.metrics import Figures
 from agent.evaluation.plots import confusion_svg, reliability_svg
+from agent.evaluation.report_text import in_words
 from agent.evaluation.result import Evaluation
-from agent.evaluation.tables import in_words
 from agent.picture_file import read_picture
 
 THUMB_PX = 168

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import Calibration, calibrate
+from agent.evaluation.figures import Figures, figures
 from agent.evaluation.judge import PhotographResult, Stage
-from agent.evaluation.metrics import Figures, figures
 
 
 @dataclass(frozen=True)

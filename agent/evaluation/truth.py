@@ -9,7 +9,7 @@ from typing import Any
 from agent.core.numbers import read_json
 from agent.core.trace_tune import TruthSpan
 from agent.errors import ConfigError
-from agent.evaluation.table import number, read_table, read_text
+from agent.evaluation.label_table import number, read_table, read_text
 
 COLUMNS = ("gesture", "from_s", "to_s")
 

@@ -13,8 +13,8 @@ import numpy as np
 from agent.core.types import Image
 from agent.evaluation.clip_judge import Start
 from agent.evaluation.report import STYLE
+from agent.evaluation.video_report_text import COLUMNS, RATE, an_hour, in_words
 from agent.evaluation.video_result import VideoResult
-from agent.evaluation.video_show import COLUMNS, RATE, an_hour, in_words
 
 PICTURE_PX = 480  # longer side on the page
 RED = (60, 60, 230)
@@ -31,7 +31,7 @@ def picture(image: Image, start: Start) -> Image:
     height, width = image.shape[:2]
     scale = min(1.0, PICTURE_PX / max(height, width))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    if place := start.reading.place:
+    if place := start.observation.place:
         x, y = place.x_share * width * scale, place.y_share * height * scale
         half = place.height_share * height * scale / 2
         corner = round(x - half), round(y - half)
@@ -94,7 +94,7 @@ def _figure(start: Start) -> str:
 
 def held(start: Start) -> str:
     """Return the known posture measurements of a start as text."""
-    posture, speed = start.reading.posture, start.reading.speed
+    posture, speed = start.observation.posture, start.observation.speed
     told = [
         words.format(value) for name, words in HELD.items() if (value := getattr(posture, name)) is not None
     ]

@@ -8,13 +8,14 @@ from pathlib import Path
 import structlog
 
 from agent.config.settings import RecognitionSettings
+from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory
 from agent.core.taught import StaleTaughtHead, TaughtHead
 from agent.core.work_plan import RATES_OF
 from agent.errors import ModelError
 from agent.inference.bodies.blazepose import PoseNet
 from agent.inference.bodies.bodyposenet import BodyPoseNet
 from agent.inference.bodies.person import BodyNet
-from agent.inference.cropping import can_look_itself
+from agent.inference.cropping import has_crop_interface, supports_device_crop
 from agent.inference.detector import Detector
 from agent.inference.engine import (
     REMOTE_BACKENDS,
@@ -69,7 +70,7 @@ def build_recognizer(
     return Recognizer(
         settings, pose, palms, classifier, rates=RATES_OF[settings.profile],
         close=loader.close, models=loader.models, remotes=loader.remotes,
-        new_frames=lambda: _tell_of_new_frames(opened),
+        new_frames=lambda: _announce_new_frames(opened), frame_memory=_frame_memory(opened),
         backends={engine.name: backend_of(engine) for engine in opened},
     )  # fmt: skip
 
@@ -155,10 +156,16 @@ def _gesture_classifier(
     return HandClassifier(engine, manifest, taught, second)
 
 
-def _tell_of_new_frames(engines: Sequence[Engine]) -> None:
+def _announce_new_frames(engines: Sequence[Engine]) -> None:
     for engine in engines:
-        if can_look_itself(engine):
+        if has_crop_interface(engine):
             engine.new_frames()
+
+
+def _frame_memory(engines: Sequence[Engine]) -> FrameMemory:
+    """A GPU's, where all networks crop on it: OpenCV would copy each BGRx image for every crop."""
+    memories = [engine.frame_memory for engine in engines if supports_device_crop(engine)]
+    return memories[0] if memories and len(memories) == len(engines) else OrdinaryFrameMemory()
 
 
 def _bodies(settings: RecognitionSettings, load: Callable[[str], tuple[Engine, Manifest]]) -> BodyNet:

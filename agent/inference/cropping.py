@@ -13,7 +13,7 @@ from agent.inference.manifest import Input
 _can: dict[type, bool] = {}  # by class: checking a protocol takes 25 us on Python 3.11, many times a frame
 
 
-def can_look_itself(engine: Engine) -> TypeGuard[DeviceCropEngine]:
+def has_crop_interface(engine: Engine) -> TypeGuard[DeviceCropEngine]:
     """Whether the engine implements cropping on its device."""
     kind = type(engine)
     if kind not in _can:
@@ -23,7 +23,7 @@ def can_look_itself(engine: Engine) -> TypeGuard[DeviceCropEngine]:
 
 def supports_device_crop(engine: Engine) -> TypeGuard[DeviceCropEngine]:
     """Whether the engine crops on its device now, so that images are passed whole."""
-    return can_look_itself(engine) and engine.crops_on_device
+    return has_crop_interface(engine) and engine.crops_on_device
 
 
 def run_on_crops(

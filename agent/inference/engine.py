@@ -11,10 +11,11 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import structlog
 
 from agent.config.settings import TensorRtSettings, TritonSettings
+from agent.core.frame_memory import FrameMemory
 from agent.core.types import Box, Floats, Image
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
-from agent.inference.onnxruntime_trial import must_work
+from agent.inference.onnxruntime_trial import check_onnxruntime
 from agent.inference.trt.availability import Availability, tensorrt_availability
 from agent.supervision import Threads
 
@@ -105,11 +106,15 @@ class DeviceCropEngine(Engine, Protocol):
     ) -> RunningInference:
         """Start an inference on crops, as `run_pieces` does, and return at once."""
 
+    @property
+    def frame_memory(self) -> FrameMemory:
+        """Memory from which images reach the device without another copy."""
+
     def new_frames(self) -> None:
         """Invalidate uploaded images, because their arrays may hold new frames."""
 
 
-def _nobody(_line: str, _seconds: float) -> None:
+def _ignore_wait(_line: str, _seconds: float) -> None:
     """Default callback: ignore progress."""
 
 
@@ -123,7 +128,7 @@ class EngineOptions:
     cache_dir: Path | None = None  # None: the user's cache folder
     settings: TensorRtSettings = field(default_factory=TensorRtSettings)
     manifest: Manifest | None = None
-    waiting: Callable[[str, float], None] = _nobody
+    waiting: Callable[[str, float], None] = _ignore_wait
 
 
 def choose_backend(
@@ -179,16 +184,16 @@ def load_engine(
             f'{name}: backend "{chosen}" has no files here; `connect_engine` leads to its server'
         )
     if chosen == "onnxruntime":
-        must_work(options.cache_dir if options else None)
+        check_onnxruntime(options.cache_dir if options else None)
         return _made(name, path, chosen, threads=threads)
     options = options or EngineOptions()
     try:
         return _made(name, path, chosen, options=options)
-    except ModelError as exc:
+    except (ModelError, EngineError) as exc:  # it does not load, or a GPU that fails while it loads
         if backend != "auto" and not options.settings.fallback:
             raise
         log.warning("backend_fell_back", engine=name, wanted=chosen, used="onnxruntime", reason=str(exc))
-        must_work(options.cache_dir)
+        check_onnxruntime(options.cache_dir)
         return _made(name, path, "onnxruntime", threads=threads)
 
 

@@ -39,8 +39,11 @@ print(onnxruntime.__version__)
 
 
 @cache
-def must_work(cache_dir: Path | None) -> None:
-    """Test it once a process, or once a boot where a cache folder is given. Raises `ModelError`."""
+def check_onnxruntime(cache_dir: Path | None) -> None:
+    """Check that ONNX Runtime works here, once a process, or once a boot where a cache folder is given.
+
+    Raises `ModelError` where it does not.
+    """
     if "onnxruntime" in sys.modules:  # it is loaded, and nothing crashed
         return
     stamp = cache_dir / STAMP if cache_dir else None

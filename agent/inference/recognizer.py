@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.config.settings import RecognitionSettings
+from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory
 from agent.core.geometry import box_of_landmarks
 from agent.core.posture import posture_of, sure_hands
 from agent.core.types import Box, Detections, Frame, HandDetection, Image
@@ -82,8 +83,10 @@ class Recognizer:
         models: Mapping[str, str] | None = None,
         remotes: Sequence[RemoteEngine] = (),
         rates: Rates | None = None,
+        frame_memory: FrameMemory | None = None,
     ) -> None:
         self.models = dict(models or {})  # name: sha256 of the loaded file, or the address where it runs
+        self.frame_memory = frame_memory or OrdinaryFrameMemory()  # best for the frames that it is given
         self._remotes, self._rates = tuple(remotes), rates
         self._settings, self._pose, self._palms, self._classifier = settings, pose, palms, classifier
         self.backends = dict(backends or {})  # name: backend
@@ -103,7 +106,10 @@ class Recognizer:
         return self.finish(self.find_hands(self.find_poses(frames)))
 
     def find_poses(self, frames: Sequence[Frame]) -> list[FramePoses]:
-        """Find the people in each frame; the first step of `recognize`. Raises `EngineError`."""
+        """Find the people in each frame; the first step of `recognize`.
+
+        Raises `EngineError`, and `EngineAway` while a remote network is offline.
+        """
         for remote in self._remotes:
             if remote.away is not None:
                 raise EngineAway(remote.away)  # before work whose result could not be used

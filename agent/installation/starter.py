@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from agent.config.rules.grammar import LETTERS
+from agent.config.toml_value import mapped_texts, toml_value
 from agent.core.rules.topics import topic_problem
 from agent.errors import ConfigError
 
@@ -99,11 +99,11 @@ def config_text(starter: Starter, *, relative_to: Path) -> str:
     def named(login: Login | None) -> str:
         if login is None:
             return ""
-        lines = f"user = {toml_value(login.user)}\n"
+        lines = f"user = {_toml(login.user)}\n"
         if login.password_file is None:
             return lines
         file = _relative(login.password_file, relative_to)
-        return f"{lines}password = {{ file = {toml_value(file)} }} # that file holds it and nothing else\n"
+        return f"{lines}password = {{ file = {_toml(file)} }} # that file holds it and nothing else\n"
 
     keys = (
         "\n[actions]\nkeys = true                # rules may press keys; needs the right to /dev/uinput\n"
@@ -118,13 +118,30 @@ def config_text(starter: Starter, *, relative_to: Path) -> str:
 rules = "rules"            # folder of rule files
 
 [camera.{CAMERA}]             # "{CAMERA}" is part of the topics; more cameras: more such sections
-source = {toml_value(starter.camera)}
+source = {_toml(starter.camera)}
 {named(starter.camera_login)}
 [mqtt]
-url = {toml_value(starter.broker)}
+url = {_toml(starter.broker)}
 {named(starter.broker_login)}{keys}
 #[web]
 #enabled = true            # the page in the browser: what the agent sees now; this machine only
+"""
+
+
+def page_config_text(token_file: Path, *, relative_to: Path) -> str:
+    """config.toml of an agent that is set up in the browser: its page, and neither camera nor broker."""
+    return f"""\
+# Settings of gesture-agent. What is not written here is at its default; `gesture-agent check` shows every
+# setting, tries all parts and says what is wrong. Durations have a unit: "300ms", "1.5s", "2min".
+
+[agent]
+rules = "rules"            # folder of rule files
+
+[web]
+enabled = true             # the page in the browser, for this machine only; host = "0.0.0.0" lets others in
+edit = true                # it may write rules, cameras and the broker
+#preview = true            # it shows pictures; without, only where hands are
+token = {{ file = {_toml(_relative(token_file, relative_to))} }} # that file holds it and nothing else
 """
 
 
@@ -142,7 +159,7 @@ def rule_text(
     body = f"""\
 [[rule]]
 id = "{rule_id}"
-when = {{ gesture = {toml_value(gesture)} }}
+when = {{ gesture = {_toml(gesture)} }}
 {action}
 cooldown = "2s"
 
@@ -172,12 +189,12 @@ def _letter(gesture: str) -> tuple[str, str]:
     found = next((letter for letter, label in LETTERS.items() if label == gesture), None)
     if found:
         return found, ""
-    return OTHER_LETTER, f"letters = {{ {OTHER_LETTER} = {toml_value(gesture)} }}\n"
+    return OTHER_LETTER, f"letters = {{ {OTHER_LETTER} = {_toml(gesture)} }}\n"
 
 
 def _action(action: StarterAction) -> tuple[str, str]:
     """The rule's line, and what its case expects of it."""
-    target = toml_value(_escaped(action.target))
+    target = _toml(_escaped(action.target))
     match action.kind:
         case "webhook":
             return f'webhook = {{ url = {target}, json = {{ gesture = "{{gesture}}" }} }}', ""
@@ -186,45 +203,24 @@ def _action(action: StarterAction) -> tuple[str, str]:
         case "event":
             lamp = StarterAction("lamp", "zigbee2mqtt/lamp/set", {"state": "TOGGLE"})
             return _action(lamp)
-    payload = toml_value(_escaped(action.payload))
+    payload = _toml(_escaped(action.payload))
     return (
         f"publish = {{ topic = {target}, payload = {payload} }}",
-        f", topic = {toml_value(action.target)}, payload = {toml_value(action.payload)}",
+        f", topic = {_toml(action.target)}, payload = {_toml(action.payload)}",
     )
 
 
 def _escaped(value: Any) -> Any:
     """Braces of the user's own are no template fields."""
-    return _mapped(value, lambda text: text.replace("{", "{{").replace("}", "}}"))
+    return mapped_texts(value, lambda text: text.replace("{", "{{").replace("}", "}}"))
 
 
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _mapped(part, change) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_mapped(part, change) for part in value]
-    return change(value) if isinstance(value, str) else value
-
-
-def toml_value(value: Any) -> str:
-    """A value on one line. Raises `ConfigError` for null, which TOML does not have, and for non-UTF-8."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_quoted(key)} = {toml_value(part)}" for key, part in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    if value is None:
-        raise ConfigError(
-            "null cannot stand in a payload here; write the rule by hand, with text in its place"
-        )
-    return _quoted(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _quoted(text: str) -> str:
+def _toml(value: Any) -> str:
+    """A value on one line. Raises `ConfigError` for what TOML does not have."""
     try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise ConfigError(f"{text!a} is not UTF-8") from exc
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+        return toml_value(value)
+    except ValueError as exc:
+        raise ConfigError(f"{exc}; write it by hand, with text in its place") from exc
 
 
 def _relative(path: Path, folder: Path) -> str:

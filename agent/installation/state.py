@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
+from agent.core.numbers import number_or_none
 from agent.errors import CannotStart
 from agent.installation.paths import UNIT
 
@@ -69,4 +70,5 @@ def parse_state(text: str) -> ServiceState:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    number = number_or_none(text)
+    return None if number is None else int(number)

@@ -20,7 +20,7 @@ class Load:
             maxlen=TURNS
         )  # end, duration, cameras
 
-    def looked(self, now_s: float, took_s: float, cameras: Sequence[str]) -> None:
+    def record(self, now_s: float, took_s: float, cameras: Sequence[str]) -> None:
         """Record a step that ended at `now_s`, took `took_s` and processed a frame of each of `cameras`."""
         self._looks.append((now_s, took_s, tuple(cameras)))
 

@@ -156,8 +156,8 @@ class Loop:
         self._requests.answer()
         self._begin_reload()
         self._take_rules()
-        self._tell_armed()
-        self._tell_health()
+        self._publish_armed()
+        self._publish_health()
         self.steps += 1
         for observer in self._observers.steps:
             observer.on_step()
@@ -186,10 +186,12 @@ class Loop:
             self._throttle_of(detections.camera).note_detections(
                 detections.at, bool(detections.people or detections.hands)
             )
-            self._tell_occupied(detections.camera, detections.at, bool(detections.people or detections.hands))
+            self._publish_occupancy(
+                detections.camera, detections.at, bool(detections.people or detections.hands)
+            )
             self._recognized_at[detections.camera] = self._clock()
             context = self._context.rule_context()
-            self._take_in(
+            self._apply_result(
                 "frame",
                 detections.camera,
                 detections.at,
@@ -198,7 +200,7 @@ class Loop:
             )
             self._health.note_detections(detections)
         took = self._clock() - began
-        self._health.worked(took, [f.camera for f in frames])
+        self._health.record_step(took, [f.camera for f in frames])
         if took > SLOW_S:
             log.warning("step_slow", took_s=round(took, 2), cameras=[f.camera for f in frames])
 
@@ -210,39 +212,39 @@ class Loop:
             self._recognition_changed(str(exc))
             for frame in frames:
                 self._recognizer.forget(frame.camera)
-                self._nobody_looks(frame.camera)
+                self._reset_occupancy(frame.camera)
             return []
         self._recognition_changed(None)
         return all_detections
 
-    def _tell_occupied(self, camera: str, at: float, present: bool) -> None:
-        changed = self._occupancies.setdefault(camera, Occupancy()).saw(at, present)
+    def _publish_occupancy(self, camera: str, at: float, present: bool) -> None:
+        changed = self._occupancies.setdefault(camera, Occupancy()).update(at, present)
         if changed is not None:
             self._sink.occupied(camera, changed)
 
-    def _nobody_looks(self, camera: str) -> None:
-        if self._occupancies.setdefault(camera, Occupancy()).lost():
+    def _reset_occupancy(self, camera: str) -> None:
+        if self._occupancies.setdefault(camera, Occupancy()).reset():
             self._sink.occupied(camera, None)
 
     def _recognition_changed(self, reason: str | None) -> None:
         if self._health.recognition(reason):
-            self._tell_summary()
+            self._report_summary()
 
     def _end(self, camera: str) -> None:
         now, context = self._clock(), self._context.rule_context()
-        self._take_in("stop", camera, now, context, self._pipeline.stop(camera, now, context))
+        self._apply_result("stop", camera, now, context, self._pipeline.stop(camera, now, context))
 
-    def _take_in(
+    def _apply_result(
         self, kind: Kind, camera: str, at: float, context: RuleContext, result: PipelineResult
     ) -> None:
         record = TraceRecord(kind, at, camera, result.observations, context)
         for recorder in self._observers.recorders:
             recorder.record(record)
-        self._hand_over(result)
+        self._deliver(result)
         for observer in self._observers.recognition:
             observer.on_result(camera, at, result)
 
-    def _hand_over(self, result: PipelineResult) -> None:
+    def _deliver(self, result: PipelineResult) -> None:
         for event in result.events:
             zone = self._pipeline.rules.zone_of(event)
             self._sink.event(event, max_age_s=self._max_age_s, zone=zone)
@@ -262,7 +264,7 @@ class Loop:
         for camera, at in self._recognized_at.items():
             if now - at > SILENCE_S:
                 context = self._context.rule_context()
-                self._take_in(
+                self._apply_result(
                     "silence", camera, now, context, self._pipeline.process_silence(camera, now, context)
                 )
 
@@ -276,9 +278,9 @@ class Loop:
             if state.state != "online":
                 self._end(state.camera)
                 self._recognizer.forget(state.camera)
-                self._nobody_looks(state.camera)
+                self._reset_occupancy(state.camera)
                 self._recognized_at.pop(state.camera, None)
-            self._tell_summary()
+            self._report_summary()
 
     # Requests.
 
@@ -290,7 +292,7 @@ class Loop:
         for observer in self._observers.enabled:
             observer.on_enabled(on)
         self._sink.enabled(on)
-        self._tell_summary()
+        self._report_summary()
         log.info("recognition_on" if on else "recognition_off")
 
     def _take_rules(self) -> None:
@@ -344,7 +346,7 @@ class Loop:
             return {}, f"no rule {rule!r}; there are {', '.join(known) or 'none'}"
         camera = next(iter(self._cameras), "test")
         actions = self._pipeline.rules.simulate(known[rule], camera, self._clock())
-        self._hand_over(PipelineResult(actions=tuple(actions)))
+        self._deliver(PipelineResult(actions=tuple(actions)))
         return {"actions": [f"{a.kind} {public_target(a.kind, a.target)}" for a in actions]}, ""
 
     # Status.
@@ -358,10 +360,10 @@ class Loop:
         cameras = f"{online} of {len(self._cameras)} cameras online"
         return cameras if blind is None else f"{cameras}, but nothing is recognised: {blind}"
 
-    def _tell_summary(self) -> None:
+    def _report_summary(self) -> None:
         line = self.summary()
         for observer in self._observers.summary:
-            observer.tell(line)
+            observer.on_summary(line)
 
     def health(self) -> dict[str, Any]:
         """Return the content of `bridge/health` without delivery's part."""
@@ -370,11 +372,11 @@ class Loop:
             **self._health.report(len(self._pipeline.rules.rule_set.rules)),
         }
 
-    def _tell_health(self) -> None:
+    def _publish_health(self) -> None:
         if self._health.due():
             self._sink.health(self.health())
 
-    def _tell_armed(self) -> None:
+    def _publish_armed(self) -> None:
         if self._pipeline.rules.rule_set.wake is None:
             if self._waking:  # a reload removed the wake gesture: always armed
                 for camera in self._cameras:

@@ -36,9 +36,9 @@ class LoopHealth:
         for stage, ms in detections.stage_ms.items():
             self._stages.setdefault(stage, LatencyWindow()).add(ms)
 
-    def worked(self, took_s: float, cameras: Sequence[str]) -> None:
+    def record_step(self, took_s: float, cameras: Sequence[str]) -> None:
         """Record a recognition step of `took_s` seconds over the newest frames of `cameras`."""
-        self._load.looked(self._clock(), took_s, cameras)
+        self._load.record(self._clock(), took_s, cameras)
 
     def recognition(self, reason: str | None) -> bool:
         """Record why recognition fails, None where it works; return whether that changed."""

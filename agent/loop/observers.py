@@ -68,7 +68,7 @@ class StepObserver(Protocol):
 class SummaryObserver(Protocol):
     """Told how the agent is, in a line."""
 
-    def tell(self, line: str) -> None:
+    def on_summary(self, line: str) -> None:
         """One line for `systemctl status`."""
 
 

@@ -131,7 +131,7 @@ class Reloads:
     def _changed(self) -> bool:
         try:
             return self._rules.changed()
-        except Exception:  # the next look may fare better; a reading would tell
+        except Exception:  # tried again with the next look; reading the files would say why
             log.exception("rules_not_watched")
             return False
 

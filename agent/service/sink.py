@@ -14,7 +14,7 @@ PATIENCE_S = 0.2  # seconds to wait for a stuck reader; the loop waits too
 PIECE_BYTES = select.PIPE_BUF  # bytes that a ready pipe takes without blocking (pipe(7))
 
 
-class Lost:
+class LostLines:
     """Thread-safe counters of lost log lines and notifications."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Lost:
             self.notifications += 1
 
 
-LOST = Lost()  # the process has one log and one systemd
+LOST = LostLines()  # the process has one log and one systemd
 
 
 class Sink:
@@ -43,7 +43,7 @@ class Sink:
     later: old lines are worth less than memory.
     """
 
-    def __init__(self, stream: TextIO, lost: Lost = LOST) -> None:
+    def __init__(self, stream: TextIO, lost: LostLines = LOST) -> None:
         self._stream, self._lost = stream, lost
         self._lock = threading.Lock()
         self._handle = _handle(stream)

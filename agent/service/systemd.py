@@ -7,7 +7,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-from agent.service.sink import LOST, Lost
+from agent.core.numbers import number_or_none
+from agent.service.sink import LOST, LostLines
 
 SEND_S = 0.5  # seconds for one notification
 
@@ -15,7 +16,7 @@ SEND_S = 0.5  # seconds for one notification
 class Notifier:
     """Sends to systemd's notification socket (sd_notify(3)); does nothing where there is none."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, lost: Lost = LOST) -> None:
+    def __init__(self, environ: Mapping[str, str] = os.environ, lost: LostLines = LOST) -> None:
         self._lost = lost
         self._address = environ.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):  # the abstract namespace
@@ -42,7 +43,7 @@ class Notifier:
         """Report that the agent is stopping."""
         self._send("STOPPING=1")
 
-    def alive(self) -> None:
+    def ping_watchdog(self) -> None:
         """Reset systemd's watchdog timer."""
         self._send("WATCHDOG=1")
 
@@ -80,7 +81,7 @@ class StatusLine:
         self._line = "starting"
         self._told: str | None = None
 
-    def tell(self, line: str) -> None:
+    def on_summary(self, line: str) -> None:
         """Set the status of the agent."""
         trouble = self._trouble()
         self._line, self._told = line, trouble
@@ -89,23 +90,24 @@ class StatusLine:
     def on_step(self) -> None:
         """Update the line if the broker state changed. Called at every turn of the loop; cheap."""
         if self._trouble() != self._told:
-            self.tell(self._line)
+            self.on_summary(self._line)
 
 
 class Watchdog:
-    """Resets systemd's watchdog timer while the loop runs and `sound` reports that other threads do."""
+    """Resets systemd's watchdog timer while the loop runs and `healthy` reports that other threads do."""
 
     def __init__(
         self,
         notifier: Notifier,
-        sound: Callable[[], bool],
+        healthy: Callable[[], bool],
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         meant = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         usec = environ.get("WATCHDOG_USEC", "") if meant else ""
-        self._every_s = int(usec) / 1e6 / 3 if usec.isdigit() else None  # three attempts in a timeout
-        self._notifier, self._sound, self._clock = notifier, sound, clock
+        number = number_or_none(usec)
+        self._every_s = None if number is None else number / 1e6 / 3  # three attempts in a timeout
+        self._notifier, self._healthy, self._clock = notifier, healthy, clock
         self._fed_at = clock()
 
     def on_step(self) -> None:
@@ -113,6 +115,6 @@ class Watchdog:
         now = self._clock()
         if self._every_s is None or now - self._fed_at < self._every_s:
             return
-        if self._sound():
+        if self._healthy():
             self._fed_at = now
-            self._notifier.alive()
+            self._notifier.ping_watchdog()

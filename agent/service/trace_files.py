@@ -134,7 +134,7 @@ class RotatingTraceWriter:
                 path.unlink(missing_ok=True)
 
 
-class RingThread:
+class TraceWriterThread:
     """Writes trace records in a thread of its own, so that callers never wait for the disk.
 
     If the disk hangs, records that do not fit into the queue are dropped, counted and logged.
@@ -187,7 +187,7 @@ class NullTraceWriter:
 
 def build_trace_writer(
     settings: Settings, labels: tuple[str, ...], state: Path, threads: Threads | None = None
-) -> RingThread:
+) -> TraceWriterThread:
     """Build the trace ring in the state folder with its writer thread, or a `NullTraceWriter`."""
     ring = RotatingTraceWriter(
         state / FOLDER,
@@ -196,7 +196,7 @@ def build_trace_writer(
         keep_s=settings.trace.keep,
         wall=time.time,
     )
-    return RingThread(ring, threads)
+    return TraceWriterThread(ring, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def traces_of(place: Path) -> list[StoredTrace]:
 
     A file of the ring without a complete header is left out. Raises `ConfigError`.
     """
-    if not place.is_dir():
+    if not os.path.isdir(place):  # noqa: PTH112 (does not raise: opening says why)
         return [open_trace(place)]
     try:
         parts = visible_files(place, lambda name: name.endswith(".jsonl"))

@@ -54,15 +54,9 @@ class TokenAuth:
         )
 
     def cookie(self) -> str:
-        """Issue a cookie value that `admits` accepts for `COOKIE_S` seconds."""
+        """Issue a cookie value that `knows` accepts for `COOKIE_S` seconds."""
         until = str(int(self._wall() + COOKIE_S))
         return f"{until}.{self._seal(until)}"
-
-    def admits(self, *, authorization: str = "", cookies: str = "", protocols: Sequence[str] = ()) -> bool:
-        """Check the values of the headers Authorization, Cookie and Sec-WebSocket-Protocol."""
-        if self.open:
-            return True
-        return self.knows(cookies) or any(map(self.is_token, tokens_in(authorization, protocols)))
 
     def knows(self, cookies: str) -> bool:
         """Return whether a Cookie header holds a valid cookie of ours."""

@@ -13,7 +13,7 @@ from agent.core.rules.formatting import public_target
 from agent.core.types import GestureEnded, GestureEvent, GestureStarted
 from agent.web import messages
 from agent.web.messages import WebMessage
-from agent.web.near import Near, why_not
+from agent.web.near_miss import NearMiss, why_not
 from agent.web.update_queue import (
     CameraChanged,
     HealthUpdate,
@@ -43,6 +43,9 @@ class About:
     hold_ms: float
     preview: bool
     edit: bool = False  # rule files may be changed in the browser
+    setup: bool = False  # so may cameras and broker
+    teach: bool = False  # gestures may be taught
+    tune: bool = False  # thresholds may be changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class DashboardState:
         self._enabled: bool | None = None
         self._rules: tuple[RuleSummary, ...] = ()
         self._fired_ms: dict[str, float] = {}
-        self._near: dict[str, dict[tuple[int, str], tuple[float, Near]]] = {}  # camera, hand: since when
+        self._near: dict[str, dict[tuple[int, str], tuple[float, NearMiss]]] = {}  # camera, hand: since when
         self._feedback = FeedbackTracker()
         self._missed_at: dict[tuple[str, str], float] = {}  # camera, gesture: its last log line
         self._trouble = ""
@@ -119,7 +122,7 @@ class DashboardState:
         if isinstance(update, StepUpdate):
             yield from self._stepped(update)
         elif isinstance(update, HealthUpdate):
-            yield from self._fares(update.health)
+            yield from self._health_messages(update.health)
         elif isinstance(update, Switched):
             yield from self._switched(update.on)
         elif isinstance(update, CameraChanged):
@@ -198,7 +201,7 @@ class DashboardState:
         begun = {(e.person, e.hand) for e in turn.events if isinstance(e, GestureStarted)}
         now = {(near.person, near.hand): near for near in turn.near}
         past = self._near.get(turn.camera, {})
-        kept: dict[tuple[int, str], tuple[float, Near]] = {}
+        kept: dict[tuple[int, str], tuple[float, NearMiss]] = {}
         for who, near in now.items():
             since, before = past.get(who, (turn.at, near))
             same = before.gesture == near.gesture
@@ -266,7 +269,7 @@ class DashboardState:
             },
         }
 
-    def _fares(self, health: Mapping[str, Any]) -> Iterator[WebMessage]:
+    def _health_messages(self, health: Mapping[str, Any]) -> Iterator[WebMessage]:
         """Once a second: camera states, `enabled`, and a point of the chart."""
         self.health = health
         for name, camera in health.get("camera", {}).items():

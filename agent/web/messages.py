@@ -5,12 +5,13 @@ Times are milliseconds since 1970 by this machine's clock, positions are fractio
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agent.core.debounce import HandProgress
+from agent.core.numbers import write_json
 from agent.core.types import GestureEvent, GestureStarted, Place
 
 PROTOCOL = 1  # of the messages; bump on incompatible changes
@@ -30,8 +31,19 @@ class WebMessage:
 
 
 def as_text(document: Mapping[str, Any]) -> str:
-    """Serialize as JSON on one line."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    """Serialize as JSON on one line; NaN and infinity, which no browser can read, become null."""
+    try:
+        return write_json(document)
+    except ValueError:
+        return write_json(_finite(document))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def message(

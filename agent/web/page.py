@@ -14,7 +14,7 @@ import structlog
 from agent.config.settings import WebSettings
 from agent.core.gesture_pipeline import GesturePipeline, PipelineResult
 from agent.core.rules import RuleSet
-from agent.core.rules.formatting import describe_conditions, describe_public_actions
+from agent.core.rules.formatting import describe_actions, describe_conditions
 from agent.core.types import CameraState, Detections
 from agent.supervision import Threads
 from agent.web.auth import TokenAuth, read_token
@@ -26,14 +26,17 @@ from agent.web.limits.connections import ConnectionLimits
 from agent.web.limits.protocol import ConnectionPolicy
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
-from agent.web.near import hands_of
+from agent.web.near_miss import hands_of
 from agent.web.preview import Preview
 from agent.web.progress_monitor import ProgressMonitor
 from agent.web.routes import Ask, Routes
 from agent.web.rule_editor import RuleEditor
 from agent.web.security import SecurityMiddleware
 from agent.web.server import Server, bind
+from agent.web.setup import SetupProvider
 from agent.web.streams import Streams
+from agent.web.teaching import TeachingProvider
+from agent.web.tuning import TuningProvider
 from agent.web.update_queue import (
     CameraChanged,
     HealthUpdate,
@@ -64,6 +67,9 @@ class WebPage:
         ask: Ask,
         threads: Threads | None = None,
         editor: RuleEditor | None = None,
+        setup: SetupProvider | None = None,
+        teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
@@ -71,7 +77,8 @@ class WebPage:
         """Build the web page.
 
         `health` is called in the loop's thread; `progress` and `ask` in the web thread. With an `editor` rule
-        files may be changed. Raises `ConfigError` for an unusable token.
+        files may be changed, with `setup` cameras and broker, with `tuning` thresholds; with `teaching`
+        gestures may be taught. Raises `ConfigError` for an unusable token.
         """
         self.url = ""
         self._settings, self._pipeline, self._health, self._clock = settings, pipeline, health, clock
@@ -98,6 +105,9 @@ class WebPage:
             refusals=refusals,
             ask=ask,
             editor=editor,
+            setup=setup,
+            teaching=teaching,
+            tuning=tuning,
         )
         guard = SecurityMiddleware(site.app(), settings, auth, attempts, refusals)
         self._server = Server(guard, policy, self._fetch, threads)
@@ -187,7 +197,7 @@ class WebPage:
             RuleSummary(
                 rule.id,
                 describe_conditions(rule),
-                describe_public_actions(rule),
+                describe_actions(rule),
                 rule.continue_matching,
                 thresholds[rule.thresholds],
             )

@@ -15,7 +15,8 @@ from typing import Any
 
 import cv2
 
-from agent.core.types import CameraState, Detections, HandDetection, Image, Pose
+from agent.core.frame_memory import packed_bgr
+from agent.core.types import CameraState, Detections, HandDetection, Pose
 from agent.web.messages import as_text
 
 MAX_WIDTH = 640  # px
@@ -73,7 +74,7 @@ class Watcher:
             picture = self._preview.newest(self._camera)
             if picture is None and self._shown is not None:
                 self._shown = None
-                return gone(self._camera)
+                return cleared(self._camera)
             if picture is not None and self._wanted and picture.number != self._shown:
                 message = await self._preview.packed(picture)
                 if self._preview.may_show(picture):  # else it was removed while it was encoded
@@ -186,7 +187,7 @@ class Preview:
             self._dropped[camera] = self._count
 
 
-def gone(camera: str) -> bytes:
+def cleared(camera: str) -> bytes:
     """Return the message that makes the viewer clear its picture."""
     text = as_text({"camera": camera, "picture": None}).encode()
     return struct.pack(">I", len(text)) + text
@@ -195,7 +196,7 @@ def gone(camera: str) -> bytes:
 def packed(detections: Detections) -> bytes:
     """Encode a message: length of the JSON (uint32, big endian), JSON of the detections, JPEG."""
     frame = detections.frame
-    image: Image = frame.image
+    image = packed_bgr(frame.image)
     if frame.width > MAX_WIDTH:
         size = (MAX_WIDTH, round(frame.height * MAX_WIDTH / frame.width))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]

@@ -29,13 +29,20 @@ from agent.web.progress_monitor import ProgressMonitor
 from agent.web.rule_editor import RuleEditor
 from agent.web.rule_routes import RuleRoutes
 from agent.web.security import VISITOR
+from agent.web.setup import SetupProvider
+from agent.web.setup_routes import SetupRoutes
 from agent.web.streams import Streams
+from agent.web.teaching import TeachingProvider, TeachingRoutes
+from agent.web.tuning import TuningProvider, TuningRoutes
 
 STATIC = Path(__file__).with_name("static")
 ANSWER_S = 5.0  # seconds for the loop to answer an API request
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 PAGES = {"/": "index.html", "/kiosk": "kiosk.html"}
 EDITOR_PAGES = {"/rules": "rules.html"}  # with web.edit
+SETUP_PAGES = {"/setup": "setup.html"}  # so are these, where the settings file is known
+TEACHING_PAGES = {"/teach": "teach.html"}
+TUNING_PAGES = {"/tune": "tune.html"}
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], "Future[tuple[dict[str, Any], str]]"]
 """A request to the loop and the future of its data and error; raises `queue.Full`."""
@@ -57,12 +64,24 @@ class Routes:
         refusals: Refusals,
         ask: Ask,
         editor: RuleEditor | None = None,
+        setup: SetupProvider | None = None,
+        teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
     ) -> None:
         self._dashboard, self._broadcaster, self._streams = dashboard, broadcaster, streams
         self._metrics, self._progress_monitor, self._auth, self._ask = metrics, progress_monitor, auth, ask
         self._attempts, self._refusals = attempts, refusals
         self._rule_routes = RuleRoutes(editor, self._saved) if editor else None
-        self._pages = {**PAGES, **(EDITOR_PAGES if editor else {})}
+        self._setup_routes = SetupRoutes(setup, self._restart) if setup else None
+        self._teaching_routes = TeachingRoutes(teaching) if teaching else None
+        self._tuning_routes = TuningRoutes(tuning) if tuning else None
+        self._pages = {
+            **PAGES,
+            **(EDITOR_PAGES if editor else {}),
+            **(SETUP_PAGES if setup else {}),
+            **(TEACHING_PAGES if teaching else {}),
+            **(TUNING_PAGES if tuning else {}),
+        }
 
     def app(self) -> Starlette:
         """Build the ASGI app, without `SecurityMiddleware`."""
@@ -70,6 +89,9 @@ class Routes:
             routes=[
                 *(Route(path, _page(file)) for path, file in self._pages.items()),
                 *(self._rule_routes.routes() if self._rule_routes else ()),
+                *(self._setup_routes.routes() if self._setup_routes else ()),
+                *(self._teaching_routes.routes() if self._teaching_routes else ()),
+                *(self._tuning_routes.routes() if self._tuning_routes else ()),
                 Route("/favicon.ico", _page("icon.svg")),
                 Route("/login", _page("login.html"), methods=["GET"]),
                 Route("/login", self._log_in, methods=["POST"]),
@@ -149,6 +171,9 @@ class Routes:
         answer = await self._done("reload", {}, f"{name} was changed in the browser")
         found = json.loads(bytes(answer.body))
         return str(found.get("error", "")) or f"{found['data']['rules']} rules are in force"
+
+    async def _restart(self) -> Response:
+        return await self._done("restart", {}, "the agent starts again, with the settings as they are now")
 
     async def _test(self, request: Request) -> Response:
         rule = request.path_params["rule"]

@@ -20,11 +20,11 @@ from agent.config.regular_file import read_bytes
 from agent.config.rules.cases import CaseResult, run_cases
 from agent.config.rules.files import LoadedRules, read_rules
 from agent.config.settings import DebounceSettings
+from agent.config.text_history import KEPT, RULES, TextHistory, TextVersion
 from agent.config.toml_document import MAX_FILE_BYTES
 from agent.core.rules import RuleSet
 from agent.core.types import NO_GESTURE
 from agent.errors import ConfigError
-from agent.web.rule_history import KEPT, RuleHistory, RuleVersion
 
 NEW_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,58}\.toml")
 
@@ -73,7 +73,7 @@ class RuleEditor:
     ) -> None:
         """As `read_rules`; `state` is the state folder, in which the history is kept."""
         self._source, self._labels, self._debounce = source, tuple(labels), debounce
-        self._cameras, self._template, self._history = cameras, template, RuleHistory(state, wall)
+        self._cameras, self._template, self._history = cameras, template, TextHistory(state / RULES, wall)
         self._lock = threading.Lock()
 
     @property
@@ -181,7 +181,10 @@ class RuleEditor:
             return RuleText(name, text)
 
     def delete(self, name: str, etag: str) -> None:
-        """Remove a file; its text becomes the newest of its earlier versions. Errors as for `save`."""
+        """Remove a file; its text becomes the newest of its earlier versions.
+
+        Raises `ConfigError` for the only file of the settings, and what `save` raises.
+        """
         with self._lock:
             self._must_be(name, etag)
             if self._paths() == [self._source]:
@@ -195,7 +198,7 @@ class RuleEditor:
                 raise ConfigError(f"{name}: {exc.strerror}; nothing was deleted") from exc
             self._history.forget_oldest(name)
 
-    def versions(self, name: str) -> list[RuleVersion]:
+    def versions(self, name: str) -> list[TextVersion]:
         """The texts before, the newest first."""
         return self._history.versions(self._known(name))
 

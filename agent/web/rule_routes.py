@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.rules.cases import CaseResult
 from agent.errors import ConfigError
+from agent.web.answers import json_of
 from agent.web.rule_editor import EditConflictError, NoSuchRuleFileError, RuleEditor, RuleText
 
 UNPROCESSABLE = 422
@@ -82,7 +83,7 @@ class RuleRoutes:
         )
 
     async def _template(self, request: Request) -> Response:
-        name, sent = request.path_params["name"], await _json(request)
+        name, sent = request.path_params["name"], await json_of(request)
         gesture, does = sent.get("gesture"), sent.get("does")
         if not (isinstance(gesture, str) and isinstance(does, str)):
             return JSONResponse({"error": 'send {"gesture": "thumbs_up", "does": "lamp:TOPIC"}'}, 400)
@@ -136,18 +137,9 @@ def _result(result: CaseResult) -> dict[str, Any]:
     }
 
 
-async def _json(request: Request) -> dict[str, Any]:
-    """The object in the body; empty where there is none."""
-    try:
-        found = await request.json()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 async def _sent(request: Request) -> str | None:
     """The text in the body; None where there is none."""
-    text = (await _json(request)).get("text")
+    text = (await json_of(request)).get("text")
     try:
         return text if isinstance(text, str) and text.encode() is not None else None
     except UnicodeEncodeError:

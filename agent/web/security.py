@@ -31,7 +31,7 @@ from agent.web.limits.refusals import Refusals
 
 OPEN_PATHS = ("/login", "/healthz", "/static/", "/favicon.ico")
 VISITOR = "gesture_agent.visitor"  # scope key of the client for rate limits
-PAGES = {"/", "/kiosk", "/rules"}
+PAGES = {"/", "/kiosk", "/rules", "/setup", "/teach", "/tune"}
 MONITORS = {"/healthz", "/metrics"}
 NO_TOKEN = "the token is missing or wrong: log in, or send it as Authorization: Bearer TOKEN"  # noqa: S105
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}

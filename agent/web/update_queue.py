@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from agent.core.debounce import HandProgress
 from agent.core.rules import RuleVerdict
 from agent.core.types import Action, CameraState, GestureEvent
-from agent.web.near import Near
+from agent.web.near_miss import NearMiss
 
 SIZE = 256  # updates; four seconds of two cameras
 
@@ -36,7 +36,7 @@ class StepUpdate:
     actions: tuple[Action, ...] = ()
     armed: bool | None = None
     armed_until: float | None = None
-    near: tuple[Near, ...] = ()
+    near: tuple[NearMiss, ...] = ()
     verdicts: tuple[RuleVerdict, ...] = ()
 
 

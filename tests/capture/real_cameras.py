@@ -135,11 +135,11 @@ class RtspServer:
     MOVING = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=160,height=120,framerate=20/1"
     ENCODE = "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0"
 
-    def __init__(self, *login: str, pipeline: str = MOVING) -> None:
+    def __init__(self, *login: str, pipeline: str = MOVING, encode: str = ENCODE) -> None:
         self.port = free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/cam"
         script = Path(__file__).with_name("rtsp_server.py")
-        launch = f"{pipeline} ! {self.ENCODE}"
+        launch = f"{pipeline} ! {encode}"
         self._command = [SYSTEM_PYTHON, str(script), str(self.port), launch, *login]
         self.process = self.start()
 

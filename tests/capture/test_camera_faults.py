@@ -27,7 +27,8 @@ from structlog.testing import capture_logs
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, Secret
-from agent.core.types import Frame
+from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory, PixelFormat
+from agent.core.types import Frame, Image
 from agent.errors import SourceLost
 
 
@@ -58,18 +59,18 @@ def reason_of(source: str, **settings: object) -> str:
 # --- no camera ---
 
 
-def test_a_camera_that_is_not_there_is_told_with_those_that_are():
+def test_a_camera_that_is_not_there_is_reported_with_those_that_are():
     reason = reason_of("v4l2:/dev/video-none")
     there = sorted(str(path) for path in Path("/dev").glob("video*"))
     assert reason.startswith("v4l2:/dev/video-none: no such device; cameras on this machine: ")
     assert (there[0] if there else "none") in reason
 
 
-def test_a_device_that_is_no_camera_is_told():
+def test_a_device_that_is_no_camera_is_reported():
     assert "is there but does not open as a camera" in reason_of("v4l2:/dev/null")
 
 
-def test_a_file_named_as_a_device_is_told(tmp_path):
+def test_a_file_named_as_a_device_is_reported(tmp_path):
     clip = write_video(tmp_path / "clip.avi", 3)
     assert "a video file is named without v4l2:" in reason_of(f"v4l2:{clip}")
 
@@ -82,7 +83,7 @@ def test_a_real_camera_gives_pictures():
     camera.close()
 
 
-def test_a_csi_camera_without_nvidias_elements_is_told(gstreamer):
+def test_a_csi_camera_without_nvidias_elements_is_reported(gstreamer):
     if not Path("/etc/nv_tegra_release").exists():
         assert 'no element "nvarguscamerasrc"; csi needs JetPack\'s' in reason_of("csi:0")
 
@@ -90,23 +91,23 @@ def test_a_csi_camera_without_nvidias_elements_is_told(gstreamer):
 # --- servers that refuse ---
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_a_server_that_is_not_there_is_reported():
     port = free_port()
     assert reason_of(f"rtsp://127.0.0.1:{port}/cam").endswith(
         f"127.0.0.1 port {port}: Connection refused; is the camera on, and the port right?"
     )
 
 
-def test_a_host_that_does_not_exist_is_told():
+def test_a_host_that_does_not_exist_is_reported():
     assert 'no host named "camera.invalid"' in reason_of("rtsp://camera.invalid/cam")
 
 
-def test_a_path_that_the_server_does_not_know_is_told(rtsp: RtspServer, mjpeg: MjpegServer):
+def test_a_path_that_the_server_does_not_know_is_reported(rtsp: RtspServer, mjpeg: MjpegServer):
     for url in (rtsp.url, mjpeg.url):
         assert "has no stream at /none (status 404)" in reason_of(url.replace("/cam", "/none"))
 
 
-def test_a_page_instead_of_a_stream_is_told(mjpeg: MjpegServer):
+def test_a_page_instead_of_a_stream_is_reported(mjpeg: MjpegServer):
     reason = reason_of(mjpeg.url.replace("/cam", "/page"))
     assert "sends text/html, expected a stream of pictures" in reason
 
@@ -118,7 +119,7 @@ def locked(rtsp_is_here: None) -> Iterator[RtspServer]:
     server.kill()
 
 
-def test_a_login_that_is_missing_or_wrong_is_told_without_the_password(locked: RtspServer):
+def test_a_login_that_is_missing_or_wrong_is_reported_without_the_password(locked: RtspServer):
     assert "wants a login (status 401); set user and password of the camera" in reason_of(locked.url)
     reason = reason_of(locked.url.replace("://", "://ann:wr0ng@"))
     assert "rtsp://ann:***@127.0.0.1" in reason
@@ -277,7 +278,7 @@ def test_images_that_change_their_size_are_reported_and_passed_on(tmp_path, watc
 # --- pipelines ---
 
 
-def test_a_pipeline_that_is_wrong_is_told_in_gstreamers_words(gstreamer):
+def test_a_pipeline_that_is_wrong_is_reported_in_gstreamers_words(gstreamer):
     reason = reason_of("gst:nosuchsrc ! videoconvert")
     assert 'no element "nosuchsrc"; try the pipeline with gst-launch-1.0' in reason
 
@@ -324,6 +325,39 @@ def test_a_picture_of_another_shape_gets_borders_and_keeps_its_aspect(gstreamer)
     assert image[60, 80].min() > 200
     assert image[5, 80].max() < 50
     assert image[115, 80].max() < 50
+
+
+@pytest.mark.parametrize("width", [160, 642])  # rows of 642 x 3 bytes are padded by GStreamer
+def test_a_pipeline_gives_the_same_pictures_in_the_memory_of_a_gpu(gstreamer, width):
+    plain, seen = (second_image(memory, width=width) for memory in (None, BgrxMemory()))
+    assert plain.shape == seen.shape == (120, width, 3)
+    np.testing.assert_array_equal(seen, plain)
+    assert seen.strides[1] == 4
+    bars = [plain[60, (2 * bar + 1) * width // 14].argmax() for bar in range(7)]
+    assert bars[3:] == [1, 0, 2, 0]  # green, magenta, red, blue from top to bottom: no row is shifted
+    np.testing.assert_array_equal(plain[10], plain[70])
+
+
+def test_a_picture_that_is_turned_anyway_is_read_without_a_fourth_byte(gstreamer):
+    turned = [second_image(memory, width=160, rotate=90, mirror=True) for memory in (None, BgrxMemory())]
+    np.testing.assert_array_equal(*turned)
+    assert turned[1].shape == (160, 120, 3)
+    assert turned[1].flags.c_contiguous
+
+
+def second_image(memory: FrameMemory | None, **settings: object) -> Image:
+    chosen = {"source": "gst:videotestsrc pattern=smpte75 is-live=true", "height": 120, **settings}
+    camera = open_source(CameraSettings.model_validate(chosen), "front", memory=memory)
+    camera.open()
+    images = [camera.read().image for _ in range(2)]
+    camera.close()
+    return images[1]
+
+
+class BgrxMemory(OrdinaryFrameMemory):
+    """Asks for what a GPU asks for."""
+
+    pixel_format: PixelFormat = "BGRx"
 
 
 def children() -> list[int]:

@@ -99,7 +99,7 @@ def test_a_node_that_gives_metadata_is_no_camera():
     assert query(WebcamDriver(offers=0x0080_0000)).captures is False
 
 
-def test_a_range_of_sizes_is_told_by_its_largest_and_a_list_without_end_ends():
+def test_a_range_of_sizes_is_reported_by_its_largest_and_a_list_without_end_ends():
     found = query(RangeDriver())
     assert (found.modes[0], len(found.modes)) == (VideoMode("YUYV", 2592, 1944, 0.0), v4l2.MOST)
 
@@ -169,7 +169,7 @@ def test_a_camera_is_named_by_its_own_id_where_there_is_one(machine: Path):
         (errno.EIO, "cannot be opened: Input/output error"),
     ],
 )
-def test_why_one_cannot_be_opened_is_told_with_the_name_that_the_kernel_knows(
+def test_why_one_cannot_be_opened_is_reported_with_the_name_that_the_kernel_knows(
     machine: Path, error: int, said: str
 ):
     device(machine, "video0", kernel_name="C920")
@@ -210,7 +210,7 @@ def test_the_size_to_show_first_is_the_largest_that_is_fast_enough():
     assert CameraInfo("/dev/video0", "", "", modes=slow).best_mode == slow[0]
 
 
-def test_cameras_of_the_kernel_that_a_container_does_not_have_are_told(machine: Path):
+def test_cameras_of_the_kernel_that_a_container_does_not_have_are_reported(machine: Path):
     node = device(machine, "video0", kernel_name="C920")
     node.unlink()
     assert "C920" in without_cameras(machine)

@@ -200,7 +200,7 @@ def text_file(tmp_path: Path) -> Path:
         (damaged_folder, "none of its 1 images can be read as one"),
     ],
 )
-def test_what_cannot_be_played_is_told_by_name_with_what_to_do(tmp_path, make, seen):
+def test_what_cannot_be_played_is_reported_by_name_with_what_to_do(tmp_path, make, seen):
     path = make(tmp_path)
     source = source_of(path)
     with pytest.raises(SourceLost, match=seen) as lost:

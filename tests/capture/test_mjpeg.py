@@ -173,11 +173,11 @@ def test_a_login_is_sent_also_with_an_empty_password(camera: str, tmp_path: Path
         ("nothing", "answers with multipart/x-mixed-replace but sends no JPEG and ends"),
     ],
 )
-def test_what_a_camera_answers_is_told_as_it_is(camera: str, path: str, said: str):
+def test_what_a_camera_answers_is_reported_as_it_is(camera: str, path: str, said: str):
     assert said in reason(f"{camera}/{path}")
 
 
-def test_a_wrong_login_is_told_without_it(camera: str, tmp_path: Path):
+def test_a_wrong_login_is_reported_without_it(camera: str, tmp_path: Path):
     (tmp_path / "secret").write_text("wr0ng/Word")
     told = reason(f"{camera}/locked", user="ann", password=Secret(file=tmp_path / "secret"))
     assert "refuses the login (status 401)" in told

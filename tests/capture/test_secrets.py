@@ -77,7 +77,7 @@ def test_a_pipeline_gets_its_password_where_nobody_else_can_read_it(
     assert SECRET not in str(ear.heard)
 
 
-def test_a_pipeline_with_a_login_that_is_wrong_is_told_in_gstreamers_words(gstreamer, tmp_path: Path):
+def test_a_pipeline_with_a_login_that_is_wrong_is_reported_in_gstreamers_words(gstreamer, tmp_path: Path):
     (tmp_path / "secret").write_text(SECRET)
     camera = CameraSettings(
         source="gst:nosuchsrc user-pw={password} ! videoconvert",
@@ -91,7 +91,7 @@ def test_a_pipeline_with_a_login_that_is_wrong_is_told_in_gstreamers_words(gstre
     assert SECRET not in str(lost.value)
 
 
-def test_a_fault_of_the_agent_is_told_without_the_password(tmp_path: Path, ear: Ear, mailbox):
+def test_a_fault_of_the_agent_is_reported_without_the_password(tmp_path: Path, ear: Ear, mailbox):
     def broken(chosen: CameraSettings, _camera: str, _clock: Clock) -> FrameSource:
         if made:
             raise ValueError(f"a bug: {chosen.address()}")
@@ -112,13 +112,13 @@ def test_a_fault_of_the_agent_is_told_without_the_password(tmp_path: Path, ear: 
     assert SECRET not in f"{ear.heard} {logs}"
 
 
-def test_a_source_whose_scheme_was_forgotten_is_told_without_its_password():
+def test_a_source_whose_scheme_was_forgotten_is_reported_without_its_password():
     with pytest.raises(ConfigError) as told:
         open_source(CameraSettings(source=f"admin:{SECRET}@127.0.0.1/stream1"), "front")
     assert SECRET not in str(told.value)
 
 
-def test_a_pipeline_without_partner_of_a_quote_is_told_without_its_password():
+def test_a_pipeline_without_partner_of_a_quote_is_reported_without_its_password():
     with pytest.raises(ConfigError) as told:
         open_source(CameraSettings(source=f"gst:rtspsrc user-pw='{SECRET} ! decodebin"), "front")
     assert SECRET not in str(told.value)

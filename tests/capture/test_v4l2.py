@@ -61,7 +61,7 @@ def test_a_usual_camera_gives_the_default_size_at_full_speed(monkeypatch: pytest
     assert opened(monkeypatch, {YUYV: RAW, MJPG: ALL_FAST}) == NegotiatedFormat(1280, 720, 30)
 
 
-def test_one_that_is_slow_at_that_size_is_asked_for_a_smaller_one_and_that_is_told(
+def test_one_that_is_slow_at_that_size_is_asked_for_a_smaller_one_and_that_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with capture_logs() as logs:

@@ -35,18 +35,18 @@ def test_memory_that_fills_its_caches_and_then_stays_does_not_grow():
     assert verdict(lambda minute: 290 + min(minute, 8)) == []
 
 
-def test_a_leak_of_half_a_megabyte_a_minute_is_told():
+def test_a_leak_of_half_a_megabyte_a_minute_is_reported():
     assert verdict(lambda minute: 300 + minute / 2)[-1].startswith("memory by 0.5")
 
 
-def test_a_slow_leak_is_told_by_its_trend_alone():
+def test_a_slow_leak_is_reported_by_its_trend_alone():
     [told] = verdict(lambda minute: 300 + minute * 0.3)
     assert told.endswith("MB a minute in the second half")
 
 
-def test_a_step_at_the_first_fault_is_told():
+def test_a_step_at_the_first_fault_is_reported():
     assert verdict(lambda minute: 300 + 20 * (minute > 5))[0].startswith("memory by 6")
 
 
-def test_a_thread_more_is_told():
+def test_a_thread_more_is_reported():
     assert verdict(lambda _: 300, threads_end=31) == ["threads by 1"]

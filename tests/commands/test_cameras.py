@@ -24,7 +24,7 @@ def test_the_list_is_that_of_this_machine_and_its_exit_code_says_whether_one_can
     assert done.returncode == int(all(camera.problem for camera in found))
 
 
-def test_without_cameras_a_pipe_is_told_why_in_lines_of_eighty_columns(run: Run):
+def test_without_cameras_a_pipe_is_reported_why_in_lines_of_eighty_columns(run: Run):
     if list_cameras():
         pytest.skip("this machine has cameras")
     done = run("cameras", "list", COLUMNS="80")
@@ -67,7 +67,7 @@ def test_what_cannot_be_shown_says_why(run: Run, arguments: list[str], said: str
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_told(run: Run, home: Path):
+def test_a_folder_that_may_not_be_written_is_reported(run: Run, home: Path):
     locked = home / "locked"
     locked.mkdir(mode=0o500)
     done = run("cameras", "show", str(CLIP), "--picture", "locked/seen.png")

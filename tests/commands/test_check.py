@@ -14,7 +14,7 @@ from brokers import Mosquitto, mosquitto_program
 from command import Run
 from support.ports import free_port
 
-from agent.config.load import load_settings
+from agent.config.load import load
 from agent.config.toml_document import parse
 
 SECRET = "hunter2-never-to-be-seen"
@@ -58,7 +58,7 @@ def test_it_prints_the_settings_in_force_so_that_they_can_be_read_back(run: Run,
     )
     done = run("check", GESTURE_AGENT__LOG__LEVEL="debug")
     (home / "shown.toml").write_text(settings_of(done))
-    again = load_settings(home / "shown.toml", {})
+    again = load(home / "shown.toml", {}).settings
     assert (again.mqtt.base, again.debounce.hold, again.camera["a"].fps) == ("house", 0.5, 12.5)
     assert again.log.level == "debug"
     assert again.agent.state_dir == home / ".local" / "state" / "gesture-agent"
@@ -132,7 +132,7 @@ def test_where_all_is_in_order_every_verdict_is_ok_and_the_exit_code_0(
     assert done.returncode == 0
 
 
-def test_a_damaged_network_is_told_from_a_missing_one(run: Run, home: Path, cache_dir: Path) -> None:
+def test_a_damaged_network_is_distinguished_from_a_missing_one(run: Run, home: Path, cache_dir: Path) -> None:
     engines = home / "cache" / "engines"
     engines.mkdir(parents=True)
     for name in ("palm-detector.onnx", "palm-detector.json"):
@@ -175,7 +175,7 @@ def test_what_gestures_ask_for_can_be_read_back(run: Run, home: Path) -> None:
     write(home, "[debounce.confidence_of]\nok = 0.7\n")
     done = run("check", GESTURE_AGENT__DEBOUNCE__CONFIDENCE_OF__FIST="0.8")
     (home / "shown.toml").write_text(settings_of(done))
-    of = load_settings(home / "shown.toml", {}).debounce.confidence_of
+    of = load(home / "shown.toml", {}).settings.debounce.confidence_of
     assert of == {"thumbs_up": 0.65, "fist": 0.8, "stop": 0.9, "ok": 0.7, "two": 0.65}
 
 
@@ -230,7 +230,9 @@ def test_a_broker_that_takes_the_login_is_fine(run: Run, home: Path, tmp_path: P
         broker.stop()
 
 
-def test_a_wrong_password_is_told_from_a_broker_that_is_away(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_wrong_password_is_distinguished_from_a_broker_that_is_away(
+    run: Run, home: Path, tmp_path: Path
+) -> None:
     (home / "password").write_text("wrong")
     broker = with_password(tmp_path)
     write(home, f'[mqtt]\nurl = "{broker.url}"\nuser = "joe"\npassword = {{ file = "password" }}\n')

@@ -14,7 +14,7 @@ from agent.demo_session import Shown
         ("udp://10.0.0.5", "no such kind of source"),
     ],
 )
-def test_a_source_that_shows_nothing_is_told_and_the_demo_ends(run, source: str, said: str):
+def test_a_source_that_shows_nothing_is_reported_and_the_demo_ends(run, source: str, said: str):
     done = run("demo", "--source", source)
     assert done.returncode == 3
     assert said in done.stderr

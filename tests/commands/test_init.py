@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,12 +11,13 @@ import pytest
 from brokers import Mosquitto
 from command import Run
 from support.ports import free_port
+from support.small_disk import mount_small_disk
 from terminal import Terminal
 
-from agent.commands.init_questions import find_brokers
-from agent.config.load import load
+from agent.config.load import load, load_settings
 from agent.config.rules.cases import run_cases
 from agent.config.rules.files import read_rules
+from agent.connection_trials import find_brokers
 from agent.core.types import LABELS
 from agent.errors import ConfigError
 from agent.installation.starter import StarterAction, parse_action
@@ -158,6 +158,26 @@ def test_answers_may_come_through_a_pipe_and_one_that_ends_too_soon_leaves_nothi
     assert everything(home / "made") == ["config.toml", "rules", "rules/first.toml"]
 
 
+def test_for_the_browser_only_the_page_and_its_token_are_written(
+    run: Run, home: Path, cached: dict[str, str]
+):
+    done = run("init", "made", "--page", "--yes", "--no-fetch")
+    assert done.returncode == 0, done.stderr
+    assert everything(home / "made") == ["config.toml", "rules", "rules/first.toml", "web-token"]
+    settings = load_settings(home / "made/config.toml", {})
+    assert (settings.camera, settings.web.enabled, settings.web.edit, settings.web.preview) == (
+        {}, True, True, False,
+    )  # fmt: skip
+    assert settings.web.token is not None
+    assert f"http://127.0.0.1:8765/#token={settings.web.token.read()}" in done.stdout
+    assert (home / "made/web-token").stat().st_mode & 0o777 == 0o600
+    again = run("init", "made", "--page", "--yes", "--no-fetch")
+    assert again.returncode != 0
+    assert "is there already, nothing was written" in again.stderr
+    refused = run("init", "made", "--page", "--camera", CLIP)
+    assert "leave them out" in refused.stderr
+
+
 def test_a_second_run_writes_nothing_without_force(run: Run, home: Path, cached: dict[str, str]):
     assert by_options(run).returncode == 0
     assert by_options(run).returncode == 0  # the same again: nothing differs
@@ -226,7 +246,7 @@ def test_the_login_of_a_camera_goes_into_a_file_of_its_own(run: Run, home: Path,
         (("--camera", "udp://10.0.0.5"), "no such kind of source"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_written(
+def test_what_is_wrong_is_reported_and_nothing_is_written(
     run: Run, home: Path, cached: dict[str, str], options: tuple[str, ...], said: str
 ):
     done = by_options(run, *options)
@@ -267,23 +287,19 @@ def test_where_all_is_a_repository_its_gitignore_gets_a_line(run: Run, home: Pat
     assert (home / ".gitignore").read_text() == "*.pyc\n/made/mqtt-password\n"
 
 
-def test_a_full_disk_is_told_and_nothing_is_half_written(run: Run, cached: dict[str, str], tmp_path: Path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8k,nr_inodes=6", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
-    try:
+@pytest.mark.root
+def test_a_full_disk_is_reported_and_nothing_is_half_written(
+    run: Run, cached: dict[str, str], tmp_path: Path
+):
+    with mount_small_disk(tmp_path / "disk", "8k", "nr_inodes=6") as disk:
         (disk / "big").write_bytes(b"x" * 4096)
         done = by_options(run, "--do", "lamp:a/b", folder=str(disk))
         assert done.returncode == 3
         assert "No space left on device; nothing was written" in " ".join(done.stderr.split())
         assert everything(disk) == ["big"]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(run: Run, home: Path, cached: dict[str, str]):
+def test_a_file_in_the_place_of_the_folder_is_reported(run: Run, home: Path, cached: dict[str, str]):
     (home / "made").write_text("x")
     done = by_options(run)
     assert (done.returncode, "is a file, not a folder" in done.stderr) == (3, True)

@@ -87,7 +87,7 @@ def test_two_rules_that_can_both_match_are_warned_about_but_allowed(run: Run, ru
     assert '"too-lamp-on" can never fire' in done.stderr
 
 
-def test_cases_that_pass_and_fail_are_told_apart_by_the_exit_code_too(run: Run, rules: Path) -> None:
+def test_cases_that_pass_and_fail_are_distinguished_by_the_exit_code_too(run: Run, rules: Path) -> None:
     done = run("rules", "test")
     assert (done.returncode, done.stdout) == (0, "ok   a thumb switches the lamp on\n1 passed, 0 failed\n")
     rules.write_text(RULES.replace('at = "0.3s"', 'at = "3s"'))
@@ -154,7 +154,7 @@ def test_a_key_is_a_gesture_until_the_next_key(simulator: KeyboardSimulator) -> 
     ]
 
 
-def test_the_other_hand_does_not_fire_a_rule_for_the_right_one_and_is_told_why(
+def test_the_other_hand_does_not_fire_a_rule_for_the_right_one_and_is_reported_why(
     simulator: KeyboardSimulator,
 ) -> None:
     notes = play(simulator, " \tt")

@@ -131,7 +131,7 @@ def test_a_folder_without_pictures_and_an_unknown_camera_are_named(run: Run, rea
     assert (done.returncode, done.stderr) == (3, 'no camera "back" in the settings; there: front\n')
 
 
-def test_a_camera_that_is_away_is_told_and_nothing_is_kept(run: Run, ready: Path) -> None:
+def test_a_camera_that_is_away_is_reported_and_nothing_is_kept(run: Run, ready: Path) -> None:
     done = run("teach", "rock", "--camera", "front")
     assert done.returncode == 1
     assert "nowhere.mp4" in done.stderr

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.small_disk import mount_small_disk
 
 from agent.config.atomic_file import NewFile, write_all, write_atomic
 from agent.errors import ConfigError
@@ -17,13 +17,8 @@ from agent.errors import ConfigError
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with room for 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mount_small_disk(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -46,6 +41,7 @@ def test_a_replaced_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path):
     assert (real.read_bytes(), real.stat().st_mode & 0o777) == (b"new", 0o640)
 
 
+@pytest.mark.root
 def test_on_a_full_disk_the_old_file_stays_and_nothing_is_half_written(small_disk: Path):
     (small_disk / "config.toml").write_bytes(b"old")
     files = [NewFile(small_disk / "config.toml", b"new"), NewFile(small_disk / "a/big", b"x" * 200_000)]

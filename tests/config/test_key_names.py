@@ -28,7 +28,7 @@ def test_the_keys_that_kiosks_press_are_known():
         ('"KEY_0X0X0X0X0X0X0X0X"', "names are those of linux/input-event-codes.h, like KEY_ENTER"),
     ],
 )
-def test_a_key_that_no_keyboard_has_is_told_at_load(tmp_path: Path, key: str, said: str):
+def test_a_key_that_no_keyboard_has_is_reported_at_load(tmp_path: Path, key: str, said: str):
     with pytest.raises(ConfigProblems) as caught:
         rules(tmp_path, key)
     assert said in str(caught.value)

@@ -12,7 +12,7 @@ from support.raising import does_not_raise
 
 from agent.config import environment
 from agent.config.folders import cache_folder, state_folder
-from agent.config.load import load, load_settings
+from agent.config.load import load
 from agent.config.problems import ConfigProblems, Problem
 from agent.config.settings import (
     AgentSettings,
@@ -26,7 +26,7 @@ from agent.config.toml_document import parse
 
 
 def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
-    return load_settings(written(tmp_path, text), environ)
+    return load(written(tmp_path, text), environ).settings
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -47,7 +47,7 @@ def problems(tmp_path: Path, text: str, **environ: str) -> list[str]:
 def test_without_any_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load(None, {}).file is None
-    assert load_settings(None, {}).mqtt == Settings().mqtt
+    assert load(None, {}).settings.mqtt == Settings().mqtt
 
 
 def test_the_named_file_wins_over_the_variable_and_that_over_the_current_folder(
@@ -59,14 +59,14 @@ def test_the_named_file_wins_over_the_variable_and_that_over_the_current_folder(
         written(tmp_path / name, f'[agent]\nid = "{name}"\n')
     written(tmp_path, '[agent]\nid = "here"\n')
     environ = {"GESTURE_AGENT_CONFIG": str(tmp_path / "variable" / "config.toml")}
-    assert load_settings(tmp_path / "named" / "config.toml", environ).agent.id == "named"
-    assert load_settings(None, environ).agent.id == "variable"
-    assert load_settings(None, {}).agent.id == "here"
+    assert load(tmp_path / "named" / "config.toml", environ).settings.agent.id == "named"
+    assert load(None, environ).settings.agent.id == "variable"
+    assert load(None, {}).settings.agent.id == "here"
 
 
 def test_a_named_file_that_does_not_exist_is_an_error_and_not_skipped(tmp_path: Path) -> None:
     with pytest.raises(ConfigProblems, match=r"nowhere\.toml: cannot be read: No such file"):
-        load_settings(tmp_path / "nowhere.toml", {})
+        load(tmp_path / "nowhere.toml", {})
 
 
 # --- what is wrong ------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_a_typo_is_pointed_at_and_the_right_word_is_offered(tmp_path: Path) -> N
     ]
 
 
-def test_all_problems_are_told_at_once_those_of_the_environment_too(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once_those_of_the_environment_too(tmp_path: Path) -> None:
     text = "[camera.front]\nrotate = 45\nfps = 0\n[debounce]\nkeep_confidence = 2\nhold = 300\n[logs]\n"
     environ = {"GESTURE_AGENT__LOG__LEVEL": "loud", "GESTURE_AGENT__MQTT__URI": "mqtt://broker"}
     assert problems(tmp_path, text, **environ) == [

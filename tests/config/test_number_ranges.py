@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rule_texts import problems
 
-from agent.config.load import load_settings
+from agent.config.load import load
 from agent.config.problems import ConfigProblems
 from agent.config.toml_document import parse
 
@@ -23,7 +23,7 @@ def refusal(tmp_path: Path, text: str, environ: dict[str, str] | None = None) ->
     file = tmp_path / "config.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigProblems) as caught:
-        load_settings(file, environ or {})
+        load(file, environ or {})
     return str(caught.value)
 
 

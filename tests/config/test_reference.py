@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from agent.config.load import load_settings
+from agent.config.load import load
 from agent.config.settings import AS_WRITTEN, CameraSettings, Settings
 from agent.config.toml_document import parse
 
@@ -47,7 +47,7 @@ def comment(path: tuple[str, ...]) -> str:
 
 
 def test_it_can_be_used_as_it_is() -> None:
-    found = load_settings(REFERENCE, {})
+    found = load(REFERENCE, {}).settings
     assert found.camera["front"].source == "v4l2:/dev/video0"
     assert found.mqtt == Settings().mqtt
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.config.problems import ConfigProblems, Problem, did_you_mean, unknown
-from agent.config.settings import Duration
-from agent.config.toml_document import MAX_FILE_BYTES, SourcePosition, parse, read
-from agent.config.validation import validate
+from agent.config.settings import AS_WRITTEN, Duration
+from agent.config.toml_document import MAX_FILE_BYTES, SourcePosition, TomlDocument, parse, read
+from agent.config.validation import problems_of
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ DOCUMENT = textwrap.dedent(
     n = []
     """
 )
+
+
+def validate(model: type[BaseModel], document: TomlDocument) -> Any:
+    try:
+        return model.model_validate(document.data, context={AS_WRITTEN: True})
+    except ValidationError as exc:
+        raise ConfigProblems(problems_of(exc, model, document)) from exc
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ except ConfigProblems as exc:
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which root alone may")
+@pytest.mark.root
 @pytest.mark.parametrize("closed", ["rules", "."])
 def test_a_folder_that_cannot_be_entered_is_never_taken_for_empty(tmp_path: Path, closed: str):
     rules = tmp_path / "rules"
@@ -150,7 +150,7 @@ def test_a_folder_that_is_sticky_protects_what_is_ours(tmp_path: Path):
     assert [rule.id for rule in load(tmp_path / "tmp/rules", a=GOOD).rule_set.rules] == ["a"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user, which root alone may")
+@pytest.mark.root
 def test_a_folder_of_somebody_else_in_a_sticky_one_is_refused(tmp_path: Path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp").chmod(0o1777)

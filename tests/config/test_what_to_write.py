@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rule_texts import problems, rule
 
-from agent.config.load import load_settings
+from agent.config.load import load
 from agent.config.problems import ConfigProblems
 
 
@@ -26,28 +26,28 @@ from agent.config.problems import ConfigProblems
         ('source = "a"\nstall = 300ms', 'text stands in quotes: "300ms"'),
     ],
 )
-def test_a_slip_in_the_settings_is_told_with_what_to_write(tmp_path: Path, text: str, hint: str):
+def test_a_slip_in_the_settings_is_reported_with_what_to_write(tmp_path: Path, text: str, hint: str):
     (tmp_path / "config.toml").write_text(f"[camera.front]\n{text}\n")
     with pytest.raises(ConfigProblems) as caught:
-        load_settings(tmp_path / "config.toml", {})
+        load(tmp_path / "config.toml", {})
     assert hint in str(caught.value)
 
 
 def test_a_secret_that_lacks_its_quotes_is_not_shown(tmp_path: Path):
     (tmp_path / "config.toml").write_text("[mqtt]\npassword = hunter2\n")
     with pytest.raises(ConfigProblems) as caught:
-        load_settings(tmp_path / "config.toml", {})
+        load(tmp_path / "config.toml", {})
     assert str(caught.value).endswith("text stands in quotes")
 
 
-def test_one_bracket_too_few_around_rule_is_told(tmp_path: Path):
+def test_one_bracket_too_few_around_rule_is_reported(tmp_path: Path):
     [problem] = problems(tmp_path, a='[rule]\nid = "x"\n')
     assert problem.endswith(
         "is not a list [ ... ]; write [[rule]] with two brackets, one such heading for each"
     )
 
 
-def test_a_gesture_without_quotes_is_told(tmp_path: Path):
+def test_a_gesture_without_quotes_is_reported(tmp_path: Path):
     assert problems(tmp_path, a=rule("", when="{ gesture = stop }")) == [
         'a.toml:3:20: Invalid value; text stands in quotes: "stop"'
     ]

@@ -193,7 +193,7 @@ def test_nothing_is_held_while_the_hand_is_away() -> None:
     )
 
 
-def test_hands_are_told_apart() -> None:
+def test_hands_are_distinguished() -> None:
     both = [r for pair in zip(observations("SSSS"), observations("TTTT", "left"), strict=True) for r in pair]
     found = events(both)
     assert [(e.hand, e.gesture) for e in found] == [("right", "stop"), ("left", "thumbs_up")]
@@ -212,7 +212,7 @@ def test_a_hand_that_is_renamed_for_a_moment_neither_ends_nor_starts_again() -> 
     assert {(e.person, e.hand) for e in found} == {(0, "right")}, "a gesture keeps the name it started with"
 
 
-def test_a_late_reading_is_ignored() -> None:
+def test_a_late_observation_is_ignored() -> None:
     steps = observations("SSSSSSSS")
     assert brief(events([*steps[:3], steps[1], steps[0], *steps[3:]])) == [(0.3, "started", "stop")]
 

@@ -28,20 +28,20 @@ def refused(reason: Reason) -> PipelineResult:
 NOTHING, FIRED = PipelineResult(), PipelineResult((EVENT,), (ACTION,))
 
 
-def test_waking_is_told_once():
+def test_waking_is_reported_once():
     assert told((0, NOTHING, False), (1, NOTHING, True), (2, NOTHING, True)) == [("awake", "")]
 
 
-def test_waking_again_is_told_again():
+def test_waking_again_is_published_again():
     assert told((0, NOTHING, True), (1, NOTHING, False), (2, NOTHING, True)) == [("awake", "")] * 2
 
 
-def test_a_rule_that_fires_is_told_and_one_that_repeats_not_at_every_frame():
+def test_a_rule_that_fires_is_reported_and_one_that_repeats_not_at_every_frame():
     assert told((0, FIRED, False), (0.1, FIRED, False), (0.2, FIRED, False)) == [("fired", "lamp")]
     assert told((0, FIRED, False), (1.5, FIRED, False)) == [("fired", "lamp")] * 2
 
 
-def test_a_gesture_that_a_condition_refused_is_told_with_the_rule():
+def test_a_gesture_that_a_condition_refused_is_reported_with_the_rule():
     [one] = FeedbackTracker().update("front", 0, refused("cooldown"), armed=False)
     assert one == Feedback("refused", "front", "lamp", "stop")
 

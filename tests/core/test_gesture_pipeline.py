@@ -124,7 +124,7 @@ def test_stopping_a_camera_ends_its_gestures_and_its_repeats() -> None:
     assert again == [], "it must be held anew"
 
 
-def test_what_is_told_is_judged_by_the_general_thresholds_whatever_the_rules_say() -> None:
+def test_what_is_reported_is_judged_by_the_general_thresholds_whatever_the_rules_say() -> None:
     slow = Thresholds(hold_s=1.0)
     rule = Rule("a", Conditions("gesture", ("stop",)), (ActionTemplate("publish", "t"),), slow)
     pipeline = GesturePipeline(
@@ -135,7 +135,7 @@ def test_what_is_told_is_judged_by_the_general_thresholds_whatever_the_rules_say
         result = pipeline.process(detections(i / 10, hand("stop")))
         told += brief(result.events)
         fired += [(round(a.at, 3), a.rule) for a in result.actions]
-    assert told == [(0.3, "started", "stop")]  # the first reading is from no gesture
+    assert told == [(0.3, "started", "stop")]  # the first observation is from no gesture
     assert fired == [(1.1, "a")]
 
 

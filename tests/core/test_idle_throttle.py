@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.core.idle_throttle import LONG_STILL_S, STILL_S, IdleThrottle
-from agent.core.motion import glance, moved
+from agent.core.motion import coarse_thumbnail, has_changed
 from agent.core.types import Image
 
 RNG = np.random.default_rng(0)
@@ -99,11 +99,11 @@ def test_a_clip_that_begins_anew_is_looked_at() -> None:
 
 
 def test_light_that_changes_everywhere_is_no_motion_and_a_person_is() -> None:
-    before = glance(noisy(ROOM))
-    assert not moved(before, glance(noisy(ROOM)))
-    assert not moved(before, glance(noisy(np.asarray(ROOM + 30, np.uint8))))
-    assert moved(before, glance(noisy(with_somebody())))
+    before = coarse_thumbnail(noisy(ROOM))
+    assert not has_changed(before, coarse_thumbnail(noisy(ROOM)))
+    assert not has_changed(before, coarse_thumbnail(noisy(np.asarray(ROOM + 30, np.uint8))))
+    assert has_changed(before, coarse_thumbnail(noisy(with_somebody())))
 
 
 def test_a_picture_of_another_size_is_another_one() -> None:
-    assert moved(glance(ROOM), glance(ROOM[:240]))
+    assert has_changed(coarse_thumbnail(ROOM), coarse_thumbnail(ROOM[:240]))

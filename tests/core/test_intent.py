@@ -65,7 +65,7 @@ def without(*names: str) -> Joints:
     return {name: at for name, at in PERSON.items() if name not in names}
 
 
-def moved(joints: Joints, by: tuple[float, float], *names: str) -> Joints:
+def has_changed(joints: Joints, by: tuple[float, float], *names: str) -> Joints:
     return {n: (x + by[0], y + by[1]) if n in names or not names else (x, y) for n, (x, y) in joints.items()}
 
 
@@ -199,7 +199,7 @@ def test_an_other_hand_that_is_merely_guessed_is_not_touched() -> None:
 
 
 def test_hands_of_two_people_that_cross_touch() -> None:
-    other = moved(PERSON, (-195.0, 0.0))
+    other = has_changed(PERSON, (-195.0, 0.0))
     others = tuple(sure_hands(pose({**other, "left_elbow": (190, 240), "left_wrist": (207, 160),
                                     "left_index": (205, 130), "left_pinky": (210, 135)})))  # fmt: skip
     assert "touches another one" in why_not(held(pose(PERSON), others=others))

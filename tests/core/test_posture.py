@@ -50,13 +50,13 @@ def test_how_far_to_the_side_does_not_matter() -> None:
 
 @given(turn=st.floats(-math.pi, math.pi), size=st.floats(0.2, 5.0))
 def test_neither_a_turned_camera_nor_distance_matters(turn: float, size: float) -> None:
-    def moved(x: float, y: float) -> tuple[float, float]:
+    def has_changed(x: float, y: float) -> tuple[float, float]:
         cos, sin = size * math.cos(turn), size * math.sin(turn)
         return cos * x - sin * y, sin * x + cos * y
 
-    body = pose({name: moved(*point) for name, point in BODY.items()})
-    landmarks = np.array([moved(x, y) for x, y in pointing(40)], np.float32)
-    told = posture_of(body, Box(*moved(330, 70), 30 * size), landmarks)
+    body = pose({name: has_changed(*point) for name, point in BODY.items()})
+    landmarks = np.array([has_changed(x, y) for x, y in pointing(40)], np.float32)
+    told = posture_of(body, Box(*has_changed(330, 70), 30 * size), landmarks)
     assert told.raised == pytest.approx(1.25, abs=1e-3)
     assert told.lean == pytest.approx(40, abs=0.1)
     assert told.at_face

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.core.redaction import redacted, secrets_in, without
+from agent.core.redaction import redacted, redacted_payload, secrets_in, server_only, url_secrets, without
 
 UNQUOTED = "ÄÖÜß" + string.ascii_letters + string.digits + "-._~!$*+,;:@/?#()[]<>|^%"
 # "ZQ" in front: no generated secret is part of the rest of a source by chance
@@ -99,3 +99,37 @@ def test_a_known_secret_goes_from_the_words_of_other_programs_in_every_form(secr
     said = f"cannot open rtsp://u:{quote(secret, safe='')}@cam or {secret} or {secret!r}"
     assert secret not in without(said, [secret]).replace("cannot open rtsp://u:", "")
     assert quote(secret, safe="") not in without(said, [secret]).replace("cannot open rtsp://u:", "")
+
+
+webhook_parts = st.lists(urlsafe, min_size=1, max_size=4)
+
+
+@given(
+    st.sampled_from(["http://", "https://", "HTTPS://", ""]), webhook_parts, st.sampled_from("/?&=#"), hosts
+)
+def test_no_part_of_a_webhooks_path_is_ever_shown(scheme: str, parts: list[str], between: str, host: str):
+    url = f"{scheme}{host}/{between.join(parts)}"
+    assert "ZQ" not in server_only(url)
+    spoken = f"cannot send {url!r}: '/{between.join(parts)}' and {parts[-1]} are wrong"
+    assert "ZQ" not in without(spoken, url_secrets(url))
+
+
+def test_of_a_webhook_the_server_is_shown():
+    assert server_only("http://ann:pw@home:8123/api/webhook/x8Kq") == "http://home:8123/..."
+    assert server_only("https://[fe80::1]:8443/hook?id=1") == "https://[fe80::1]:8443/..."
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ({"token": "ZQ", "text": "on"}, {"token": "***", "text": "on"}),
+        ('{"user": {"api_key": "ZQ"}, "text": ["on"]}', '{"user":{"api_key":"***"},"text":["on"]}'),
+        ("text=on&token=ZQ", "text=on&token=***"),
+        ('{"state": "ON", "at": [1, 2.5]}', '{"state": "ON", "at": [1, 2.5]}'),
+        ("lamp at 5: me@home", "lamp at 5: me@home"),
+        ('{"token": NaN}', '{"token": NaN}'),
+        (5, 5),
+    ],
+)
+def test_of_a_payload_the_values_of_secret_names_are_masked(payload: object, shown: object):
+    assert redacted_payload(payload) == shown

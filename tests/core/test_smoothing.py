@@ -64,7 +64,7 @@ def test_a_gap_starts_from_no_gesture_again() -> None:
     assert found[-1][RANDOM] == 1
 
 
-def test_a_late_reading_changes_nothing() -> None:
+def test_a_late_observation_changes_nothing() -> None:
     steps = [(i * 0.05, scores("stop")) for i in range(10)]
     late = [*steps[:6], (0.1, scores("fist")), *steps[6:]]
     assert smooth(late)[-1] == pytest.approx(smooth(steps)[-1])

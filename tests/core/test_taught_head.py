@@ -56,7 +56,7 @@ def test_a_shape_that_nobody_taught_stays_no_gesture() -> None:
     assert said(taught(("rock", ROCK)), hands(THREE, 50, seed=3)) == [NO_GESTURE] * 50
 
 
-def test_two_taught_gestures_are_told_apart() -> None:
+def test_two_taught_gestures_are_distinguished() -> None:
     head = taught(("rock", ROCK), ("call", CALL))
     assert said(head, hands(ROCK, 50, seed=3)) == ["rock"] * 50
     assert said(head, hands(CALL, 50, seed=3)) == ["call"] * 50

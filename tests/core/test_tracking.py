@@ -47,7 +47,7 @@ def test_a_number_is_never_used_twice() -> None:
     assert tracker.new_id() == 5
 
 
-def test_two_that_stand_close_are_told_apart_by_the_nearer_one() -> None:
+def test_two_that_stand_close_are_distinguished_by_the_nearer_one() -> None:
     tracker = BoxTracker(forget_s=1)
     tracker.update(0, [Box(100, 100, 100), Box(150, 100, 100)])
     assert tracker.update(0.1, [Box(140, 100, 100)]) == [1]

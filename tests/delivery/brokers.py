@@ -148,5 +148,5 @@ class Subscriber:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-        self._client.on_message = self._client.on_connect = None  # the ring of references that keeps it
-        self._client._reset_sockets()  # its wake-up pair too, which nothing else closes in good order
+        self._client.on_message = self._client.on_connect = None  # a cycle: paho closes its last sockets
+        del self._client  # when nothing refers to the client any more

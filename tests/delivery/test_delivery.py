@@ -88,7 +88,7 @@ def test_birth_and_a_clean_farewell(mosquitto: Mosquitto, deliver, listen):
     assert [h.payload for h in subscriber.on("bridge/state")] == ['{"state":"online"}', '{"state":"offline"}']
 
 
-def test_states_are_told_again_to_a_broker_that_forgot_them(mosquitto: Mosquitto, deliver, listen):
+def test_states_are_published_again_to_a_broker_that_forgot_them(mosquitto: Mosquitto, deliver, listen):
     delivery = deliver(mosquitto.url)
     delivery.camera_state("front", "offline", "gone")
     mosquitto.kill()
@@ -218,7 +218,7 @@ def test_what_is_retained_of_a_camera_that_is_no_longer_there_goes(mosquitto: Mo
     assert {h.topic.split("/")[3] for h in subscriber.heard} == {"front"}
 
 
-def test_feedback_is_told_at_once_and_never_retained(mosquitto: Mosquitto, deliver, listen):
+def test_feedback_is_reported_at_once_and_never_retained(mosquitto: Mosquitto, deliver, listen):
     delivery = deliver(mosquitto.url)
     subscriber = listen(mosquitto.port, "gesture/kitchen/camera/+/feedback")
     delivery.feedback(Feedback("refused", "front", "lamp", "stop"))

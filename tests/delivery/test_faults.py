@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 import structlog
 from brokers import Mosquitto, Subscriber
 from happenings import started
+from support.small_disk import mount_small_disk
 from support.waiting import until
 
 from agent.config.settings import OutboxSettings
@@ -279,15 +279,11 @@ def test_a_broker_that_is_killed_again_and_again_loses_nothing(mosquitto: Mosqui
     assert (status.committed, status.delivered, status.expired, status.refused) == (800, 800, 0, 0)
 
 
+@pytest.mark.root
 def test_a_disk_that_turns_read_only_costs_durability_and_nothing_else(
     mosquitto: Mosquitto, deliver, tmp_path: Path
 ):
-    folder = tmp_path / "state"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a file system of our own cannot be mounted here")
-    try:
+    with mount_small_disk(tmp_path / "state", "4m") as folder:
         delivery = deliver(mosquitto.url, folder=folder)
         delivery.event(started())
         until(lambda: delivery.status().delivered == 2, "delivery")
@@ -301,8 +297,6 @@ def test_a_disk_that_turns_read_only_costs_durability_and_nothing_else(
         assert "full" in (delivery.status().outbox_trouble or "")
         assert delivery.with_delivery({})["outbox"]["trouble"]
         delivery.close()
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_without_a_broker_every_thread_goes_on_moving(deliver):

@@ -65,12 +65,12 @@ def test_agents_are_listed_by_id_with_their_cameras():
         ),
     ],
 )
-def test_troubles_are_told(health: dict[str, Any], said: str):
+def test_troubles_are_reported(health: dict[str, Any], said: str):
     found = fleet_of(a__bridge__state='{"state":"online"}', a__bridge__health=json.dumps(health))
     assert list(found.agents[0].troubles(NOW)) == [said]
 
 
-def test_a_camera_that_is_away_is_told_with_its_reason():
+def test_a_camera_that_is_away_is_reported_with_its_reason():
     camera = '{"state":"offline","reason":"unplugged"}'
     found = fleet_of(a__bridge__state='{"state":"online"}', a__camera__front__state=camera)
     assert list(found.agents[0].troubles(NOW)) == ["camera front is offline: unplugged"]

@@ -169,7 +169,7 @@ def test_the_switch_takes_any_case_and_answers_what_it_cannot_take():
     assert json.loads(answer.payload)["error"] == 'enabled/set takes ON or OFF, got "aus"'
 
 
-def test_what_comes_on_a_followed_topic_and_cannot_be_used_is_told_once_and_again_when_it_changes():
+def test_what_comes_on_a_followed_topic_and_cannot_be_used_is_reported_once_and_again_when_it_changes():
     incoming = heard_by([])
     incoming.follow({"home/tv"}, lambda _topic, text: "" if text == "on" else f"got {text}")
     with structlog.testing.capture_logs() as logs:

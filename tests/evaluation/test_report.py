@@ -9,11 +9,11 @@ from verdicts import said, unreadable, unseen
 
 from agent.core.thresholds import Thresholds
 from agent.evaluation.calibration import calibrate
-from agent.evaluation.metrics import figures
+from agent.evaluation.figures import figures
 from agent.evaluation.plots import confusion_svg, reliability_svg
 from agent.evaluation.report import write_report
+from agent.evaluation.report_text import as_json, show
 from agent.evaluation.result import Evaluation
-from agent.evaluation.tables import as_json, show
 
 LABELS = ("ok", "two", "random")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -47,7 +47,7 @@ def test_json_has_the_keys_that_programs_ask_for():
     assert facts["calibration"]["bins"][-1] == {"probability": 0.9, "accuracy": 1.0, "images": 1}
 
 
-def test_files_that_are_no_pictures_are_told_and_not_judged():
+def test_files_that_are_no_pictures_are_reported_and_not_judged():
     result = evaluation([said("ok", "ok", 0.9), unreadable("two")])
     assert as_json(result)["images"] == 1
     assert as_json(result)["unreadable"] == ["nowhere.jpg"]

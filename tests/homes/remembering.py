@@ -20,7 +20,7 @@ from pathlib import Path
 from agent.app import Agent
 from agent.capture.source import open_source
 from agent.config.folders import make_folders
-from agent.config.load import load_settings
+from agent.config.load import load
 from agent.config.settings import Settings
 from agent.core.types import Detections, Frame
 from agent.errors import EndOfSource
@@ -78,7 +78,7 @@ def run(settings: Settings, sights: Sights) -> None:
 
 def main() -> None:
     what, config, path = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    settings = load_settings(config, os.environ)
+    settings = load(config, os.environ).settings
     if what == "look":
         path.write_bytes(pickle.dumps(look(settings)))
     else:

@@ -89,7 +89,7 @@ def test_numbers_that_are_none_are_an_engine_error() -> None:
         detector([(7, float("nan"), numbers(0, 0, 1))]).find(BLACK, [Box(96, 96, 192)])
 
 
-def test_anchors_that_do_not_fit_the_network_are_told() -> None:
+def test_anchors_that_do_not_fit_the_network_are_reported() -> None:
     outputs = {"boxes": ("N", 896, 16), "scores": ("N", 896, 1)}
     engine = FakeEngine("face", {"input_1": ("N", 3, 192, 192)}, outputs, lambda _: {})
     with pytest.raises(ModelError, match=r"palm-detector: output boxes is .*896.* ask for .*2016, 18"):

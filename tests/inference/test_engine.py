@@ -60,19 +60,19 @@ def test_it_takes_any_number_of_crops(engine: Engine, count: int) -> None:
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_wrong_shape_is_told_with_what_was_wanted(engine: Engine) -> None:
+def test_a_wrong_shape_is_reported_with_what_was_wanted(engine: Engine) -> None:
     with pytest.raises(
         EngineError, match=r'head: input "presence" is float32 \(1, 2\), .* wants float32 \(N, 1\)'
     ):
         engine.run(crops(1) | {"presence": np.ones((1, 2), np.float32)})
 
 
-def test_a_wrong_type_is_told(engine: Engine) -> None:
+def test_a_wrong_type_is_reported(engine: Engine) -> None:
     with pytest.raises(EngineError, match=r'input "presence" is float64'):
         engine.run(crops(1) | {"presence": np.ones((1, 1))})  # type: ignore[dict-item]
 
 
-def test_a_missing_input_is_told(engine: Engine) -> None:
+def test_a_missing_input_is_reported(engine: Engine) -> None:
     with pytest.raises(EngineError, match=r"inputs are \['presence'\], the network wants"):
         engine.run({"presence": np.ones((1, 1), np.float32)})
 

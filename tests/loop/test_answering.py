@@ -102,7 +102,7 @@ def test_reloads_that_are_asked_for_together_are_one_and_those_that_follow_wait_
     assert (len(done), last.done()) == (RELOADS + 1, True)
 
 
-def test_who_asks_for_too_much_at_once_is_told():
+def test_who_asks_for_too_much_at_once_is_reported():
     requests = Requests(Broker(), echo, lambda: 0.0)
     for number in range(MAX_CONTROL_REQUESTS):
         requests.ask("health", {"n": number})

@@ -23,7 +23,7 @@ def told(clock: Clock) -> LoopHealth:
     return health
 
 
-def test_it_is_told_at_once_and_then_once_a_minute():
+def test_it_is_reported_at_once_and_then_once_a_minute():
     clock = Clock()
     health = told(clock)
     assert not health.due()
@@ -48,7 +48,7 @@ def test_a_server_that_is_back_is_news_too():
     assert health.report(0)["recognition"] == {"state": "online", "reason": None}
 
 
-def test_refused_rules_are_told_at_once_cut_to_what_a_message_can_hold():
+def test_refused_rules_are_reported_at_once_cut_to_what_a_message_can_hold():
     health = told(Clock())
     health.rules_judged("x" * (REFUSED_CHARS + 1))
     assert health.due()

@@ -9,7 +9,7 @@ def at_work(seconds: int, took_s: float, cameras: tuple[str, ...] = ("front",)) 
     """Ten looks a second that take so long each."""
     load = Load(0.0)
     for tenth in range(seconds * 10):
-        load.looked(tenth / 10 + took_s, took_s, cameras)
+        load.record(tenth / 10 + took_s, took_s, cameras)
     return load
 
 
@@ -31,7 +31,7 @@ def test_it_is_about_the_last_minute() -> None:
 def test_more_looks_than_it_remembers_are_counted_over_the_time_that_it_remembers() -> None:
     load = Load(0.0)
     for milli in range(0, 50_000, 5):
-        load.looked(milli / 1000 + 0.001, 0.001, ["front"])
+        load.record(milli / 1000 + 0.001, 0.001, ["front"])
     report = load.report(50.0)
     assert report["busy"] == 0.2
     assert report["looks"] == {"front": 200.0}

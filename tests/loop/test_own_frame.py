@@ -58,7 +58,7 @@ class Camera:
         """It has no device."""
 
 
-def test_frames_of_two_cameras_that_come_in_turn_are_told_with_their_own_results() -> None:
+def test_frames_of_two_cameras_that_come_in_turn_are_reported_with_their_own_results() -> None:
     watcher = Watcher()
     loop = Loop(
         frames=NoFrames(),

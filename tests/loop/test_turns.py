@@ -81,7 +81,7 @@ def test_a_camera_that_changes_all_the_time_is_heard_once_a_turn():
         assert len(sink.cameras) == turn
 
 
-def test_a_person_in_view_is_told_and_nobody_knows_when_the_camera_is_gone():
+def test_a_person_in_view_is_reported_and_nobody_knows_when_the_camera_is_gone():
     loop, sink, recognizer = made()
     image = np.zeros((48, 64, 3), np.uint8)
     recognizer.people = 1

@@ -195,7 +195,7 @@ def test_the_pages_token_stays_the_same_and_what_the_user_wrote_is_kept(folders:
         ({"id": "Küche"}, "option id"),
     ],
 )
-def test_a_bad_option_is_told_by_its_name(folders: Any, options: dict[str, Any], says: str):
+def test_a_bad_option_is_reported_by_its_name(folders: Any, options: dict[str, Any], says: str):
     choose(folders, **options)
     with pytest.raises(CannotStart) as told:
         start_app.prepared(folders, {}, BROKER)
@@ -203,7 +203,7 @@ def test_a_bad_option_is_told_by_its_name(folders: Any, options: dict[str, Any],
     assert "GESTURE_AGENT__" not in str(told.value)
 
 
-def test_a_bad_option_is_told_before_a_broker_is_looked_for(folders: Any):
+def test_a_bad_option_is_reported_before_a_broker_is_looked_for(folders: Any):
     choose(folders, profile="fast")
     with pytest.raises(CannotStart, match="option profile"):
         start_app.prepared(folders, {})  # no Supervisor is here, which would be told otherwise
@@ -258,7 +258,7 @@ def test_without_a_broker_it_says_which_app_to_install():
         found({}, supervisor)
 
 
-def test_a_supervisor_that_refuses_is_told_at_once():
+def test_a_supervisor_that_refuses_is_reported_at_once():
     with (
         supervising(Supervisor(mqtt_service(1883))) as supervisor,
         pytest.raises(CannotStart, match="HTTP 401"),

@@ -24,7 +24,7 @@ def audit(folder: Path, says: object, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_a_known_vulnerability_is_told_with_what_mends_it(tmp_path: Path):
+def test_a_known_vulnerability_is_reported_with_what_fixes_it(tmp_path: Path):
     code, said = audit(tmp_path, [SOUND, HOLED])
     assert code == 1
     assert "two 2.0: CVE-1, mended in 2.1" in said

@@ -7,6 +7,7 @@ nvmap and the open GPU kernel modules of L4T 36 and 38, and listings of /dev tha
 from __future__ import annotations
 
 import configparser
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "gesture-agent.service"
+RULES = ROOT / "systemd" / "70-gesture-agent.rules"
 CAMERA = {"/dev/video0": "video4linux", "/dev/media0": "media"}
 HOST1X = {"/dev/nvmap": "misc", "/dev/host1x-fence": "host1x-fence", "/dev/dri/renderD128": "drm"}
 NVGPU = (
@@ -55,6 +57,15 @@ MACHINES = {  # node -> its name in /proc/devices
     "PC, older driver": CAMERA | OPEN
     | {"/dev/nvidia0": "nvidia-frontend", "/dev/nvidiactl": "nvidia-frontend"},
 }  # fmt: skip
+JETSON_EVENTS = {  # node -> SUBSYSTEM and KERNEL of its event, by the drivers' class_create and misc_register
+    "/dev/nvgpu/igpu0/power": {"SUBSYSTEM": "nvidia-gpu-v2-power", "KERNEL": "power"},
+    "/dev/nvgpu/igpu0/channel": {"SUBSYSTEM": "nvidia-gpu-v2", "KERNEL": "channel"},
+    "/dev/nvhost-gpu": {"SUBSYSTEM": "nvidia-gpu", "KERNEL": "nvhost-gpu"},
+    "/dev/host1x-fence": {"SUBSYSTEM": "host1x-fence", "KERNEL": "host1x-fence"},
+    "/dev/nvmap": {"SUBSYSTEM": "misc", "KERNEL": "nvmap"},
+    "/dev/v4l2-nvdec": {"SUBSYSTEM": "misc", "KERNEL": "v4l2-nvdec"},
+    "/dev/nvsciipc": {"SUBSYSTEM": "misc", "KERNEL": "nvsciipc"},
+}
 FORBIDDEN = {"/dev/sda": "sd", "/dev/mem": "mem", "/dev/input/event0": "input", "/dev/ttyUSB0": "ttyUSB",
              "/dev/kvm": "misc", "/dev/uinput": "misc", "/dev/snd/pcmC0D0c": "alsa"}  # fmt: skip
 
@@ -76,6 +87,23 @@ def device_list() -> list[str]:
 def test_the_service_may_open_every_node_that_recognition_needs(machine: str) -> None:
     denied = [node for node, region in MACHINES[machine].items() if not allowed(node, region)]
     assert denied == []
+
+
+@pytest.mark.parametrize("event", list(JETSON_EVENTS.items()), ids=list(JETSON_EVENTS))
+def test_the_group_video_may_open_the_nodes_that_a_jetson_image_ships_for_root(
+    event: tuple[str, dict[str, str]],
+) -> None:
+    _, properties = event
+    assert 'GROUP="video"' in rule_for(properties)
+
+
+def rule_for(properties: dict[str, str]) -> str:
+    """The first rule that udev would apply to an event: all its comparisons hold, as shell patterns."""
+    for line in RULES.read_text(encoding="utf-8").splitlines():
+        wanted = re.findall(r'(\w+)=="([^"]*)"', line)
+        if wanted and all(fnmatchcase(properties.get(key, ""), value) for key, value in wanted):
+            return line
+    return ""
 
 
 @pytest.mark.parametrize("node", list(FORBIDDEN))

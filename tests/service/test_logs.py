@@ -45,7 +45,7 @@ def test_a_console_that_is_no_terminal_gets_plain_lines():
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_an_exception_is_told_without_the_values_of_its_variables(log_format):
+def test_an_exception_is_reported_without_the_values_of_its_variables(log_format):
     _, text = said(log_format)
     assert "it broke" in text
     assert SECRET not in text

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.service.sink import Lost
+from agent.service.sink import LostLines
 from agent.service.systemd import Notifier, Watchdog
 
 
@@ -70,8 +70,8 @@ class Day:
 
     def __init__(self, environ: dict[str, str]) -> None:
         self.now = 0.0
-        self.sound = True
-        self.dog = Watchdog(Notifier(), lambda: self.sound, environ, lambda: self.now)
+        self.healthy = True
+        self.dog = Watchdog(Notifier(), lambda: self.healthy, environ, lambda: self.now)
 
     def pass_time(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -88,34 +88,34 @@ def test_a_thread_that_is_not_well_stops_the_feeding(systemd: Systemd):
     day = Day({"WATCHDOG_USEC": "30000000"})
     day.pass_time(20)
     assert len(systemd.heard_so_far()) == 2
-    day.sound = False
+    day.healthy = False
     day.pass_time(100)
     assert systemd.heard_so_far() == []
-    day.sound = True
+    day.healthy = True
     day.pass_time(20)
     assert systemd.heard_so_far()
 
 
 def test_a_systemd_that_is_gone_ends_nothing_and_is_counted(tmp_path):
-    lost = Lost()
+    lost = LostLines()
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
     notifier = Notifier({"NOTIFY_SOCKET": address}, lost)  # bound, and nobody reads there any more
     notifier.ready()
     (tmp_path / "notify").unlink()
-    notifier.alive()
+    notifier.ping_watchdog()
     assert lost.notifications == 2
 
 
 def test_a_systemd_that_does_not_read_ends_nothing_and_is_counted(tmp_path):
-    lost = Lost()
+    lost = LostLines()
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
         notifier = Notifier({"NOTIFY_SOCKET": address}, lost)
         while not lost.notifications:  # until its queue is full
-            notifier.alive()
+            notifier.ping_watchdog()
 
 
 @pytest.mark.parametrize("environ", [{}, {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}])

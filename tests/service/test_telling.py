@@ -11,7 +11,7 @@ import structlog
 
 from agent.config.settings import LogSettings
 from agent.service.logs import configure_logs
-from agent.service.sink import LOST, Lost, Sink
+from agent.service.sink import LOST, LostLines, Sink
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_a_log_that_cannot_be_written_does_not_raise(where: str, log_format: str
 
 def test_a_reader_that_stands_still_holds_nobody_and_what_it_missed_is_counted(standing):
     reader, stream = standing
-    lost = Lost()
+    lost = LostLines()
     sink = Sink(stream, lost)
     sink.write("nobody reads this\n")
     assert lost.lines == 1
@@ -81,13 +81,13 @@ def test_a_line_longer_than_a_pipe_arrives_whole_while_somebody_reads():
         heard: list[bytes] = []
         thread = threading.Thread(target=lambda: heard.append(reader.read(300_001)))
         thread.start()
-        Sink(stream, lost := Lost()).write("x" * 300_000 + "\n")
+        Sink(stream, lost := LostLines()).write("x" * 300_000 + "\n")
         thread.join()
     assert heard == [b"x" * 300_000 + b"\n"]
     assert lost.lines == 0
 
 
-def test_half_a_surrogate_pair_is_told_as_the_escape_it_was(tmp_path):
+def test_half_a_surrogate_pair_is_reported_as_the_escape_it_was(tmp_path):
     with (tmp_path / "log").open("w", encoding="utf-8") as stream:
         configure_logs(LogSettings(format="console"), {}, stream)
         structlog.get_logger().warning("request_refused", topic="\ud800")

@@ -41,6 +41,9 @@ from agent.loop.observers import Observers
 from agent.web.dashboard import About
 from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
+from agent.web.setup import SetupProvider
+from agent.web.teaching import TeachingProvider
+from agent.web.tuning import TuningProvider
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -200,6 +203,9 @@ class Agent:
         send_s: float = 5.0,
         hold_s: float = 0.3,
         speed: float = 1,
+        setup: SetupProvider | None = None,
+        teaching: TeachingProvider | None = None,
+        tuning: TuningProvider | None = None,
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -220,12 +226,18 @@ class Agent:
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
                 edit=web.edit,
+                setup=setup is not None,
+                teach=teaching is not None,
+                tune=tuning is not None,
             ),
             pipeline=pipeline,
             health=self._vitals,
             progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
             editor=self._editor(web),
+            setup=setup,
+            teaching=teaching,
+            tuning=tuning,
             clock=self.reel.now,
             send_s=send_s,
         )

@@ -427,7 +427,7 @@ def test_a_page_says_why_nothing_fired(browser: Browser, start: Start, rules: Pa
     tab.until("document.querySelector('.hand.is-on .why')?.innerText.startsWith('lamp: not awake')", "it")
     tab.until("document.querySelector('.log .why')?.innerText.startsWith('lamp: not awake')", "it in the log")
     assert "nothing was done: lamp: not awake" in tab.run("document.getElementById('said').textContent")
-    unsure = opened(browser, start(drawn_film("stop", 0.87)), width=390, height=844)
+    unsure = opened(browser, start(drawn_film("stop", 0.87), preview=True), width=375, height=667)
     unsure.until(
         "/^stop 0\\.\\d\\d, asks 0\\.9$/.test(document.querySelector('.hand .why')?.innerText)", "the score"
     )

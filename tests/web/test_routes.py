@@ -143,7 +143,7 @@ def test_a_rule_is_tried_without_its_gesture(start: Start):
     assert [action.rule for action in agent.out.done if action.rule == "bell"] == ["bell"]
 
 
-def test_the_address_of_a_webhook_is_told_to_nobody(start: Start, rules: Path):
+def test_the_address_of_a_webhook_is_reported_to_nobody(start: Start, rules: Path):
     hook = """webhook = { url = "http://me:pass@home.lan:8123/api/webhook/secret" }"""
     rules.write_text(
         RULES.replace('publish = { topic = "home/bell", payload = "ring" }', hook), encoding="utf-8"
@@ -172,7 +172,7 @@ def test_rules_are_read_again(start: Start, rules: Path):
         assert [rule["id"] for rule in page.until("rules")["rules"]] == ["lamp", "gong"]
 
 
-def test_a_bad_rule_file_is_told_on_the_page_and_the_old_rules_run_on(start: Start, rules: Path):
+def test_a_bad_rule_file_is_reported_on_the_page_and_the_old_rules_run_on(start: Start, rules: Path):
     agent = start()
     rules.write_text(RULES.replace("gesture", "gestrue"), encoding="utf-8")
     with stream(agent.page.url, "ws/page") as page:
@@ -260,7 +260,7 @@ def test_our_own_page_may(start: Start):
     assert post(url, "/api/enabled", {"on": True}, Origin=url.rstrip("/")).status == 200
 
 
-def test_with_a_token_nothing_is_told_without_it(start: Start, token: dict[str, str]):
+def test_with_a_token_nothing_is_reported_without_it(start: Start, token: dict[str, str]):
     url = start(token=token).page.url
     for path in ("/api/state", "/metrics"):
         assert ask(url, path).status == 401
@@ -300,13 +300,13 @@ def test_a_cookie_wears_off_and_cannot_be_made_longer():
     now = [1_000_000.0]
     auth = TokenAuth(TOKEN, lambda: now[0])
     cookie = auth.cookie()
-    assert auth.admits(cookies=f"gesture_agent={cookie}")
+    assert auth.knows(f"gesture_agent={cookie}")
     until_s, seal = cookie.split(".")
-    assert not auth.admits(cookies=f"gesture_agent={int(until_s) + 1}.{seal}")
-    assert not auth.admits(cookies="gesture_agent=.")
-    assert not TokenAuth("another token, as long", lambda: now[0]).admits(cookies=f"gesture_agent={cookie}")
+    assert not auth.knows(f"gesture_agent={int(until_s) + 1}.{seal}")
+    assert not auth.knows("gesture_agent=.")
+    assert not TokenAuth("another token, as long", lambda: now[0]).knows(f"gesture_agent={cookie}")
     now[0] += 31 * 24 * 3600
-    assert not auth.admits(cookies=f"gesture_agent={cookie}")
+    assert not auth.knows(f"gesture_agent={cookie}")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "kiosk.local"])  # noqa: S104

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,12 @@ from typing import Any
 import pytest
 from film import RULES, Agent, Start
 from pydantic import ValidationError
+from support.small_disk import mount_small_disk
 from support.waiting import until
 from visitors import Answer, ask
 
 from agent.config.settings import WebSettings
-from agent.web.rule_history import KEPT
+from agent.config.text_history import KEPT
 
 TOKEN = "open sesame, open sesame"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -104,7 +103,7 @@ def state(agent: Agent) -> Any:
     return ask(agent.page.url, "/api/state", **BEARER).json
 
 
-def test_two_who_edit_at_once_are_told_and_both_texts_are_kept(say: Say, rules: Path):
+def test_two_who_edit_at_once_are_reported_and_both_texts_are_kept(say: Say, rules: Path):
     etag = say("GET", "rules.toml").json["etag"]
     assert say("PUT", "rules.toml", f"{RULES}# first\n", If_Match=etag).status == 200
     late = say("PUT", "rules.toml", f"{RULES}# second\n", If_Match=etag)
@@ -138,7 +137,7 @@ def test_what_the_loader_refuses_is_not_saved_and_told_with_its_place(say: Say, 
     assert rules.read_text() == RULES
 
 
-def test_a_rule_that_breaks_another_file_is_told_with_that_file(start: Start, token, tmp_path: Path):
+def test_a_rule_that_breaks_another_file_is_reported_with_that_file(start: Start, token, tmp_path: Path):
     folder = tmp_path / "rules"
     folder.mkdir()
     (folder / "a.toml").write_text(RULES)
@@ -319,14 +318,9 @@ def test_a_large_file_is_taken_and_one_that_is_too_large_is_not(say: Say, agent:
     assert ask(agent.page.url, "/api/enabled", body, "POST", **BEARER).status == 413
 
 
-def test_on_a_full_disk_nothing_is_lost_and_it_is_told(start: Start, token, tmp_path: Path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root, and a kernel that lets it")
-    agent = None
-    try:
+@pytest.mark.root
+def test_on_a_full_disk_nothing_is_lost_and_it_is_reported(start: Start, token, tmp_path: Path):
+    with mount_small_disk(tmp_path / "disk", "16k") as disk:
         (disk / "rules.toml").write_text(RULES)
         agent = start(edit=True, token=token, rules=disk / "rules.toml")
         etag = ask(agent.page.url, "/api/rule-files/rules.toml", **BEARER).json["etag"]
@@ -336,5 +330,3 @@ def test_on_a_full_disk_nothing_is_lost_and_it_is_told(start: Start, token, tmp_
         assert "No space left on device; nothing was written" in answer.json["error"]
         assert (disk / "rules.toml").read_text() == RULES
         assert sorted(path.name for path in disk.rglob("*")) == ["rules.toml"]
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)

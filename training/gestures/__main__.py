@@ -93,6 +93,14 @@ def live(args: argparse.Namespace) -> None:
     extract(args.work / "cast", args.work / "live")
 
 
+def negatives(args: argparse.Namespace) -> None:
+    """Cut hands that hold and touch things from photographs and films of people who mean nothing."""
+    from training.gestures.hands.negatives import extract
+
+    if (args.data / "negatives").exists():
+        extract(args.data, args.work)
+
+
 def landmark(args: argparse.Namespace) -> None:
     """Train, calibrate and export the head of gesturenet-landmark, and update its manifest's checksum."""
     from training.gestures.landmark.landmark import make
@@ -141,7 +149,21 @@ def card(args: argparse.Namespace) -> None:
 
 STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
     f.__name__: f
-    for f in (models, mesh, hands, features, rooms, render, live, loso, landmark, crops, gesturenet, card)
+    for f in (
+        models,
+        mesh,
+        hands,
+        features,
+        rooms,
+        render,
+        live,
+        negatives,
+        loso,
+        landmark,
+        crops,
+        gesturenet,
+        card,
+    )
 }
 HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "live", "loso", "landmark", "card")
 

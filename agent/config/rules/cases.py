@@ -16,7 +16,9 @@ from agent.config.settings import DebounceSettings
 from agent.config.toml_document import SourcePosition
 from agent.core.gesture_pipeline import GesturePipeline
 from agent.core.numbers import read_json, write_json
+from agent.core.redaction import redacted_payload, server_only
 from agent.core.rules import RuleContext, RuleSet
+from agent.core.rules.formatting import describe_action
 from agent.core.thresholds import thresholds_of
 from agent.core.types import Action, Floats, Hand, HandObservation, Place
 
@@ -48,8 +50,7 @@ class Fired:
     action: Action
 
     def __str__(self) -> str:
-        text = f" {self.action.payload}" if self.action.payload else ""
-        return f"{self.at_s:.1f} s: {self.action.rule}: {self.action.kind} {self.action.target}{text}"
+        return f"{self.at_s:.1f} s: {self.action.rule}: {describe_action(self.action)}"
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,15 @@ def _problems(table: CaseTable, fired: Sequence[Fired]) -> Iterator[str]:
             seen = f"it came at {best.at_s:.1f} s" if best else "nothing like it fired"
             yield f"expected at {expect.at:g} s: {_words(expect)}; {seen}"
     for one in left:
-        yield f"not expected: {one}"
+        path = " (another path than the case expects)" if _differs_in_path(table, one.action) else ""
+        yield f"not expected: {one}{path}"
+
+
+def _differs_in_path(table: CaseTable, action: Action) -> bool:
+    """Whether a webhook and an expected one look alike where paths are not shown."""
+    wanted = [expect.url for expect in table.expect if expect.url]
+    shown = {server_only(url) for url in wanted}
+    return action.kind == "webhook" and action.target not in wanted and server_only(action.target) in shown
 
 
 def _is(expect: ExpectTable, action: Action) -> bool:
@@ -169,6 +178,9 @@ def _same(wanted: object, payload: str) -> bool:
 
 def _words(expect: ExpectTable) -> str:
     said = expect.model_dump(mode="json", by_alias=True, exclude={"at"}, exclude_none=True)
+    said = redacted_payload(
+        {name: server_only(value) if name == "url" else value for name, value in said.items()}
+    )
     return ", ".join(f"{name} {_text(value)}" for name, value in said.items()) or "an action"
 
 

@@ -72,7 +72,7 @@ def _topic(value: Any) -> Any:
 
 def _header(text: str) -> str:
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        raise ValueError(f"{text[:60]!a} holds a line end or another control character; headers are one line")
+        raise ValueError("a header holds a line end or another control character; headers are one line")
     return text
 
 

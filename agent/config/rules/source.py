@@ -24,7 +24,7 @@ class RuleSource:
     def load(self) -> RuleSet:
         """Load the current rules and log their warnings. Raises `ConfigError` with every problem."""
         settings = self._settings
-        rules = read_rules(settings.agent.rules, self._labels, settings.debounce, settings.camera)
+        rules = read_rules(settings.agent.rules, self._labels, settings.debounce, settings.camera or None)
         for warning in rules.warnings:
             log.warning("rule_warning", problem=str(warning))
         if not settings.actions.keys and (doubt := unusable_key_rules(rules.rule_set)):

@@ -77,13 +77,6 @@ class RuleEngine:
         """Return a camera's wake window; None where it is not armed or the rules have no wake gesture."""
         return self._wake.armed(camera, at)
 
-    def last_fired(self) -> dict[str, float]:
-        """Return the time, in seconds, at which each rule fired last."""
-        found: dict[str, float] = {}
-        for (rule, _, _), at in self._fired_at.items():
-            found[rule] = max(at, found.get(rule, at))
-        return found
-
     def simulate(self, rule: Rule, camera: str, at: float) -> list[Action]:
         """Return the actions of a rule as if its gesture had just been held; changes no state."""
         gesture = next((g for g in reversed(rule.when.gestures) if g != ANY), "stop")

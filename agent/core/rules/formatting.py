@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from agent.core.duration import format_duration
-from agent.core.redaction import redacted
+from agent.core.redaction import redacted_payload, server_only
 from agent.core.rules import Rule
+from agent.core.types import Action
 
 SHOWN_CHARS = 40  # of a payload
 
@@ -20,35 +20,36 @@ def describe_conditions(rule: Rule) -> str:
 
 
 def describe_actions(rule: Rule) -> str:
-    """Return a rule's actions as text: `publish home/scene/set all_off; key KEY_MUTE`."""
+    """Return a rule's actions as text without secrets: `publish home/scene/set all_off; key KEY_MUTE`."""
     return "; ".join(_action(do.kind, do.target, do.payload) for do in rule.do)
+
+
+def describe_action(action: Action) -> str:
+    """Return a performed action as text without secrets, with its whole payload."""
+    payload = redacted_payload(action.payload)
+    return f"{action.kind} {public_target(action.kind, action.target)} {payload}".rstrip()
 
 
 def public_target(kind: str, target: str) -> str:
     """Return an action's target without secrets: of a webhook only its server, as paths may hold tokens."""
-    if kind != "webhook":
-        return target
-    scheme, _, rest = target.partition("://")
-    server = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" not in server and redacted(target) != target:
-        server = "..."  # a password that contains a slash: the part before the slash is no server name
-    return f"{scheme}://{server.rpartition('@')[2]}/..."
-
-
-def describe_public_actions(rule: Rule) -> str:
-    """Return a rule's actions as text without secrets, for the web UI."""
-    return "; ".join(_action(do.kind, public_target(do.kind, do.target), do.payload) for do in rule.do)
+    # Whatever a damaged row says of its kind, an address is one.
+    return server_only(target) if kind == "webhook" or target.startswith(("http://", "https://")) else target
 
 
 def rule_facts(rule: Rule) -> dict[str, Any]:
-    """Return a rule as a JSON-serialisable dict, for `--json` output."""
+    """Return a rule without secrets as a JSON-serialisable dict, for `--json` output."""
     return {
         "id": rule.id,
         "trigger": rule.when.trigger,
         "gestures": rule.when.gestures,
         "when": describe_conditions(rule),
         "does": [
-            {"kind": do.kind, "target": do.target, "payload": do.payload, "retain": do.retain}
+            {
+                "kind": do.kind,
+                "target": public_target(do.kind, do.target),
+                "payload": redacted_payload(do.payload),
+                "retain": do.retain,
+            }
             for do in rule.do
         ],
         "hold_s": rule.thresholds.hold_s,
@@ -86,5 +87,6 @@ def _conditions(rule: Rule) -> Iterator[str]:
 
 
 def _action(kind: str, target: str, payload: Any) -> str:
-    text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-    return f"{kind} {target} {text[:SHOWN_CHARS]}".rstrip()
+    shown = redacted_payload(payload)
+    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
+    return f"{kind} {public_target(kind, target)} {text[:SHOWN_CHARS]}".rstrip()

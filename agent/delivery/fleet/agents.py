@@ -130,10 +130,10 @@ class Fleet:
             if len(self._agents) >= MOST_AGENTS or not payload:
                 return False
             agent = self._agents[name] = AgentSeen(text(name))
-        self._tell(agent, tail, payload)
+        self._update(agent, tail, payload)
         return True
 
-    def _tell(self, agent: AgentSeen, tail: str, payload: bytes) -> None:
+    def _update(self, agent: AgentSeen, tail: str, payload: bytes) -> None:
         told = _object(payload)
         parts = tail.split("/")
         if tail == "bridge/state":
@@ -145,10 +145,10 @@ class Fleet:
         elif tail == "enabled/state":
             agent.enabled = {b"ON": True, b"OFF": False}.get(payload)
         elif len(parts) == 3 and parts[0] == "camera":
-            self._tell_camera(agent, text(parts[1]), parts[2], told)
+            self._update_camera(agent, text(parts[1]), parts[2], told)
 
     @staticmethod
-    def _tell_camera(agent: AgentSeen, name: str, what: str, told: Mapping[str, Any]) -> None:
+    def _update_camera(agent: AgentSeen, name: str, what: str, told: Mapping[str, Any]) -> None:
         if what == "event":
             agent.event = EventSeen(
                 text(told.get("ts")), name, text(told.get("event_type")), text(told.get("phase"))

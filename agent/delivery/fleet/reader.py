@@ -24,15 +24,15 @@ CONNECT_S = 5.0
 QUIET_S = 0.4  # seconds without a message after SUBACK: all retained messages have arrived
 ALL_S = 10.0  # limit for a busy broker
 
-Heard: TypeAlias = Callable[[str, bytes, bool], object]  # topic, payload, retained
+MessageHandler: TypeAlias = Callable[[str, bytes, bool], object]  # topic, payload, retained
 
 
 class FleetReader:
     """Context manager with a connected and subscribed MQTT client. For one thread."""
 
-    def __init__(self, settings: MqttSettings, topics: Sequence[str], heard: Heard) -> None:
+    def __init__(self, settings: MqttSettings, topics: Sequence[str], on_message: MessageHandler) -> None:
         """Prepare the client. Raises `CannotStart` for a wrong URL, certificates or password file."""
-        self._settings, self._topics, self._heard = settings, tuple(topics), heard
+        self._settings, self._topics, self._handler = settings, tuple(topics), on_message
         self._broker = address(settings.url)
         self._tls = tls_context(settings.tls) if self._broker.tls else None
         self._password = password(settings)
@@ -78,7 +78,9 @@ class FleetReader:
         client = self._client
         if client is None or client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._client = None
-            raise BrokerLost(broker_errors.hung_up(self._broker, "", connected=True, online=True))
+            raise BrokerLost(
+                broker_errors.closed_without_reason(self._broker, "", connected=True, online=True)
+            )
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         """Publish with QoS 1 and wait for the acknowledgement. Raises `BrokerLost`."""
@@ -108,7 +110,9 @@ class FleetReader:
             lost = client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS
             self._raise_if_refused(version)
             if lost:
-                raise BrokerLost(broker_errors.hung_up(self._broker, version, connected=False, online=False))
+                raise BrokerLost(
+                    broker_errors.closed_without_reason(self._broker, version, connected=False, online=False)
+                )
             if time.monotonic() > ends:
                 raise BrokerLost(f"{self._broker} accepts connections but does not answer")
 
@@ -147,4 +151,4 @@ class FleetReader:
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
         self._last_at = time.monotonic()
-        self._heard(message.topic, bytes(message.payload), message.retain)
+        self._handler(message.topic, bytes(message.payload), message.retain)

@@ -60,7 +60,7 @@ def is_ours(topic: str, prefix: str, about: DeviceInfo) -> bool:
     )
 
 
-def tidied(topic: str, old: bytes, wanted: Mapping[str, Message]) -> list[Message]:
+def cleanup(topic: str, old: bytes, wanted: Mapping[str, Message]) -> list[Message]:
     """Return the messages that remove an `old` retained config from Home Assistant and from the broker.
 
     A topic that is no longer used is emptied. A component that left the device is published once as a
@@ -69,7 +69,7 @@ def tidied(topic: str, old: bytes, wanted: Mapping[str, Message]) -> list[Messag
     """
     now = wanted.get(topic)
     if now is None:
-        return [farewell(topic)] if old else []
+        return [removal(topic)] if old else []
     before, after = _components_of(old), _components_of(now.payload)
     stubs = {key: {"platform": part["platform"]} for key, part in before.items() if key not in after}
     if not stubs:
@@ -77,12 +77,12 @@ def tidied(topic: str, old: bytes, wanted: Mapping[str, Message]) -> list[Messag
     return [_config(topic, {**json.loads(now.payload), "components": {**stubs, **after}}), now]
 
 
-def farewell(topic: str) -> Message:
+def removal(topic: str) -> Message:
     """Return the message that empties a discovery topic: Home Assistant removes what it described."""
     return Message(topic, b"", retain=True)
 
 
-def lets_go(topic: str) -> Message:
+def migration(topic: str) -> Message:
     """Return the message that makes Home Assistant release a topic and keep its entities and their names.
 
     They return once another topic describes them: Home Assistant's migration between the two forms.
@@ -90,13 +90,17 @@ def lets_go(topic: str) -> Message:
     return Message(topic, as_json({"migrate_discovery": True}), content_type=JSON)
 
 
-def has_moved(topic: str, old: bytes, wanted: Mapping[str, Message]) -> bool:
+def is_moved(topic: str, old: bytes, wanted: Mapping[str, Message]) -> bool:
     """Return True when every component of an `old` config is published on another topic now."""
-    before = _told([(topic, old)])
-    return topic not in wanted and bool(before) and before <= _told((t, m.payload) for t, m in wanted.items())
+    before = _described([(topic, old)])
+    return (
+        topic not in wanted
+        and bool(before)
+        and before <= _described((t, m.payload) for t, m in wanted.items())
+    )
 
 
-def _told(configs: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
+def _described(configs: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
     """Platform and key of all components in those configs."""
     found: set[tuple[str, str]] = set()
     for topic, payload in configs:
@@ -111,7 +115,7 @@ def _told(configs: Iterable[tuple[str, bytes]]) -> set[tuple[str, str]]:
 def _head(about: DeviceInfo) -> Component:
     device: Component = {
         "identifiers": [about.node],
-        "name": about.called,
+        "name": about.device_name,
         "manufacturer": MAKER,
         "model": "Gesture daemon",
         "serial_number": about.topics.agent,

@@ -44,7 +44,7 @@ class DeviceInfo:
     wakes: bool = False  # the rules need a wake gesture, so an entity shows the wake state
 
     @property
-    def called(self) -> str:
+    def device_name(self) -> str:
         """Name of the device."""
         return self.name or f"Gestures {self.topics.agent}"
 
@@ -112,11 +112,11 @@ def _now(about: DeviceInfo, camera: str) -> Component:
         "value_template": "{{ value_json.gesture }}",
         "json_attributes_topic": topic,
         "qos": 1,
-        **_while_it_looks(about, camera),
+        **_while_enabled(about, camera),
     }
 
 
-def _while_it_looks(about: DeviceInfo, camera: str) -> Component:
+def _while_enabled(about: DeviceInfo, camera: str) -> Component:
     return {
         "availability": [
             bridge(about),
@@ -134,7 +134,7 @@ def _occupancy(about: DeviceInfo, camera: str) -> Component:
         "state_topic": about.topics.occupancy(camera),
         "value_template": _OCCUPIED,
         "qos": 1,
-        **_while_it_looks(about, camera),
+        **_while_enabled(about, camera),
     }
 
 
@@ -273,7 +273,7 @@ def _trigger(about: DeviceInfo, camera: str, gesture: str) -> Component:
 def _named(about: DeviceInfo, domain: str, name: str, *key: str) -> Component:
     return {
         "unique_id": ".".join((about.node, *key)),
-        "default_entity_id": f"{domain}.{_slug(about.called) or about.node}_{_slug(name)}",
+        "default_entity_id": f"{domain}.{_slug(about.device_name) or about.node}_{_slug(name)}",
         "name": name,
     }
 

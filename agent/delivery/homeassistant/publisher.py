@@ -60,27 +60,27 @@ class HomeAssistant:
         """Publish discovery of this device; call it again when cameras or gestures change."""
         with self._lock:
             self._about = about
-            self._tell_wanted()
+            self._publish_wanted()
 
-    def met(self, limits: Limits) -> None:
+    def use_limits(self, limits: Limits) -> None:
         """Choose the form that this broker can take. Called before anything is published on a connection."""
         with self._lock:
             self._limits = limits
             if self._about is not None:
-                self._tell_wanted()
+                self._publish_wanted()
 
-    def _tell_wanted(self) -> None:
+    def _publish_wanted(self) -> None:
         before = self._wanted
         messages = self._chosen()
         self._wanted = {message.topic: message for message in messages}
         for topic, message in before.items():
             if topic not in self._wanted:
-                self._mqtt.forget(topic)
-            for tidy in discovery.tidied(topic, message.payload, self._wanted):
-                self._mqtt.say(tidy)
+                self._mqtt.drop_state(topic)
+            for tidy in discovery.cleanup(topic, message.payload, self._wanted):
+                self._mqtt.publish_best_effort(tidy)
         for message in messages:
             if before.get(message.topic) != message or not self._mqtt.connected:
-                self._mqtt.keep(message)
+                self._mqtt.publish_state(message)
 
     def _chosen(self) -> list[Message]:
         """Messages in the configured form; one for each component where the device message is too large."""
@@ -107,35 +107,35 @@ class HomeAssistant:
         elif (
             retained and payload and self._about is not None and discovery.is_ours(topic, prefix, self._about)
         ):
-            self._tidy(topic, payload)
+            self._clean_up(topic, payload)
 
     def close(self) -> None:
         """Cancel pending repetitions, but leave entities in place; the next start completes the rest."""
         for timer in self._timers.values():
             timer.cancel()
         if self._moving:
-            self._tell()
+            self._publish_all()
 
-    def _tidy(self, topic: str, old: bytes) -> None:
-        if not discovery.has_moved(topic, old, self._wanted):
-            for message in discovery.tidied(topic, old, self._wanted):
-                self._mqtt.say(message)
+    def _clean_up(self, topic: str, old: bytes) -> None:
+        if not discovery.is_moved(topic, old, self._wanted):
+            for message in discovery.cleanup(topic, old, self._wanted):
+                self._mqtt.publish_best_effort(message)
             return
         self._moving.add(topic)
-        self._mqtt.say(discovery.lets_go(topic))
-        self._later("move", self._settle_s, self._tell_again)
+        self._mqtt.publish_best_effort(discovery.migration(topic))
+        self._later("move", self._settle_s, self._publish_again)
 
-    def _tell_again(self) -> None:
-        self._tell()
+    def _publish_again(self) -> None:
+        self._publish_all()
         self._later("move", self._settle_s, self._forget_moved)
 
-    def _tell(self) -> None:
+    def _publish_all(self) -> None:
         for message in self._wanted.values():
-            self._mqtt.say(message)
+            self._mqtt.publish_best_effort(message)
 
     def _forget_moved(self) -> None:
         for topic in self._moving - self._wanted.keys():
-            self._mqtt.say(discovery.farewell(topic))
+            self._mqtt.publish_best_effort(discovery.removal(topic))
         self._moving.clear()
 
     def _repeat_soon(self) -> None:
@@ -149,7 +149,7 @@ class HomeAssistant:
 
     def _repeat(self) -> None:
         self._repeat_due = False
-        self._mqtt.repeat_states()
+        self._mqtt.republish_states()
 
     def _later(self, what: str, delay_s: float, do: Callable[[], None]) -> None:
         """Schedule an action, replacing a pending one of that key."""

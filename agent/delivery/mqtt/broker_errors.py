@@ -66,7 +66,7 @@ def ended_by_broker(code: int, name: str) -> str:
     return f"the broker ended the connection: {name}"
 
 
-def hung_up(broker: Address, version: str, *, connected: bool, online: bool) -> str:
+def closed_without_reason(broker: Address, version: str, *, connected: bool, online: bool) -> str:
     """Text for a connection that the broker closed without a reason."""
     if online:
         return f"{broker} closed the connection"
@@ -75,7 +75,7 @@ def hung_up(broker: Address, version: str, *, connected: bool, online: bool) -> 
     return f"{broker} closed the connection without an answer to MQTT {version}"
 
 
-def thrown_out(reason: str, times: int, client_id: str) -> str:
+def disconnected_repeatedly(reason: str, times: int, client_id: str) -> str:
     """Text for repeated disconnects, which suggest another client with the same client id."""
     return (
         f'{reason}, {times} times in a row; does another client use the id "{client_id}"? '
@@ -83,7 +83,7 @@ def thrown_out(reason: str, times: int, client_id: str) -> str:
     )
 
 
-def choked(reason: str, size: int, for_s: float) -> str:
+def broke_while_sending(reason: str, size: int, for_s: float) -> str:
     """Text for a connection that broke while a large packet was being sent."""
     return (
         f"{reason} while a packet of {size} bytes was on its way; "

@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 
 from agent.config.settings import MqttSettings
-from agent.delivery.link import Down, LinkEvent, Up
+from agent.delivery.link import LinkDown, LinkEvent, LinkUp
 from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import address, password, tls_context
@@ -50,11 +50,11 @@ class MqttClient:
         received: Received,
         leases: LeaseHolder | None = None,
         threads: Threads | None = None,
-        met: Callable[[Limits], None] = lambda _limits: None,
+        on_limits: Callable[[Limits], None] = lambda _limits: None,
     ) -> None:
         """Prepare the client; `start` connects.
 
-        `met` is called with the broker's limits before any state is published on a connection.
+        `on_limits` is called with the broker's limits before any state is published on a connection.
         Raises `CannotStart` for a wrong URL, certificates or password file.
         """
         broker = address(settings.url)
@@ -76,7 +76,7 @@ class MqttClient:
             leases,
             self._left_out,
         )
-        self._met = met
+        self._on_limits = on_limits
         self._client_id = client_id
         self._states: dict[str, Message] = {}
         self._first: set[str] = set()  # topics of states that are published before "online"
@@ -87,7 +87,7 @@ class MqttClient:
         self._generation = 0
         self._abort = (0, "")  # generation of the connection to cut, and why
         self._was_up = False
-        self._thrown_out = 0
+        self._short_connections = 0
         self._closing = threading.Event()
         self._thread = (threads or Threads()).thread("mqtt", self._run)
         self.reconnects = 0
@@ -148,24 +148,24 @@ class MqttClient:
         return connection.publish(message)
 
     def probe(self, generation: int) -> None:
-        """Ask whether the broker responds; `Alive` is reported when it does, nothing when it does not."""
+        """Ask whether the broker responds; `ProbeAnswered` is reported when it does."""
         connection = self._connection
         if connection is not None and connection.generation == generation:
             connection.probe()
 
-    def say(self, message: Message) -> str | None:
+    def publish_best_effort(self, message: Message) -> str | None:
         """Publish a message best-effort: dropped while the broker is away, no acknowledgement awaited.
 
         Returns why the broker would not take it, which health reports too; None on success.
         """
         connection = self._connection
-        return connection.say(message) if connection is not None else None
+        return connection.publish_best_effort(message) if connection is not None else None
 
     def follow(self, owner: str, topics: Iterable[str]) -> None:
         """Replace the subscriptions of that owner, now and at every reconnection."""
         self._subscriptions.want(owner, topics)
 
-    def keep(self, message: Message, *, first: bool = False) -> None:
+    def publish_state(self, message: Message, *, first: bool = False) -> None:
         """Publish a state now if the broker is connected, and again after every reconnection.
 
         `first`: before the birth message, so that subscribers never see an outdated state of an online agent.
@@ -175,20 +175,20 @@ class MqttClient:
                 self._first.add(message.topic)
             self._states[message.topic] = message
             if self._connection is not None:
-                self._connection.say(message)
+                self._connection.publish_best_effort(message)
 
-    def forget(self, topic: str) -> None:
+    def drop_state(self, topic: str) -> None:
         """Stop publishing that state; the broker keeps what it retains."""
         with self._states_lock:
             self._states.pop(topic, None)
         self._left_out.clear(topic)
 
-    def repeat_states(self) -> None:
+    def republish_states(self) -> None:
         """Publish all states again, for a subscriber that has just started."""
         with self._states_lock:
             if self._connection is not None:
                 for message in self._states.values():
-                    self._connection.say(message)
+                    self._connection.publish_best_effort(message)
 
     def _first_states(self) -> list[Message]:
         """States to publish before the birth message. Called in the MQTT thread."""
@@ -204,11 +204,11 @@ class MqttClient:
             began = time.monotonic()
             self._generation += 1
             connection = MqttConnection(self._params, self._generation, self._learned.terms)
-            reason = self._converse(connection, lost_at)
+            reason = self._run_connection(connection, lost_at)
             if self._closing.is_set():
                 return
             if connection.yielded is not None:
-                said = self._stand_aside(connection, said)
+                said = self._wait_for_id(connection, said)
                 lost_at = lost_at or began
                 continue
             if connection.online:
@@ -224,7 +224,7 @@ class MqttClient:
             self._wait(self._wait_s(connection, retry_s))
             retry_s = min(LAST_RETRY_S, retry_s * 2)
 
-    def _converse(self, connection: MqttConnection, lost_at: float | None) -> str:
+    def _run_connection(self, connection: MqttConnection, lost_at: float | None) -> str:
         """Run one connection from CONNECT to its end; return why it ended."""
         try:
             self._thread.moves(PATIENCE_S)
@@ -233,8 +233,8 @@ class MqttClient:
                 self._thread.moves()
                 if connection.online and self._connection is None:
                     self._up(connection, lost_at)
-                if connection.wants_repeat():
-                    self.repeat_states()
+                if connection.wants_republish():
+                    self.republish_states()
         except BrokerLost as exc:
             connection.reason = str(exc)
         except PublishError as exc:
@@ -246,12 +246,12 @@ class MqttClient:
             self._down(connection)
         return connection.reason
 
-    def _stand_aside(self, connection: MqttConnection, said: str) -> str:
+    def _wait_for_id(self, connection: MqttConnection, said: str) -> str:
         """Wait while another agent holds our id, then ask again; return what was logged about it."""
         leases = self._params.leases
         if leases is None:
             return said
-        leases.gave_up()
+        leases.released()
         if connection.reason != said:
             log.error("agent_id_taken", id=leases.agent, reason=connection.reason)
         self.trouble = connection.reason
@@ -269,25 +269,25 @@ class MqttClient:
             connection.reason = reason
             return True
         if self._closing.is_set():
-            connection.say_goodbye()
+            connection.disconnect()
             return True
         return False
 
     def _up(self, connection: MqttConnection, lost_at: float | None) -> None:
         self.trouble = None
         if self._params.leases is not None:
-            self._params.leases.took()
+            self._params.leases.acquired()
         self.reconnects += self._was_up
         self._was_up = True
         self._learned.up(connection)
-        self._left_out.connected_anew()
-        self._met(connection.limits)
+        self._left_out.on_connected()
+        self._on_limits(connection.limits)
         with self._states_lock:
             self._connection = connection
             for topic, message in self._states.items():
                 if self._told_first.get(topic) is not message:
-                    connection.say(message)
-        self._params.report(Up(connection.generation, connection.window, connection.limits.packet_bytes))
+                    connection.publish_best_effort(message)
+        self._params.report(LinkUp(connection.generation, connection.window, connection.limits.packet_bytes))
         facts = {"broker": str(self._params.broker), "mqtt": connection.version}
         if lost_at is None:
             log.info("broker_connected", **facts)
@@ -299,23 +299,29 @@ class MqttClient:
             self._connection = None
         connection.close()
         if connection.online:
-            self._params.report(Down(connection.generation, connection.reason))
+            self._params.report(LinkDown(connection.generation, connection.reason))
 
-    def _suspect_id_conflict(self, connection: MqttConnection, lived_s: float) -> str:
+    def _suspect_id_conflict(self, connection: MqttConnection, online_s: float) -> str:
         """Use another client id after repeated take-overs, so that both agents connect and negotiate."""
-        short = connection.hung_up_on and lived_s < STABLE_S and not self._learned.suspects_size(connection)
-        self._thrown_out = self._thrown_out + 1 if short else 0
-        if connection.refused == broker_errors.TAKEN_OVER or self._thrown_out >= ID_CONFLICT:
+        short = (
+            connection.closed_by_broker
+            and online_s < STABLE_S
+            and not self._learned.suspects_size(connection)
+        )
+        self._short_connections = self._short_connections + 1 if short else 0
+        if connection.refused == broker_errors.TAKEN_OVER or self._short_connections >= ID_CONFLICT:
             aside = f"{self._client_id}-{uuid.uuid4().hex[:6]}"
             self._params = replace(self._params, client_id=aside)
-        if self._thrown_out < ID_CONFLICT:
+        if self._short_connections < ID_CONFLICT:
             return connection.reason
-        return broker_errors.thrown_out(connection.reason, self._thrown_out, self._params.client_id)
+        return broker_errors.disconnected_repeatedly(
+            connection.reason, self._short_connections, self._params.client_id
+        )
 
     def _wait_s(self, connection: MqttConnection, usual_s: float) -> float:
         """Seconds to wait before reconnecting, with jitter so that a fleet does not reconnect at once."""
         if connection.refused in broker_errors.BAD_LOGIN:
             usual_s = REFUSED_RETRY_S
-        elif self._thrown_out >= ID_CONFLICT:
+        elif self._short_connections >= ID_CONFLICT:
             usual_s = ID_CONFLICT_RETRY_S
         return usual_s * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)

@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config.settings import MqttSettings
-from agent.delivery.link import Ack, Alive, LinkEvent
+from agent.delivery.link import Ack, LinkEvent, ProbeAnswered
 from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
 from agent.delivery.mqtt.address import Address, password
@@ -40,7 +40,7 @@ from agent.errors import BrokerLost, CannotStart
 
 TICK_S = 0.25  # limit for a request to close or to abort
 CONNECT_S = 5.0  # for TCP and TLS, and again for the broker's CONNACK and first PUBACK
-FAREWELL_S = 1.0
+DISCONNECT_S = 1.0
 CORRECT_S = 0.5  # seconds between two corrections of a false "offline" from other clients
 PROBE = "/probe"  # below our birth topic; nobody publishes or subscribes there
 WINDOW = 20  # messages in flight; these may be late if a broker freezes (mosquitto's own default)
@@ -94,23 +94,23 @@ class MqttConnection:
         self.connect_sent = False  # CONNECT is sent
         self.connected = False  # CONNACK accepted
         self.online = False  # and the birth message is acknowledged
-        self._alive_since = 0.0
+        self._online_since = 0.0
         self.refused: int | None = None  # reason code
-        self.hung_up_on = False  # the broker closed without a reason
+        self.closed_by_broker = False  # the broker closed without a reason
         self.yielded: IdLease | None = None  # who gets the id
         self.reason = ""
         self._params = params
         self._birth_mid: int | None = None
         self._birth_is_wrong = False
         self._corrected_at = 0.0
-        self._on_the_way: dict[int, int] = {}  # bytes by mid
-        self._leaving = False
+        self._in_flight: dict[int, int] = {}  # bytes by mid
+        self._disconnecting = False
         self._gone = False  # our last message is acknowledged
         self._patience_ends = 0.0
-        self._introduction = IdNegotiation(params.leases)
+        self._negotiation = IdNegotiation(params.leases)
         self._client = self._build()
-        self._listening = SubscriptionSync(self._client, params.subscriptions, params.left_out)
-        self._client.on_subscribe = self._listening.answered
+        self._subscription_sync = SubscriptionSync(self._client, params.subscriptions, params.left_out)
+        self._client.on_subscribe = self._subscription_sync.on_suback
 
     @property
     def version(self) -> str:
@@ -141,16 +141,16 @@ class MqttConnection:
         """Process network traffic for a while; False when the connection has ended."""
         if self._client.loop(wait_s) != MQTTErrorCode.MQTT_ERR_SUCCESS or self.refused is not None:
             return False
-        self._introduction.settle(self.say)
-        if self._introduction.yielded is not None:
-            self._give_up_the_id(self._introduction.yielded)
+        self._negotiation.settle(self.publish_best_effort)
+        if self._negotiation.yielded is not None:
+            self._yield_id(self._negotiation.yielded)
             return False
-        if self.connected and self._birth_mid is None and self._may_introduce():
+        if self.connected and self._birth_mid is None and self._id_is_negotiated():
             for message in self._params.before_birth():
-                self.say(message)
+                self.publish_best_effort(message)
             self._birth_mid = self.publish(self._params.birth)
         if self.online:
-            self._listening.bring_in_line(self.limits)
+            self._subscription_sync.sync(self.limits)
         self._params.left_out.settle()
         if not self.online and time.monotonic() > self._patience_ends:
             self.reason = f"{self._params.broker} accepts connections but does not answer"
@@ -171,7 +171,7 @@ class MqttConnection:
             message.topic, message.payload, message.qos, message.retain, properties=properties
         ).mid
         if message.qos:
-            self._on_the_way[mid] = size
+            self._in_flight[mid] = size
         return mid
 
     def probe(self) -> None:
@@ -181,7 +181,7 @@ class MqttConnection:
         """
         self._client.unsubscribe(self._params.birth.topic + PROBE)
 
-    def say(self, message: Message) -> str | None:
+    def publish_best_effort(self, message: Message) -> str | None:
         """Publish without awaiting an acknowledgement; a fault is noted and returned."""
         try:
             mid = self.publish(message)
@@ -192,21 +192,21 @@ class MqttConnection:
         return None
 
     @property
-    def lived_s(self) -> float:
+    def online_s(self) -> float:
         """Seconds since the connection came up; 0 before."""
-        return time.monotonic() - self._alive_since if self.online else 0.0
+        return time.monotonic() - self._online_since if self.online else 0.0
 
     @property
-    def largest_on_the_way(self) -> int:
+    def largest_in_flight(self) -> int:
         """Bytes of the largest unacknowledged packet."""
-        return max(list(self._on_the_way.values()), default=0)
+        return max(list(self._in_flight.values()), default=0)
 
-    def say_goodbye(self) -> None:
+    def disconnect(self) -> None:
         """Publish offline, wait for the acknowledgement, then DISCONNECT, which suppresses the last will."""
-        self._leaving = self._introduction.leaving = True
+        self._disconnecting = self._negotiation.disconnecting = True
         if self.online:
             self._birth_mid = self.publish(self._params.will)
-            ends = time.monotonic() + FAREWELL_S
+            ends = time.monotonic() + DISCONNECT_S
             while not self._gone and time.monotonic() < ends and self.step(0.05):
                 pass
         self.reason = "closed"
@@ -216,8 +216,8 @@ class MqttConnection:
     def close(self) -> None:
         """Close with RST, so that the kernel discards unsent data."""
         if not self.reason:
-            self.hung_up_on = True
-            self.reason = broker_errors.hung_up(
+            self.closed_by_broker = True
+            self.reason = broker_errors.closed_without_reason(
                 self._params.broker, self.version, connected=self.connected, online=self.online
             )
         client = self._client
@@ -255,27 +255,27 @@ class MqttConnection:
             client.tls_insecure_set(not params.settings.tls.verify)
         return client
 
-    def wants_repeat(self) -> bool:
+    def wants_republish(self) -> bool:
         """True once after an id conflict: states that the other agent overwrote need publishing again."""
-        due = self._introduction.wants_repeat()
+        due = self._negotiation.wants_republish()
         self._birth_is_wrong = self._birth_is_wrong or due
         return due
 
-    def _may_introduce(self) -> bool:
+    def _id_is_negotiated(self) -> bool:
         """Subscribe first, so that a late last will is seen; then ask who else has our id."""
-        if not self._introduction.begun:
-            self._listening.begin(self.limits)
-            self._introduction.begin(self.say)
-        return self._introduction.done
+        if not self._negotiation.begun:
+            self._subscription_sync.begin(self.limits)
+            self._negotiation.begin(self.publish_best_effort)
+        return self._negotiation.done
 
-    def _give_up_the_id(self, to: IdLease) -> None:
+    def _yield_id(self, to: IdLease) -> None:
         """Disconnect in favour of the other agent, without the last will."""
         self.yielded = to
         self.reason = broker_errors.id_taken(
             self._params.leases.agent if self._params.leases else "", to.host
         )
         self._client.disconnect()
-        ends = time.monotonic() + FAREWELL_S
+        ends = time.monotonic() + DISCONNECT_S
         while self._client.want_write() and time.monotonic() < ends:
             self._client.loop(0.05)
 
@@ -295,7 +295,9 @@ class MqttConnection:
         if properties is not None:
             self.window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
             self._client._max_inflight_messages = self.window  # noqa: SLF001 (its setter wants no connection)
-            self.limits = Limits.told(properties).lowered(self.terms.packet_bytes, retain=self.terms.retain)
+            self.limits = Limits.from_properties(properties).lowered(
+                self.terms.packet_bytes, retain=self.terms.retain
+            )
 
     def _on_disconnect(
         self, _client: Any, _user: Any, flags: paho.DisconnectFlags, code: ReasonCode, _properties: Any
@@ -309,17 +311,17 @@ class MqttConnection:
             self.reason = "no sign of life from the broker within the keep-alive"
 
     def _on_publish(self, _client: Any, _user: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
-        self._on_the_way.pop(mid, None)
+        self._in_flight.pop(mid, None)
         if mid != self._birth_mid:
             self._params.left_out.answered(mid, code.value, str(code))
             self._params.report(Ack(self.generation, mid, code.value, str(code)))
             return
         self._birth_mid = 0  # no message has it; mids repeat after 65535
-        self.online, self._alive_since = True, time.monotonic()
-        self._gone = self._leaving
+        self.online, self._online_since = True, time.monotonic()
+        self._gone = self._disconnecting
 
     def _on_unsubscribe(self, *_: Any) -> None:
-        self._params.report(Alive(self.generation))
+        self._params.report(ProbeAnswered(self.generation))
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
         try:
@@ -328,15 +330,15 @@ class MqttConnection:
             return  # no topic of ours
         leases = self._params.leases
         if leases is not None and topic == leases.topic:
-            self._introduction.hear(bytes(message.payload), message.retain)
+            self._negotiation.received(bytes(message.payload), message.retain)
         elif topic == self._params.birth.topic:
-            self._heard_of_ourselves(message)
+            self._check_own_state(message)
         self._params.received(topic, bytes(message.payload), message.retain)
 
-    def _heard_of_ourselves(self, message: paho.MQTTMessage) -> None:
+    def _check_own_state(self, message: paho.MQTTMessage) -> None:
         if message.payload == self._params.birth.payload and message.retain:
-            self._introduction.heard_online()
-        elif message.payload == self._params.will.payload and not (message.retain or self._leaving):
+            self._negotiation.received_online()
+        elif message.payload == self._params.will.payload and not (message.retain or self._disconnecting):
             self._birth_is_wrong = True  # the last will of our previous session, published at take-over
 
 

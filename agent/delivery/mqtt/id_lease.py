@@ -67,7 +67,7 @@ class IdConflict:
     seen_at: float
 
 
-def heard(payload: bytes) -> LeaseMessage | None:
+def parse_lease(payload: bytes) -> LeaseMessage | None:
     """Parse a message on `bridge/claim`; None if it is malformed."""
     if len(payload) > MAX_BYTES:
         return None
@@ -123,12 +123,12 @@ class LeaseHolder:
         conflict = self._rival
         return conflict if conflict and self._clock() - conflict.seen_at < RIVAL_S else None
 
-    def took(self) -> None:
+    def acquired(self) -> None:
         """Note that we hold the id now."""
         if self._held_since is None:
             self._held_since = self._clock()
 
-    def gave_up(self) -> None:
+    def released(self) -> None:
         """Note that another agent holds the id."""
         self._held_since = self._rival = None
 

@@ -11,11 +11,11 @@ import structlog
 
 from agent.delivery.message import Message
 from agent.delivery.mqtt import broker_errors
-from agent.delivery.mqtt.id_lease import ANSWER_S, IdLease, LeaseHolder, LeaseMessage, heard
+from agent.delivery.mqtt.id_lease import ANSWER_S, IdLease, LeaseHolder, LeaseMessage, parse_lease
 
 REPEAT_S = 1.0  # a rival that was told to leave needs milliseconds
 
-Say: TypeAlias = Callable[[Message], object]
+PublishFunction: TypeAlias = Callable[[Message], object]
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +23,12 @@ log = structlog.get_logger(__name__)
 class IdNegotiation:
     """Id negotiation on one connection.
 
-    `hear` and `heard_online` run in callbacks; the rest between two of them.
+    `received` and `received_online` run in callbacks; the rest between two of them.
     """
 
     def __init__(self, leases: LeaseHolder | None) -> None:
         self.yielded: IdLease | None = None  # who gets the id
-        self.leaving = False  # we disconnect: no more negotiation
+        self.disconnecting = False  # we disconnect: no more negotiation
         self._leases = leases
         self._said: deque[LeaseMessage] = deque(maxlen=100)
         self._asked_at: float | None = None
@@ -36,20 +36,20 @@ class IdNegotiation:
         self._somebody_online = False  # says the broker, before we said anything
         self._repeat_at: float | None = None  # when to repeat states that a rival may have overwritten
 
-    def hear(self, payload: bytes, retained: bool) -> None:
+    def received(self, payload: bytes, retained: bool) -> None:
         """Process a message on `bridge/claim`."""
-        if not retained and (said := heard(payload)) is not None:
+        if not retained and (said := parse_lease(payload)) is not None:
             self._said.append(said)
 
-    def heard_online(self) -> None:
+    def received_online(self) -> None:
         """Process a retained "online" under our id."""
         self._somebody_online = True
 
-    def begin(self, say: Say) -> None:
+    def begin(self, publish: PublishFunction) -> None:
         """Ask who holds the id, after the subscriptions."""
         self._asked_at = time.monotonic()
         if self._leases is not None:
-            say(self._leases.ask())
+            publish(self._leases.ask())
 
     @property
     def begun(self) -> bool:
@@ -65,7 +65,7 @@ class IdNegotiation:
         nobody = self._ask_came_back and not self._somebody_online
         return nobody or (self._asked_at is not None and time.monotonic() > self._asked_at + ANSWER_S)
 
-    def settle(self, say: Say) -> None:
+    def settle(self, publish: PublishFunction) -> None:
         """Answer questions and process answers; `yielded` then says whether to disconnect."""
         leases = self._leases
         while leases is not None and self._said and self.yielded is None:
@@ -76,12 +76,12 @@ class IdNegotiation:
             elif said.to is None:
                 keeps = mine.beats(theirs)
                 if leases.may_answer():
-                    say(leases.answer(theirs, keeps=keeps))
+                    publish(leases.answer(theirs, keeps=keeps))
                 self._settled(leases, theirs, keeps=keeps)
             elif said.to == mine.instance:
                 self._settled(leases, theirs, keeps=not said.keeps)
 
-    def wants_repeat(self) -> bool:
+    def wants_republish(self) -> bool:
         """True once after an id conflict: states that the other agent overwrote need publishing again."""
         due = self._repeat_at is not None and time.monotonic() > self._repeat_at
         if due:
@@ -89,7 +89,7 @@ class IdNegotiation:
         return due
 
     def _settled(self, leases: LeaseHolder, theirs: IdLease, *, keeps: bool) -> None:
-        if self.leaving:
+        if self.disconnecting:
             return
         if not keeps:
             self.yielded = theirs

@@ -15,8 +15,8 @@ from agent.delivery.mqtt.connection import ConnectionOptions, MqttConnection
 log = structlog.get_logger(__name__)
 
 UNANSWERED = 2  # failed CONNECTs in a row after which MQTT 3.1.1, then no retain, is tried
-CHOKED = 2  # connections in a row that ended early during a large packet
-CHOKED_S = 10.0  # after it came up: a connection that lives longer did not end for its first packets
+LARGE_PACKET_FAILURES = 2  # connections in a row that ended early during a large packet
+LARGE_PACKET_S = 10.0  # after it came up: a connection that lives longer did not end for its first packets
 LARGE = 1024  # bytes; every broker takes this size
 CEILING_S = 600.0  # a connection lost later is followed by one that tries larger packets again
 
@@ -32,7 +32,7 @@ class LearnedOptions:
         self._clock = clock
         self._unanswered = 0  # CONNECTs of MQTT 5
         self._unanswered_old = 0  # CONNECTs of MQTT 3.1.1
-        self._choked = 0
+        self._broke_while_sending = 0
         self._ceiling_at = 0.0
 
     def up(self, connection: MqttConnection) -> None:
@@ -65,12 +65,12 @@ class LearnedOptions:
     def suspects_size(self, connection: MqttConnection) -> bool:
         """Return whether that connection may have ended because of a too large packet."""
         early = (
-            connection.hung_up_on
+            connection.closed_by_broker
             and connection.online
-            and connection.lived_s < CHOKED_S
+            and connection.online_s < LARGE_PACKET_S
             and not connection.v5
         )
-        return early and connection.largest_on_the_way > LARGE
+        return early and connection.largest_in_flight > LARGE
 
     def _judge_version(self, connection: MqttConnection) -> None:
         """Use MQTT 5 until it is refused; after two unanswered CONNECTs try 3.1.1 at once, and 5 next time.
@@ -98,13 +98,15 @@ class LearnedOptions:
 
     def _judge_size(self, connection: MqttConnection, reason: str) -> str:
         """Detect the packet limit of a 3.1.1 broker, which closes the connection on larger packets."""
-        size, now = connection.largest_on_the_way, self._clock()
+        size, now = connection.largest_in_flight, self._clock()
         too_large = connection.refused == broker_errors.TOO_LARGE_CODE
-        self._choked = self._choked + 1 if too_large or self.suspects_size(connection) else 0
-        if size > LARGE and (too_large or self._choked >= CHOKED):
+        self._broke_while_sending = (
+            self._broke_while_sending + 1 if too_large or self.suspects_size(connection) else 0
+        )
+        if size > LARGE and (too_large or self._broke_while_sending >= LARGE_PACKET_FAILURES):
             self.terms, self._ceiling_at = replace(self.terms, packet_bytes=size - 1), now
-            self._choked = 0
-            return broker_errors.choked(reason, size, CEILING_S)
+            self._broke_while_sending = 0
+            return broker_errors.broke_while_sending(reason, size, CEILING_S)
         if self.terms.packet_bytes is not None and now - self._ceiling_at > CEILING_S:
             self.terms = replace(self.terms, packet_bytes=None)
         return reason

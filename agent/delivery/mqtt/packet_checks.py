@@ -42,7 +42,7 @@ class Limits:
     wildcards: bool = True
 
     @staticmethod
-    def told(properties: Any) -> Limits:
+    def from_properties(properties: Any) -> Limits:
         """Return the limits of CONNACK properties (MQTT 5.0, 3.2.2.3)."""
         return Limits(
             getattr(properties, "MaximumPacketSize", None),

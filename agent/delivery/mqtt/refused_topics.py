@@ -78,7 +78,7 @@ class RefusedTopics:
             elif code >= REFUSED and looks < PATIENCE:
                 self._answers.append((mid, code, reason, looks + 1))
 
-    def connected_anew(self) -> None:
+    def on_connected(self) -> None:
         """Reset message ids for a new connection."""
         with self._lock:
             self._sent.clear()

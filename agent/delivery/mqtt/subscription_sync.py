@@ -14,7 +14,7 @@ from agent.delivery.mqtt.subscriptions import Subscriptions
 
 
 class SubscriptionSync:
-    """Subscribes and unsubscribes on one connection. For the MQTT thread; `answered` is paho's callback."""
+    """Subscribes and unsubscribes on one connection. For the MQTT thread; `on_suback` is paho's callback."""
 
     def __init__(self, client: paho.Client, wanted: Subscriptions, left_out: RefusedTopics) -> None:
         self._client, self._wanted, self._left_out = client, wanted, left_out
@@ -27,7 +27,7 @@ class SubscriptionSync:
         for topic in sorted(self._wanted.fixed):
             self._subscribe(topic, limits)
 
-    def bring_in_line(self, limits: Limits) -> None:
+    def sync(self, limits: Limits) -> None:
         """Subscribe to newly wanted topics and unsubscribe from others."""
         more, less = self._wanted.changes(self._present)
         for topic in more:
@@ -40,7 +40,9 @@ class SubscriptionSync:
             topic, reason = self._refused.popleft()
             self._left_out.note(topic, f"not subscribed, the broker refused it: {reason}")
 
-    def answered(self, _client: Any, _user: Any, mid: int, codes: list[ReasonCode], _properties: Any) -> None:
+    def on_suback(
+        self, _client: Any, _user: Any, mid: int, codes: list[ReasonCode], _properties: Any
+    ) -> None:
         """Process a SUBACK."""
         topic = self._asked.pop(mid, None)
         if topic is not None and codes and codes[0].value >= REFUSED:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.delivery.outbox.database import FILE
-from agent.delivery.outbox.row import COLUMNS, DB_ERRORS, Row, RowError, as_text, dead_letter, from_columns
+from agent.delivery.outbox.row import (
+    COLUMNS,
+    CONTENT,
+    DB_ERRORS,
+    Row,
+    RowError,
+    as_text,
+    dead_letter,
+    from_columns,
+    from_content,
+)
+from agent.delivery.outbox.upgrade import lacks_checksums
 from agent.errors import CannotStart
 
 
 def list_rows(folder: Path, limit: int = 1000) -> list[Row]:
     """Return waiting rows and dead letters, oldest first. Raises `CannotStart`."""
     with _visit(folder) as db:
-        query = f"SELECT {COLUMNS} FROM rows ORDER BY id LIMIT ?"  # noqa: S608
-        return [] if db is None else [_shown(values) for values in db.execute(query, (limit,))]
+        if db is None:
+            return []
+        columns, read = (CONTENT, from_content) if lacks_checksums(db) else (COLUMNS, from_columns)
+        found = db.execute(f"SELECT {columns} FROM rows ORDER BY id LIMIT ?", (limit,))  # noqa: S608
+        return [_shown(values, read) for values in found]
 
 
 def purge(folder: Path, *, dead_only: bool = False) -> int:
@@ -28,9 +42,9 @@ def purge(folder: Path, *, dead_only: bool = False) -> int:
         return db.execute("DELETE FROM rows WHERE dead IS NOT NULL OR ?", (not dead_only,)).rowcount
 
 
-def _shown(values: Sequence[Any]) -> Row:
+def _shown(values: Sequence[Any], read: Callable[[Sequence[Any]], Row]) -> Row:
     try:
-        return from_columns(values)
+        return read(values)
     except RowError as exc:
         return dead_letter(values, str(exc))
 
@@ -38,9 +52,13 @@ def _shown(values: Sequence[Any]) -> Row:
 @contextlib.contextmanager
 def _visit(folder: Path) -> Iterator[sqlite3.Connection | None]:
     path = folder / FILE
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         yield None
         return
+    except OSError as exc:
+        raise CannotStart(f"outbox {path}: cannot be read ({exc.strerror})") from exc
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as db:
             db.text_factory = as_text

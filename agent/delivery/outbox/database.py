@@ -13,6 +13,7 @@ import structlog
 from agent.core.timestamps import rfc3339
 from agent.delivery.outbox.row import DB_ERRORS, as_text
 from agent.delivery.outbox.salvage import Salvage, salvage
+from agent.delivery.outbox.upgrade import add_checksums, lacks_checksums
 from agent.errors import CannotStart
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,8 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         _check(db)
+        if lacks_checksums(db):
+            log.info("outbox_upgraded", file=str(path), rows=add_checksums(db, _SCHEMA))
         db.executescript(_SCHEMA)
         _check_shape(db)
         with db:  # a real write, so that a full disk shows now
@@ -144,7 +147,7 @@ class FileIdentity:
         """Return what has happened to the file, None if nothing. Cheap."""
         main, wal = (_id(part) for part in self._parts())
         if main is None:
-            return "the file was removed"
+            return "the file was removed" if _gone(self.path) else "its folder may not be entered"
         if main != self._ids[0]:
             return "the file was replaced"
         if wal != self._ids[1]:
@@ -168,6 +171,16 @@ def _id(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def lock(path: Path) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from agent.backoff import Backoff
 from agent.core.timestamps import rfc3339
 from agent.delivery.clocks import Clocks
-from agent.delivery.link import Ack, Down, Link, LinkEvent, Up
+from agent.delivery.link import Ack, Link, LinkDown, LinkEvent, LinkUp
 from agent.delivery.message import Message
 from agent.delivery.outbox.outbox import Outbox, Row
 from agent.delivery.outbox.outcome import DeliveryOutcome
@@ -58,14 +58,14 @@ class MqttSender:
         self._outbox = outbox
         self._clocks = clocks
         self._link = link
-        self._up: Up | None = None
+        self._up: LinkUp | None = None
         self._sent_to = 0
         self._in_flight: dict[int, _InFlight] = {}  # by mid
         self._refusals: dict[int, _Refusal] = {}  # by row id
         self._strikes: dict[int, int] = {}  # by row id
         self._suspects: set[int] = set()  # were in flight when a connection broke: sent one by one
         self._maybe: set[int] = set()  # were in flight when a connection broke: may have arrived
-        self._heard: tuple[int, float] = (0, 0.0)  # connection, and the last sign of life of its broker
+        self._broker_seen: tuple[int, float] = (0, 0.0)  # connection, and the last sign of life of its broker
         self._sign = threading.Event()
         self._probed_s: float | None = None  # when a probe was sent
 
@@ -79,20 +79,20 @@ class MqttSender:
         """Ids of rows that were sent without acknowledgement; if they expire, they count as unknown."""
         return self._maybe
 
-    def heard(self, generation: int) -> None:
+    def broker_seen(self, generation: int) -> None:
         """Note a sign of life. Called in the MQTT thread."""
-        self._heard = (generation, self._clocks.boot_s())
+        self._broker_seen = (generation, self._clocks.boot_s())
         self._sign.set()
 
     def handle(self, event: LinkEvent) -> list[DeliveryOutcome]:
         """Process a report of the connection; return finished rows."""
-        if isinstance(event, Up):
+        if isinstance(event, LinkUp):
             self._all_wait_again()
             self._up = event
             self._probed_s = None
         elif self._up is None or event.generation != self._up.generation:
             return []
-        elif isinstance(event, Down):
+        elif isinstance(event, LinkDown):
             return self._broke(event)
         elif isinstance(event, Ack):
             return self._acknowledged(event)
@@ -116,11 +116,11 @@ class MqttSender:
             outcome = self._publish(row, now, self._up, alone=careful)
             if outcome is not None:
                 ended.append(outcome)
-                self.gone(row.id)
+                self.forget_row(row.id)
             self._sent_to = max(self._sent_to, row.id)
         return ended
 
-    def gone(self, row_id: int) -> None:
+    def forget_row(self, row_id: int) -> None:
         """Forget a row that has left the outbox."""
         self._maybe.discard(row_id)
         self._refusals.pop(row_id, None)
@@ -133,7 +133,7 @@ class MqttSender:
     def _fresh(self, room: int) -> list[Row]:
         return self._outbox.next("publish", self._sent_to, room) if room > 0 else []
 
-    def _publish(self, row: Row, now: float, up: Up, *, alone: bool) -> DeliveryOutcome | None:
+    def _publish(self, row: Row, now: float, up: LinkUp, *, alone: bool) -> DeliveryOutcome | None:
         """Publish a row; return an outcome only if it can never be sent.
 
         An expired row is left to `expire`.
@@ -164,20 +164,20 @@ class MqttSender:
             self._in_flight[mid] = _InFlight(row, now, alone)
             if row.id in self._refusals:
                 self._refusals[row.id].again_s = float("inf")
-        return None  # without a mid the connection is gone: `Down` follows, and all rows wait again
+        return None  # without a mid the connection is gone: `LinkDown` follows, and all rows wait again
 
     def _in_time(self, row: Row) -> bool:
         left_s = self._clocks.left_s(row.deadline)
         return left_s > min(MARGIN_S, MARGIN_SHARE * row.deadline.lifetime_s)
 
-    def _broker_is_there(self, up: Up) -> bool:
+    def _broker_is_there(self, up: LinkUp) -> bool:
         """Return whether the broker gave a recent sign of life; if not, probe it."""
         if self._proven(up):
             self._probed_s = None
             return True
         now = self._clocks.boot_s()
         if self._probed_s is not None and now - self._probed_s < PROBE_EVERY_S:
-            answered = self._heard[0] == up.generation and self._heard[1] >= self._probed_s
+            answered = self._broker_seen[0] == up.generation and self._broker_seen[1] >= self._probed_s
             if not answered:
                 return False
         self._sign.clear()
@@ -186,8 +186,8 @@ class MqttSender:
         self._sign.wait(PROBE_WAIT_S)
         return self._proven(up)
 
-    def _proven(self, up: Up) -> bool:
-        generation, at_s = self._heard
+    def _proven(self, up: LinkUp) -> bool:
+        generation, at_s = self._broker_seen
         return generation == up.generation and self._clocks.boot_s() - at_s <= PROOF_S
 
     def _acknowledged(self, ack: Ack) -> list[DeliveryOutcome]:
@@ -197,12 +197,12 @@ class MqttSender:
         row = in_flight.row
         self._suspects.discard(row.id)
         if ack.code < REFUSED:
-            self.gone(row.id)
+            self.forget_row(row.id)
             return [DeliveryOutcome(row, True, no_subscriber=ack.code == NO_SUBSCRIBER)]
         before = self._refusals.get(row.id)
         tries = before.tries + 1 if before else 1
         if tries >= REFUSALS:
-            self.gone(row.id)
+            self.forget_row(row.id)
             return [DeliveryOutcome(row, False, f"the broker refused it: {ack.reason}")]
         again_s = self._clocks.boot_s() + REFUSED_BACKOFF.after(tries)
         self._refusals[row.id] = _Refusal(row, ack.reason, tries, again_s)
@@ -217,7 +217,7 @@ class MqttSender:
             if refusal.row.id not in flying and self._late(refusal.row)
         ]
         for outcome in ended:
-            self.gone(outcome.row.id)
+            self.forget_row(outcome.row.id)
         self._give_up_on_the_connection()
         return ended
 
@@ -244,7 +244,7 @@ class MqttSender:
     def _broker_hangs(self, now: float) -> bool:
         return any(now - in_flight.sent_s > ACK_PATIENCE_S for in_flight in self._in_flight.values())
 
-    def _broke(self, down: Down) -> list[DeliveryOutcome]:
+    def _broke(self, down: LinkDown) -> list[DeliveryOutcome]:
         """Count a strike against a row that was alone in flight: it may be what breaks connections."""
         now = self._clocks.boot_s()
         self._suspects |= {in_flight.row.id for in_flight in self._in_flight.values()}
@@ -259,7 +259,7 @@ class MqttSender:
         self._up = None
         self._all_wait_again()
         for outcome in convicted:
-            self.gone(outcome.row.id)
+            self.forget_row(outcome.row.id)
         return convicted
 
     def _all_wait_again(self) -> None:

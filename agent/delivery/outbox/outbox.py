@@ -120,13 +120,13 @@ class Outbox:
     def next(self, kind: Kind, after: int, limit: int) -> list[Row]:
         """Return the oldest waiting rows with an id above `after`, expired ones included."""
         query = f"SELECT {COLUMNS} FROM rows WHERE kind = ? AND id > ? AND dead IS NULL ORDER BY id LIMIT ?"  # noqa: S608
-        rows = self._store.read(query, (kind, after, limit + len(self._store.aside.gone)))
+        rows = self._store.read(query, (kind, after, limit + len(self._store.aside.removed)))
         rows += [row for row in self._store.aside.rows.values() if row.kind == kind and row.id > after]
         return sorted(rows, key=lambda row: row.id)[:limit]
 
     def get(self, row_id: int) -> Row | None:
         """Return one waiting row, None when it has left."""
-        if row_id in self._store.aside.gone:
+        if row_id in self._store.aside.removed:
             return None
         if row_id in self._store.aside.rows:
             return self._store.aside.rows[row_id]
@@ -153,7 +153,7 @@ class Outbox:
         Those in `sent`, and those that an earlier process may have sent, count as unknown.
         """
         now = {"boot": self._clocks.boot, "now": self._clocks.boot_s(), "wall": self._clocks.wall_s()}
-        spared = set(spare) | self._store.aside.gone
+        spared = set(spare) | self._store.aside.removed
         query = f"{_EXPIRED} LIMIT {EXPIRE_AT_ONCE}"
         late = [row for row in self._store.read(query, now) if row.id not in spared]
         late += [
@@ -175,7 +175,7 @@ class Outbox:
         while (over := self._over()) > 0:
             query = "SELECT id FROM rows ORDER BY dead IS NULL, id LIMIT ?"
             ids = [
-                row[0] for row in self._store.fetch(query, (over,)) if row[0] not in self._store.aside.gone
+                row[0] for row in self._store.fetch(query, (over,)) if row[0] not in self._store.aside.removed
             ]
             ids = ids or sorted(self._store.aside.rows)[:over]
             if not ids:
@@ -203,7 +203,7 @@ class Outbox:
         row = self.get(oldest) if oldest is not None else next(iter(overflow), None)
         age = self._age_s(row.deadline) if row is not None else 0.0
         return OutboxStats(
-            depth - len(self._store.aside.gone) + len(overflow),
+            depth - len(self._store.aside.removed) + len(overflow),
             size + sum(r.size for r in overflow),
             age,
             dead,
@@ -224,7 +224,7 @@ class Outbox:
         """Number of rows and their bytes, dead letters included."""
         query = "SELECT count(*), coalesce(sum(length(payload) + length(target)), 0) FROM rows"
         count, size = next(iter(self._store.fetch(query)), (0, 0))
-        count += len(self._store.aside.rows) - len(self._store.aside.gone)
+        count += len(self._store.aside.rows) - len(self._store.aside.removed)
         size += sum(row.size for row in self._store.aside.rows.values())
         self._most_rows, self._most_bytes = count, size
         return count, size

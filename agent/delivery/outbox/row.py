@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agent.core.numbers import read_json
 from agent.core.rules.formatting import public_target
 from agent.delivery.clocks import Deadline
 
@@ -72,6 +74,8 @@ def from_columns(values: Sequence[Any]) -> Row:
     for name, value, kind in zip(CONTENT.split(", "), content, _TYPES, strict=False):
         if type(value) is not kind:
             raise RowError(f"{name} is {type(value).__name__}, written as {kind.__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RowError(f"{name} is {value}, which is no time")
     if _crc(content) != crc:
         raise RowError("it is not what was written: its checksum differs")
     return _row(content)
@@ -111,7 +115,7 @@ def _text(value: Any) -> str:
 def _row(content: Sequence[Any]) -> Row:
     row_id, kind, target, payload, event_id, retain, content_type, options, *deadline, dead = content
     try:
-        pairs = tuple((str(k), str(v)) for k, v in json.loads(options))
+        pairs = tuple((str(k), str(v)) for k, v in read_json(options))
     except (TypeError, ValueError) as exc:
         raise RowError(f"options cannot be read ({exc})") from exc
     return Row(

@@ -52,7 +52,7 @@ class MemoryOverflow:
     """Rows and changes that the disk refused, kept in memory until it accepts them."""
 
     rows: dict[int, Row] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)  # rows on disk that must not be sent again
+    removed: set[int] = field(default_factory=set)  # rows on disk that must not be sent again
     since: float = 0.0
     tried: float = 0.0
 
@@ -137,7 +137,7 @@ class Store:
         self.remembered.forget(row.id)
         dead = row if row.dead is not None else replace(row, dead=reason)
         if not self.write("keep a dead letter", lambda db: db.execute(_REPLACE, to_columns(dead))):
-            self.aside.gone.add(row.id)
+            self.aside.removed.add(row.id)
 
     def remove(self, ids: Sequence[int]) -> None:
         """Remove rows that left the outbox."""
@@ -146,7 +146,7 @@ class Store:
             self.remembered.forget(row_id)
         delete = "DELETE FROM rows WHERE id = ?"
         if not self.write("remove rows", lambda db: db.executemany(delete, [(i,) for i in on_disk])):
-            self.aside.gone.update(on_disk)
+            self.aside.removed.update(on_disk)
 
     def count(self, **more: int) -> None:
         """Count outcomes of rows; on disk with the next transaction."""
@@ -188,7 +188,7 @@ class Store:
                 db.execute("BEGIN IMMEDIATE")
                 change(db)
                 db.executemany(_REPLACE, map(to_columns, overflow.rows.values()))
-                db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in overflow.gone])
+                db.executemany("DELETE FROM rows WHERE id = ?", [(i,) for i in overflow.removed])
                 db.executemany(ADD_UP, list(self._unsaved.items()))
         except DB_ERRORS as exc:
             self._fail(what, exc)
@@ -203,7 +203,7 @@ class Store:
             self.trouble = None
         self.remembered.add(overflow.rows.values())
         overflow.rows.clear()
-        overflow.gone.clear()
+        overflow.removed.clear()
         return True
 
     def fetch(self, query: str, values: Any = ()) -> list[Any]:
@@ -220,7 +220,7 @@ class Store:
         """Return readable rows that have not left; unreadable ones become dead letters."""
         rows = []
         for found in self.fetch(query, values):
-            if found[0] in self.aside.gone:
+            if found[0] in self.aside.removed:
                 continue
             try:
                 rows.append(from_columns(found))
@@ -286,9 +286,9 @@ class Store:
     def _take_over(self, found: Salvage) -> None:
         """Keep the rows and counters of the previous file for the next transaction."""
         self.sent_before = self.sent_before or found.counters.pop(SENDING, 0) > 0
-        rows = {i: row for i, row in found.rows.items() if i not in self.aside.gone}
+        rows = {i: row for i, row in found.rows.items() if i not in self.aside.removed}
         self.aside.rows = {**rows, **self.aside.rows}
-        self.aside.gone.clear()
+        self.aside.removed.clear()
         self.next_id = max(self.next_id, max(self.aside.rows, default=0) + 1)
         self._unsaved = {name: found.counters[name] for name in COUNTERS if name in found.counters}
         self.counters = {name: self._unsaved.get(name, 0) for name in COUNTERS}

@@ -6,10 +6,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, InvalidURL
 from urllib.parse import SplitResult, quote, urlsplit
 
 from agent import __version__
+from agent.core.redaction import PART_CHARS, server_only, url_secrets, without
 from agent.delivery.outbox.deadline_socket import DeadlineSocket, connect
 
 URL_SAFE = "/%:=&?~#+!$,;'@()*[]"  # characters kept as written, percent-encoded ones too
@@ -59,18 +60,24 @@ def post(
         )
         line = connect(_host(target), target.port or _port(target), timeout_s, _tls(target))
         response = _exchange(line, target, body, sent)
-    except ValueError as exc:
-        return WebhookResponse(False, False, str(exc))
+    except (InvalidURL, ValueError) as exc:  # tried again, it would be the same
+        return WebhookResponse(False, False, _public(str(exc), url, headers))
     except (OSError, HTTPException) as exc:
         perhaps = line is not None and line.sent_all
-        return WebhookResponse(False, True, str(exc) or type(exc).__name__, perhaps)
+        return WebhookResponse(False, True, _public(str(exc), url, headers) or type(exc).__name__, perhaps)
     finally:
         if line is not None:
             line.cut()
     if 200 <= response.status < 300:
         return WebhookResponse(True, False, str(response.status))
     again = response.status in (408, 429) or response.status >= 500
-    return WebhookResponse(False, again, f"HTTP {response.status} {response.reason}")
+    return WebhookResponse(False, again, _public(f"HTTP {response.status} {response.reason}", url, headers))
+
+
+def _public(reason: str, url: str, headers: Mapping[str, str]) -> str:
+    """The words of http.client or of the server without the path and the headers that they may repeat."""
+    words = [word for value in headers.values() for word in (value, *value.split())]
+    return without(reason, (*url_secrets(url), *(word for word in words if len(word) >= PART_CHARS)))
 
 
 def _exchange(
@@ -87,10 +94,10 @@ def _exchange(
 
 def _target(url: str) -> SplitResult:
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f'"{url}" is no http:// or https:// address')
+        raise ValueError(f'"{server_only(url)}" is no http:// or https:// address')
     target = urlsplit(url)
     if not target.hostname:
-        raise ValueError(f'"{url}" names no host')
+        raise ValueError(f'"{server_only(url)}" names no host')
     if "@" in target.netloc:
         raise ValueError("an address with a user in it is not spoken to; send an Authorization header")
     return target

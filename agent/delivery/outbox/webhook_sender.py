@@ -81,7 +81,7 @@ class WebhookSender:
         if answer.perhaps:
             self._maybe.add(row.id)
         if answer.delivered or not answer.again:
-            self.gone(row.id)
+            self.forget_row(row.id)
             return [DeliveryOutcome(row, answer.delivered, f"the webhook refused it: {answer.reason}")]
         tries = self._tries[row.id] = self._tries.get(row.id, 0) + 1
         self._again[row.id] = self._clocks.boot_s() + BACKOFF.after(tries)
@@ -104,7 +104,7 @@ class WebhookSender:
             self._again.pop(row.id, None)
             self._sent_to = max(self._sent_to, row.id)
 
-    def gone(self, row_id: int) -> None:
+    def forget_row(self, row_id: int) -> None:
         """Forget a row that has left the outbox."""
         self._again.pop(row_id, None)
         self._tries.pop(row_id, None)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import structlog
 
 from agent.delivery.clocks import Clocks
-from agent.delivery.link import Ack, Alive, Link, LinkEvent, Up
+from agent.delivery.link import Ack, Link, LinkEvent, LinkUp, ProbeAnswered
 from agent.delivery.outbox.mqtt_sender import MqttSender
 from agent.delivery.outbox.outbox import EXPIRE_AT_ONCE, Outbox, OutboxStats, Row
 from agent.delivery.outbox.outcome import DeliveryOutcome
@@ -94,8 +94,8 @@ class OutboxWorker:
 
     def report(self, event: LinkEvent) -> None:
         """Queue a report of the MQTT connection. Only enqueues, because paho holds its locks meanwhile."""
-        if isinstance(event, (Up, Ack, Alive)):
-            self._mqtt_sender.heard(event.generation)
+        if isinstance(event, (LinkUp, Ack, ProbeAnswered)):
+            self._mqtt_sender.broker_seen(event.generation)
         self._inbox.put(event)
 
     def flush(self, limit_s: float) -> bool:
@@ -188,12 +188,12 @@ class OutboxWorker:
         sent = self._mqtt_sender.maybe_arrived | self._webhook_sender.maybe_arrived
         late = self._outbox.expire(self._mqtt_sender.busy | self._webhook_sender.busy, sent)
         for row in late:
-            self._mqtt_sender.gone(row.id)
-            self._webhook_sender.gone(row.id)
+            self._mqtt_sender.forget_row(row.id)
+            self._webhook_sender.forget_row(row.id)
         self._hurry = len(late) >= EXPIRE_AT_ONCE  # there may be more
-        self._tell_expired(late, now)
+        self._report_expired(late, now)
 
-    def _tell_expired(self, late: list[Row], now: float) -> None:
+    def _report_expired(self, late: list[Row], now: float) -> None:
         """Log expired rows at once, then summed up: an outage must not flood the log."""
         self._untold += late
         if self._untold and now - self._told_s >= TELL_EVERY_S:

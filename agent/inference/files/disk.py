@@ -66,7 +66,7 @@ def _unwritable(path: Path, exc: OSError) -> ModelError:
     return ModelError(f"{path}: cannot be written ({exc.strerror}); set agent.cache_dir to a folder of yours")
 
 
-def must_be_ours(path: Path) -> None:
+def check_owner(path: Path) -> None:
     """Raise `ModelError` where every user can write a file: receipts verify integrity, not origin."""
     danger = "a forged network, its receipt beside it, would be believed"
     for problem in open_to_all(path, danger):

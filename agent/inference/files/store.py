@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
-from agent.inference.files.disk import must_be_ours, receipt_of
+from agent.inference.files.disk import check_owner, receipt_of
 from agent.inference.manifest import (
     EnsembleSource,
     FileSource,
@@ -64,7 +64,7 @@ def find(name: str, cache_dir: Path, engines: Path | None = None) -> EngineFile:
     if not path.is_file():
         where = "is not here" if isinstance(source, NgcSource) else f"{path} does not exist"
         raise ModelError(f"{name}: {where}; {_todo(manifest)}")
-    must_be_ours(path)
+    check_owner(path)
     receipt = receipt_of(path)
     if not isinstance(source, ImportSource) and receipt.get("recipe") != recipe_of(manifest, engines):
         raise ModelError(f"{name}: {path} was made by another recipe; {MAKE}")

@@ -89,5 +89,5 @@ class SecondClassifier:
             + np.log(np.maximum(second, LEAST)) * self._weight
             + self._bias
         )
-        raised = np.exp(logits - logits.max())
-        return np.asarray(raised / raised.sum(), np.float32)
+        shares = np.exp(logits - logits.max())
+        return np.asarray(shares / shares.sum(), np.float32)

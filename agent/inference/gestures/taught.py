@@ -137,7 +137,7 @@ def head_for(
     return StaleTaughtHead(with_taught(built_in, taught.names))
 
 
-def must_fit(taught: Taught, classifier: str, state_dir: Path) -> None:
+def check_same_classifier(taught: Taught, classifier: str, state_dir: Path) -> None:
     """Raise `ModelError` where new examples would be mixed with those of another classifier."""
     if taught.classifier != classifier:
         raise ModelError(

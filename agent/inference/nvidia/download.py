@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent import __version__
+from agent.core.numbers import read_int, read_json
 from agent.errors import ModelError
 from agent.inference.files.disk import disk_is_full
 from agent.inference.nvidia.http_errors import BrokenError, refused, unreachable
@@ -81,7 +82,7 @@ class _PartialFile:
     def mark(self, url: str) -> str | None:
         """The validator of the partial file, if it is of this URL and can be continued; else None."""
         try:
-            note = json.loads(self._note.read_text(encoding="utf-8"))
+            note = read_json(self._note.read_text(encoding="utf-8"))
             return str(note["mark"]) if note["url"] == url and note["mark"] and self.size else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -166,13 +167,20 @@ def _mark(headers: Mapping[str, str]) -> str | None:
 
 def _start(headers: Mapping[str, str]) -> int | None:
     """START of "Content-Range: bytes START-END/TOTAL"."""
-    start = (headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
-    return int(start) if start.isdigit() else None
+    return _bytes((headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0])
 
 
 def _total(status: int, headers: Mapping[str, str], kept: int) -> int | None:
-    length = headers.get("Content-Length") or ""
+    length = _bytes(headers.get("Content-Length") or "")
     if status == HTTPStatus.PARTIAL_CONTENT:
-        total = (headers.get("Content-Range") or "").rpartition("/")[2]
-        return int(total) if total.isdigit() else kept + int(length) if length.isdigit() else None
-    return int(length) if length.isdigit() else None
+        total = _bytes((headers.get("Content-Range") or "").rpartition("/")[2])
+        return total if total is not None or length is None else kept + length
+    return length
+
+
+def _bytes(text: str) -> int | None:
+    """A count of bytes from a server; None where it is not there or makes no sense."""
+    try:
+        return read_int(text, 0)
+    except ValueError:
+        return None

@@ -129,7 +129,10 @@ def nvcc_version(nvcc: str) -> str:
 
 
 def with_nvrtc(nvrtc: Any, source: str, target: str) -> bytes:
-    """Build a `Compiler` from a loaded NVRTC library."""
+    """Compile CUDA source for a target such as "sm_87" with NVRTC; return the machine code.
+
+    Raises `ModelError` with the compiler's text.
+    """
     program = ctypes.c_void_p()
     made = nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"cuts.cu", 0, None, None)
     if made:

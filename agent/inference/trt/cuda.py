@@ -160,7 +160,8 @@ class CudaDevice:
     @contextmanager
     def current(self) -> Iterator[None]:
         """Context manager that makes this GPU current in the calling thread."""
-        self._context.push()
+        with _as_engine_error("the GPU's context is gone"):
+            self._context.push()
         try:
             yield
         finally:

@@ -175,7 +175,7 @@ class BindingsDevice:
         return BindingsMemory(self, nbytes)
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """See `Device`."""
+        """See `Device`. Raises `ModelError` where there is no such memory left."""
         nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         try:
             address = int(_called(driver.cuMemHostAlloc(nbytes, 0)))
@@ -245,7 +245,7 @@ class BindingsDevice:
             driver.cuCtxPopCurrent()
 
     def memory_info(self) -> tuple[int, int]:
-        """Free and total bytes of the device's memory."""
+        """Return the free and total bytes of the device's memory. Raises `EngineError`."""
         code, free, total = driver.cuMemGetInfo()
         if int(code):
             raise EngineError(f"the GPU does not say how much memory is free ({code.name}); see nvidia-smi")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.core.frame_memory import FrameMemory
 from agent.core.types import Floats
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, Piece, Shape, check_inputs
@@ -104,7 +105,7 @@ class TensorRtEngine:
     def start_pieces(
         self, pieces: Sequence[Piece], spec: Input, more: Mapping[str, Floats], fill: int = 0
     ) -> Pending:
-        """As `start`, the pictures cut on the device."""
+        """Like `start`, but the device crops the images. Raises `EngineError` where it cannot."""
         session, cutter = self._ready(), self._cutter
         if cutter is None:
             raise EngineError(f"{self.name}: cuts on the CPU (recognition.tensorrt.frames)")
@@ -126,6 +127,11 @@ class TensorRtEngine:
 
             kind = (cutter.kind(spec, fill), *sorted(lengths.items()))
             return self._launch(session, len(pieces), kind, uploads)
+
+    @property
+    def frame_memory(self) -> FrameMemory:
+        """Page-locked memory, from which frames are uploaded directly."""
+        return self._room.uploads.frames
 
     def new_frames(self) -> None:
         """Forget uploaded frames, because new ones follow."""

@@ -17,7 +17,9 @@ from agent.inference.trt.upload_cache import Upload
 NUMBERS = 11  # floats a cut, as cuts.cu says
 # One cut as the kernel reads it. The picture's address is in it, not among the kernel's arguments, so that
 # one launch cuts from several pictures, and one that is replayed as a CUDA graph cuts from those of now.
-ROW = np.dtype([("frame", "<u8"), ("pitch", "<i4"), ("numbers", "<f4", (NUMBERS,))])
+ROW = np.dtype(
+    [("frame", "<u8"), ("pitch", "<i4"), ("step", "<i4"), ("numbers", "<f4", (NUMBERS,))], align=True
+)
 BLOCK = (32, 8, 1)
 
 
@@ -56,7 +58,7 @@ class GpuCropper:
         The launch before must be waited for: there is one table.
         """
         rows = self._table[first : first + len(boxes)]
-        rows["frame"], rows["pitch"] = upload.memory.address, upload.pitch
+        rows["frame"], rows["pitch"], rows["step"] = upload.memory.address, upload.pitch, upload.step
         rows["numbers"] = numbers_of(upload.shape, boxes, spec.size)
 
     def launch(self, count: int, spec: Input, *, target: Memory, stream: Stream, fill: int = 0) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from agent.errors import ModelError
 
 NAMES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
+FIRST_CAPABILITY = 10  # smaller members of the enum ComputeCapability are no GPUs: NONE, CURRENT
 INSTALL = (
     "on a Jetson it comes with JetPack (make the virtual environment with --system-site-packages), elsewhere "
     "pip install 'gesture-agent[tensorrt]' or 'gesture-agent[tensorrt-rtx]'"
@@ -47,11 +48,6 @@ class Library:
         return hasattr(self.trt.BuilderFlag, "FP16")
 
     @property
-    def has_calibrators(self) -> bool:
-        """True up to version 10, where INT8 ranges come from a calibrator; later from Q/DQ nodes."""
-        return hasattr(self.trt, "IInt8EntropyCalibrator2")
-
-    @property
     def builds_without_gpu(self) -> bool:
         """True for TensorRT for RTX, which completes plans on the target machine.
 
@@ -63,6 +59,24 @@ class Library:
     def compiles_at_run_time(self) -> bool:
         """True for TensorRT for RTX, which compiles kernels at the first run and can cache them."""
         return self.rtx and hasattr(self.trt, "CudaGraphStrategy")
+
+    @property
+    def capabilities(self) -> tuple[tuple[int, int], ...]:
+        """Compute capabilities that it names; empty where it runs on all that its CUDA supports."""
+        if not self.rtx or not hasattr(self.trt, "ComputeCapability"):
+            return ()
+        numbers = [int(member) for member in self.trt.ComputeCapability.__members__.values()]
+        return tuple(divmod(number, 10) for number in sorted(numbers) if number >= FIRST_CAPABILITY)
+
+    def doubt(self, capability: tuple[int, int]) -> str | None:
+        """What speaks against a GPU of this compute capability; None where nothing does."""
+        if not self.capabilities or capability in self.capabilities:
+            return None
+        named = ", ".join(f"{major}.{minor}" for major, minor in self.capabilities)
+        return (
+            f"{self.label} is made for compute capability {named}, this GPU has "
+            f"{'.'.join(map(str, capability))}; where networks do not run, install tensorrt instead"
+        )
 
     @property
     def made_for_cuda(self) -> int | None:

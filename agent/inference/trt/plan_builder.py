@@ -12,7 +12,6 @@ import structlog
 
 from agent.errors import EngineError, ModelError
 from agent.inference.engine import EngineOptions, Shape
-from agent.inference.files.disk import write_whole
 from agent.inference.files.store import sha256_of
 from agent.inference.manifest import Manifest
 from agent.inference.trt.build import Recipe, build_plan
@@ -111,14 +110,14 @@ def load_session(context: GpuContext, name: str, path: Path, options: EngineOpti
 
 def load_checked(context: GpuContext, request: PlanRequest, plan: bytes) -> Session:
     """A plan, loaded, and its self-test passed. Raises `PlanRefusedError`, `SelfTestError`, `ModelError`."""
-    settings, compiled_before = request.options.settings, _read(request.runtime_cache_path)
+    settings = request.options.settings
     session = Session(
-        context.library, context.device, plan, request.name, compiled_before, graphs=settings.graphs
-    )
+        context.library, context.device, plan, request.name,
+        kernels=request.runtime_cache_path, graphs=settings.graphs,
+    )  # fmt: skip
     try:
         self_test(session, sample_for(session, request.path, request.sample_path), settings.precision)
-        if compiled := session.runtime_cache():
-            write_whole(request.runtime_cache_path, compiled)
+        session.keep_kernels()
     except EngineError as exc:
         session.close()
         raise SelfTestError(f"{exc}; the plan loads and its first run fails") from exc
@@ -126,10 +125,6 @@ def load_checked(context: GpuContext, request: PlanRequest, plan: bytes) -> Sess
         session.close()
         raise
     return session
-
-
-def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
 
 
 def plan_for(request: PlanRequest) -> tuple[bytes, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +53,13 @@ def find_build_target(cache_dir: Path) -> BuildTarget:
     return BuildTarget(library, context.device, cache_dir)
 
 
-def plan_requests(
-    names: Sequence[str], place: BuildTarget, settings: TensorRtSettings, engines: Path | None = None
-) -> list[PlanRequest]:
-    """Return a request for every network. Raises `ModelError` for an unknown or missing network."""
-    requests = []
-    for name in names:
-        options = EngineOptions(place.cache_dir, settings, manifest_of(name, place.cache_dir, engines))
-        path = find(name, place.cache_dir, engines).path
-        requests.append(PlanRequest(place.library, place.device, place.cache_dir, name, path, options))
-    return requests
+def plan_request(
+    name: str, place: BuildTarget, settings: TensorRtSettings, engines: Path | None = None
+) -> PlanRequest:
+    """Return the request for a network. Raises `ModelError` for an unknown or missing one."""
+    options = EngineOptions(place.cache_dir, settings, manifest_of(name, place.cache_dir, engines))
+    path = find(name, place.cache_dir, engines).path
+    return PlanRequest(place.library, place.device, place.cache_dir, name, path, options)
 
 
 def state_of(request: PlanRequest) -> PlanLookup:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.errors import ModelError
-from agent.inference.files.disk import must_be_ours, receipt_of, write_whole
+from agent.inference.files.disk import check_owner, receipt_of, write_whole
 
 RECIPE = 1  # raise it when a build of the same key would give a different plan
 FOLDER = "plans"
@@ -96,7 +96,7 @@ def read_plan(folder: Path, key: PlanKey) -> bytes:
     """Read a plan and verify its checksum. Raises `ModelError`, `FileNotFoundError`."""
     path = folder / key.file_name
     content = path.read_bytes()
-    must_be_ours(path)
+    check_owner(path)
     receipt = receipt_of(path)
     seen = hashlib.sha256(content).hexdigest()
     if receipt.get("sha256") != seen:

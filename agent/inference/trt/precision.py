@@ -32,7 +32,10 @@ QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def in_half(model: bytes, name: str) -> bytes:
-    """Convert to FP16 inside, float32 outside. A network in half precision is returned unchanged."""
+    """Convert to FP16 inside, float32 outside; a network in half precision is returned unchanged.
+
+    Raises `ModelError` where it cannot be converted.
+    """
     if not _has(_loaded(model, name), TensorProto.FLOAT):
         return model
     try:

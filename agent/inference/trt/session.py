@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from agent.inference.engine import Shape
 from agent.inference.trt.device import Array, Device, Memory
 from agent.inference.trt.graphs import RunGraphs
 from agent.inference.trt.library import Library, created
+from agent.inference.trt.runtime_kernels import RuntimeKernels
 from agent.inference.trt.trt_log import TrtLogger
 
 FLOAT_BYTES = 4
@@ -48,14 +50,14 @@ class Session:
         device: Device,
         plan: bytes,
         name: str,
-        compiled: bytes | None = None,
         *,
+        kernels: Path | None = None,
         graphs: bool = True,
     ) -> None:
         """Load a plan. Raises `PlanRefusedError`; `ModelError` when it does not fit into the GPU's memory.
 
-        `compiled` is what `runtime_cache` gave before, where the library compiles at run time. `graphs`: runs
-        that come again are captured as CUDA graphs where that can be.
+        `kernels` is a file for what the library compiles at run time, where it does. `graphs`: runs that come
+        again are captured as CUDA graphs where that can be.
         """
         self.name, self.device = name, device
         self._journal = TrtLogger(library)
@@ -67,8 +69,8 @@ class Session:
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise self._refusal(library, plan)
-        self._runtime_cache: Any = None
-        self._context: Any = self._new_context(library, compiled)
+        self._kernels = RuntimeKernels(kernels) if library.compiles_at_run_time else None
+        self._context: Any = self._new_context(library, graphs=graphs)
         if self._context is None:
             raise self._no_room(library)
         self.stream = device.stream()
@@ -114,20 +116,19 @@ class Session:
         """Wait until the run is over. Raises `EngineError`."""
         self.stream.synchronize()
 
-    def runtime_cache(self) -> bytes | None:
-        """Return the kernels compiled for this GPU so far; None where the library compiles none."""
-        return None if self._runtime_cache is None else bytes(self._runtime_cache.serialize())
+    def keep_kernels(self) -> None:
+        """Write what was compiled for this GPU so far, where the library compiles at run time."""
+        if self._kernels is not None:
+            self._kernels.keep()
 
-    def _new_context(self, library: Library, compiled: bytes | None) -> Any:
-        """New execution context. TensorRT for RTX compiles at the first run and can capture CUDA graphs."""
-        if not library.compiles_at_run_time:
+    def _new_context(self, library: Library, *, graphs: bool) -> Any:
+        """New execution context. TensorRT for RTX compiles kernels as runs need them, and captures runs."""
+        if self._kernels is None:
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
-        self._runtime_cache = config.create_runtime_cache()
-        if compiled is not None:
-            self._runtime_cache.deserialize(compiled)  # False: of another GPU or version; it starts empty
-        config.set_runtime_cache(self._runtime_cache)
-        config.cuda_graph_strategy = library.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        self._kernels.load_into(config)
+        if graphs:
+            config.cuda_graph_strategy = library.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         return self._engine.create_execution_context(config)
 
     def run_once(self, feeds: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -145,11 +146,12 @@ class Session:
 
     def close(self) -> None:
         """Give all memory back."""
+        self.keep_kernels()  # also those for numbers of pictures that came later
         if self._graphs is not None:
             self._graphs.close()
         for tensor in (*self.inputs.values(), *self.outputs.values()):
             tensor.device.free()
-        self._context = self._engine = self._runtime = self._runtime_cache = None
+        self._context = self._engine = self._runtime = self._kernels = None
 
     def _context_of(self, library: Library, count: int) -> Any | None:
         """A context whose runs may be captured: nothing changes in it afterwards. None where there is none.
@@ -230,6 +232,8 @@ class Session:
                 if int(m) & int(bits)
             ]
             why = f"{', '.join(words)}: {why}" if words else why
+        if doubt := library.doubt(self.device.gpu.capability):  # to build it again is of no use
+            return ModelError(f"{self.name}: {doubt} ({why})")
         return PlanRefusedError(
             f"{self.name}: {library.label} on {self.device.gpu.label} does not take this plan ({why})"
         )

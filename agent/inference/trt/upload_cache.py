@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import structlog
 
+from agent.core.frame_memory import packed_bgr
 from agent.core.types import Image
 from agent.errors import EngineError
 from agent.inference.trt.device import Array, Device, Memory, Stream
+from agent.inference.trt.frame_memory import PinnedFrameMemory
 
 log = structlog.get_logger(__name__)
 
@@ -22,11 +24,17 @@ PLACES_A_CAMERA = 2
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """Buffer of a frame: BGR rows of `pitch` bytes. `readers` are streams that may still cut from it."""
+    """Buffer of a frame: rows of `pitch` bytes, pixels of `step` bytes that begin with blue, green and red.
+
+    `readers` are streams that may still cut from it. `source` is a frame that is copied from where it lies;
+    other frames are copied to `staging` first.
+    """
 
     memory: Memory
-    staging: Array  # pinned
+    staging: Array | None = None  # pinned
+    source: Image | None = None
     pitch: int = 0
+    step: int = 3
     shape: tuple[int, ...] = ()
     picture: weakref.ref[Any] | None = None
     current: bool = False
@@ -38,6 +46,7 @@ class FrameUploadCache:
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self.frames = PinnedFrameMemory(device)
         self._stream = device.stream()
         self._uploads: list[Upload] = []
         self._at_once = 1  # most frames seen in one turn
@@ -71,34 +80,51 @@ class FrameUploadCache:
         self._uploads.clear()
 
     def _upload(self, image: Image) -> Upload:
-        place = self._place_for(image)
+        step = self._direct_step(image)
+        nbytes = image.shape[0] * image.shape[1] * (step or 3)
+        place = self._place_for(image, nbytes)
         self._uploads.remove(place)  # in order of use: the buffer taken next has no pending crops
         self._uploads.append(place)
         for reader in place.readers:  # pending crops of the previous frame in this buffer
             self._stream.after(reader)
         place.readers.clear()
-        self._stream.synchronize()  # the staging memory is free again
-        flat = place.staging[: image.nbytes]
-        np.copyto(flat.reshape(image.shape), image)
-        self._device.upload(place.memory, flat, self._stream)
-        place.pitch, place.shape = image.shape[1] * 3, image.shape
+        self._stream.synchronize()  # the staging memory is free again, and the previous frame's own memory
+        place.source = image if step else None
+        self._device.upload(place.memory, self._pinned_bytes(place, image, nbytes), self._stream)
+        place.step = step or 3
+        place.pitch, place.shape = image.shape[1] * place.step, image.shape
         place.picture, place.current = weakref.ref(image), True
         return place
 
-    def _place_for(self, image: Image) -> Upload:
+    def _direct_step(self, image: Image) -> int | None:
+        """Bytes of a pixel of a frame that the device may copy from where it lies; None for others."""
+        step = image.strides[1]
+        whole = image.strides == (image.shape[1] * step, step, 1) and step in (3, 4)
+        return step if whole and self.frames.holds(image) else None
+
+    def _pinned_bytes(self, place: Upload, image: Image, nbytes: int) -> Array:
+        """The frame in page-locked memory, uint8 (nbytes,)."""
+        if place.source is not None:
+            return np.lib.stride_tricks.as_strided(
+                image, (nbytes,), (1,)
+            )  # with what lies between its pixels
+        if place.staging is None:
+            place.staging = self._device.pinned((place.memory.nbytes,), np.uint8)
+        flat = place.staging[:nbytes]
+        np.copyto(flat.reshape(image.shape), packed_bgr(image))
+        return flat
+
+    def _place_for(self, image: Image, nbytes: int) -> Upload:
         """Free buffer, best of the same size; else a new one."""
         free = [p for p in self._uploads if not p.current]
         self._at_once = max(self._at_once, len(self._uploads) - len(free) + 1)
         if len(self._uploads) < PLACES_A_CAMERA * self._at_once or not free:
-            self._uploads.append(self._new(image.nbytes))
+            self._uploads.append(Upload(self._device.memory(nbytes)))
             return self._uploads[-1]
         place = next((p for p in free if p.shape == image.shape), free[0])
-        if place.memory.nbytes < image.nbytes:
+        if place.memory.nbytes < nbytes:
             log.info("frame_grew", was=place.shape[:2][::-1], now=image.shape[:2][::-1])
             self._stream.synchronize()
             place.memory.free()
-            self._uploads[self._uploads.index(place)] = place = self._new(image.nbytes)
+            self._uploads[self._uploads.index(place)] = place = Upload(self._device.memory(nbytes))
         return place
-
-    def _new(self, nbytes: int) -> Upload:
-        return Upload(self._device.memory(nbytes), self._device.pinned((nbytes,), np.uint8))

@@ -107,6 +107,10 @@ on("hello", (hello) => {
   }
   switched(hello.enabled ?? true);
   $("edit-rules").hidden = !hello.edit;
+  $("set-up").hidden = !hello.setup;
+  $("tune").hidden = !hello.tune;
+  $("teach").hidden = !(hello.teach && hello.cameras.length);
+  if (hello.setup && !hello.cameras.length) location.replace("setup"); // nothing to see yet
 });
 
 on("snapshot", (state) => {

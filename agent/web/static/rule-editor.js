@@ -1,5 +1,6 @@
 /* Rule files in the browser: text, what is wrong with it at its line, cases, earlier versions, conflicts. */
 
+import { call as request } from "./api.js";
 import { el, say } from "./dom.js";
 import { ask, askText } from "./question.js";
 
@@ -18,19 +19,7 @@ let asked = 0; // checks; only the answer to the newest counts
 
 /* The agent. */
 
-async function call(path, { method = "GET", body, headers = {} } = {}) {
-  try {
-    const answer = await fetch(new URL(`../api/rule-files${path}`, import.meta.url), {
-      method,
-      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    return { status: answer.status, ...(await answer.json()) };
-  } catch {
-    return { status: 0, error: "The agent cannot be reached; your text is still here." };
-  }
-}
-
+const call = (path, options) => request(`rule-files${path}`, options);
 const path = (rest = "") => `/${encodeURIComponent(name)}${rest}`;
 
 /* The file. */

@@ -42,12 +42,12 @@ def test_a_hand_that_is_seen_gives_its_scores_and_its_place() -> None:
     assert observation.place == Place(0.5, 0.5, pytest.approx(1 / 6), pytest.approx(4 / 3))
 
 
-def test_a_hand_that_is_not_seen_now_gives_an_empty_reading() -> None:
+def test_a_hand_that_is_not_seen_now_gives_an_empty_observation() -> None:
     _, [observation] = play(detections(0.0, Seen(0, "right", 320)), detections(0.1))
     assert (observation.hand, observation.scores, observation.place) == ("right", None, None)
 
 
-def test_a_hand_unseen_for_long_is_forgotten_after_a_last_empty_reading() -> None:
+def test_a_hand_unseen_for_long_is_forgotten_after_a_last_empty_observation() -> None:
     found = play(
         detections(0.0, Seen(0, "right", 320)),
         detections(FORGET_S),
@@ -72,7 +72,7 @@ def test_silence_reads_empty_for_the_hands_of_that_camera() -> None:
     assert [(r.at, r.camera, r.scores) for r in observations.silence("front", 0.5)] == [
         (0.5, "front", None)
     ] * 2
-    assert len(observations.silence("front", 9.0)) == 2, "a last reading each"
+    assert len(observations.silence("front", 9.0)) == 2, "a last observation each"
     assert observations.silence("front", 9.1) == []
     assert observations.silence("nowhere", 9.1) == []
 

@@ -70,7 +70,7 @@ class Play:
         steps = {hand: observations(timeline, hand, **who) for hand, timeline in hands.items()}
         done = []
         for i in range(-1, max(len(right), len(left))):
-            frame = [moved(row[i], place, path) for row in steps.values() if 0 <= i < len(row)]
+            frame = [has_changed(row[i], place, path) for row in steps.values() if 0 <= i < len(row)]
             frame = frame or [
                 HandObservation(-0.1, who.get("camera", "front"), who.get("person", 0), hand, None)
                 for hand in hands
@@ -87,7 +87,7 @@ class Play:
         return {verdict.rule: verdict.reason for verdict in self.why}
 
 
-def moved(
+def has_changed(
     observation: HandObservation, place: Place | None, path: dict[float, tuple[float, float]] | None
 ) -> HandObservation:
     """The same somewhere else; `path` jumps from place to place."""

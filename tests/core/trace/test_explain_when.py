@@ -16,7 +16,7 @@ from agent.commands.explain_when import find_moment
 from agent.core.trace import TraceRecord
 from agent.core.trace_explain import explain
 from agent.errors import ConfigError
-from agent.service.trace_files import QUEUED, RingThread, RotatingTraceWriter, StoredTrace, traces_of
+from agent.service.trace_files import QUEUED, RotatingTraceWriter, StoredTrace, TraceWriterThread, traces_of
 
 BEGAN = (datetime.now(timezone.utc) - timedelta(hours=3)).replace(microsecond=0)
 QUIET, STOP = "." * 150, "S" * 30 + "." * 120  # ten seconds each
@@ -41,11 +41,11 @@ def traces(tmp_path: Path) -> list[StoredTrace]:
 def says(traces: list[StoredTrace], at: str | None, around_s: float) -> str:
     found = find_moment(traces, at)
     return "\n".join(
-        explain(found.header, found.moments(), pipeline(), found.at_s, around_s, tell=found.tell)
+        explain(found.header, found.records(), pipeline(), found.at_s, around_s, time_text=found.time_text)
     )
 
 
-def test_without_a_time_the_last_minutes_are_told_by_the_clock(traces: list[StoredTrace]):
+def test_without_a_time_the_last_minutes_are_reported_by_the_clock(traces: list[StoredTrace]):
     said = says(traces, None, 120.0)
     stop = (BEGAN + timedelta(seconds=10.3)).astimezone()
     assert f"{stop:%H:%M:%S}" in said
@@ -58,7 +58,7 @@ def test_a_time_of_day_leads_to_the_part_that_holds_it_and_to_those_about_it(tra
     assert len(found.parts) == 3
     assert found.path == traces[1].path
     assert found.at_s == pytest.approx(12.0)
-    assert found.tell(found.at_s) == f"{asked:%H:%M:%S}.0"
+    assert found.time_text(found.at_s) == f"{asked:%H:%M:%S}.0"
 
 
 def test_a_part_of_another_run_of_the_daemon_is_not_joined(tmp_path: Path):
@@ -67,7 +67,7 @@ def test_a_part_of_another_run_of_the_daemon_is_not_joined(tmp_path: Path):
     assert len(find_moment(traces_of(tmp_path), None).parts) == 1
 
 
-def test_a_time_before_the_traces_is_told_when_they_begin(traces: list[StoredTrace]):
+def test_a_time_before_the_traces_is_reported_when_they_begin(traces: list[StoredTrace]):
     asked = (BEGAN - timedelta(hours=1)).astimezone()
     with pytest.raises(typer.BadParameter, match=f"the traces begin at {BEGAN.astimezone():%H:%M:%S}"):
         find_moment(traces, f"{asked:%H:%M}")
@@ -103,7 +103,7 @@ class SlowDisk(RotatingTraceWriter):
 
 def test_who_records_does_not_wait_for_the_disk_and_what_is_lost_is_counted(tmp_path: Path):
     disk = SlowDisk(tmp_path)
-    kept = RingThread(disk)
+    kept = TraceWriterThread(disk)
     scene = records("S" * (QUEUED + 6))
     with capture_logs() as logs:
         kept.record(scene[0])

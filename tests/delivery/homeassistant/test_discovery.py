@@ -119,7 +119,7 @@ def test_component_by_component_each_carries_its_device():
     assert switch["availability"][0]["topic"] == "gesture/kitchen/bridge/state"
 
 
-def test_an_old_config_has_moved_when_all_of_it_is_told_in_the_other_form():
+def test_an_old_config_has_moved_when_all_of_it_is_reported_in_the_other_form():
     by_device, by_component, nothing = (
         {m.topic: m for m in discovery.configs(mode, "home/assistant", ABOUT)}
         for mode in ("device", "component", "off")
@@ -127,12 +127,12 @@ def test_an_old_config_has_moved_when_all_of_it_is_told_in_the_other_form():
     less = {m.topic: m for m in discovery.configs("device", "home/assistant", replace(ABOUT, cameras=()))}
     for before, after in ((by_device, by_component), (by_component, by_device)):
         for topic, message in before.items():
-            assert discovery.has_moved(topic, message.payload, after)
-            assert not discovery.has_moved(topic, message.payload, before)
-            assert not discovery.has_moved(topic, message.payload, nothing)
-    gone = [topic for topic, m in by_component.items() if not discovery.has_moved(topic, m.payload, less)]
+            assert discovery.is_moved(topic, message.payload, after)
+            assert not discovery.is_moved(topic, message.payload, before)
+            assert not discovery.is_moved(topic, message.payload, nothing)
+    gone = [topic for topic, m in by_component.items() if not discovery.is_moved(topic, m.payload, less)]
     assert len(gone) == 2 * (5 + len(BUILT_IN_GESTURES))
-    assert not discovery.has_moved(discovery.device_topic("home/assistant", ABOUT), b"{", by_component)
+    assert not discovery.is_moved(discovery.device_topic("home/assistant", ABOUT), b"{", by_component)
 
 
 def test_off_tells_nothing():
@@ -159,7 +159,7 @@ def test_only_our_own_topics_are_tidied(topic: str, ours: bool):
 )
 def test_a_damaged_old_config_is_simply_replaced(old: bytes):
     wanted = {m.topic: m for m in discovery.configs("device", "homeassistant", ABOUT)}
-    assert discovery.tidied("homeassistant/device/gesture_kitchen/config", old, wanted) == []
+    assert discovery.cleanup("homeassistant/device/gesture_kitchen/config", old, wanted) == []
 
 
 def tell(delivery, *gestures: str) -> None:
@@ -212,10 +212,12 @@ def test_what_the_former_form_has_told_is_removed(mosquitto: Mosquitto, deliver,
     }
     late = listen(mosquitto.port, "homeassistant/#")
     if after != "off":  # Home Assistant is asked to keep what moves, then told where it is now
-        lets_go = [h for h in former.heard if h.payload == '{"migrate_discovery":true}']
-        assert {h.topic for h in lets_go} == gone
-        assert not any(h.retained for h in lets_go)
-        told_again = {h.topic for h in former.heard[former.heard.index(lets_go[-1]) :] if len(h.payload) > 99}
+        migration = [h for h in former.heard if h.payload == '{"migrate_discovery":true}']
+        assert {h.topic for h in migration} == gone
+        assert not any(h.retained for h in migration)
+        told_again = {
+            h.topic for h in former.heard[former.heard.index(migration[-1]) :] if len(h.payload) > 99
+        }
         assert told_again == now
     late.publish("homeassistant/end", "x")
     until(lambda: late.on("homeassistant/end"), "all retained ones have come")
@@ -240,7 +242,7 @@ def test_an_agent_that_stops_while_the_form_changes_leaves_nobody_without_entiti
     assert set(json.loads(subscriber.heard[-1].payload)["components"]) >= {"enabled", "front-stop-trigger"}
 
 
-def test_all_is_told_again_when_home_assistant_is_born(mosquitto: Mosquitto, deliver, listen):
+def test_all_is_published_again_when_home_assistant_is_born(mosquitto: Mosquitto, deliver, listen):
     delivery = deliver(mosquitto.url, homeassistant=home("device"))
     delivery._home._delay_s = lambda: 0.0
     tell(delivery)
@@ -274,7 +276,7 @@ def test_no_event_is_replayed_by_restarts_of_the_broker_or_the_agent(mosquitto: 
     assert subscriber.on("/action") == []
 
 
-def test_a_home_assistant_that_says_all_the_time_that_it_is_born_is_told_again_now_and_then(
+def test_a_home_assistant_that_says_all_the_time_that_it_is_born_gets_discovery_again_now_and_then(
     mosquitto: Mosquitto, deliver, listen
 ):
     delivery = deliver(mosquitto.url, homeassistant=home("device"))
@@ -284,7 +286,7 @@ def test_a_home_assistant_that_says_all_the_time_that_it_is_born_is_told_again_n
     delivery._home._delay_s = lambda: 0.0
     for _ in range(500):
         subscriber.say("homeassistant/status", "online")
-    delivery._mqtt.repeat_states()
+    delivery._mqtt.republish_states()
     subscriber.publish("homeassistant/device/end", "x")
     until(lambda: subscriber.on("end"), "all has been told")
     assert 2 <= len(subscriber.on("config")) <= 2 + REPEATS
@@ -318,7 +320,7 @@ def test_rules_that_fire_are_an_event_entity_where_there_are_rules():
     assert "rule" not in components(replace(ABOUT, rules=()))
 
 
-def test_a_firing_is_told_once_for_all_its_actions_and_occupancy_is_kept(
+def test_a_firing_is_reported_once_for_all_its_actions_and_occupancy_is_kept(
     mosquitto: Mosquitto, deliver, listen
 ):
     subscriber = listen(mosquitto.port)

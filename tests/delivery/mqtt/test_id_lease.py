@@ -16,7 +16,7 @@ from proxy import Wire
 from support.waiting import until
 
 from agent.delivery.delivery import Delivery
-from agent.delivery.mqtt.id_lease import IdLease, client_id, heard
+from agent.delivery.mqtt.id_lease import IdLease, client_id, parse_lease
 
 Deliver = Callable[..., Delivery]
 TAKEN = 'the agent.id "kitchen" is in use on this broker'
@@ -183,7 +183,7 @@ def test_a_broker_that_lets_nobody_claim_lets_the_agent_in_all_the_same(tmp_path
     ],
 )
 def test_junk_on_the_topic_is_no_claim(junk: bytes):
-    assert heard(junk) is None
+    assert parse_lease(junk) is None
 
 
 def test_junk_on_the_topic_disturbs_nobody(mosquitto: Mosquitto, deliver: Deliver, listen):

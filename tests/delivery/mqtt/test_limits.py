@@ -65,7 +65,7 @@ def test_eight_cameras_are_described_to_a_broker_that_takes_small_packets(
 
 
 @VERSIONS
-def test_a_state_that_is_too_large_is_left_out_and_named_and_all_others_are_told(
+def test_a_state_that_is_too_large_is_left_out_and_named_and_all_others_are_reported(
     tmp_path: Path, deliver, listen, version: str
 ):
     broker = broker_with(tmp_path, "max_packet_size 2048")
@@ -127,7 +127,7 @@ def test_a_packet_is_as_large_as_reckoned(tmp_path: Path, deliver, listen):
             except PublishError:
                 break
             sent.append(size)
-            delivery._mqtt.say(message)
+            delivery._mqtt.publish_best_effort(message)
         assert 900 < sent[-1] < 999
         until(lambda: [len(h.payload) for h in subscriber.heard] == sent, "all that fit")
         assert delivery.status().reconnects == 0
@@ -178,7 +178,7 @@ def test_what_is_no_topic_is_set_aside_and_the_connection_stays(
 ):
     delivery = deliver(mosquitto.url, folder=tmp_path / "state")
     delivery._mqtt.follow("rules", {topic})
-    delivery._mqtt.keep(Message(topic, b"x", retain=True))
+    delivery._mqtt.publish_state(Message(topic, b"x", retain=True))
     if topic.isascii():
         delivery.perform(Action("publish", "rule", 0.0, 5.0, topic, "x"))
         until(lambda: [row.dead for row in list_rows(tmp_path / "state") if row.dead], "dead letter")

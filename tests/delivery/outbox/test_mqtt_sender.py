@@ -9,7 +9,7 @@ import pytest
 from hands import Hands
 
 from agent.config.settings import OutboxSettings
-from agent.delivery.link import Ack, Down, Up
+from agent.delivery.link import Ack, LinkDown, LinkUp
 from agent.delivery.message import Message
 from agent.delivery.outbox.mqtt_sender import ABORT_S, ACK_LIMIT_S, REFUSALS, STRIKES, MqttSender
 from agent.delivery.outbox.outbox import Outbox, Row
@@ -48,7 +48,7 @@ class Bench:
         self.box.open()
         self.wire = Wire()
         self.sender = MqttSender(self.box, self.clocks, self.wire)
-        self.wire.alive = self.sender.heard
+        self.wire.alive = self.sender.broker_seen
 
     def add(self, *texts: str, left_s: float = 60.0) -> list[Row]:
         return self.box.add(
@@ -56,7 +56,7 @@ class Bench:
         )
 
     def up(self, generation: int = 1, window: int = 20, max_packet: int | None = None) -> None:
-        self.sender.handle(Up(generation, window, max_packet))
+        self.sender.handle(LinkUp(generation, window, max_packet))
 
     def send(self) -> list[str]:
         """What goes out now."""
@@ -98,7 +98,7 @@ def test_on_the_next_connection_all_that_was_not_acknowledged_goes_again_in_orde
     bench.up()
     bench.send()
     bench.box.mark_delivered([outcome.row.id for outcome in bench.sender.handle(Ack(1, 2, 0, ""))])
-    bench.sender.handle(Down(1, "gone"))
+    bench.sender.handle(LinkDown(1, "gone"))
     bench.up(generation=2)
     assert bench.send() == ["a"]  # one by one: one of them may be what broke the connection
     bench.ack(4, generation=2)
@@ -109,7 +109,7 @@ def test_acknowledgements_of_a_former_connection_count_for_nothing(bench: Bench)
     bench.add("a")
     bench.up()
     bench.send()
-    bench.sender.handle(Down(1, "gone"))
+    bench.sender.handle(LinkDown(1, "gone"))
     bench.up(generation=2)
     bench.send()
     assert bench.ack(1, generation=1) == []
@@ -197,7 +197,7 @@ def test_a_row_that_breaks_connections_ends_and_the_others_go_on(bench: Bench):
             acked = True
             sent = bench.send()
         assert "poison" in sent
-        outcomes = bench.sender.handle(Down(generation, "broke"))
+        outcomes = bench.sender.handle(LinkDown(generation, "broke"))
         for outcome in outcomes:
             convicted.append(outcome.row.payload.decode())
             bench.box.dead_letter(outcome.row, outcome.reason)
@@ -207,7 +207,7 @@ def test_a_row_that_breaks_connections_ends_and_the_others_go_on(bench: Bench):
     assert bench.send() == ["later"]
 
 
-def test_unheard_and_too_large_are_told(bench: Bench):
+def test_unheard_and_too_large_are_reported(bench: Bench):
     bench.add("a", "x" * 500)
     bench.up(max_packet=300)
     outcomes = bench.sender.send()
@@ -233,7 +233,7 @@ def test_an_acknowledgement_is_a_sign_of_life_and_spares_the_question(bench: Ben
     bench.up(window=1)
     bench.add("a", "b", "c")
     bench.send()
-    bench.sender.heard(1)
+    bench.sender.broker_seen(1)
     assert bench.ack(1) == ["a delivered"]
     assert bench.send() == ["b"]
     assert bench.wire.questions == 1
@@ -241,7 +241,7 @@ def test_an_acknowledgement_is_a_sign_of_life_and_spares_the_question(bench: Ben
 
 def test_a_sign_of_life_on_a_former_connection_is_none_on_this_one(bench: Bench):
     bench.up(1)
-    bench.sender.heard(1)
+    bench.sender.broker_seen(1)
     bench.wire.frozen = True
     bench.up(2)
     bench.add("a")
@@ -255,7 +255,7 @@ def test_what_was_in_flight_when_the_connection_broke_is_of_unknown_fate_should_
     bench.ack(2)
     bench.box.mark_delivered([acknowledged.id])
     bench.add("never sent", left_s=5)
-    bench.sender.handle(Down(1, "cut"))
+    bench.sender.handle(LinkDown(1, "cut"))
     bench.clocks.both(6)
     late = bench.box.expire(bench.sender.busy, bench.sender.maybe_arrived)
     assert [row.payload for row in late] == [b"in flight", b"never sent"]
@@ -266,7 +266,7 @@ def test_what_arrived_at_the_second_try_is_no_riddle(bench: Bench):
     bench.up(1)
     bench.add("a")
     bench.send()
-    bench.sender.handle(Down(1, "cut"))
+    bench.sender.handle(LinkDown(1, "cut"))
     bench.up(2)
     bench.send()
     assert bench.ack(2, generation=2) == ["a delivered"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 from hands import Hands
+from support.small_disk import mount_small_disk
 
 from agent.config.settings import OutboxSettings
 from agent.delivery.clocks import Clocks
@@ -270,17 +270,6 @@ def test_rows_that_a_user_purged_do_not_come_back_with_a_removed_file(opened, cl
     assert box.next("publish", 0, 100) == []
 
 
-def test_a_file_of_the_first_version_is_read_and_begun_anew(opened, clocks, tmp_path):
-    box = opened()
-    box.add([row(clocks, t, left_s=60) for t in "ab"])
-    box.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as db:
-        db.execute("ALTER TABLE rows DROP COLUMN crc")
-    box = opened()
-    assert texts(box.next("publish", 0, 10)) == ["a", "b"]
-    assert box.counters["committed"] == 2
-
-
 def test_what_a_killed_process_may_have_sent_counts_as_unknown(opened, clocks):
     box = opened()
     box.add([row(clocks, t) for t in "ab"])
@@ -322,19 +311,9 @@ def test_only_the_owner_may_read_it(opened, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB, where this machine lets us mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    """A file system of its own with room for 1 MiB."""
+    with mount_small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def fill_up(folder: Path) -> Path:
@@ -347,6 +326,7 @@ def fill_up(folder: Path) -> Path:
             return ballast
 
 
+@pytest.mark.root
 def test_a_full_disk_is_said_at_the_start(small_disk, clocks):
     fill_up(small_disk)
     with pytest.raises(
@@ -355,6 +335,7 @@ def test_a_full_disk_is_said_at_the_start(small_disk, clocks):
         Outbox(small_disk, OutboxSettings(), clocks).open()
 
 
+@pytest.mark.root
 def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, clocks, monkeypatch):
     monkeypatch.setattr("agent.delivery.outbox.store.MEND_EVERY_S", 0.0)
     box = Outbox(small_disk, OutboxSettings(), clocks)
@@ -381,6 +362,7 @@ def test_on_a_full_disk_rows_wait_in_memory_and_none_is_sent_twice(small_disk, c
     again.close()
 
 
+@pytest.mark.root
 def test_a_read_only_file_system_is_said_at_the_start(small_disk, clocks):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(CannotStart, match=r"Read-only file system"):

@@ -89,6 +89,63 @@ def test_an_address_that_cannot_be_is_refused_with_a_reason_and_never_raises(url
     assert why in answer.reason
 
 
+SECRET_PATH = "/api/webhook/ZQx8Kq7"
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Repeats what it was sent in its status line, as some proxies do."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        said = f"no {self.path} for {self.headers['Authorization']}"
+        self.wfile.write(f"HTTP/1.0 404 {said}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://127.0.0.1:1 /{SECRET_PATH}",
+        f"http://127.0.0.1\x01{SECRET_PATH}",
+        f"http://127.0.0.1:99999{SECRET_PATH}",
+        f"http://127.0.0.1:12ZQ{SECRET_PATH}",
+        f"http://{SECRET_PATH}",
+        f"ftp://127.0.0.1{SECRET_PATH}",
+        f"http://[127.0.0.1{SECRET_PATH}",
+        f"http://{'x' * 64}.example{SECRET_PATH}",
+        f"http://127.0.0.1:9{SECRET_PATH}?token=ZQ12345",
+    ],
+)
+def test_no_reason_repeats_the_path_of_a_webhook(url: str):
+    answer = send(url, timeout_s=2.0)
+    assert not answer.delivered
+    assert answer.reason
+    assert "ZQx8Kq7" not in answer.reason
+    assert "ZQ12345" not in answer.reason
+
+
+def test_no_reason_repeats_a_header_of_a_webhook():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        answer = send(url, Authorization="Bearer ZQx8Kq7\r\n")
+    assert answer.reason
+    assert "ZQx8Kq7" not in answer.reason
+
+
+def test_what_a_server_repeats_in_its_answer_is_masked():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        answer = send(
+            f"http://127.0.0.1:{server.server_address[1]}{SECRET_PATH}", Authorization="Bearer ZQ88888"
+        )
+        server.shutdown()
+        thread.join()
+    assert answer.reason == "HTTP 404 no *** for ***"
+
+
 def test_a_header_that_would_begin_another_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from agent.core.geometry import box_of_arm
 from agent.core.types import Box, Floats, Frame, HandDetection, Image, Pose
 from agent.inference.bodies.bodyposenet import region_of
 from agent.inference.bodies.person import Person
+from agent.inference.build import build_recognizer
 from agent.inference.detector import Detector
 from agent.inference.fake_engine import FakeEngine
 from agent.inference.gestures.classifier import HandClassifier
@@ -221,3 +223,10 @@ def test_a_hand_that_stands_still_comes_to_its_place() -> None:
 
 def test_no_time_passed_is_no_average() -> None:
     assert steadied(Box(100, 100, 50), Box(101, 100, 50), 0.0) == Box(101, 100, 50)
+
+
+def test_where_arms_say_where_hands_are_no_palm_detector_is_loaded(cache_dir: Path) -> None:
+    settings = RecognitionSettings(backend="onnxruntime", gestures="gesturenet", proposal="arm")
+    recognizer = build_recognizer(settings, cache_dir)
+    assert set(recognizer.models) == {"gesturenet", "pose-detector", "pose-landmark"}
+    recognizer.close()

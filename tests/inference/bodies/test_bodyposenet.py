@@ -127,7 +127,7 @@ def test_outputs_are_known_by_their_channels_whatever_they_are_called(manifest: 
         ({BODY_INPUT: INPUT}, OUTPUTS | {"more": ("N", 36, 48, 19)}, "2 outputs have 19 channels"),
     ],
 )
-def test_another_network_is_told_by_what_it_has(
+def test_another_network_is_reported_by_what_it_has(
     manifest: Manifest, inputs: dict[str, tuple[int | str, ...]],
     outputs: dict[str, tuple[int | str, ...]], said: str,
 ) -> None:  # fmt: skip

@@ -112,21 +112,21 @@ def test_landmarks_come_back_in_pixels_of_the_picture() -> None:
     assert readout.landmarks[0] == pytest.approx((300, 150, 10), abs=1e-3)
 
 
-def test_a_network_of_another_size_says_what_to_mend() -> None:
+def test_a_network_of_another_size_says_what_to_fix() -> None:
     with pytest.raises(
         ModelError, match=r'gesturenet: input "input_1" is .*128, 128.*160, 160.*re-export it or fix'
     ):
         HandClassifier(engine(("N", 3, 128, 128)), manifest())
 
 
-def test_a_network_without_the_named_input_or_output_is_told() -> None:
+def test_a_network_without_the_named_input_or_output_is_reported() -> None:
     with pytest.raises(ModelError, match='has no input "picture", it has '):
         HandClassifier(engine(), manifest(input=GESTURENET["input"] | {"name": "picture"}))  # type: ignore[operator]
     with pytest.raises(ModelError, match='has no output "softmax", it has '):
         HandClassifier(engine(), manifest(output={"scores": "softmax"}))
 
 
-def test_more_scores_than_labels_are_told() -> None:
+def test_more_scores_than_labels_are_reported() -> None:
     with pytest.raises(ModelError, match="gives 7 scores, the manifest has 6 labels"):
         HandClassifier(engine(scores=7), manifest())
 

@@ -24,9 +24,9 @@ from agent.inference.gestures.background import background, hands_of, pictures
 from agent.inference.gestures.taught import (
     FILE,
     Taught,
+    check_same_classifier,
     head_for,
     load_taught,
-    must_fit,
     save_taught,
     taught_labels,
     teach,
@@ -92,7 +92,7 @@ def test_the_labels_are_those_of_the_classifier_then_the_taught(tmp_path: Path, 
     assert taught_labels(tmp_path, LABELS) == (*LABELS, "rock")
 
 
-def test_a_classifier_that_changed_is_told_and_the_names_stay(
+def test_a_classifier_that_changed_is_reported_and_the_names_stay(
     tmp_path: Path, classifier: str, rock: Taught
 ) -> None:
     save_taught(tmp_path, rock)
@@ -107,7 +107,7 @@ def test_a_classifier_that_changed_is_told_and_the_names_stay(
     with pytest.raises(
         ModelError, match=r"fist, rock were taught for a classifier with sha256 .*remove them"
     ):
-        must_fit(rock, better, tmp_path)
+        check_same_classifier(rock, better, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not numpy", b"PK\x03\x04 a damaged zip"])
@@ -181,7 +181,7 @@ def test_every_rendered_hand_lies_in_its_picture() -> None:
         assert 0 < box.cy < 144
 
 
-def test_a_damaged_installation_is_told(tmp_path: Path) -> None:
+def test_a_damaged_installation_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"rendered-hands.*install again"):
         list(pictures(tmp_path))
 

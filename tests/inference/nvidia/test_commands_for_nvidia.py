@@ -110,7 +110,7 @@ def test_nvidias_licence_comes_first_and_then_the_file(run: Run, tmp_path: Path)
     assert json.loads(again.stdout) == {"bodyposenet": str(tmp_path / "cache/engines/bodyposenet/model.onnx")}
 
 
-def test_the_export_is_told_as_json(run: Run, tmp_path: Path) -> None:
+def test_the_export_is_reported_as_json(run: Run, tmp_path: Path) -> None:
     done = run("engines", "export", "--deepstream", "out", "--json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

@@ -86,7 +86,7 @@ def test_the_notes_tell_what_a_parser_must_know(written: Path) -> None:
         assert needed in text or needed.replace("\n", " ") in text
 
 
-def test_without_bodyposenet_its_configuration_is_written_and_the_rest_is_told(tmp_path: Path) -> None:
+def test_without_bodyposenet_its_configuration_is_written_and_the_rest_is_reported(tmp_path: Path) -> None:
     done = export(tmp_path / "out", tmp_path / "cache", "gesturenet")
     assert (tmp_path / "out" / "bodyposenet_pgie.txt").is_file()
     assert not (tmp_path / "out" / "bodyposenet.onnx").exists()
@@ -115,6 +115,6 @@ def test_what_nvinfer_cannot_run_is_refused(tmp_path: Path, name: str, said: str
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_that_is_not_there_is_told() -> None:
+def test_an_output_that_is_not_there_is_reported() -> None:
     with pytest.raises(ModelError, match='has no output "scores"'):
         with_one_output(gesturenet(), "scores", "gesturenet")

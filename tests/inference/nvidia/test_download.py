@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +10,12 @@ import pytest
 from files_server import Served, serving
 from networks import bodyposenet, gesturenet
 from support.ports import free_port
+from support.small_disk import mount_small_disk
 
 from agent.errors import ModelError
 from agent.inference.files.store import locate, manifest_of
 from agent.inference.manifest import FileSource
-from agent.inference.nvidia.download import PIECE_BYTES, Waiting, download
+from agent.inference.nvidia.download import PIECE_BYTES, Waiting, _start, _total, download
 from agent.inference.nvidia.etlt import has_decoder
 from agent.inference.nvidia.ngc import NgcOptions, fetch_from_ngc
 
@@ -123,7 +121,7 @@ def test_a_redirect_is_followed(tmp_path: Path) -> None:
         (418, r"answers 418 I'm a Teapot; download it with a browser"),
     ],
 )
-def test_a_servers_no_is_told_at_once_with_what_to_do(tmp_path: Path, status: int, said: str) -> None:
+def test_a_servers_no_is_reported_at_once_with_what_to_do(tmp_path: Path, status: int, said: str) -> None:
     served = Served(CONTENT, answers=[status])
     with serving(served) as url, pytest.raises(ModelError, match=said):
         download(f"{url}/model.onnx", tmp_path / "m", waiting=AT_ONCE)
@@ -157,12 +155,12 @@ def test_a_server_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
             download(url, tmp_path / "m", waiting=Waiting(timeout_s=0.2, pause_s=0.0, tries=2))
 
 
-def test_nobody_there_is_told(tmp_path: Path) -> None:
+def test_nobody_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"127.0.0.1 refuses the connection; is a proxy needed"):
         download(f"http://127.0.0.1:{free_port()}/model.onnx", tmp_path / "m", waiting=AT_ONCE)
 
 
-def test_a_name_that_is_not_known_is_told(tmp_path: Path) -> None:
+def test_a_name_that_is_not_known_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the name nobody.invalid is not known here"):
         download("http://nobody.invalid/model.onnx", tmp_path / "m", waiting=AT_ONCE)
 
@@ -174,26 +172,18 @@ def test_only_web_addresses_are_fetched(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, where this test may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here ({done.stderr.decode().strip()})")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    """A file system of its own with room for 1 MB."""
+    with mount_small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
-def test_a_full_disk_is_told_with_what_is_free(small_disk: Path) -> None:
+@pytest.mark.root
+def test_a_full_disk_is_reported_with_what_is_free(small_disk: Path) -> None:
     with serving(Served(CONTENT)) as url, pytest.raises(ModelError, match=r"the disk is full.*make room"):
         download(f"{url}/model.onnx", small_disk / "m", waiting=AT_ONCE)
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_none_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         serving(Served(CONTENT)) as url,
@@ -241,7 +231,7 @@ def test_a_file_that_is_another_network_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("manifest.toml"))
 
 
-def test_a_decoder_that_is_missing_is_told_before_the_download(tmp_path: Path) -> None:
+def test_a_decoder_that_is_missing_is_reported_before_the_download(tmp_path: Path) -> None:
     if has_decoder():
         pytest.skip("NVIDIA's decoder is here")
     served = Served(gesturenet())
@@ -253,3 +243,10 @@ def test_a_decoder_that_is_missing_is_told_before_the_download(tmp_path: Path) -
 def test_what_is_not_nvidias_does_not_come_from_ngc(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not come from NGC"):
         fetch_from_ngc("palm-detector", tmp_path, NgcOptions(accepted=True))
+
+
+@pytest.mark.parametrize("said", ["²", "9" * 5000, "-1", "1e400", "NaN", "", "12 34"])
+def test_a_length_that_is_no_number_is_no_length(said: str) -> None:
+    assert _total(200, {"Content-Length": said}, 0) is None
+    assert _total(206, {"Content-Range": f"bytes 0-1/{said}"}, 0) is None
+    assert _start({"Content-Range": f"bytes {said}-9/10"}) in {None, 0}

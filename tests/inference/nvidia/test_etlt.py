@@ -86,7 +86,7 @@ def test_a_file_that_ends_in_its_header_is_truncated(size: int) -> None:
         read_header(whole[:size], "model.etlt")
 
 
-def test_an_onnx_file_called_etlt_is_told_by_its_first_bytes() -> None:
+def test_an_onnx_file_called_etlt_is_reported_by_its_first_bytes() -> None:
     with pytest.raises(ModelError, match=r"is no .etlt file; its first 4 bytes \(0808"):
         read_header(gesturenet(), "model.etlt")
 
@@ -116,7 +116,7 @@ def test_without_the_decoder_the_message_says_how_to_get_one() -> None:
         assert "builds it for Python 3.8, 3.10 and 3.12 only" in said
 
 
-def test_an_interpreter_without_the_decoder_is_told(tmp_path: Path) -> None:
+def test_an_interpreter_without_the_decoder_is_reported(tmp_path: Path) -> None:
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\necho 'no decoder: No module named eff_tao_encryption' >&2\nexit 1\n")
     fake.chmod(0o755)
@@ -137,7 +137,7 @@ def test_an_interpreter_may_be_named_from_the_current_folder(
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/"])
-def test_an_interpreter_that_is_none_is_told(python: str) -> None:
+def test_an_interpreter_that_is_none_is_reported(python: str) -> None:
     with pytest.raises(ModelError, match=r"cannot be run \(.*--python wants an interpreter"):
         decode(bytes(4) + bytes(40), KEY, "gesture.etlt", Path(python))
 

@@ -121,7 +121,7 @@ def test_a_name_is_safe_as_a_folder(tmp_path: Path, name: str) -> None:
         brought(gesturenet(), tmp_path, Choices(name=name))
 
 
-def test_a_network_of_neither_kind_is_told_by_what_it_has(tmp_path: Path) -> None:
+def test_a_network_of_neither_kind_is_reported_by_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         brought(bodyposenet(channels=25), tmp_path)
     said = str(caught.value)
@@ -208,7 +208,7 @@ def test_a_zip_of_several_models_must_be_unpacked(tmp_path: Path) -> None:
         read_given(path, "nvidia_tlt")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"No such file or directory; expected an .onnx or .etlt file"):
         read_given(tmp_path / "gone.onnx", "nvidia_tlt")
 

@@ -27,8 +27,24 @@ cat '{here}/host.h' "$6" '{here}/host_launch.h' > "$6.cpp"
 exec g++ -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Werror -fsanitize=undefined \\
   -fno-sanitize-recover=all -shared -fPIC -o "$5" "$6.cpp"
 """
+# PyCUDA names more functions than the double has; looked up lazily, only those that are called are missed.
+TENSORRT = """
+import os
+import numpy as np
+from driver_double import Streams
+from tensorrt_double import Behaviour, double
+behaviour = Behaviour()
+behaviour.streams, behaviour.gpu = Streams(), "Orin"
+behaviour.bytes_at = lambda address: 1 << 40  # not what is asked here
+behaviour.refuses_plans = "REFUSES" in os.environ
+behaviour.capability = 87
+if "NAN" in os.environ:
+    behaviour.gives = lambda array: array * np.float32(np.nan)
+globals().update(vars(double("{version}", behaviour)))
+"""
 PRELUDE = """
 import gc, os, sys, threading
+sys.setdlopenflags(os.RTLD_LAZY)
 from pathlib import Path
 import numpy as np
 from agent.errors import EngineError, ModelError
@@ -68,17 +84,28 @@ class DriverDouble:
         nvcc.write_text(NVCC.format(here=HERE))
         nvcc.chmod(0o755)
 
-    def run(self, program: str, **environment: str) -> Ran:
-        """A program of Python, in a process of its own."""
-        report = self.folder / "report.json"
-        report.unlink(missing_ok=True)
-        given = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a program that finds this driver and its compiler before all others."""
+        return os.environ | {
             "LD_LIBRARY_PATH": str(self.folder),
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "CUDA_HOME": str(self.folder),
             "PYTHONPATH": os.pathsep.join(sys.path),
-            "DOUBLE_REPORT": str(report),
         }
+
+    def with_tensorrt(
+        self, folder: Path, module: str = "tensorrt", version: str = "10.13.0"
+    ) -> dict[str, str]:
+        """The same, of one that imports TensorRT's double as well: a module written to `folder`."""
+        (folder / f"{module}.py").write_text(TENSORRT.replace("{version}", version))
+        return self.environment | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+
+    def run(self, program: str, **environment: str) -> Ran:
+        """A program of Python, in a process of its own."""
+        report = self.folder / "report.json"
+        report.unlink(missing_ok=True)
+        given = self.environment | {"DOUBLE_REPORT": str(report)}
         done = subprocess.run(
             [sys.executable, "-c", PRELUDE + program],
             capture_output=True,

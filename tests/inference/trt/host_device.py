@@ -106,8 +106,10 @@ class HostGraph:
 class HostDevice:
     """`strict`: as with a real driver, nothing works in a thread where the device is not `current`."""
 
-    def __init__(self, limit: int = GPU.memory_bytes, *, strict: bool = False) -> None:
-        self.gpu, self.limit, self.strict = GPU, limit, strict
+    def __init__(
+        self, limit: int = GPU.memory_bytes, *, strict: bool = False, refuses_pinned: bool = False
+    ) -> None:
+        self.gpu, self.limit, self.strict, self.refuses_pinned = GPU, limit, strict, refuses_pinned
         self._here = threading.local()
         self.used = self.live = self.allocations = self.uploads = self.entered = 0
         self.streams: list[HostStream] = []
@@ -115,6 +117,7 @@ class HostDevice:
         self.has_graphs = True
         self.graphs: list[HostGraph] = []
         self._pinned: list[tuple[int, int]] = []
+        self._kept: list[Any] = []
 
     def bytes_at(self, address: int) -> int:
         return self.sizes.get(address, 0)
@@ -141,9 +144,12 @@ class HostDevice:
 
     def pinned(self, shape: tuple[int, ...], dtype: Any) -> Any:
         self.demand_current()
+        if self.refuses_pinned:
+            raise ModelError(f"no pinned memory for {shape}")
         self.allocations += 1
         array = np.zeros(shape, dtype)
         self._pinned.append((array.ctypes.data, array.ctypes.data + array.nbytes))
+        self._kept.append(array)  # its address stays its own
         return array
 
     def is_pinned(self, array: Any) -> bool:
@@ -160,11 +166,12 @@ class HostDevice:
         assert source.flags.c_contiguous
         assert source.nbytes <= target.nbytes
         self.uploads += 1
+        kept = None  # of page-locked memory a driver knows the address only
         if not self.is_pinned(source):
             assert stream.captured is None, "a copy from pageable memory cannot be captured"
-            source = source.copy()
-        to, count = target.address, source.nbytes
-        stream.ask(lambda: ctypes.memmove(to, source.ctypes.data, count))
+            source = kept = source.copy()
+        to, at, count = target.address, source.ctypes.data, source.nbytes
+        stream.ask(lambda _alive=kept: ctypes.memmove(to, at, count))
 
     def download(self, target: Any, source: Any, stream: Any) -> None:
         self.demand_current()

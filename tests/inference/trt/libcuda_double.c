@@ -320,6 +320,10 @@ int cuModuleLoadData(Module **module, const char *image) {  // an ELF library of
   ++modules;
   return left(OK);
 }
+int cuModuleLoadDataEx(Module **module, const char *image, unsigned count, void *options, void **values) {  // PyCUDA's
+  (void)count, (void)options, (void)values;
+  return cuModuleLoadData(module, image);
+}
 int cuModuleUnload(Module *module) { ENTER (void)module; --modules; return left(OK); }  // not closed: graphs run it
 int cuModuleGetFunction(Function **function, Module *module, const char *name) {
   ENTER
@@ -329,16 +333,33 @@ int cuModuleGetFunction(Function **function, Module *module, const char *name) {
                           *(const int *)dlsym(module->library, "argument_count")};
   return left(OK);
 }
+int cuFuncSetBlockShape(Function *function, int x, int y, int z) {  // PyCUDA's, which says it again when it launches
+  (void)function;
+  ENTER
+  return left(x * y * z > 1024 ? INVALID_VALUE : OK);
+}
 int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                    unsigned shared, Stream *stream, void **arguments, void **more) {
-  (void)shared, (void)more;
+  (void)shared;
   ENTER
-  if (!gx || !gy || !gz || bx * by * bz > 1024) return left(INVALID_VALUE);
+  if (!gx || !gy || !gz || bx * by * bz > 1024 || !arguments == !more) return left(INVALID_VALUE);
+  const char *buffer = NULL;  // PyCUDA packs the values as C does, and gives a list of {1, buffer, 2, size, 0}
+  size_t bytes = 0, at = 0;
+  for (void **each = more; each && *each; each += 2) {
+    if (*each == (void *)1) buffer = each[1];
+    if (*each == (void *)2) bytes = *(size_t *)each[1];
+  }
   Op op = {.kind = KERNEL, .run = function->run, .grid = {(int)gx, (int)gy, (int)gz},
            .block = {(int)bx, (int)by, (int)bz}};
   op.arguments = malloc((size_t)function->count * sizeof(void *));  // as the driver, the values of now
-  for (int i = 0; i < function->count; ++i)
-    op.arguments[i] = memcpy(malloc((size_t)function->sizes[i]), arguments[i], (size_t)function->sizes[i]);
+  for (int i = 0; i < function->count; ++i) {
+    const size_t size = (size_t)function->sizes[i];
+    at = (at + size - 1) / size * size;
+    if (more && (!buffer || at + size > bytes)) return left(INVALID_VALUE);
+    op.arguments[i] = memcpy(malloc(size), more ? buffer + at : arguments[i], size);
+    at += size;
+  }
+  if (more && at != bytes) return left(INVALID_VALUE);
   ask(stream, op);
   return left(OK);
 }

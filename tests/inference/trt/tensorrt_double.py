@@ -2,8 +2,11 @@
 
 A plan is the ONNX network with a header; it runs on ONNX Runtime, reading and writing at the addresses that
 it was told, so that wrong addresses, shapes and batches show. `api.json` lists the names of the real bindings
-(tensorrt-bindings 8.6.1 and tensorrt-cu13-bindings 11.4.0 as imported, tensorrt-stubs 10.13.0 as read);
-nothing in here has another name.
+(tensorrt-bindings 8.6.1, tensorrt-cu13-bindings 11.4.0 and tensorrt-rtx-cu13-bindings 1.7.1 as imported,
+tensorrt-stubs 10.13.0 as read); nothing in here has another name.
+
+TensorRT for RTX ("rtx-1.7.1") compiles a kernel for each shape at its first run, unless its runtime cache has
+it; a context that is asked to captures a shape's second run and replays it from then on.
 """
 
 from __future__ import annotations
@@ -25,6 +28,18 @@ import onnxruntime as ort
 API: dict[str, dict[str, list[str]]] = {
     version: {cls: names.split() for cls, names in classes.items()}
     for version, classes in json.loads((Path(__file__).parent / "api.json").read_text()).items()
+}
+NUMBERS = {  # of enums whose numbers mean something
+    "ComputeCapability": {"NONE": 0, "CURRENT": 1} | {f"SM{n}": n for n in (75, 80, 86, 89, 120, 121)},
+    "EngineInvalidityDiagnostics": {
+        "VERSION_MISMATCH": 1,
+        "UNSUPPORTED_CC": 2,
+        "OLD_CUDA_DRIVER": 4,
+        "OLD_CUDA_RUNTIME": 8,
+        "INSUFFICIENT_GPU_MEMORY": 16,
+        "MALFORMED_ENGINE": 32,
+        "CUDA_ERROR": 64,
+    },
 }
 UNKNOWN_OPERATOR = "NonZero"  # stands for what TensorRT does not know
 MAGIC = b"plan"
@@ -65,19 +80,23 @@ class Behaviour:
         self.waits_for: threading.Event | None = None  # a build ends when this is set
         self.built: list[dict[str, Any]] = []
         self.runs: list[dict[str, tuple[int, ...]]] = []
+        self.capability = 89  # of the GPU
+        self.compiled: list[str] = []  # RTX: kernels that were compiled at run time
+        self.replayed = 0  # RTX: runs of contexts that capture
         self.streams: Any = None  # who is asked for work: `ask(handle, work)`, `is_capturing(handle)`
 
 
 def double(version: str, behaviour: Behaviour | None = None) -> Any:
-    """A module `tensorrt` of "8.6.1", "10.13.0" or "11.4.0"."""
+    """A module `tensorrt` of "8.6.1", "10.13.0" or "11.4.0", or `tensorrt_rtx` of "rtx-1.7.1"."""
     names = API[version]
     how = behaviour or Behaviour()
 
     def members(cls: str) -> Any:
-        return enum.IntEnum(cls, {n: i for i, n in enumerate(names[cls]) if n.isupper()})
+        known = NUMBERS.get(cls, {})
+        return enum.IntEnum(cls, {n: known.get(n, i) for i, n in enumerate(names[cls]) if n.isupper()})
 
     module = SimpleNamespace(
-        __version__=version,
+        __version__=version.removeprefix("rtx-"),
         ILogger=_Logger,
         DataType=members("DataType"),
         TensorIOMode=members("TensorIOMode"),
@@ -86,6 +105,9 @@ def double(version: str, behaviour: Behaviour | None = None) -> Any:
         NetworkDefinitionCreationFlag=members("NetworkDefinitionCreationFlag"),
         behaviour=how,
     )
+    for cls in ("CudaGraphStrategy", "ComputeCapability", "EngineValidity", "EngineInvalidityDiagnostics"):
+        if cls in names:
+            setattr(module, cls, members(cls))
     if "IProgressMonitor" in names:
         module.IProgressMonitor = _Monitor
     if "IInt8EntropyCalibrator2" in names:
@@ -97,6 +119,8 @@ def double(version: str, behaviour: Behaviour | None = None) -> Any:
         "IExecutionContext": _Context,
         "IOptimizationProfile": _Profile, "IHostMemory": _HostMemory, "ITensor": _Tensor,
     }  # fmt: skip
+    if "IRuntimeConfig" in names:
+        kinds |= {"IRuntimeConfig": _RuntimeConfig, "IRuntimeCache": _RuntimeCache}
     for name, base in kinds.items():
         kept = {k: v for k, v in vars(base).items() if k.startswith("_") or k in names[name]}
         kept.pop("__dict__", None)
@@ -321,10 +345,24 @@ class _Runtime:
         if head["version"] != self.trt.__version__ or how.refuses_plans:  # type: ignore[attr-defined]
             self._logger.log(Severity.ERROR, "Version tag does not match. Current 239, serialized 232")
             return None
-        if head["gpu"] != how.gpu:
+        if head["gpu"] != how.gpu and not hasattr(self.trt, "ComputeCapability"):  # type: ignore[attr-defined]
             self._logger.log(Severity.ERROR, "The engine plan file is generated on an incompatible device")
             return None
+        if self._diagnostics():
+            self._logger.log(Severity.ERROR, "Target GPU SM is not supported by this TensorRT RTX release")
+            return None
         return self.trt.ICudaEngine(serialized_engine[8 + size :], head["profile"], self._logger)  # type: ignore[attr-defined]
+
+    def _diagnostics(self) -> int:
+        """RTX: whether the GPU is one of those that it names."""
+        trt = self.trt  # type: ignore[attr-defined]
+        named = getattr(trt, "ComputeCapability", None)
+        unsupported = named is not None and trt.behaviour.capability not in {int(member) for member in named}
+        return int(trt.EngineInvalidityDiagnostics.UNSUPPORTED_CC) if unsupported else 0
+
+    def get_engine_validity(self, buffer: bytes) -> tuple[Any, int]:  # noqa: ARG002 (its real name)
+        validity, bits = self.trt.EngineValidity, self._diagnostics()  # type: ignore[attr-defined]
+        return (validity.INVALID if bits else validity.VALID), bits
 
 
 class _Engine:
@@ -364,19 +402,63 @@ class _Engine:
         shape = self.get_tensor_shape(name)
         return [tuple(s) for s in self._profile[name]] if name in self._profile else [shape] * 3
 
-    def create_execution_context(self) -> Any:
+    def create_runtime_config(self) -> Any:
+        return self.trt.IRuntimeConfig()  # type: ignore[attr-defined]
+
+    def create_execution_context(self, runtime_config: Any = None) -> Any:
         if self.trt.behaviour.out_of_memory:  # type: ignore[attr-defined]
             self._logger.log(Severity.ERROR, "cudaErrorMemoryAllocation: out of memory")
             return None
         # Up to 9 contexts cannot share an optimisation profile; the one profile has gone to the first.
         assert not (self._contexts and self.trt.__version__.startswith("8")), "no profile is left"  # type: ignore[attr-defined]
         self._contexts += 1
-        return self.trt.IExecutionContext(self)  # type: ignore[attr-defined]
+        return self.trt.IExecutionContext(self, runtime_config)  # type: ignore[attr-defined]
+
+
+class _RuntimeCache:
+    """Kernels by name; its file is of one GPU and version, and anything else is refused."""
+
+    def __init__(self) -> None:
+        self._kernels: set[str] = set()
+
+    def _environment(self) -> str:
+        return f"{self.trt.__version__} {self.trt.behaviour.gpu}"  # type: ignore[attr-defined]
+
+    def serialize(self) -> Any:
+        told = {"environment": self._environment(), "kernels": sorted(self._kernels)}
+        return self.trt.IHostMemory(MAGIC + json.dumps(told).encode())  # type: ignore[attr-defined]
+
+    def deserialize(self, blob: bytes) -> bool:
+        try:
+            told = json.loads(bytes(blob).removeprefix(MAGIC))
+        except ValueError:
+            return False
+        if told["environment"] != self._environment():
+            return False
+        self._kernels = set(told["kernels"])
+        return True
+
+
+class _RuntimeConfig:
+    def __init__(self) -> None:
+        self.cuda_graph_strategy = self.trt.CudaGraphStrategy.DISABLED  # type: ignore[attr-defined]
+        self._cache: Any = None
+
+    def create_runtime_cache(self) -> Any:
+        return self.trt.IRuntimeCache()  # type: ignore[attr-defined]
+
+    def set_runtime_cache(self, cache: Any) -> bool:
+        self._cache = cache
+        return True
+
+    def get_runtime_cache(self) -> Any:
+        return self._cache
 
 
 class _Context:
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
+    def __init__(self, engine: Any, config: Any = None) -> None:
+        self._engine, self._config = engine, config
+        self._runs: dict[str, int] = {}  # RTX: by shape
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
         self._settled = False  # by a run since the last change: only then can a run be captured
@@ -424,9 +506,22 @@ class _Context:
         addresses = self._addresses
         feed = {name: _array_at(addresses[name], shapes[name]).copy() for name in self._engine._inputs}
         how.runs.append(shapes)
+        if hasattr(self.trt, "CudaGraphStrategy"):  # type: ignore[attr-defined]
+            self._compile(str(sorted(shapes.items())))
         results = self._engine._session.run(list(self._engine._outputs), feed)
         for name, result in zip(self._engine._outputs, results, strict=True):
             _array_at(addresses[name], result.shape)[...] = how.gives(result)
+
+    def _compile(self, shape: str) -> None:
+        how, cache = self.trt.behaviour, self._config and self._config.get_runtime_cache()  # type: ignore[attr-defined]
+        known = cache._kernels if cache is not None else set()
+        if shape not in known and shape not in self._runs:
+            how.compiled.append(shape)
+            known.add(shape)
+        self._runs[shape] = self._runs.get(shape, 0) + 1
+        captures = self.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE  # type: ignore[attr-defined]
+        if self._config and self._config.cuda_graph_strategy == captures and self._runs[shape] > 2:
+            how.replayed += 1
 
 
 def _array_at(address: int, shape: tuple[int, ...]) -> Any:

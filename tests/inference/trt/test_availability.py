@@ -72,7 +72,7 @@ def test_plans_of_an_orin_nano_are_not_those_of_an_agx_orin(
     assert power_mode(tmp_path / "none") == ""
 
 
-def test_no_driver_is_told(tmp_path: Path) -> None:
+def test_no_driver_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         NoGpuError, match=r"no NVIDIA driver here \(.*libcuda.so.1.*\); install it, or set recogn"
     ):
@@ -88,7 +88,7 @@ def test_no_driver_is_told(tmp_path: Path) -> None:
         (7, "nvidia-smi"),
     ],
 )
-def test_a_driver_that_fails_is_told_with_what_to_do(
+def test_a_driver_that_fails_is_reported_with_what_to_do(
     libcuda: str, monkeypatch: pytest.MonkeyPatch, code: int, hint: str
 ) -> None:
     monkeypatch.setenv("DOUBLE_INIT", str(code))
@@ -96,13 +96,13 @@ def test_a_driver_that_fails_is_told_with_what_to_do(
         find_gpu(libcuda)
 
 
-def test_a_driver_without_gpu_is_told(libcuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_without_gpu_is_reported(libcuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOUBLE_COUNT", "0")
     with pytest.raises(NoGpuError, match="the NVIDIA driver answers, yet no GPU is visible"):
         find_gpu(libcuda)
 
 
-def test_a_driver_older_than_the_library_is_told() -> None:
+def test_a_driver_older_than_the_library_is_reported() -> None:
     check_driver(ORIN, trt())
     with pytest.raises(
         ModelError, match=r"driver is too old: it speaks CUDA 12.6, TensorRT 10.13.0 was made for CUDA 13"
@@ -136,7 +136,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_package_that_is_installed_and_does_not_load_is_told_with_the_step_that_mends_it(
+def test_a_package_that_is_installed_and_does_not_load_is_reported_with_the_step_that_fixes_it(
     packages: Path,
 ) -> None:
     (packages / "pycuda" / "driver.py").write_text("raise ImportError('libcurand.so.10: cannot open')\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -17,18 +16,6 @@ from agent.inference.trt.bindings import BINDINGS
 from agent.inference.trt.driver import Gpu
 
 ON = "TensorRT 10.13.0 on Orin (compute capability 8.7)"
-TENSORRT = """
-import os
-import numpy as np
-from driver_double import Streams
-from tensorrt_double import Behaviour, double
-behaviour = Behaviour()
-behaviour.streams, behaviour.gpu = Streams(), "Orin"
-behaviour.refuses_plans = "REFUSES" in os.environ
-if "NAN" in os.environ:
-    behaviour.gives = lambda array: array * np.float32(np.nan)
-globals().update(vars(double("10.13.0", behaviour)))
-"""
 SETTINGS = """
 [agent]
 cache_dir = "{folder}/cache"
@@ -50,22 +37,16 @@ class Machine:
     folder: Path
     driver: DriverDouble
     without: list[str] = field(default_factory=list)  # packages
+    library: tuple[str, str] = ("tensorrt", "10.13.0")  # module, version
 
     def command(self, *words: str, backend: str = "auto", **environment: str) -> str:
         """What `gesture-agent` prints."""
         settings = self.folder / "config.toml"
         settings.write_text(SETTINGS.format(folder=self.folder, backend=backend))
-        (self.folder / "tensorrt.py").write_text(TENSORRT)
         for name in self.without:
             (self.folder / name).mkdir(exist_ok=True)
             (self.folder / name / "__init__.py").touch()
-        given = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(self.folder), *sys.path]),
-            "LD_LIBRARY_PATH": str(self.driver.folder),
-            "PATH": f"{self.driver.folder}:{os.environ['PATH']}",
-            "CUDA_HOME": str(self.driver.folder),
-            "XDG_CACHE_HOME": str(self.folder),
-        }
+        given = self.driver.with_tensorrt(self.folder, *self.library) | {"XDG_CACHE_HOME": str(self.folder)}
         called = [sys.executable, "-m", "agent", *words, "--config", str(settings)]
         done = subprocess.run(
             called, capture_output=True, text=True, check=False, timeout=300, env=given | environment
@@ -146,3 +127,28 @@ def test_a_plan_that_tensorrt_refuses_and_one_that_gives_nan(machine: Machine) -
         'holds NaN in fp16; set recognition.tensorrt.precision to "fp32", or recognition.backend '
         'to "onnxruntime"'
     )
+
+
+def test_a_gpu_that_tensorrt_for_rtx_is_not_made_for(machine: Machine) -> None:
+    machine.library = ("tensorrt_rtx", "rtx-1.7.1")
+    on = "TensorRT for RTX 1.7.1 on Orin (compute capability 8.7)"
+    doubt = (
+        f"warn gpu {on}: TensorRT for RTX 1.7.1 is made for compute capability 7.5, 8.0, 8.6, 8.9, 12.0, "
+        "12.1, this GPU has 8.7; where networks do not run, install tensorrt instead"
+    )
+    assert machine.check("backend") == f"ok   backend tensorrt: {on}"
+    assert machine.check("gpu") == machine.check("gpu", backend="tensorrt") == doubt
+    machine.command("engines", "build", "gesturenet")
+    doubted, refused = machine.check("gpu", backend="tensorrt").splitlines()
+    assert doubted == doubt
+    assert refused.startswith(f"fail gpu {on}: gesturenet: TensorRT for RTX 1.7.1 is made for compute")
+    assert refused.endswith("(unsupported cc: Target GPU SM is not supported by this TensorRT RTX release)")
+
+
+def test_a_network_that_is_missing_does_not_keep_the_others_from_being_built(machine: Machine) -> None:
+    said = machine.command("engines", "build", "palm-detector", "gesturenet", "--precision", "int8")
+    assert "gesturenet: built in" in said
+    assert "palm-detector.onnx does not exist; run `gesture-agent models fetch`" in said
+    listed = machine.command("engines", "list", backend="tensorrt")
+    assert "not all plans can be used or built here: palm-detector: " in listed
+    assert re.search(r"gesturenet +fp16 ", listed)  # as the settings ask for it, not built yet

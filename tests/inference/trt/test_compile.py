@@ -95,7 +95,7 @@ def test_a_damaged_cubin_is_never_loaded(tmp_path: Path) -> None:
     assert load_kernels("k", ORIN, tmp_path, text, [compiler.as_compiler]) == "NVRTC 12.6 sm_87 k"
 
 
-def test_when_none_works_each_ones_words_are_told(tmp_path: Path) -> None:
+def test_when_none_works_each_ones_words_are_reported(tmp_path: Path) -> None:
     compilers = [Counting("NVRTC", "13.0"), Counting("nvcc", "11.4", refuses="nvcc cannot compile for sm_87")]
     with pytest.raises(ModelError, match=r"NVRTC 13.0 is newer than the driver.*; nvcc cannot compile .*pip"):
         load_kernels("k", ORIN, tmp_path, text, [c.as_compiler for c in compilers])

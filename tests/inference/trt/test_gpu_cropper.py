@@ -180,6 +180,26 @@ def test_frames_of_one_size_take_no_new_memory_and_a_larger_one_takes_its_own() 
     assert device.live == 0
 
 
+@pytest.mark.parametrize("cameras", [1, 3])
+def test_the_next_frames_are_uploaded_while_hands_of_those_before_are_still_cut(cameras: int) -> None:
+    device = HostDevice()
+    uploads, stream, pending = FrameUploadCache(device), device.stream(), device.stream()
+    for turn in range(3):
+        images = [noise(64, 48, turn * 10 + camera) for camera in range(cameras)]
+        uploads.new_frames()
+        for image in images:
+            uploads.upload(image, stream)
+    cut_late: list[int] = []
+    for image in images:
+        uploads.upload(image, pending)
+    pending.ask(lambda: cut_late.append(1))
+    uploads.new_frames()
+    for camera in range(cameras):
+        uploads.upload(noise(64, 48, 90 + camera), stream)
+    stream.synchronize()
+    assert cut_late == []  # nobody had to wait for it
+
+
 def test_several_cameras_at_once_keep_their_own_pictures() -> None:
     device = HostDevice()
     uploads, stream = FrameUploadCache(device), device.stream()
@@ -189,7 +209,7 @@ def test_several_cameras_at_once_keep_their_own_pictures() -> None:
     assert [uploads.upload(image, stream) for image in images] == places
 
 
-def test_a_picture_of_another_kind_is_told() -> None:
+def test_a_picture_of_another_kind_is_reported() -> None:
     device = HostDevice()
     with pytest.raises(
         EngineError, match=r"a picture is uint8 \(48, 64\), wanted is uint8 \(height, width, 3\)"
@@ -197,7 +217,7 @@ def test_a_picture_of_another_kind_is_told() -> None:
         FrameUploadCache(device).upload(np.zeros((48, 64), np.uint8), device.stream())
 
 
-def test_what_the_compiler_refuses_is_told_with_its_words() -> None:
+def test_what_the_compiler_refuses_is_reported_with_its_words() -> None:
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         pytest.skip("nvcc is not here")

@@ -87,6 +87,6 @@ def test_a_thousand_runs_take_no_more_memory(context: GpuContext, cache_dir: Pat
     made.close()
 
 
-def test_more_memory_than_there_is_is_told(context: GpuContext) -> None:
+def test_more_memory_than_there_is_is_reported(context: GpuContext) -> None:
     with context.device.current(), pytest.raises(ModelError, match="the GPU's memory is full"):
         context.device.memory(context.device.gpu.memory_bytes * 2)

@@ -34,8 +34,16 @@ NVIDIAS_FILE = b"TRT-8501-EntropyCalibration2\ninput_1: 3c010a14\n"
 class Broken(TensorRtEngine):
     """A GPU on which nothing can be loaded."""
 
+    error: type[Exception] = ModelError
+
     def __init__(self, name: str, *_: Any, **__: Any) -> None:
-        raise ModelError(f"{name}: the GPU's memory is full")
+        raise self.error(f"{name}: the GPU's memory is full")
+
+
+class Failing(Broken):
+    """A GPU that fails while a network is loaded."""
+
+    error = EngineError
 
 
 def usable() -> Availability:
@@ -76,7 +84,7 @@ def test_int8_takes_nvidias_calibration_file(tmp_path: Path, version: str) -> No
     assert seen.built[0]["calibrated_with"] == 0
 
 
-def test_a_calibration_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_calibration_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"recognition.tensorrt.calibration is .*gone, which does not exist"):
         made("10.13.0", tmp_path, precision="int8", calibration=tmp_path / "gone")
 
@@ -98,8 +106,11 @@ def test_what_tensorrt_cannot_run_stops_the_start_unless_the_settings_say_else(
     ]
 
 
-def test_auto_is_the_best_that_works_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:Broken")
+@pytest.mark.parametrize("gpu", ["Broken", "Failing"])
+def test_auto_is_the_best_that_works_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: str
+) -> None:
+    monkeypatch.setitem(engines_module.BACKENDS, "tensorrt", f"{__name__}:{gpu}")
     path = tmp_path / "head.onnx"
     path.write_bytes(random_head(("presence",)))
     with structlog.testing.capture_logs() as logs:
@@ -113,7 +124,7 @@ def test_auto_is_the_best_that_works_and_says_so(tmp_path: Path, monkeypatch: py
     )
 
 
-def test_a_gpu_that_goes_unused_is_told_with_the_step_that_mends_it() -> None:
+def test_a_gpu_that_goes_unused_is_reported_with_the_step_that_fixes_it() -> None:
     def without_pycuda() -> Availability:
         return Availability(
             False, "Orin is here, but PyCUDA is not installed", "pip install pycuda", HOST_GPU
@@ -139,7 +150,7 @@ def test_more_hands_than_the_largest_batch_are_cut_and_run_in_turns(tmp_path: Pa
     assert [run["input_1"][0] for run in seen.runs[1:4]] == [4, 4, 1]  # after the self-test
 
 
-def test_pieces_for_a_network_of_another_shape_are_told(tmp_path: Path) -> None:
+def test_pieces_for_a_network_of_another_shape_are_reported(tmp_path: Path) -> None:
     engine, _ = made("10.13.0", tmp_path)
     frame = np.zeros((48, 64, 3), np.uint8)
     spec = Input(name="input_1", shape=("N", 3, 128, 128))

@@ -77,7 +77,7 @@ def test_a_receipt_of_any_kind_is_no_crash(tmp_path: Path, receipt: str) -> None
         read_plan(tmp_path, KEY)
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match=r"cannot be written .* set agent.cache_dir"):
         keep_plan(tmp_path / "file", KEY, b"plan", 1.0)

@@ -96,7 +96,7 @@ def test_int8_has_symmetric_ranges_for_weights_and_values_and_still_sees_the_sam
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.75
 
 
-def test_int8_without_pictures_is_told() -> None:
+def test_int8_without_pictures_is_reported() -> None:
     with pytest.raises(ModelError, match="net: INT8 needs pictures to calibrate with"):
         precision.in_int8(bodyposenet(), [], "net")
 
@@ -118,7 +118,7 @@ def test_other_pictures_make_another_calibration(tmp_path: Path) -> None:
     assert fingerprint(None) not in {first, fingerprint(tmp_path)}
 
 
-def test_what_is_no_network_is_told() -> None:
+def test_what_is_no_network_is_reported() -> None:
     with pytest.raises(ModelError, match="net: is no ONNX file"):
         precision.in_half(b"rubbish", "net")
     with pytest.raises(ModelError, match="net: there is no network in this ONNX file"):

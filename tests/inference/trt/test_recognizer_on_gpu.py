@@ -6,6 +6,7 @@ The device is the host's, the networks run on ONNX Runtime behind TensorRT's API
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -110,6 +111,27 @@ def test_one_frame_ahead_sees_the_same_one_frame_later(cache_dir: Path, device: 
             np.testing.assert_array_equal(a.scores, b.scores)
     ahead.forget("front")
     assert ahead.recognize([]) == []  # the last frame's hands went with the camera
+    plain.close()
+    other.close()
+
+
+def test_one_frame_ahead_two_cameras_keep_their_own_hands(cache_dir: Path, device: HostDevice) -> None:
+    """Cameras come in turns: a frame's hands are told when frames of another camera are under way."""
+    plain, other = (perception(cache_dir, "tensorrt", "gesturenet") for _ in range(2))
+    ahead = PipelinedRecognizer(other)
+    hall = [replace(frame, camera="hall") for frame in frames(3)]
+    empty = [replace(frame, camera="yard", image=np.zeros_like(frame.image)) for frame in frames(3)]
+    turns = [[hall[0]], [empty[0]], [empty[1], hall[1]], [hall[2], empty[2]], []]
+    told = [ahead.recognize(turn) for turn in turns]
+    assert told[0] == []
+    for found, turn in zip(told[1:], turns, strict=False):
+        assert [d.frame for d in found] == turn
+        for detections in found:
+            (alone,) = plain.recognize([detections.frame])
+            assert len(detections.hands) == len(alone.hands)
+            for hand, right in zip(detections.hands, alone.hands, strict=True):
+                np.testing.assert_allclose(hand.scores, right.scores, atol=1e-4)
+    assert sum(len(d.hands) for d in told[3]) > 0
     plain.close()
     other.close()
 

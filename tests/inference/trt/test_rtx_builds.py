@@ -90,7 +90,7 @@ def test_an_operator_that_does_not_exist_is_named_with_its_node(rtx: Library) ->
         build_plan(rtx, onnx, recipe())
 
 
-def test_a_file_that_is_no_network_is_told(rtx: Library) -> None:
+def test_a_file_that_is_no_network_is_reported(rtx: Library) -> None:
     with pytest.raises(ModelError, match=r"net: TensorRT for RTX .* cannot take this network"):
         build_plan(rtx, b"rubbish", recipe())
 
@@ -111,7 +111,7 @@ def test_a_build_can_be_given_up(rtx: Library, tmp_path: Path) -> None:
     pytest.skip("this machine built it before the first look")
 
 
-def test_without_a_driver_a_plan_is_not_loaded_and_the_reason_is_told(rtx: Library) -> None:
+def test_without_a_driver_a_plan_is_not_loaded_and_the_reason_is_reported(rtx: Library) -> None:
     plan = build_plan(rtx, network(helper.make_node("Relu", ["x"], ["y"])), recipe())
     trt_log = TrtLogger(rtx)
     engine = rtx.trt.Runtime(trt_log.logger).deserialize_cuda_engine(plan)

@@ -33,7 +33,7 @@ SECONDS, FPS = 120.0, 10.0
 EVERY = 4  # one of so many frames is kept; of intended gestures all are
 NEAR = 0.75  # sides of its box: a hand farther from any true palm is a false detection
 DISSOLVING_S = 0.5  # seconds before and after an intended gesture in which the label is unclear
-READER = (
+CLASSIFIER = (
     "gesturenet-landmark"  # classifier whose joints are kept; the default would need the weights trained here
 )
 INPUT = 224  # px of the landmark network's input
@@ -60,7 +60,7 @@ def extract(cast: Path, out: Path, chosen: list[tuple[Kind, int]] | None = None)
     if not left:
         return
     film = Film(SECONDS, FPS)
-    recognizer, painter = SceneRecognizer(READER), Painter(*film.size)
+    recognizer, painter = SceneRecognizer(CLASSIFIER), Painter(*film.size)
     with tqdm(total=len(left) * round(SECONDS * FPS), unit="frame") as bar:
         for kind, seed in left:
             bar.set_description(f"{kind} {seed}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.core.types import HandDetection
     from agent.inference.recognizer import Recognizer
 
-READER = "gesturenet-landmark"  # its landmarks are kept; its word is not
+CLASSIFIER = "gesturenet-landmark"  # its landmarks are kept; its word is not
 EVERY = 4  # one of so many frames of a film is kept
 SIGNS = "sign-language"
 
@@ -48,7 +48,7 @@ def _recognizer() -> Recognizer:
     from agent.inference.build import build_recognizer
 
     settings = Settings()
-    recognition = settings.recognition.model_copy(update={"gestures": READER, "profile": "accurate"})
+    recognition = settings.recognition.model_copy(update={"gestures": CLASSIFIER, "profile": "accurate"})
     return build_recognizer(recognition, cache_folder(settings.agent, os.environ))
 
 

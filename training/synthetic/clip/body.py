@@ -55,7 +55,7 @@ class Body:
     weights: Array
 
     def index(self, bone: str) -> int:
-        """Return the row of a bone; raises ValueError for an unknown name."""
+        """Return the row of a bone. Raises `ValueError` for an unknown name."""
         return self.bones.index(bone)
 
     def head(self, bone: str) -> Array:

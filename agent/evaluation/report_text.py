@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.evaluation.calibration import Calibration
-from agent.evaluation.metrics import Figures
+from agent.evaluation.figures import Figures
 from agent.evaluation.result import Evaluation
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from agent.core.types import LABELS
 from agent.errors import ConfigError
+from agent.evaluation.label_table import read_table
 from agent.evaluation.photographs import read_photographs
-from agent.evaluation.table import read_table
 from agent.evaluation.truth import read_truth
 
 
@@ -51,7 +51,7 @@ def test_a_list_is_read_as_any_spreadsheet_saves_it(tmp_path: Path, content: byt
         (b"path,label,box_xyxy\na.jpg,ok,60 0 90 9\n", r"lies outside the picture \(60 x 40 pixels\)"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_place(tmp_path: Path, content: bytes, said: str):
+def test_what_cannot_be_read_is_reported_with_its_place(tmp_path: Path, content: bytes, said: str):
     with pytest.raises(ConfigError, match=said):
         read_photographs(saved(tmp_path, content), tmp_path, LABELS)
 
@@ -66,6 +66,6 @@ def test_times_with_decimal_commas_are_read(tmp_path: Path):
     assert [(s.from_s, s.to_s) for s in read_truth(path, LABELS)[None]] == [(0.5, 1.25)]
 
 
-def test_times_that_are_no_numbers_are_told(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"line 2 lacks or garbles nan is no number"):
+def test_times_that_are_no_numbers_are_reported(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"line 2 lacks or garbles .nan. is not a number"):
         read_truth(saved(tmp_path, b"gesture,from_s,to_s\nok,0,nan\n"), LABELS)

@@ -1,4 +1,4 @@
-"""Earlier texts of rule files, kept in the state folder; those of deleted files too."""
+"""Earlier texts of files that were changed in the browser, kept in the state folder; of deleted files too."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from urllib.parse import quote, unquote
 from agent.config.atomic_file import NewFile
 from agent.config.regular_file import visible_files
 
-FOLDER = "rule-history"  # in the state folder
-KEPT = 20  # versions of each rule file
+RULES, SETTINGS = "rule-history", "settings-history"  # folders in the state folder
+KEPT = 20  # versions of each file
 PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
-class RuleVersion:
-    """A text that a rule file had, by the time at which it was replaced or deleted (ms since 1970)."""
+class TextVersion:
+    """A text that a file had, by the time at which it was replaced or deleted (ms since 1970)."""
 
     id: str
     replaced_ms: int
     size: int
 
 
-class RuleHistory:
-    """The last `KEPT` texts of every rule file that was changed in the browser."""
+class TextHistory:
+    """The last `KEPT` texts of every file of one kind."""
 
-    def __init__(self, state: Path, wall: Callable[[], float] = time.time) -> None:
-        """`state` is the state folder."""
-        self._home, self._wall = state / FOLDER, wall
+    def __init__(self, home: Path, wall: Callable[[], float] = time.time) -> None:
+        """`home` is the folder in which the texts are kept; it is made when it is needed."""
+        self._home, self._wall = home, wall
 
     def names(self) -> list[str]:
         """Files of which there are versions."""
@@ -40,10 +40,10 @@ class RuleHistory:
             return []
         return sorted(unquote(name) for name in folders if self.versions(unquote(name)))
 
-    def versions(self, name: str) -> list[RuleVersion]:
+    def versions(self, name: str) -> list[TextVersion]:
         """Those of a file, the newest first; none where it never changed."""
         return [
-            RuleVersion(path.stem, int(path.stem), path.stat().st_size)
+            TextVersion(path.stem, int(path.stem), path.stat().st_size)
             for path in reversed(self._files(name))
         ]
 

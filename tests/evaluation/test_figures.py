@@ -1,6 +1,6 @@
 import pytest
 
-from agent.evaluation.metrics import figures
+from agent.evaluation.figures import figures
 
 AB = ("a", "b", "c")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.core.numbers import read_float
 from agent.errors import ConfigError
 
 DELIMITERS = ",;\t|"
@@ -110,7 +110,4 @@ def _why(error: csv.Error) -> str:
 
 def number(text: str) -> float:
     """Parse a finite number with a decimal point or comma. Raises `ValueError`."""
-    value = float(text.strip().replace(",", "."))
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no number")
-    return value
+    return read_float(text.strip().replace(",", "."))

@@ -1,4 +1,4 @@
-"""Source for RTSP and everything else that FFmpeg reads from the network.
+"""RTSP cameras, and everything else that FFmpeg reads from the network.
 
 FFmpeg runs within the daemon, so every operation has a timeout.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import av
 
 from agent.capture.address import SourceAddress
-from agent.capture.decoding import Pictures, decoder_options, explained, frames_a_second
+from agent.capture.decoding import FrameConverter, decoder_options, explained, frames_a_second
 from agent.capture.framing import Framing
 from agent.capture.server import NO_ANSWER, check_reachable, why_refused
 from agent.capture.source import Clock, NegotiatedFormat
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 OPEN_TIMEOUT_S = 8.0  # decoding starts at a key frame, which cameras send every 1 to 5 s
 MAX_DAMAGED = 60  # consecutive undecodable packets, a second or two, after which the stream is lost
-OPTIONS = {
+FFMPEG_OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP, packet loss damages images
     "tls_verify": "0",  # cameras use self-signed certificates
 }
 
 
 class FfmpegStream:
-    """Network camera read through FFmpeg; delivers the newest image at the server's pace.
+    """RTSP or other network camera read through FFmpeg; delivers the newest image at the server's pace.
 
     Where the server changes the size of its images, that of the frames changes too.
     """
@@ -52,7 +52,7 @@ class FfmpegStream:
         self._clock = clock
         self._framing = Framing(settings, camera)
         self._container: av.container.InputContainer | None = None
-        self._to_picture: Pictures | None = None
+        self._to_picture: FrameConverter | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
 
     def open(self) -> NegotiatedFormat:
@@ -68,7 +68,7 @@ class FfmpegStream:
         limit = decoder_options(self._settings.max_pixels)
         timeouts = (OPEN_TIMEOUT_S, max(self._settings.stall_timeout, 0.1))
         try:
-            container = av.open(url, options={**OPTIONS, **limit}, timeout=timeouts)
+            container = av.open(url, options={**FFMPEG_OPTIONS, **limit}, timeout=timeouts)
         except (av.FFmpegError, ValueError) as exc:
             raise self._address.lost(self._why_not_opened(url, exc)) from None  # its text repeats the URL
         if not container.streams.video:
@@ -79,7 +79,7 @@ class FfmpegStream:
         stream.codec_context.thread_count = 1  # frame threading adds one image of latency for each thread
         stream.codec_context.options = limit
         self._container = container
-        self._to_picture = Pictures(stream, self._settings)
+        self._to_picture = FrameConverter(stream, self._settings)
         self._frames = self._decoded(container, stream)
         return NegotiatedFormat(stream.width, stream.height, frames_a_second(stream, 0.0))
 
@@ -113,7 +113,7 @@ class FfmpegStream:
             raise self._address.lost(self._stopped(None))
         at = self._clock()
         try:
-            image = self._to_picture.picture_of(frame)
+            image = self._to_picture.convert(frame)
         except UnreadablePicture as exc:
             raise self._address.lost(
                 f"a picture {exc}; raise it, or choose a smaller stream of the camera"

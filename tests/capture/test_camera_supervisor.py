@@ -123,7 +123,7 @@ def test_a_camera_that_hangs_is_left_behind_and_opened_again(watch, stage, ear):
     stage.pass_time_until(lambda: stage.opened == 2)
 
 
-def test_a_slow_start_is_told_before_it_is_given_up(watch, stage, ear):
+def test_a_slow_start_is_reported_before_it_is_given_up(watch, stage, ear):
     wait_until(lambda: stage.opened == 1)
     stage.now += 4.1
     ear.wait_for("offline", "no picture after 4 s; still waiting")
@@ -198,7 +198,7 @@ def test_off_closes_the_device_and_on_opens_it(watch, stage, ear, mailbox):
     wait_until(lambda: stage.opened == 2)
 
 
-def test_an_end_is_told_and_not_tried_again(watch, stage, ear):
+def test_an_end_is_reported_and_not_tried_again(watch, stage, ear):
     stage.show()
     ear.wait_for("online")
     stage.refuses = EndOfSource("clip.mp4: played to its end (1 frames)")
@@ -250,7 +250,7 @@ def test_a_source_that_makes_no_sense_cannot_start(mailbox: FrameMailbox, ear: E
         CameraSupervisor("front", CameraSettings(source="usb:0"), mailbox, ear)
 
 
-def test_a_fault_in_the_watching_thread_is_told_and_the_camera_begun_anew(
+def test_a_fault_in_the_watching_thread_is_reported_and_the_camera_begun_anew(
     stage: Stage, mailbox: FrameMailbox, ear
 ):
     made: list[StagedCamera] = []
@@ -297,7 +297,7 @@ def test_a_listener_that_fails_once_does_not_end_the_camera(stage: Stage, mailbo
     watch.close()
 
 
-def test_a_file_whose_read_never_returns_is_told(stage: Stage, mailbox: FrameMailbox, ear):
+def test_a_file_whose_read_never_returns_is_reported(stage: Stage, mailbox: FrameMailbox, ear):
     class StagedFile(StagedCamera):
         live = False
 

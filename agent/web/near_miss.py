@@ -30,7 +30,7 @@ STOPPED_BY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class NearMiss:
     """A hand that shows a gesture which does not start, and the reason."""
 
     person: int
@@ -41,12 +41,12 @@ class Near:
 
 
 def hands_of(
-    pipeline: GesturePipeline, understood: PipelineResult
-) -> tuple[tuple[HandProgress, ...], tuple[Near, ...]]:
+    pipeline: GesturePipeline, result: PipelineResult
+) -> tuple[tuple[HandProgress, ...], tuple[NearMiss, ...]]:
     """Return the progress of each hand, with `held_back` as the reason of a near miss, and near misses."""
     hands, near = [], []
-    for told, reading in zip(pipeline.progress(understood.smoothed), understood.smoothed, strict=True):
-        found = _near(told, reading, pipeline)
+    for told, observation in zip(pipeline.progress(result.smoothed), result.smoothed, strict=True):
+        found = _near_miss(told, observation, pipeline)
         hands.append(replace(told, held_back=found.why if found else told.held_back))
         near += [found] if found else []
     return tuple(hands), tuple(near)
@@ -63,21 +63,25 @@ def why_not(verdicts: Sequence[RuleVerdict]) -> list[str]:
     ]
 
 
-def _near(told: HandProgress, reading: HandObservation, pipeline: GesturePipeline) -> Near | None:
+def _near_miss(
+    told: HandProgress, observation: HandObservation, pipeline: GesturePipeline
+) -> NearMiss | None:
     """Missing condition by the general thresholds; None if nothing is missing or no gesture is seen."""
-    if told.phase not in {"idle", "forming"} or not told.seen or reading.scores is None:
+    if told.phase not in {"idle", "forming"} or not told.seen or observation.scores is None:
         return None
-    scores = dict(zip(pipeline.labels, reading.scores.tolist(), strict=True))
+    scores = dict(zip(pipeline.labels, observation.scores.tolist(), strict=True))
     best = max((label for label in scores if label != NO_GESTURE), key=scores.__getitem__, default="")
-    limits = next(iter(pipeline.hand_states(reading)))
+    limits = next(iter(pipeline.hand_states(observation)))
     if not best or scores[best] < limits.keep:
         return None
     asked = limits.required_confidence(best)
     if told.held_back:
-        return Near(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
+        return NearMiss(told.person, told.hand, best, scores[best], f"{_words(best)}, but {told.held_back}")
     if scores[best] < asked:
         seen = math.floor(scores[best] * 100) / 100  # rounded down: 0.899 is not 0.9
-        return Near(told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}")
+        return NearMiss(
+            told.person, told.hand, best, scores[best], f"{_words(best)} {seen:.2f}, asks {asked:g}"
+        )
     return None
 
 
