@@ -7,15 +7,17 @@ import math
 from agent.core.motion import coarse_thumbnail, has_changed
 from agent.core.types import Floats, Image
 
-STILL_S = 2.0  # longest time between two processed frames while idle: finds people who keep still
+STILL_S = 2.0  # time between two processed frames while idle and nothing moves: finds people who keep still
+LONG_STILL_S = 16.0  # the longest it grows to, doubling: whoever comes, or raises a hand, moves
 
 
 class IdleThrottle:
     """Decides, for one camera, which frames are processed.
 
     While active, every frame is. After `after_s` seconds without a person or hand the camera is idle: at most
-    `fps` frames a second are processed, and only those that differ from the last processed one; one every
-    `STILL_S` in any case. A detection ends idling at once.
+    `fps` frames a second are processed, and only those that differ from the last processed one; one after
+    `STILL_S` in any case, the next after twice that, up to `LONG_STILL_S`, until something moves. A detection
+    ends idling at once.
     """
 
     def __init__(self, fps: float, after_s: float) -> None:
@@ -24,6 +26,7 @@ class IdleThrottle:
         self._last_seen_at: float | None = None
         self._last_look_at = -math.inf
         self._last_thumbnail_at = -math.inf
+        self._still_s = STILL_S
         self._looked: Floats | None = None  # coarse thumbnail of the last processed frame while idle
 
     def is_idle(self, at: float) -> bool:
@@ -35,7 +38,7 @@ class IdleThrottle:
         if self._last_seen_at is None:
             self._last_seen_at = at  # the first frame counts as a detection: start active
         if not self.is_idle(at):
-            self._looked = None
+            self._looked, self._still_s = None, STILL_S
             return self._look(at)
         if at < self._last_look_at:  # a video file started over
             return self._look(at)
@@ -43,8 +46,12 @@ class IdleThrottle:
             return False
         self._last_thumbnail_at = at
         now, before = coarse_thumbnail(image), self._looked
-        if before is not None and at - self._last_look_at < STILL_S and not has_changed(before, now):
+        if before is None or has_changed(before, now):
+            self._still_s = STILL_S
+        elif at - self._last_look_at < self._still_s:
             return False
+        else:
+            self._still_s = min(2 * self._still_s, LONG_STILL_S)
         self._looked = now
         return self._look(at)
 

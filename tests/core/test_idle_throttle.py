@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from agent.core.idle_throttle import STILL_S, IdleThrottle
+from agent.core.idle_throttle import LONG_STILL_S, STILL_S, IdleThrottle
 from agent.core.motion import coarse_thumbnail, has_changed
 from agent.core.types import Image
 
@@ -59,10 +60,22 @@ def test_nobody_in_view_slows_the_looks_down_to_those_at_what_moves() -> None:
     assert looks(rest, range(6, 16), somebody=False) == 20
 
 
-def test_a_room_in_which_nothing_moves_is_looked_at_now_and_then() -> None:
+def test_a_room_in_which_nothing_moves_is_looked_at_ever_more_rarely() -> None:
     rest = IdleThrottle(fps=2, after_s=5)
     looks(rest, range(6), somebody=False, picture=still)
-    assert looks(rest, range(6, 26), somebody=False, picture=still) == 20 / STILL_S
+    looked = [at for at in range(6, 106) if looks(rest, range(at, at + 1), somebody=False, picture=still)]
+    between = np.diff(looked)
+    assert list(between[:3]) == pytest.approx([2 * STILL_S, 4 * STILL_S, LONG_STILL_S], abs=1)
+    assert between[3:] == pytest.approx(LONG_STILL_S, abs=1)
+
+
+def test_what_moved_makes_a_still_room_interesting_again() -> None:
+    rest = IdleThrottle(fps=2, after_s=5)
+    looks(rest, range(60), somebody=False, picture=still)
+    assert looks(rest, range(60, 61), somebody=False)
+    assert (
+        looks(rest, range(61, 62 + round(STILL_S)), somebody=False, picture=still) >= 2
+    )  # gone, and still again
 
 
 def test_whoever_comes_into_a_still_room_is_looked_at_within_one_interval() -> None:
