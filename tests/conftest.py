@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 import pytest
+import structlog
 from hypothesis import settings
 
 from agent.errors import ModelError
@@ -24,6 +26,13 @@ settings.load_profile("busy machines")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in a script's background we are deaf to Ctrl-C, and so were every program that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def usual_logs() -> Iterator[None]:
+    """Commands that run in this process quiet the log; the next test hears it again."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

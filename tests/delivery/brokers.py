@@ -146,7 +146,10 @@ class Subscriber:
         self._client.publish(topic, payload, 0)
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._client.on_message = self._client.on_connect = None  # a cycle: paho closes its last sockets
-        del self._client  # when nothing refers to the client any more
+        """Stop hearing; safe to call twice."""
+        client: paho.Client | None = self.__dict__.pop("_client", None)
+        if client is None:
+            return
+        client.disconnect()
+        client.loop_stop()
+        client.on_message = client.on_connect = None  # a cycle: paho closes its last sockets with the client

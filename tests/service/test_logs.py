@@ -7,13 +7,6 @@ import structlog
 from agent.config.settings import LogSettings
 from agent.service.logs import configure_logs, journal_entry
 
-
-@pytest.fixture(autouse=True)
-def put_back():
-    yield
-    structlog.reset_defaults()
-
-
 SECRET = "hunter2"
 
 

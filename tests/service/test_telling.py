@@ -14,12 +14,6 @@ from agent.service.logs import configure_logs
 from agent.service.sink import LOST, LostLines, Sink
 
 
-@pytest.fixture(autouse=True)
-def put_back():
-    yield
-    structlog.reset_defaults()
-
-
 @pytest.fixture
 def full_disk():
     with Path("/dev/full").open("w", encoding="utf-8") as stream:
