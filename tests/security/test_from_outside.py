@@ -26,7 +26,7 @@ class Seen:
 
     process_list: str
     log: str
-    parse_lease: list[Heard]
+    heard: list[Heard]
     written: list[Path]
     state: Path
     home: Path
@@ -127,10 +127,10 @@ def test_no_secret_is_in_the_process_list_the_log_or_any_message(seen: Seen, sec
 
 def test_what_is_published_is_text_and_far_too_small_for_a_picture(seen: Seen):
     assert len(seen.heard) > 10
-    for parse_lease in seen.heard:
-        assert len(parse_lease.payload.encode()) < LARGEST, parse_lease.topic
-        if parse_lease.topic.startswith("gesture/watched/camera/front/event"):
-            assert {type(value) for value in json.loads(parse_lease.payload).values()} <= {
+    for heard in seen.heard:
+        assert len(heard.payload.encode()) < LARGEST, heard.topic
+        if heard.topic.startswith("gesture/watched/camera/front/event"):
+            assert {type(value) for value in json.loads(heard.payload).values()} <= {
                 str,
                 float,
                 int,

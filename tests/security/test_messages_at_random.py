@@ -98,7 +98,7 @@ PARTS = st.dictionaries(TEXT, JSON | st.fixed_dictionaries({"platform": JSON}), 
 @example(b'{"components": {"\\ud800": {"platform": "\\ud800"}}}')
 def test_whatever_is_retained_as_our_discovery_is_tidied_without_a_crash(old: bytes):
     (topic,) = WANTED
-    for message in discovery.tidied(topic, old, WANTED):
+    for message in discovery.cleanup(topic, old, WANTED):
         assert message.topic == topic
         assert isinstance(json.loads(message.payload), dict)
 
