@@ -36,7 +36,7 @@ from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
 from agent.service.trace_files import NullTraceWriter, build_trace_writer
 from agent.supervision import Threads
-from agent.web_ui import build_setup, build_teaching, build_tuning, build_web_ui
+from agent.web_ui import build_editing, build_teaching, build_web_ui, may_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ class Agent:
         `settings_file` is where the page may change settings; without a camera the agent starts only where
         the page can set one up.
         """
-        if not settings.camera and not (settings_file and settings.web.enabled and settings.web.edit):
+        if not settings.camera and not (settings_file and may_write(settings)):
             raise ConfigError(NO_CAMERA)
         self.settings = settings
         folders = make_folders(settings.agent, environ)
@@ -106,18 +106,20 @@ class Agent:
         self.web_ui = build_web_ui(
             settings,
             gestures_of(self._recognizer),
-            labels=labels,
-            state=folders.state,
             pipeline=self._pipeline,
             health=lambda: self._health.for_page(self.loop, self.delivery),
             progress=lambda: {**self.threads.progress(), "loop": self.loop.steps},
             ask=lambda name, data: self.loop.ask(name, data),  # noqa: PLW0108 (the loop is built later)
-            threads=self.threads,
-            setup=build_setup(
-                settings, settings_file, environ, folders.state, paused=lambda: not self.loop.enabled
+            editing=build_editing(
+                settings,
+                settings_file,
+                environ,
+                labels=labels,
+                state=folders.state,
+                teaching=self._teaching,
+                paused=lambda: not self.loop.enabled,
             ),
-            teaching=self._teaching,
-            tuning=build_tuning(settings, settings_file, environ, labels, folders.state),
+            threads=self.threads,
         )
         self._frames = FrameMailbox()
         self.loop = Loop(

@@ -14,7 +14,7 @@ from agent.config.settings import CameraSettings, Settings
 from agent.config.trace_settings import trace_header
 from agent.core.rules import RuleContext, RuleSet
 from agent.core.trace import TraceHeader, TraceRecord
-from agent.core.types import Action, GestureEvent
+from agent.core.types import Action, CameraState, GestureEvent
 from agent.inference.build import build_recognizer
 from agent.loop.loop import Loop
 from agent.loop.observers import Observers
@@ -65,9 +65,10 @@ class Recording:
         cameras: Mapping[str, CameraSettings],
         cache_dir: Path,
         record: Callable[[TraceRecord], None],
+        camera_lost: Callable[[CameraState], None],
     ) -> None:
-        """Build the loop. Raises `CannotStart`."""
-        self._record = record
+        """Build the loop; `camera_lost` is told of cameras that are away. Raises `CannotStart`."""
+        self._record, self._camera_lost = record, camera_lost
         self._recognizer = build_recognizer(settings.recognition, cache_dir)
         self._frames = FrameMailbox()
         self._until: float | None = None
@@ -81,7 +82,7 @@ class Recording:
             max_age_s=settings.debounce.max_age,
             context=self,
             clock=time.monotonic,
-            observers=Observers(steps=(self,), recorders=(self,)),
+            observers=Observers(cameras=(self,), steps=(self,), recorders=(self,)),
         )
         self._cameras = {
             name: CameraSupervisor(name, camera, self._frames, self.loop.camera_changed)
@@ -109,6 +110,11 @@ class Recording:
         """Stop the loop when the time is over."""
         if self._until is not None and time.monotonic() >= self._until:
             self.loop.stop()
+
+    def camera_changed(self, state: CameraState) -> None:
+        """Pass on that a camera is away, and why."""
+        if state.state == "offline":
+            self._camera_lost(state)
 
     def record(self, record: TraceRecord) -> None:
         """Write a record to the trace."""

@@ -137,7 +137,7 @@ def _of_cameras(
     settings: Settings, camera: str | None, for_s: float, out: Path | None, as_json: bool
 ) -> IdleTest:
     from agent.commands.models import make_ready
-    from agent.commands.record import cannot_write, chosen_cameras
+    from agent.commands.record import cannot_write, chosen_cameras, print_lost
     from agent.core.timestamps import rfc3339
     from agent.recording import Recording
     from agent.service.signals import signals
@@ -152,7 +152,7 @@ def _of_cameras(
             step(test, start)
         step(test, None)
 
-    recording = Recording(settings, cameras, make_ready(settings), count)
+    recording = Recording(settings, cameras, make_ready(settings), count, print_lost)
     header = replace(recording.header, started=rfc3339(time.time()))
     test = _test(header, _thresholds(settings))
     try:

@@ -17,6 +17,7 @@ from agent.errors import NO_CAMERA, ConfigError
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings, Settings
     from agent.core.trace import TraceRecord
+    from agent.core.types import CameraState
     from agent.service.trace_files import TraceFile, TraceWriterThread
 
 EPILOG = examples(
@@ -108,7 +109,7 @@ def _of_cameras(
 
     sink: TraceFile | TraceWriterThread
     recording = Recording(
-        settings, cameras, make_ready(settings), lambda record: _count(record, sink, counts)
+        settings, cameras, make_ready(settings), lambda record: _count(record, sink, counts), print_lost
     )
     counts: dict[str, int] = {}
     if out is None:
@@ -149,6 +150,11 @@ def chosen_cameras(settings: Settings, name: str | None) -> dict[str, CameraSett
     if name not in cameras:
         raise ConfigError(f"no camera {name!r}; the settings have {', '.join(cameras)}")
     return {name: cameras[name]}
+
+
+def print_lost(state: CameraState) -> None:
+    """Print on stderr that a camera is away: who records for hours wants to know at once."""
+    typer.echo(f"{state.camera}: {state.reason}", err=True)
 
 
 def cannot_write(path: Path, exc: OSError) -> ConfigError:

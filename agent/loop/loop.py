@@ -196,7 +196,7 @@ class Loop:
                 detections.camera,
                 detections.at,
                 context,
-                self._pipeline.process(detections, context, why=[]),
+                self._pipeline.process(detections, context, why=[] if self._observers.recognition else None),
             )
             self._health.note_detections(detections)
         took = self._clock() - began

@@ -20,6 +20,7 @@ from agent.supervision import Threads
 from agent.web.auth import TokenAuth, read_token
 from agent.web.broadcaster import SEND_S, Broadcaster
 from agent.web.dashboard import About, DashboardState
+from agent.web.editing import NO_EDITING, Editing
 from agent.web.headers import security_headers
 from agent.web.limits.attempts import Attempts
 from agent.web.limits.connections import ConnectionLimits
@@ -30,13 +31,9 @@ from agent.web.near_miss import hands_of
 from agent.web.preview import Preview
 from agent.web.progress_monitor import ProgressMonitor
 from agent.web.routes import Ask, Routes
-from agent.web.rule_editor import RuleEditor
 from agent.web.security import SecurityMiddleware
 from agent.web.server import Server, bind
-from agent.web.setup import SetupProvider
 from agent.web.streams import Streams
-from agent.web.teaching import TeachingProvider
-from agent.web.tuning import TuningProvider
 from agent.web.update_queue import (
     CameraChanged,
     HealthUpdate,
@@ -66,19 +63,15 @@ class WebPage:
         progress: Callable[[], Mapping[str, int]],
         ask: Ask,
         threads: Threads | None = None,
-        editor: RuleEditor | None = None,
-        setup: SetupProvider | None = None,
-        teaching: TeachingProvider | None = None,
-        tuning: TuningProvider | None = None,
+        editing: Editing = NO_EDITING,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         send_s: float = SEND_S,
     ) -> None:
         """Build the web page.
 
-        `health` is called in the loop's thread; `progress` and `ask` in the web thread. With an `editor` rule
-        files may be changed, with `setup` cameras and broker, with `tuning` thresholds; with `teaching`
-        gestures may be taught. Raises `ConfigError` for an unusable token.
+        `health` is called in the loop's thread; `progress` and `ask` in the web thread. `editing` says what
+        may be changed from the page. Raises `ConfigError` for an unusable token.
         """
         self.url = ""
         self._settings, self._pipeline, self._health, self._clock = settings, pipeline, health, clock
@@ -104,10 +97,7 @@ class WebPage:
             attempts=attempts,
             refusals=refusals,
             ask=ask,
-            editor=editor,
-            setup=setup,
-            teaching=teaching,
-            tuning=tuning,
+            editing=editing,
         )
         guard = SecurityMiddleware(site.app(), settings, auth, attempts, refusals)
         self._server = Server(guard, policy, self._fetch, threads)

@@ -22,18 +22,17 @@ from starlette.staticfiles import StaticFiles
 from agent.web.auth import COOKIE, COOKIE_S, TokenAuth
 from agent.web.broadcaster import Broadcaster
 from agent.web.dashboard import DashboardState
+from agent.web.editing import NO_EDITING, Editing
 from agent.web.limits.attempts import Attempts
 from agent.web.limits.refusals import Refusals
 from agent.web.metrics import Metrics
 from agent.web.progress_monitor import ProgressMonitor
-from agent.web.rule_editor import RuleEditor
 from agent.web.rule_routes import RuleRoutes
 from agent.web.security import VISITOR
-from agent.web.setup import SetupProvider
 from agent.web.setup_routes import SetupRoutes
 from agent.web.streams import Streams
-from agent.web.teaching import TeachingProvider, TeachingRoutes
-from agent.web.tuning import TuningProvider, TuningRoutes
+from agent.web.teaching import TeachingRoutes
+from agent.web.tuning import TuningRoutes
 
 STATIC = Path(__file__).with_name("static")
 ANSWER_S = 5.0  # seconds for the loop to answer an API request
@@ -63,24 +62,21 @@ class Routes:
         attempts: Attempts,
         refusals: Refusals,
         ask: Ask,
-        editor: RuleEditor | None = None,
-        setup: SetupProvider | None = None,
-        teaching: TeachingProvider | None = None,
-        tuning: TuningProvider | None = None,
+        editing: Editing = NO_EDITING,
     ) -> None:
         self._dashboard, self._broadcaster, self._streams = dashboard, broadcaster, streams
         self._metrics, self._progress_monitor, self._auth, self._ask = metrics, progress_monitor, auth, ask
         self._attempts, self._refusals = attempts, refusals
-        self._rule_routes = RuleRoutes(editor, self._saved) if editor else None
-        self._setup_routes = SetupRoutes(setup, self._restart) if setup else None
-        self._teaching_routes = TeachingRoutes(teaching) if teaching else None
-        self._tuning_routes = TuningRoutes(tuning) if tuning else None
+        self._rule_routes = RuleRoutes(editing.rules, self._saved) if editing.rules else None
+        self._setup_routes = SetupRoutes(editing.setup, self._restart) if editing.setup else None
+        self._teaching_routes = TeachingRoutes(editing.teaching) if editing.teaching else None
+        self._tuning_routes = TuningRoutes(editing.tuning) if editing.tuning else None
         self._pages = {
             **PAGES,
-            **(EDITOR_PAGES if editor else {}),
-            **(SETUP_PAGES if setup else {}),
-            **(TEACHING_PAGES if teaching else {}),
-            **(TUNING_PAGES if tuning else {}),
+            **(EDITOR_PAGES if editing.rules else {}),
+            **(SETUP_PAGES if editing.setup else {}),
+            **(TEACHING_PAGES if editing.teaching else {}),
+            **(TUNING_PAGES if editing.tuning else {}),
         }
 
     def app(self) -> Starlette:

@@ -69,6 +69,16 @@ def test_no_start_is_no_proof(run: Run, home: Path) -> None:
     assert "Watch for an hour or more to know a rate." in run("idle-test", "short.jsonl").stdout
 
 
+def test_a_camera_that_is_away_is_said_at_once(run: Run, home: Path, cache_dir: Path) -> None:
+    (home / "config.toml").write_text(
+        '[agent]\nstate_dir = "state"\n[camera.front]\nsource = "v4l2:/dev/video99"\n'
+    )
+    (home / "rules").mkdir()
+    for command in ("idle-test", "record"):
+        said = run(command, "--for", "2s", "--out", "out.jsonl", CACHE_DIRECTORY=str(cache_dir)).stderr
+        assert "front: v4l2:/dev/video99: no such device" in said
+
+
 def test_what_is_missing_is_named_before_hours_have_passed(run: Run, home: Path) -> None:
     assert "no camera is set" in run("idle-test").stderr
     write_trace(home / "idle.jsonl", facing=0.0)

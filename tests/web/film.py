@@ -39,6 +39,7 @@ from agent.installation.starter import parse_action, rule_text
 from agent.loop.loop import Loop
 from agent.loop.observers import Observers
 from agent.web.dashboard import About
+from agent.web.editing import Editing
 from agent.web.page import WebPage
 from agent.web.rule_editor import RuleEditor
 from agent.web.setup import SetupProvider
@@ -234,10 +235,7 @@ class Agent:
             health=self._vitals,
             progress=lambda: {"loop": self.loop.steps},
             ask=self._ask,
-            editor=self._editor(web),
-            setup=setup,
-            teaching=teaching,
-            tuning=tuning,
+            editing=Editing(self._editor(web), setup, teaching, tuning),
             clock=self.reel.now,
             send_s=send_s,
         )
