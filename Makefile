@@ -248,7 +248,7 @@ test-container: ## builds the image, runs it beside a broker, restarts it; then 
 	@packaging/homeassistant/try.sh
 
 test-arm64: $(VENV)/.run ## installs and runs it on an emulated arm64 Debian, not a Jetson: wheels, networks, events, tests (root; an hour or two)
-	$(call apt,mmdebstrap qemu-user-static binfmt-support)
+	$(call apt,mmdebstrap qemu-user-static binfmt-support ffmpeg)
 	@$(AGENT) models fetch
 	@AGENT=$(AGENT) packaging/arm64/try.sh
 

@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def film(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[str
     """A folder of images, and the gestures in it in order."""
     if request.param == "photographs":
         shared: Path = request.getfixturevalue("shared_data")
-        frames, gestures = _real_frames(shared / "sequences/desk"), list(DESK)
+        gestures = list(DESK[:2])  # in real time; the test above reads all of them, as fast as it can
+        frames = _real_frames(shared / "sequences/desk", gestures)
     else:
         truth = json.loads(TRUTH.read_text(encoding="utf-8"))
         frames, gestures = _rendered_frames(), [span["gesture"] for span in truth["gestures"]]
@@ -98,8 +99,8 @@ def film(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[str
     return folder, gestures
 
 
-def _real_frames(desk: Path) -> Iterator[np.ndarray[Any, Any]]:
-    for label in DESK:
+def _real_frames(desk: Path, labels: Sequence[str]) -> Iterator[np.ndarray[Any, Any]]:
+    for label in labels:
         for path in sorted((desk / label).glob("*.jpg")):
             yield np.asarray(cv2.imread(str(path)))
         for _ in range(GAP):

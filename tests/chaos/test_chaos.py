@@ -15,6 +15,6 @@ from run import run
 def test_no_committed_row_is_lost_or_late(tmp_path: Path, max_age_s: float):
     mosquitto_program()
     seed = int.from_bytes(os.urandom(3), "big")
-    report = run(seconds=12, seed=seed, max_age_s=max_age_s, rate=40, folder=tmp_path)
+    report = run(seconds=8, seed=seed, max_age_s=max_age_s, rate=40, folder=tmp_path)
     assert report.rows.committed > 20
     assert report.kept_the_promise, report

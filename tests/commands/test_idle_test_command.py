@@ -34,13 +34,13 @@ def test_a_camera_is_watched_and_what_fires_is_counted(run: Run, home: Path, cac
         f'[agent]\nstate_dir = "state"\n[camera.front]\nsource = "{CLIP}"\nfps = {FILM["fps"]}\n'
     )
     (home / "rules").mkdir()
-    words = ("idle-test", "--for", "1min", "--out", "idle.jsonl", "--json")
+    words = ("idle-test", "--for", "7s", "--out", "idle.jsonl", "--json")
     done = run(*words, CACHE_DIRECTORY=str(cache_dir))
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     shown = {span["gesture"] for span in FILM["gestures"]}
     assert {start["gesture"] for start in facts["starts"]} <= shown
-    assert facts["starts"], "the clip shows five gestures, and all count as false here"
+    assert facts["starts"], "the clip shows gestures, and all count as false here"
     assert all(start["ts"].endswith("Z") for start in facts["starts"])
     again = json.loads(run("idle-test", "idle.jsonl", "--json").stdout)
     assert again["starts"] == facts["starts"], "the trace of the camera says the same"

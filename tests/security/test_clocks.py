@@ -61,7 +61,9 @@ def test_a_wall_clock_that_jumps_costs_no_gesture_and_expires_nothing(
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
-    jumps = JUMPS if seed == 0 else random.Random(seed).sample(JUMPS, len(JUMPS))  # noqa: S311 (repeatable)
+    jumps = JUMPS[2:] if ROUNDS == 1 else JUMPS
+    if seed:
+        jumps = random.Random(seed).sample(JUMPS, len(JUMPS))  # noqa: S311 (repeatable)
     with daemon(config, environ) as running:
         until(lambda: subscriber.on("front/event"), "the first gesture", 60)
         for jump in jumps:
