@@ -1,4 +1,4 @@
-"""`gesture-agent check`: shows the settings in force and checks each part."""
+"""`gesture-agent check`: checks each part, and shows the settings in force where asked."""
 
 from __future__ import annotations
 
@@ -25,34 +25,49 @@ CANNOT_START = 3
 EPILOG = examples(
     "gesture-agent check",
     "gesture-agent check --config /etc/gesture-agent/config.toml",
-    "gesture-agent check --changed        only the settings that differ from the defaults",
+    "gesture-agent check --settings       the settings in force too, after the answer",
+    "gesture-agent check --changed        only those that were set, and where",
     "gesture-agent check --json | jq '.verdicts[] | select(.state != \"ok\")'",
 )
 
 
 def check(
     config: ConfigFile = None,
-    changed: Annotated[bool, typer.Option("--changed", help="Show only settings that were set.")] = False,
+    settings: Annotated[bool, typer.Option("--settings", help="Show the settings in force too.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Show the settings that were set too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check configuration, models, rules, folders, cameras and broker.
 
-    Shows the settings in force first, without secrets. Exit code 3 when something keeps the agent from
-    starting; an unreachable camera or broker does not: the agent starts and keeps trying.
+    One sentence each, and last whether the agent can start. Exit code 3 when something keeps it from that;
+    an unreachable camera or broker does not: the agent starts and keeps trying. Secrets are never shown.
     """
     quiet_logs()
     if as_json:
         _as_json(config)
         return
     found = _resolved(loaded(config, need_files=True))
-    _show(found, changed)
-    failed = False
+    states: list[str] = []
     for verdict in _verdicts(found):
-        failed |= verdict.state == "fail"
+        states.append(verdict.state)
         text = verdict.text.replace("\n", "\n     ")
         typer.echo(f"{sign(verdict.state)} {verdict.part} {verdict.name}: {text}")
-    if failed:
+    typer.echo(_answer(found.file, states.count("fail"), states.count("warn")))
+    if settings or changed:
+        typer.echo()
+        _show(found, only_changed=not settings)
+    if "fail" in states:
         raise typer.Exit(CANNOT_START)
+
+
+def _answer(file: Path | None, failures: int, warnings: int) -> str:
+    """Return the result of all checks in one sentence."""
+    where = f"With {file}" if file else "Without a config.toml"
+    if failures:
+        parts = "part fails" if failures == 1 else "parts fail"
+        return f"{where} the agent cannot start: {failures} {parts}."
+    doubts = f"; {warnings} {'warning' if warnings == 1 else 'warnings'}" if warnings else ""
+    return f"{where} the agent can start{doubts}."
 
 
 def _resolved(found: Loaded) -> Loaded:
@@ -90,7 +105,6 @@ def _show(found: Loaded, only_changed: bool) -> None:
             typer.echo(typer.style(line.text, bold=is_fancy()) + f"  # {line.origin}")
         else:
             typer.secho(line.text, dim=is_fancy() and "[" not in line.text[:2])
-    typer.echo()
 
 
 def _as_json(config: Path | None) -> None:

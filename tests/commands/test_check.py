@@ -42,21 +42,38 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str
 
 def every_output(run: Run) -> str:
     """All that the command ever says of these settings."""
-    runs = [run("check"), run("check", "--json"), run("check", "--changed")]
+    runs = [run("check", *more) for more in ((), ("--json",), ("--settings",), ("--changed",))]
     return "".join(done.stdout + done.stderr for done in runs)
 
 
 def settings_of(done: subprocess.CompletedProcess[str]) -> str:
-    """What `check` prints before its first verdict, which is about the backend."""
-    verdict = next(line for line in done.stdout.splitlines() if " backend " in line)
-    return done.stdout.split("\n\n" + verdict)[0]
+    """What `check` prints after its answer."""
+    answer, _, shown = done.stdout.partition("\n\n")
+    assert "the agent can" in answer.splitlines()[-1]
+    return shown
+
+
+def test_the_answer_is_short_and_its_last_line_says_whether_the_agent_can_start(
+    run: Run, home: Path, cache_dir: Path, pictures: Path
+) -> None:
+    write(home, '[mqtt]\nbase = "house"\nurl = "mqtt://127.0.0.1:1"\n')
+    failing = run("check", CACHE_DIRECTORY=str(cache_dir))
+    assert failing.returncode == 3
+    assert failing.stdout.endswith("config.toml the agent cannot start: 2 parts fail.\n")  # rules, camera
+    assert "house" not in failing.stdout
+    (home / "rules").mkdir()
+    write(home, '[mqtt]\nurl = "mqtt://127.0.0.1:1"\n[camera.a]\nsource = "pictures"\n')
+    starting = run("check", CACHE_DIRECTORY=str(cache_dir))
+    assert starting.returncode == 0
+    assert starting.stdout.endswith("config.toml the agent can start; 1 warning.\n")  # no broker
+    assert all(line[:5] in {"ok   ", "warn ", "     "} for line in starting.stdout.splitlines()[:-1])
 
 
 def test_it_prints_the_settings_in_force_so_that_they_can_be_read_back(run: Run, home: Path) -> None:
     write(
         home, '[mqtt]\nbase = "house"\n[debounce]\nhold = "0.5s"\n[camera.a]\nsource = "csi:0"\nfps = 12.5\n'
     )
-    done = run("check", GESTURE_AGENT__LOG__LEVEL="debug")
+    done = run("check", "--settings", GESTURE_AGENT__LOG__LEVEL="debug")
     (home / "shown.toml").write_text(settings_of(done))
     again = load(home / "shown.toml", {}).settings
     assert (again.mqtt.base, again.debounce.hold, again.camera["a"].fps) == ("house", 0.5, 12.5)
@@ -70,7 +87,7 @@ def test_what_was_set_is_marked_with_the_place_that_set_it(run: Run, home: Path)
     assert 'base = "house"  # config.toml:2' in done.stdout
     assert 'level = "debug"  # GESTURE_AGENT__LOG__LEVEL' in done.stdout
     assert "keepalive" not in done.stdout
-    parse(done.stdout.split("\n\nfail ")[0].split("\n\nok ")[0], "what --changed printed")
+    parse(settings_of(done), "what --changed printed")
 
 
 def test_a_machine_reads_settings_places_and_verdicts_from_one_document(run: Run, home: Path) -> None:
@@ -173,7 +190,7 @@ def test_a_confidence_for_what_is_no_gesture_is_doubtful(run: Run, home: Path) -
 
 def test_what_gestures_ask_for_can_be_read_back(run: Run, home: Path) -> None:
     write(home, "[debounce.confidence_of]\nok = 0.7\n")
-    done = run("check", GESTURE_AGENT__DEBOUNCE__CONFIDENCE_OF__FIST="0.8")
+    done = run("check", "--settings", GESTURE_AGENT__DEBOUNCE__CONFIDENCE_OF__FIST="0.8")
     (home / "shown.toml").write_text(settings_of(done))
     of = load(home / "shown.toml", {}).settings.debounce.confidence_of
     assert of == {"thumbs_up": 0.65, "fist": 0.8, "stop": 0.9, "ok": 0.7, "two": 0.65}
