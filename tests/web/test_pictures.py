@@ -154,6 +154,20 @@ def test_a_picture_that_was_being_packed_when_its_camera_went_is_not_sent():
     assert asyncio.run(scenario()) == 150
 
 
+def test_a_pause_takes_the_picture_away_before_any_camera_has_closed():
+    async def scenario() -> list[int | None]:
+        room = Room()
+        watcher = room.watcher()
+        room.show(60)
+        told = [grey_of(await watcher.next())]
+        room.preview.switched(False)
+        room.show(150)  # a frame that was on its way
+        told.append(grey_of(await watcher.next()))
+        return told
+
+    assert asyncio.run(scenario()) == [60, None]
+
+
 def test_a_picture_that_nothing_follows_is_taken_away():
     async def scenario() -> list[int | None]:
         room = Room()
