@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -20,6 +19,13 @@ from agent.inference.nvidia.etlt import NONCE_BYTES, PYTHONS, decode, has_decode
 from agent.inference.nvidia.importing import Given, import_model, read_given
 from agent.inference.nvidia.model_matching import Choices
 from agent.inference.nvidia.onnx_file import missing_bytes, read_network
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[3]
 
 KEY = "nvidia_tlt"
 _ENCODE = """
@@ -219,12 +225,12 @@ def test_uff_inside_is_named(python: Path, tmp_path: Path) -> None:
 def test_the_extra_asks_for_nvidias_package_only_where_it_has_a_wheel(
     python: str, machine: str, wanted: bool
 ) -> None:
-    metadata = importlib.metadata.metadata("gesture-agent")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     [asked] = [
         Requirement(text)
-        for text in metadata.get_all("Requires-Dist") or []
+        for text in project["optional-dependencies"]["etlt"]
         if text.startswith("nvidia-eff-tao-encryption")
     ]
     assert asked.marker is not None
-    environment = {"python_version": python, "platform_machine": machine, "extra": "etlt"}
+    environment = {"python_version": python, "platform_machine": machine}
     assert asked.marker.evaluate(environment) == wanted
