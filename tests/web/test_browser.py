@@ -278,6 +278,28 @@ def test_a_bad_rule_file_is_shown_with_its_place(browser: Browser, start: Start,
     assert "rules.toml:4:" in tab.run("document.getElementById('problem').textContent")
 
 
+@pytest.mark.parametrize(
+    ("change", "besides"),
+    [
+        ({}, ""),
+        ({'id = "lamp"': 'id = "lamp"\ncontinue = true'}, ", those marked also besides"),
+        ({'"stop" }': '"stop", hold = "1s" }'}, ", rules with thresholds of their own besides"),
+    ],
+    ids=["one fires", "also", "thresholds"],
+)
+def test_the_page_says_how_many_rules_one_gesture_may_fire(
+    browser: Browser, start: Start, rules: Path, change: dict[str, str], besides: str
+):
+    text = rules.read_text()
+    for old, new in change.items():
+        text = text.replace(old, new)
+    rules.write_text(text, encoding="utf-8")
+    tab = opened(browser, start())
+    tab.until("document.querySelectorAll('.rules tbody tr').length === 2", "the rules")
+    said = tab.run("document.getElementById('rules-order').textContent")
+    assert said == f"tried from the top; the first that matches fires{besides}"
+
+
 def test_a_page_that_lost_the_agent_says_so_and_comes_back(browser: Browser, start: Start):
     agent = start()
     tab = opened(browser, agent)
