@@ -64,7 +64,8 @@ def test_a_time_of_day_leads_to_the_part_that_holds_it_and_to_those_about_it(tra
 def test_a_part_of_another_run_of_the_daemon_is_not_joined(tmp_path: Path):
     part(tmp_path, 0, QUIET)
     part(tmp_path, 1, STOP, run=5000.0)
-    assert len(find_moment(traces_of(tmp_path), None).parts) == 1
+    found = find_moment(traces_of(tmp_path), None)
+    assert [one.header.at for one in found.parts] == [5010.0]  # the last one's
 
 
 def test_a_time_before_the_traces_is_reported_when_they_begin(traces: list[StoredTrace]):
