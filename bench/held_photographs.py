@@ -1,6 +1,6 @@
 """Photographs as gestures that are held still for a second: what starts, and what keeps the others from it.
 
-    python bench/held_photographs.py ../shared/data anton=1 subhih=5 tanishka=6 emrecandir=10
+    python bench/held_photographs.py ../shared/data anton=1 subhih=5 tanishka=6 emrecandir=10 [--model NAME]
 
 NAME=N takes every N-th photograph of a source of `photos.csv`. Every gate counts: networks, smoothing,
 intent, debounce, with the default settings. Each photograph begins with forgotten state. Nothing moves, so
@@ -9,9 +9,9 @@ intent, debounce, with the default settings. Each photograph begins with forgott
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 
 from agent.commands.output import echo_table
 from agent.config.folders import cache_folder
-from agent.config.settings import Settings
+from agent.config.settings import RecognitionSettings, Settings
 from agent.core.thresholds import thresholds_of
 from agent.core.trace_tune import TruthSpan
 from agent.core.types import NO_GESTURE, Frame, Image
@@ -58,6 +58,12 @@ def shown(path: Path) -> Image:
     return image
 
 
+def every_nth(word: str) -> tuple[str, int]:
+    """Parse NAME=N; `ValueError` for what is not."""
+    name, _, number = word.partition("=")
+    return name, int(number)
+
+
 def outcome(judged: Judged) -> str:
     """Return "started", "wrong", "nothing", or the reason of the miss."""
     kinds = {start.kind for start in judged.starts}
@@ -70,13 +76,20 @@ def outcome(judged: Judged) -> str:
 
 def main() -> None:
     """Print a row for each source and label."""
-    root, *words = sys.argv[1:]
-    every = {name: int(number) for name, _, number in (word.partition("=") for word in words)}
-    settings = Settings()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("root", type=Path, help="folder with photos.csv")
+    parser.add_argument("sources", nargs="+", metavar="NAME=N", type=every_nth)
+    parser.add_argument("--model", help="classifier; default: the profile's")
+    args = parser.parse_args()
+    every, root = dict(args.sources), args.root
+    chosen_model = {"gestures": args.model} if args.model else {}
+    settings = Settings(recognition=RecognitionSettings.model_validate(chosen_model))
     recognizer = build_recognizer(settings.recognition, cache_folder(settings.agent, os.environ))
     table: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for source, label, path in chosen(Path(root) / "photos.csv", every):
-        image = shown(Path(root) / path)
+    for source, label, path in chosen(root / "photos.csv", every):
+        image = shown(root / path)
         spans = () if label == NO_GESTURE else (TruthSpan(label, 0.0, WHOLE_S),)
         judged = judge_clip(
             Clip(path, source, spans),

@@ -2,10 +2,12 @@
 
 Networks take nearly all of a frame's time, and most frames repeat the previous one. What is skipped:
 
-    body pose        runs every `pose_s` while bodies are tracked; at once when an arm without a hand moves
-    empty view       searched every `search_s`, or every 2 `pose_s` while hands without a body are tracked
+    body pose        runs every `pose_s` while hands of tracked bodies are, every `idle_pose_s` while none is;
+                     at once when an arm without a hand moves
+    empty view       searched every `search_s`, or every `body_s` while hands without a body are tracked
     tracked hand     classified every `calm_s` while still and confident; its last result is reused meanwhile
     its palm         detected again only when a gesture that was confident falters, every `relocate_s` of that
+    landmark         by the smaller network while a gesture is settled and no recheck is due
     image classifier skipped while the landmark classifier says "no gesture"; runs every `recheck_s` while
                      that has given one label for long, and its last result is reused meanwhile
 
@@ -38,9 +40,11 @@ class Rates:
     """Intervals of each kind of work, in seconds (0: every frame), and limits for still and confident."""
 
     pose_s: float = 0.15  # posture and identity of hands change slowly: about 5 a second at 15 frames/s
+    idle_pose_s: float = 0.25  # an arm takes half a second to rise: it is seen to move, then posed at once
     search_s: float = 0.12  # shorter than people need to enter and raise a hand
+    body_s: float = 0.5  # hands without a body are a close-up, which rarely changes
     calm_s: float = 0.1  # a still hand: at most one frame of 15 a second is missed when it changes
-    recheck_s: float = 0.5
+    recheck_s: float = 1.0
     still: float = 0.5  # sides of its box a second: a hand that moves faster is classified in every frame
     arm_moves: float = 0.5  # shoulder widths a second: a wrist at this speed is being raised or lowered
     sure: float = 0.8  # probability of a gesture that needs no check in every frame
@@ -52,11 +56,16 @@ class Rates:
 
 Profile: TypeAlias = Literal["light", "balanced", "accurate"]
 
-EVERY_FRAME = Rates(pose_s=0, search_s=0, calm_s=0, recheck_s=0, sure_random=math.inf, settled_s=math.inf)
+EVERY_FRAME = Rates(
+    pose_s=0, idle_pose_s=0, search_s=0, body_s=0, calm_s=0, recheck_s=0, sure_random=math.inf,
+    settled_s=math.inf,
+)  # fmt: skip
 """Skips nothing: for photographs, and as a reference in comparisons."""
 
 RATES_OF: dict[Profile, Rates] = {
-    "light": Rates(pose_s=0.25, search_s=0.25, calm_s=0.15, recheck_s=1.0, still=1.0, sure=0.7),
+    "light": Rates(
+        pose_s=0.25, idle_pose_s=0.33, search_s=0.25, calm_s=0.15, recheck_s=1.0, still=1.0, sure=0.7
+    ),
     "balanced": Rates(),
     "accurate": EVERY_FRAME,
 }
@@ -119,12 +128,11 @@ class WorkPlan:
         if not 0 <= passed < math.inf:
             return Decision(True, "new")
         if not self._people:
-            every_s = max(self.rates.search_s, 2 * self.rates.pose_s) if followed else self.rates.search_s
-            late = _due(passed, every_s)  # hands tracked without a body are no reason to hurry
+            late = _due(passed, self.rates.body_s if followed else self.rates.search_s)
             return Decision(late, "due" if late else "nobody")
         if self._moving - followed:
             return Decision(True, "moves")
-        late = _due(passed, self.rates.pose_s)
+        late = _due(passed, self.rates.pose_s if followed else self.rates.idle_pose_s)
         return Decision(late, "due" if late else "calm")
 
     def record_poses(self, at: float, people: Sequence[tuple[int, Pose]]) -> None:
@@ -202,6 +210,12 @@ class ImagePlan:
             return Decision(True, "changes")
         late = _due(at - last.at, self._rates.recheck_s) or at < last.at
         return Decision(late, "due" if late else "settled")
+
+    def settled(self, last: ImageResult | None, at: float | None) -> bool:
+        """Whether a hand has shown one gesture for so long that a smaller network may confirm it at `at`."""
+        if last is None or at is None or at < last.at:
+            return False
+        return at - last.since >= self._rates.settled_s and not _due(at - last.at, self._rates.recheck_s)
 
     def remember(self, last: ImageResult | None, scores: Floats, said: Floats, at: float) -> ImageResult:
         """Return the image classifier's new result `said`, with the label of the landmark `scores`."""

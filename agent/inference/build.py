@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from agent.inference.engine import (
 )
 from agent.inference.files.store import manifest_of
 from agent.inference.gestures.classifier import HandClassifier
+from agent.inference.gestures.follower import Follower
 from agent.inference.gestures.second import SecondClassifier
 from agent.inference.gestures.taught import head_for
 from agent.inference.hands.palm import PalmFinder
@@ -60,7 +62,8 @@ def build_recognizer(
         own = None
         if taught:
             own = head_for(taught, classifier_of(settings, cache_dir, engines), manifest.labels)
-        classifier = _gesture_classifier(network, manifest, own, second)
+        follower = None if isinstance(own, TaughtHead) or second is None else loader.follower(manifest)
+        classifier = _gesture_classifier(network, manifest, own, second, follower)
         palms = PalmFinder(Detector(*loader.load("palm-detector"))) if settings.proposal != "arm" else None
         pose = _bodies(settings, loader.load) if settings.proposal != "palm" else None
     except BaseException:
@@ -121,6 +124,21 @@ class _Loader:
         second = SecondClassifier(*self.load(str(manifest.second)), source, RATES_OF[self._settings.profile])
         return first, manifest, second
 
+    def follower(self, manifest: Manifest) -> Follower | None:
+        """Load the smaller network for settled gestures; None where the profile runs everything anyway.
+
+        Taught gestures know the larger network's embedding only, so none is loaded beside them.
+        """
+        rates = RATES_OF[self._settings.profile]
+        if manifest.follower is None or math.isinf(rates.settled_s):
+            return None
+        try:
+            find(manifest.follower, self._cache_dir, self._engines)
+        except ModelError as exc:
+            log.warning("follower_not_used", costs="a sixth more of the CPU", reason=str(exc))
+            return None
+        return Follower(*self.load(manifest.follower), rates)
+
     def close(self) -> None:
         """Close all networks, the last first."""
         for engine in reversed(self.opened):
@@ -145,6 +163,7 @@ def _gesture_classifier(
     manifest: Manifest,
     taught: TaughtHead | StaleTaughtHead | None,
     second: SecondClassifier | None,
+    follower: Follower | None,
 ) -> HandClassifier:
     if manifest.task != "gesture":
         raise ModelError(
@@ -153,7 +172,7 @@ def _gesture_classifier(
         )
     if taught and manifest.output.embedding is None:
         taught = StaleTaughtHead(taught.labels)
-    return HandClassifier(engine, manifest, taught, second)
+    return HandClassifier(engine, manifest, taught, second, follower)
 
 
 def _announce_new_frames(engines: Sequence[Engine]) -> None:

@@ -161,6 +161,7 @@ class Manifest(_Model):
     second: str | None = (
         None  # of an ensemble: the engine that is its second by itself, to be left out at times
     )
+    follower: str | None = None  # of an ensemble: the engine that confirms settled gestures for its first
     input: Input
     crop: Crop = Crop()
     anchors: Anchors | None = None

@@ -252,7 +252,10 @@ class Recognizer:
         rates = self._rates or Rates()
         search: HandSearch | ArmSearch
         if self._palms is None or s.proposal == "arm":
-            search, rates = ArmSearch(), replace(rates, pose_s=0.0)  # hands are where this frame's arms end
+            search, rates = (
+                ArmSearch(),
+                replace(rates, pose_s=0.0, idle_pose_s=0.0),
+            )  # hands are where this frame's arms end
         else:
             search = HandSearch(self._palms, s.proposal, 2 * s.people)
         follows = self._classifier.manifest.output.landmarks is not None

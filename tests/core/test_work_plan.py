@@ -55,8 +55,12 @@ def test_nobody_is_searched_for_eight_times_a_second() -> None:
     assert looks(WorkPlan(LABELS), 2, [], frozenset()) == pytest.approx(2 * 8, abs=1)
 
 
-def test_the_body_of_a_hand_that_is_followed_is_searched_for_three_times_a_second() -> None:
-    assert looks(WorkPlan(LABELS), 2, [], BOTH) == pytest.approx(2 * 3, abs=1)
+def test_the_body_of_a_hand_that_is_followed_is_searched_for_twice_a_second() -> None:
+    assert looks(WorkPlan(LABELS), 2, [], BOTH) == pytest.approx(2 * 2, abs=1)
+
+
+def test_a_body_that_keeps_still_and_shows_no_hand_is_looked_at_four_times_a_second() -> None:
+    assert looks(WorkPlan(LABELS), 2, [(0, body())], frozenset()) == pytest.approx(2 * 4, abs=1)
 
 
 def test_an_arm_on_its_way_is_looked_at_in_every_frame_until_its_hand_is_followed() -> None:

@@ -1,4 +1,4 @@
-"""The head that we ship: its contract, its symmetry, and how it reads real hands."""
+"""The heads that we ship: their contract, their symmetry, and how they read real hands."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ import pytest
 from agent.config.settings import RecognitionSettings
 from agent.errors import ModelError
 from agent.inference.build import build_recognizer
-from agent.inference.manifest import JoinSource, load_manifest
+from agent.inference.manifest import JoinSource, Manifest, load_manifest
 from agent.inference.models import fetch
 from agent.inference.recognizer import Recognizer
 
-MANIFEST = load_manifest("gesturenet-landmark")
-HEAD = MANIFEST.folder / "head.onnx"
+HEADS = ("gesturenet-landmark", "gesturenet-landmark-lite")
+
+
+@pytest.fixture(scope="module", params=HEADS)
+def manifest(request: pytest.FixtureRequest) -> Manifest:
+    return load_manifest(request.param)
 
 
 @pytest.fixture(scope="module")
-def head() -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(HEAD), providers=["CPUExecutionProvider"])
+def head(manifest: Manifest) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(
+        str(manifest.folder / "head.onnx"), providers=["CPUExecutionProvider"]
+    )
 
 
 def some_hands(count: int) -> dict[str, np.ndarray]:
@@ -39,22 +45,24 @@ def some_hands(count: int) -> dict[str, np.ndarray]:
     }
 
 
-def test_the_manifest_names_the_very_file_beside_it() -> None:
-    assert isinstance(MANIFEST.source, JoinSource)
-    assert hashlib.sha256(HEAD.read_bytes()).hexdigest() == MANIFEST.source.sha256
+def test_the_manifest_names_the_very_file_beside_it(manifest: Manifest) -> None:
+    assert isinstance(manifest.source, JoinSource)
+    assert manifest.source.head == "head.onnx"
+    stored = (manifest.folder / manifest.source.head).read_bytes()
+    assert hashlib.sha256(stored).hexdigest() == manifest.source.sha256
 
 
-def test_the_head_is_small() -> None:
-    assert HEAD.stat().st_size < 4_000_000
+def test_the_head_is_small(manifest: Manifest) -> None:
+    assert (manifest.folder / "head.onnx").stat().st_size < 4_000_000
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_every_hand_of_a_batch_gets_probabilities_and_is_judged_alone(
-    head: onnxruntime.InferenceSession, count: int
+    head: onnxruntime.InferenceSession, manifest: Manifest, count: int
 ) -> None:
     hands = some_hands(count)
     scores, embedding = head.run(["activation_18", "embedding"], hands)
-    assert scores.shape == (count, len(MANIFEST.labels))
+    assert scores.shape == (count, len(manifest.labels))
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
     assert len(embedding) == count
     alone = head.run(["activation_18"], {name: value[:1] for name, value in hands.items()})[0]
@@ -76,7 +84,9 @@ def test_a_hand_and_its_mirror_image_mean_the_same(head: onnxruntime.InferenceSe
     )
 
 
-@pytest.fixture(scope="module", params=["gesturenet-landmark", "gesturenet-ensemble"])
+@pytest.fixture(
+    scope="module", params=["gesturenet-landmark", "gesturenet-ensemble", "gesturenet-ensemble-lite"]
+)
 def recognizer(request: pytest.FixtureRequest, cache_dir: Path) -> Recognizer:
     """The head alone, and with the second opinion that it has by default."""
     name: str = request.param

@@ -26,7 +26,7 @@ def models(args: argparse.Namespace) -> None:
     """Fetch and convert the palm detector and the landmark network, as the agent does."""
     from agent.inference.models import fetch
 
-    for path in fetch(["palm-detector", "hand-landmark"], args.work / "cache", print):
+    for path in fetch(["palm-detector", "hand-landmark", "hand-landmark-lite"], args.work / "cache", print):
         shutil.copyfile(path, args.work / path.name)
 
 
@@ -56,8 +56,9 @@ def hands(args: argparse.Namespace) -> None:
 def features(args: argparse.Namespace) -> None:
     """Compute features of jittered crops of the photographs."""
     from training.gestures.hands.features import extract
+    from training.gestures.hands.rois import HandNet
 
-    extract(args.data, args.work, args.work, seed=args.seed)
+    extract(args.data, HandNet(args.work / "hand-landmark.onnx"), args.work, args.work, seed=args.seed)
 
 
 def rooms(args: argparse.Namespace) -> None:
@@ -73,6 +74,7 @@ def rooms(args: argparse.Namespace) -> None:
 def render(args: argparse.Namespace) -> None:
     """Render hands and compute their features."""
     from training.gestures.hands.render import shards
+    from training.gestures.hands.rois import HandNet
     from training.gestures.hands.synthetic import extract
 
     folder = args.work / "render"
@@ -83,7 +85,7 @@ def render(args: argparse.Namespace) -> None:
     for shard in sorted(folder.glob("render-*.pkl")):
         target = shard.with_suffix(".npz")
         if not target.exists():
-            extract(shard, args.work, target)
+            extract(shard, HandNet(args.work / "hand-landmark.onnx"), target)
 
 
 def live(args: argparse.Namespace) -> None:
@@ -114,6 +116,14 @@ def loso(args: argparse.Namespace) -> None:
 
     compare(args.work, steps=args.steps or 600, seed=args.seed)
     by_tone(args.work, steps=args.steps or 600, seed=args.seed)
+
+
+def lite(args: argparse.Namespace) -> None:
+    """Refine the head on the smaller landmark network, export gesturenet-landmark-lite, print its figures."""
+    from training.gestures.landmark.lite import extract, make
+
+    extract(args.data, args.work, args.seed)
+    make(args.work, ENGINES, args.seed)
 
 
 def crops(args: argparse.Namespace) -> None:
@@ -160,12 +170,25 @@ STEPS: dict[str, Callable[[argparse.Namespace], None]] = {
         negatives,
         loso,
         landmark,
+        lite,
         crops,
         gesturenet,
         card,
     )
 }
-HEAD_ONLY = ("models", "mesh", "hands", "features", "rooms", "render", "live", "loso", "landmark", "card")
+HEAD_ONLY = (
+    "models",
+    "mesh",
+    "hands",
+    "features",
+    "rooms",
+    "render",
+    "live",
+    "loso",
+    "landmark",
+    "lite",
+    "card",
+)
 
 
 def main() -> None:

@@ -62,11 +62,12 @@ class _ModelBuilder:
     wheels: dict[tuple[str, str], Path]
 
     def make_all(self, manifest: Manifest) -> Path:
-        """Build an engine, and for an ensemble also its two parts."""
-        source = manifest.source
-        if isinstance(source, EnsembleSource) and manifest.second in engine_names(self.engines):
-            for name in (source.first, str(manifest.second)):
-                self.make(load_manifest(name, self.engines))
+        """Build an engine, and for an ensemble also its two parts and the first's follower."""
+        source, there = manifest.source, engine_names(self.engines)
+        if isinstance(source, EnsembleSource) and manifest.second in there:
+            for name in (source.first, manifest.second, manifest.follower):
+                if name in there:
+                    self.make(load_manifest(str(name), self.engines))
         return self.make(manifest)
 
     def make(self, manifest: Manifest) -> Path:

@@ -14,6 +14,7 @@ from agent.errors import EngineError, ModelError
 from agent.inference.cropping import run_on_crops, supports_device_crop
 from agent.inference.crops import cut, fill_batch, points_in_picture
 from agent.inference.engine import Engine
+from agent.inference.gestures.follower import Follower
 from agent.inference.gestures.second import SecondClassifier
 from agent.inference.manifest import Manifest
 
@@ -61,7 +62,8 @@ class HandClassifier:
     """A hand network: `gesture` (probabilities, perhaps landmarks) or `hand-landmark` (landmarks only).
 
     `taught` adds the user's own gestures; the network must have an embedding. `second` is the image
-    classifier of an ensemble whose other part is `engine`.
+    classifier of an ensemble whose other part is `engine`, `follower` the smaller network that takes the
+    place of `engine` for settled gestures.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class HandClassifier:
         manifest: Manifest,
         taught: TaughtHead | StaleTaughtHead | None = None,
         second: SecondClassifier | None = None,
+        follower: Follower | None = None,
     ) -> None:
         self.manifest, self._engine, self._taught, self._second = manifest, engine, taught, second
+        self._follower = follower
         self._names = {key: name for key, name in manifest.output.model_dump().items() if name}
         _check(engine, manifest)
 
@@ -129,11 +133,14 @@ class HandClassifier:
             results = run_on_crops(self._engine, [(crop.image, crop.box) for crop in fill], spec, more)
             return self._readouts(crops, results, len(fill))
         inputs = {spec.name: fill_batch([crop.image for crop in fill], spec), **more}
-        results = self._engine.run(inputs)
         if self._second is None or not crops:
-            return self._readouts(crops, results, len(fill))
+            return self._readouts(crops, self._engine.run(inputs), len(fill))
         scores = self._names["scores"]
         image_results, at = [crop.image_result for crop in fill], [crop.at for crop in fill]
+        if self._follower:
+            results = self._follower.run(self._engine, inputs, image_results, at)
+        else:
+            results = self._engine.run(inputs)
         results[scores], updated = self._second.judge(inputs, results[scores], image_results, at)
         return self._readouts(crops, results, len(fill), updated)
 

@@ -18,6 +18,8 @@ Proposal = Literal["pose", "palm", "both", "arm"]
 
 CALM_S = 1.0  # interval of searches in the whole image while every visible arm hangs
 SEARCH_S = 0.2  # interval of searches for the same missing hand: limits the cost to a third of a core
+PAIR_S = 0.5  # interval of searches in the whole image while the two hands of a person are tracked
+PAIR = 2
 ARM_REGION = 3.0  # side of the searched square / approximate hand box: the detector needs a margin
 SECOND_REGION = 2.2  # of the second attempt, rotated along the arm
 TRIES = 3  # kinds of search for the hand of an arm
@@ -43,7 +45,7 @@ class HandSearch:
         helped = self._proposal == "both" and body and (found or new)
         room = len(found) + len(new) < self._hands
         hang = len(arms) > 1 and all(arm.hangs for arm in arms)  # so that no raised hand is expected
-        every_s = CALM_S if hang and not found else SEARCH_S
+        every_s = CALM_S if hang and not found else SEARCH_S if len(found) < PAIR else PAIR_S
         if self._proposal != "pose" and room and not helped and at - self._looked_at >= every_s:
             self._looked_at = at
             new += self._in(image, [letterbox(image)], arms, [*found, *new])

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from training.gestures.hands.photos import Found, Photo, hands, jittered, photos, read, worn
 from training.gestures.hands.rois import HandNet, PalmDetector, crop, roi_from_landmarks
-from training.gestures.hands.table import Table
+from training.gestures.hands.table import LandmarkNet, Table
 
 COPIES = {
     "ardamavi": 5,
@@ -28,6 +28,9 @@ COPIES = {
     "anton": 20,
     "desk": 5,
 }
+
+
+JUDGED = 2  # copies 0 and 1, the refined box and the detected one, judge
 
 
 def find_all(data: Path, models: Path, out: Path) -> None:
@@ -43,18 +46,23 @@ def find_all(data: Path, models: Path, out: Path) -> None:
         target.write_bytes(pickle.dumps(result))
 
 
-def extract(data: Path, models: Path, out: Path, seed: int = 0) -> None:
-    """Compute the features of every source that has none yet."""
-    net = HandNet(models / "hand-landmark.onnx")
+def extract(
+    data: Path, net: LandmarkNet, found: Path, out: Path, seed: int = 0, *, jittered: bool = True
+) -> None:
+    """Compute the features of every source that has none yet in `out`; `found` is where `find_all` wrote.
+
+    Without `jittered` crops only those that judge are made.
+    """
     for source, group in by_source(data).items():
         target = out / f"features-{source}.npz"
         if target.exists():
             continue
-        found = pickle.loads((out / f"found-{source}.pkl").read_bytes())
+        hands_of = pickle.loads((found / f"found-{source}.pkl").read_bytes())
         table = Table(net)
         for photo in tqdm(group, desc=f"features of {source}"):
-            for picture, known in looks(photo, found[photo.row], seed):
-                table.add(picture, **known)
+            for picture, known in looks(photo, hands_of[photo.row], seed):
+                if jittered or known["copy"] < JUDGED:
+                    table.add(picture, **known)
         table.save(target)
 
 

@@ -10,15 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from training.gestures.hands.photos import jittered, worn
-from training.gestures.hands.rois import HandNet, crop, roi_from_landmarks
-from training.gestures.hands.table import Table
+from training.gestures.hands.rois import crop, roi_from_landmarks
+from training.gestures.hands.table import LandmarkNet, Table
 
 COPIES = 2
 
 
-def extract(shard: Path, models: Path, target: Path) -> None:
+def extract(shard: Path, net: LandmarkNet, target: Path) -> None:
     """Compute the features of one shard: every image in `COPIES` jittered crops."""
-    table = Table(HandNet(models / "hand-landmark.onnx"))
+    table = Table(net)
     number = int(shard.stem.split("-")[1])
     rng = np.random.default_rng([5, number])
     for n, row in enumerate(tqdm(pickle.loads(shard.read_bytes()), desc=f"features of {shard.name}")):

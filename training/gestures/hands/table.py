@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from training.gestures.hands.rois import HandNet
-
 BATCH = 16
+
+
+class LandmarkNet(Protocol):
+    """A landmark network, or several on the same crops."""
+
+    def run(self, crops: np.ndarray) -> NamedTuple:
+        """Run on `crops` (N, 224, 224, 3) uint8 RGB; the fields of the result become columns."""
 
 
 class Table:
     """Builder of a table: crops are processed in batches; the columns are saved as one `.npz`."""
 
-    def __init__(self, net: HandNet) -> None:
+    def __init__(self, net: LandmarkNet) -> None:
         self._net = net
         self._columns: dict[str, list[np.ndarray]] = {}
         self._crops: list[np.ndarray] = []
