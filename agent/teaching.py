@@ -97,7 +97,8 @@ class Teacher:
         self._kept = before if improve or before is None else before.without(name)
         if self._kept is not None:
             check_same_classifier(self._kept, self._classifier, state)
-        self.recognizer = build_recognizer(recognition, cache)
+        every_frame = recognition.model_copy(update={"profile": "accurate"})  # every frame is an example
+        self.recognizer = build_recognizer(every_frame, cache)
 
     def __enter__(self) -> Self:
         return self

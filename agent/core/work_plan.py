@@ -47,6 +47,7 @@ class Rates:
     recheck_s: float = 1.0
     still: float = 0.5  # sides of its box a second: a hand that moves faster is classified in every frame
     arm_moves: float = 0.5  # shoulder widths a second: a wrist at this speed is being raised or lowered
+    jitter: float = 0.08  # shoulder widths: a resting wrist differs by this much from pose to pose
     sure: float = 0.8  # probability of a gesture that needs no check in every frame
     sure_random: float = 0.95  # probability of "no gesture" by the landmark classifier alone
     settled_s: float = 0.6  # time for which the landmark label must be constant: longer than any default hold
@@ -84,13 +85,15 @@ class Decision:
 class ImageResult:
     """Last result of the image classifier for one hand, at `at` seconds.
 
-    `label` is the index that the landmark classifier gives, and has given since `since`.
+    `label` is the index that the landmark classifier gives, and has given since `since`; `landmark_scores`
+    are its scores at `at`.
     """
 
     scores: Floats
     at: float
     label: int
     since: float
+    landmark_scores: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +154,7 @@ class WorkPlan:
                 if (
                     was is None
                     or passed <= 0
-                    or math.dist(was, wrist) > self.rates.arm_moves * width * passed
+                    or math.dist(was, wrist) > max(self.rates.arm_moves * passed, self.rates.jitter) * width
                 ):
                     self._moving.add((number, hand))
 
@@ -221,7 +224,7 @@ class ImagePlan:
         """Return the image classifier's new result `said`, with the label of the landmark `scores`."""
         label = int(scores.argmax())
         since = last.since if last is not None and last.label == label and last.at <= at else at
-        return ImageResult(said, at, label, since)
+        return ImageResult(said, at, label, since, scores)
 
 
 def _due(passed: float, every_s: float) -> bool:

@@ -73,6 +73,13 @@ def test_an_arm_on_its_way_is_looked_at_in_every_frame_until_its_hand_is_followe
     assert not plan.poses(0.4 + 1 / FPS, frozenset()).do
 
 
+def test_a_resting_wrist_that_jitters_from_pose_to_pose_is_no_arm_on_its_way() -> None:
+    plan = WorkPlan(LABELS)
+    for frame in range(10):
+        plan.record_poses(frame / FPS, [(0, body(300 + 6 * (frame % 2)))])
+    assert plan.poses(10 / FPS, frozenset()).why == "calm"
+
+
 def test_a_clip_that_begins_anew_is_looked_at() -> None:
     plan = WorkPlan(LABELS)
     plan.record_poses(10.0, [(0, body())])
@@ -125,7 +132,7 @@ def test_while_both_agree_for_long_the_image_classifier_is_asked_twice_a_second(
 
 
 def test_another_word_of_the_landmarks_is_judged_by_the_image_classifier_at_once() -> None:
-    last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0)
+    last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0, said("stop"))
     assert not ImagePlan(LABELS).should_run(last, said("stop"), 5.1).do
     assert ImagePlan(LABELS).should_run(last, said("two"), 5.1).why == "changes"
 
@@ -174,6 +181,6 @@ def test_with_every_frame_nothing_is_left_out() -> None:
     assert looks(plan, 1, [(0, body())]) == FPS
     memory = read(plan, "random", 3)
     assert plan.hand(memory, memory.read_at + 1 / FPS).do
-    last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0)
+    last = ImageResult(said("stop"), 5.0, LABELS.index("stop"), 0.0, said("stop"))
     assert ImagePlan(LABELS, EVERY_FRAME).should_run(last, said("stop"), 5.0).do
     assert ImagePlan(LABELS, EVERY_FRAME).should_run(None, said("random", 1.0), 5.0).do

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -137,12 +137,14 @@ class HandClassifier:
             return self._readouts(crops, self._engine.run(inputs), len(fill))
         scores = self._names["scores"]
         image_results, at = [crop.image_result for crop in fill], [crop.at for crop in fill]
+        confirmed: frozenset[int] = frozenset()
         if self._follower:
-            results = self._follower.run(self._engine, inputs, image_results, at)
+            results, confirmed = self._follower.run(self._engine, inputs, image_results, at)
         else:
             results = self._engine.run(inputs)
         results[scores], updated = self._second.judge(inputs, results[scores], image_results, at)
-        return self._readouts(crops, results, len(fill), updated)
+        read = self._readouts(crops, results, len(fill), updated)
+        return [replace(one, embedding=None) if row in confirmed else one for row, one in enumerate(read)]
 
     def _readouts(
         self,

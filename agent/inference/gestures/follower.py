@@ -17,9 +17,10 @@ PRESENT = 0.5  # presence below which the smaller network does not see the hand
 class Follower:
     """Runs a smaller landmark classifier where a hand has shown one gesture for long.
 
-    Its result counts where it is sure of the same gesture. Where it is not, the larger network runs on the
-    same frame, so that nothing starts or ends by the smaller one's word alone. `manifest` is that of `engine`
-    and has the inputs and outputs of the larger one.
+    Where it is sure of the same gesture, the hand's scores stay as the larger network last gave them, and
+    only the landmarks are its own. Where it is not, the larger network runs on the same frame. So no score
+    that starts or ends a gesture is the smaller one's. Their embeddings differ: a confirmed hand has none.
+    `manifest` is that of `engine` and has the inputs and outputs of the larger one.
     """
 
     def __init__(self, engine: Engine, manifest: Manifest, rates: Rates) -> None:
@@ -33,35 +34,48 @@ class Follower:
         inputs: Mapping[str, Floats],
         image_results: Sequence[ImageResult | None],
         at: Sequence[float | None],
-    ) -> dict[str, Floats]:
-        """Return the outputs of the landmark classifiers, one row for each hand, in order.
+    ) -> tuple[dict[str, Floats], frozenset[int]]:
+        """Return the outputs for each hand, in order, and the rows that the smaller network confirmed.
 
         `image_results` and `at` are as in `SecondClassifier.judge`. Raises `EngineError`.
         """
-        count = len(at)
-        settled = [row for row in range(count) if self._plan.settled(image_results[row], at[row])]
+        settled = {
+            row: last
+            for row, last in enumerate(image_results)
+            if last is not None and self._plan.settled(last, at[row])
+        }
         if not settled:
-            return larger.run(inputs)
-        small = self._engine.run(_rows(inputs, settled))
-        confirmed = [i for i, row in enumerate(settled) if self._confirms(small, i, image_results[row])]
-        taken = [settled[i] for i in confirmed]
-        rest = [row for row in range(count) if row not in taken]
-        if not taken:
-            return larger.run(inputs)
-        if not rest:
-            return small
-        large = larger.run(_rows(inputs, rest))
-        merged = {}
-        for name in large.keys() & small.keys():
-            merged[name] = np.empty((count, *large[name].shape[1:]), large[name].dtype)
-            merged[name][rest], merged[name][taken] = large[name], small[name][confirmed]
-        return merged
+            return larger.run(inputs), frozenset()
+        small = self._engine.run(_rows(inputs, list(settled)))
+        confirmed = {
+            row: index
+            for index, (row, last) in enumerate(settled.items())
+            if self._confirms(small, index, last)
+        }
+        if not confirmed:
+            return larger.run(inputs), frozenset()
+        parts = [({name: array[list(confirmed.values())] for name, array in small.items()}, list(confirmed))]
+        parts[0][0][self._scores] = np.stack([settled[row].landmark_scores for row in confirmed])
+        if rest := [row for row in range(len(at)) if row not in confirmed]:
+            parts.append((larger.run(_rows(inputs, rest)), rest))
+        return _joined(parts, len(at)), frozenset(confirmed)
 
-    def _confirms(self, small: Mapping[str, Floats], index: int, last: ImageResult | None) -> bool:
+    def _confirms(self, small: Mapping[str, Floats], index: int, last: ImageResult) -> bool:
         scores, presence = small[self._scores][index], float(small[self._presence][index].reshape(-1)[0])
-        same = last is not None and int(scores.argmax()) == last.label
+        same = int(scores.argmax()) == last.label
         return same and presence >= PRESENT and float(scores.max()) >= self._sure
 
 
 def _rows(inputs: Mapping[str, Floats], rows: list[int]) -> dict[str, Floats]:
     return {name: array[rows] for name, array in inputs.items()}
+
+
+def _joined(parts: Sequence[tuple[Mapping[str, Floats], list[int]]], count: int) -> dict[str, Floats]:
+    """The outputs that all parts have, each part's in its rows."""
+    joined = {}
+    for name in set.intersection(*(set(outputs) for outputs, _ in parts)):
+        first = parts[0][0][name]
+        joined[name] = np.empty((count, *first.shape[1:]), first.dtype)
+        for outputs, rows in parts:
+            joined[name][rows] = outputs[name]
+    return joined

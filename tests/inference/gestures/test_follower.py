@@ -74,7 +74,7 @@ def shown(reader: Reader) -> list[tuple[HandCrop, int]]:
         assert scores is not None
         label = int(scores.argmax())
         if LABELS[label] != "random" and scores[label] > RATES.sure:
-            past = ImageResult(np.asarray(scores, np.float32), NOW - 0.1, label, LONG)
+            past = ImageResult(scores, NOW - 0.1, label, LONG, scores)
             settled = replace(crop, image_result=past, at=NOW)
             reader.read([settled])
             if not reader.large.hands:
@@ -91,6 +91,7 @@ def test_a_settled_gesture_is_confirmed_by_the_smaller_network_alone(
     for readout, (crop, label) in zip(said, shown, strict=True):
         assert readout.scores is not None
         assert int(readout.scores.argmax()) == label
+        assert readout.embedding is None
         expected = reader.alone.read_crops([crop])[0]
         assert readout.landmarks is not None
         assert expected.landmarks is not None
@@ -123,6 +124,17 @@ def test_where_the_smaller_one_contradicts_the_larger_one_reads_the_same_frame(
     (said,) = reader.read([wrong])
     assert (reader.large.hands, reader.small.hands) == (1, 1)
     np.testing.assert_allclose(said.scores, reader.alone.read_crops([wrong])[0].scores, atol=1e-5)
+
+
+def test_its_own_probabilities_are_never_told(reader: Reader, shown: list[tuple[HandCrop, int]]) -> None:
+    crop, label = shown[0]
+    weak = np.full(len(LABELS), 0.09, np.float32)
+    weak[label] = 0.55
+    past = replace(crop.image_result, scores=weak, landmark_scores=weak)
+    (said,) = reader.read([replace(crop, image_result=past)])
+    assert reader.large.hands == 0
+    assert said.scores is not None
+    assert said.scores[label] < 0.6
 
 
 def test_a_photograph_and_a_recheck_are_left_to_the_larger_one(
