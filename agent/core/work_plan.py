@@ -9,7 +9,8 @@ Networks take nearly all of a frame's time, and most frames repeat the previous 
     its palm         detected again only when a gesture that was confident falters, every `relocate_s` of that
     landmark         by the smaller network while a gesture is settled and no recheck is due
     image classifier skipped while the landmark classifier says "no gesture"; runs every `recheck_s` while
-                     that has given one label for long, and its last result is reused meanwhile
+                     that has given one label for long (twice as often where the two contradict each other),
+                     and its last result is reused meanwhile
 
 Whatever moves, changes or is pending is processed in every frame. Pure and deterministic: time comes from the
 frames' timestamps, so a replayed clip gives the same plan. Independent of networks and runtimes.
@@ -211,20 +212,25 @@ class ImagePlan:
             return Decision(True, "new")
         if last.label != int(scores.argmax()) or at - last.since < self._rates.settled_s:
             return Decision(True, "changes")
-        late = _due(at - last.at, self._rates.recheck_s) or at < last.at
+        late = _due(at - last.at, self._recheck_s(last)) or at < last.at
         return Decision(late, "due" if late else "settled")
 
     def settled(self, last: ImageResult | None, at: float | None) -> bool:
         """Whether a hand has shown one gesture for so long that a smaller network may confirm it at `at`."""
         if last is None or at is None or at < last.at:
             return False
-        return at - last.since >= self._rates.settled_s and not _due(at - last.at, self._rates.recheck_s)
+        return at - last.since >= self._rates.settled_s and not _due(at - last.at, self._recheck_s(last))
 
     def remember(self, last: ImageResult | None, scores: Floats, said: Floats, at: float) -> ImageResult:
         """Return the image classifier's new result `said`, with the label of the landmark `scores`."""
         label = int(scores.argmax())
         since = last.since if last is not None and last.label == label and last.at <= at else at
         return ImageResult(said, at, label, since, scores)
+
+    def _recheck_s(self, last: ImageResult) -> float:
+        """Interval until both are asked again: half as long where they contradict each other."""
+        agree = int(last.scores.argmax()) == last.label
+        return self._rates.recheck_s if agree else self._rates.recheck_s / 2
 
 
 def _due(passed: float, every_s: float) -> bool:

@@ -119,16 +119,24 @@ def test_a_hand_that_means_nothing_by_its_landmarks_is_not_shown_to_the_image_cl
     assert plan.should_run(None, said("stop"), 0.0).do
 
 
-def test_while_both_agree_for_long_the_image_classifier_is_asked_twice_a_second() -> None:
+@pytest.mark.parametrize(
+    ("image_says", "every_s"), [("stop", RATES.recheck_s), ("fist", RATES.recheck_s / 2)]
+)
+def test_a_settled_gesture_is_asked_about_once_a_second_and_twice_where_the_two_contradict_each_other(
+    image_says: str, every_s: float
+) -> None:
     plan, last, asked = ImagePlan(LABELS), None, []
-    for frame in range(3 * FPS):
+    for frame in range(4 * FPS):
         at = frame / FPS
-        if plan.should_run(last, said("stop"), at).do:
+        do = plan.should_run(last, said("stop"), at).do
+        if at > RATES.settled_s:
+            assert plan.settled(last, at) is not do  # the smaller network runs where no recheck is due
+        if do:
             asked.append(at)
-            last = plan.remember(last, said("stop"), said("stop"), at)
+            last = plan.remember(last, said("stop"), said(image_says), at)
     early = [at for at in asked if at < RATES.settled_s]
     assert len(early) == round(RATES.settled_s * FPS)  # every frame, until any usual hold is over
-    assert np.diff(asked[len(early) + 1 :]) == pytest.approx(RATES.recheck_s, abs=1 / FPS)
+    assert np.diff(asked[len(early) + 1 :]) == pytest.approx(every_s, abs=1 / FPS)
 
 
 def test_another_word_of_the_landmarks_is_judged_by_the_image_classifier_at_once() -> None:
