@@ -26,7 +26,7 @@ def start(rules: Path) -> Iterator[Start]:
     with ExitStack() as running:
 
         def started(film: Film | None = None, *, rules: Path = rules, **options: Any) -> Agent:
-            names = ("send_s", "hold_s", "speed", "setup", "teaching", "tuning")
+            names = ("send_s", "hold_s", "speed", "setup", "teaching", "tuning", "cameras")
             own = {name: options.pop(name) for name in names if name in options}
             settings = WebSettings.model_validate({"enabled": True, "port": 0, **options})
             return running.enter_context(Agent(film or drawn_film(), settings, rules, **own))

@@ -207,6 +207,7 @@ class Agent:
         setup: SetupProvider | None = None,
         teaching: TeachingProvider | None = None,
         tuning: TuningProvider | None = None,
+        cameras: tuple[str, ...] = (CAMERA,),
     ) -> None:
         self.reel = Projector(film, speed)
         self.out = NoBroker()
@@ -223,7 +224,7 @@ class Agent:
                 agent="hall",
                 version="0.1.0",
                 gestures=tuple(label for label in film.labels if label != NO_GESTURE),
-                cameras=(CAMERA,),
+                cameras=cameras,
                 hold_ms=hold_s * 1000,
                 preview=web.preview,
                 edit=web.edit,
