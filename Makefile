@@ -193,8 +193,9 @@ test-etlt: $(VENV)/.test ## TAO's .etlt files through NVIDIA's own package, from
 	  GESTURE_AGENT_ETLT_PYTHON=$$PWD/$$d/bin/python $(BIN)/pytest tests/inference/nvidia/test_etlt.py || exit 1; tried=1; \
 	done; [ -n "$$tried" ] || echo "nothing was tried: NVIDIA's package wants Python 3.10 or 3.12"
 
-test-homes: $(VENV)/.test ## two releases of Home Assistant and a Node-RED, real ones (1.7 GB), with the real agent
+test-homes: $(VENV)/.test ## four releases of Home Assistant and a Node-RED, real ones (5 GB; root for the newer two), with the real agent
 	$(if $(shell command -v npm),,$(call apt,npm))
+	$(call apt,mmdebstrap)
 	@$(BIN)/python tests/homes/prepare.py $(VENV)/homes
 	@$(AGENT) models fetch
 	@GESTURE_AGENT_HOMES=$(abspath $(VENV)/homes) $(BIN)/pytest tests/homes

@@ -14,7 +14,7 @@ import pytest
 from brokers import Mosquitto
 from daemon import FILM_FPS, Daemon, Film, settings
 from homes_kit import FIGURES, HOMES, home
-from prepare import NODE_RED
+from prepare import NODE_REDS
 
 CLIP = Path(__file__).parents[1] / "data/demo.mp4"
 CLIP_FPS = 15
@@ -38,9 +38,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-@pytest.fixture(scope="session")
-def node_red_home() -> Path:
-    return home(f"node-red-{NODE_RED}")
+@pytest.fixture(scope="module", params=NODE_REDS)
+def node_red_home(request: pytest.FixtureRequest) -> Path:
+    return home(f"node-red-{request.param}")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +67,8 @@ def taught(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(folder / "peace" / f"{number}.png"), video.read()[1])
     config = folder / "config.toml"
     config.write_text(settings(CLIP, cache_dir), encoding="utf-8")
-    run("-m", "agent", "teach", "peace", "--folder", folder / "peace", "--config", config)
+    words = ("-m", "agent", "teach", "peace", "--force", "--folder", folder / "peace")  # looks like two
+    run(*words, "--config", config)
     return folder / "state/taught.npz"
 
 

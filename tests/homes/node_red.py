@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import urllib.request
@@ -27,7 +28,9 @@ class NodeRed:
     def __init__(self, home: Path, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self._program = home / "node_modules/.bin/node-red"
+        programs = home / "node_modules/.bin"  # where a Node.js of its own is too, if it wants a newer one
+        self._program = programs / "node-red"
+        self._environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "settings.js").write_text(SETTINGS.format(port=self.port), encoding="utf-8")
 
@@ -37,6 +40,7 @@ class NodeRed:
                 [self._program, "--userDir", self.folder, "--settings", self.folder / "settings.js"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env=self._environment,
             )
         eventually(self._answers, f"Node-RED answers; see {self.folder}/log")
 

@@ -1,21 +1,33 @@
 """Makes the homes that the tests of this folder move into: `python tests/homes/prepare.py FOLDER`.
 
-Two releases of Home Assistant, each in a virtual environment with the Python that it wants, and Node-RED.
-What is there already is left alone; what cannot be had here is said, and its tests skip.
+Releases of Home Assistant, each in a virtual environment with the Python that it wants, and Node-RED. Where
+this machine has no such Python, a Debian that has it is made in a folder (root and mmdebstrap). What is there
+already is left alone; what cannot be had here is said, and its tests skip.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-RELEASES = {"2025.1.4": "3.12", "2025.4.4": "3.13"}  # Home Assistant, and its Python
-NODE_RED = "4.1"
+RELEASES = {  # Home Assistant, and its Python: a version on this machine, or the Debian that has it
+    "2025.1.4": "3.12",
+    "2025.4.4": "3.13",
+    "2026.2.3": "debian:trixie",  # 3.13.2 or later
+    "2026.11.0": "debian:sid",  # 3.14.2 or later
+}
+PACKAGES = (
+    "ca-certificates", "python3-venv", "python3-dev", "gcc", "g++", "libffi-dev", "libssl-dev", "tzdata",
+)  # fmt: skip
+INSIDE = Path(__file__).with_name("inside.sh")
+ENVIRONMENT = "opt/home-assistant"  # in such a Debian
+NODE_REDS = {"4.1": (), "5.0": ("node@22",)}  # and the Node.js that it wants, where it is a newer one
 READY = ".ready"  # a file in a home that is complete
 
 # What Home Assistant sets up by itself (homeassistant/bootstrap.py), and what the tests need of it.
@@ -26,13 +38,15 @@ DEFAULTS = (
     "logger", "network", "person", "scene", "schedule", "script", "system_health", "tag", "timer", "zone",
 )  # fmt: skip
 WANTED = ("mqtt", "websocket_api")
+IMPORTED = ("conversation", "hassio", "stream")  # by those, without depending on them
 
 
 def main(folder: Path) -> None:
     """Prepare whatever is missing, one after the other: they are big."""
     for release, python in RELEASES.items():
         _prepare(folder / f"home-assistant-{release}", lambda home: _home_assistant(home, release, python))  # noqa: B023
-    _prepare(folder / f"node-red-{NODE_RED}", _node_red)
+    for release, nodes in NODE_REDS.items():
+        _prepare(folder / f"node-red-{release}", lambda home: _node_red(home, release, nodes))  # noqa: B023
 
 
 def _prepare(home: Path, make: object) -> None:
@@ -50,18 +64,45 @@ def _prepare(home: Path, make: object) -> None:
 
 
 def _home_assistant(home: Path, release: str, python: str) -> None:
-    _run(_python(python), "-m", "venv", home)
-    pip = [home / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    kind, _, suite = python.partition("debian:")
+    environment, interpreter = _debian(home, suite) if not kind else _virtual_environment(home, python)
+    pip = [*interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _run(*pip, "--no-deps", f"homeassistant=={release}")
-    package = next(home.glob("lib/python*/site-packages/homeassistant"))
-    constraints = package / "package_constraints.txt"  # without them, newer releases than were tried come in
+    package = next(environment.glob("lib/python*/site-packages/homeassistant"))
+    # Without the constraints, newer releases than were tried come in.
+    constraints = interpreter[-1].parents[1] / package.relative_to(environment) / "package_constraints.txt"
     _run(*pip, "--constraint", constraints, f"homeassistant=={release}", *_requirements(package))
+
+
+def _virtual_environment(home: Path, python: str) -> tuple[Path, list[Path]]:
+    """Make the environment of a Python of this machine: its folder, and the words that run it."""
+    _run(_python(python), "-m", "venv", home)
+    return home, [home / "bin/python"]
+
+
+def _debian(home: Path, suite: str) -> tuple[Path, list[Path]]:
+    """The same in a Debian of its own, in `home`. Raises `LookupError` where none can be made."""
+    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        raise LookupError(f"a Debian {suite} is made by root with mmdebstrap (apt install mmdebstrap)")
+    root = home / "root"
+    home.mkdir(parents=True)
+    # A mirror that lags behind is good enough for a test; its signatures are checked all the same.
+    stale = "--aptopt=Acquire::Check-Valid-Until false"
+    _run("mmdebstrap", "--quiet", "--variant=minbase", stale, f"--include={','.join(PACKAGES)}", suite, root)
+    python = Path("/", ENVIRONMENT, "bin/python")
+    _run(INSIDE, root, "/usr/bin/python3", "-m", "venv", python.parents[1])
+    program = home / "bin/hass"
+    program.parent.mkdir()
+    words = shlex.join(map(str, (INSIDE, root, python.with_name("hass"))))
+    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return root / ENVIRONMENT, [INSIDE, root, python]
 
 
 def _requirements(package: Path) -> list[str]:
     """What the integrations need; Home Assistant would fetch it itself at its first start, slowly."""
     found: set[str] = set()
-    for name in _with_dependencies(package, (*CORE, *DEFAULTS, *WANTED)):
+    for name in _with_dependencies(package, (*CORE, *DEFAULTS, *WANTED, *IMPORTED)):
         found |= set(_manifest(package, name).get("requirements", []))
     return sorted(found)
 
@@ -97,11 +138,12 @@ def _pythons(version: str) -> Iterator[Path]:
     yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True)
 
 
-def _node_red(home: Path) -> None:
+def _node_red(home: Path, release: str, nodes: Iterable[str]) -> None:
     if shutil.which("npm") is None:
         raise LookupError("no npm (apt install npm)")
     home.mkdir(parents=True)
-    _run("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", home, f"node-red@{NODE_RED}")
+    words = ("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", home)
+    _run(*words, *nodes, f"node-red@{release}")
 
 
 def _run(*words: object) -> None:

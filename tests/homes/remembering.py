@@ -31,13 +31,13 @@ from agent.service.signals import signals
 Sights = dict[bytes, Detections]
 
 
-class RememberingEyes:
-    """In place of the perception."""
+class RememberingRecognizer:
+    """In place of the recognizer."""
 
     def __init__(self, sights: Sights) -> None:
         self._sights = sights
 
-    def see(self, frames: Sequence[Frame]) -> list[Detections]:
+    def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
         return [replace(self._sights[_key(f)], frame=f, stage_ms={}) for f in frames]
 
     def forget(self, camera: str) -> None:
@@ -71,7 +71,7 @@ def run(settings: Settings, sights: Sights) -> None:
     """As `agent.app.run_agent`."""
     configure_logs(settings.log)
     agent = Agent(settings)
-    agent.loop._recognizer = RememberingEyes(sights)
+    agent.loop._recognizer = RememberingRecognizer(sights)
     with signals(agent.loop.stop, agent.loop.reload), agent:
         agent.run()
 
