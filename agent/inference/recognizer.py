@@ -11,7 +11,7 @@ from agent.config.settings import RecognitionSettings
 from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory
 from agent.core.geometry import box_of_landmarks
 from agent.core.posture import posture_of, sure_hands
-from agent.core.types import Box, Detections, Frame, HandDetection, Image
+from agent.core.types import Box, Detections, Frame, HandDetection, Image, Pixels
 from agent.core.work_plan import ImageResult, Rates, WorkPlan
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
@@ -43,7 +43,7 @@ class _CameraTracking:
     def see_people(self, frame: Frame, watch: Stopwatch) -> list[Person]:
         """The people in a frame; those of the last poses where the work plan skips pose estimation."""
         if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
-            self.people = self.bodies.update(frame.image, frame.at, watch)
+            self.people = self.bodies.update(frame.pixels, frame.at, watch)
             self.plan.record_poses(frame.at, [(person.id, person.pose) for person in self.people])
         return self.people
 
@@ -129,7 +129,7 @@ class Recognizer:
         """
         found = [
             self._tracking_of(poses.frame.camera).hands.propose(
-                poses.frame.image, poses.frame.at, poses.people, poses.watch
+                poses.frame.pixels, poses.frame.at, poses.people, poses.watch
             )
             for poses in frame_poses
         ]
@@ -137,7 +137,7 @@ class Recognizer:
         with together.stage("crop"):
             crops = [
                 self._classifier.crop(
-                    poses.frame.image, candidate.box, _last_image_result(candidate), poses.frame.at
+                    poses.frame.pixels, candidate.box, _last_image_result(candidate), poses.frame.at
                 )
                 for poses, candidates in zip(frame_poses, found, strict=True)
                 for candidate in candidates
@@ -222,7 +222,7 @@ class Recognizer:
         return Detections(
             frame=frame,
             people=max(len(people), len({hand.person for hand in hands})),
-            hands=tuple(_with_posture(hands, people, frame.image)),
+            hands=tuple(_with_posture(hands, people, frame.pixels)),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
         )
@@ -271,7 +271,7 @@ def _last_image_result(candidate: Candidate) -> ImageResult | None:
 
 
 def _with_posture(
-    hands: Sequence[HandDetection], people: Sequence[Person], image: Image
+    hands: Sequence[HandDetection], people: Sequence[Person], image: Pixels
 ) -> list[HandDetection]:
     """The hands with their postures, relative to their body and to all other hands."""
     poses = {person.id: person.pose for person in people}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.hand_identity import AssignedHand, HandAssigner, HandEvidence, PersonHand
 from agent.core.tracking import distance
-from agent.core.types import Box, Floats, HandDetection, Image
+from agent.core.types import Box, Floats, HandDetection, Pixels
 from agent.core.work_plan import HandMemory, WorkPlan
 from agent.inference.bodies.person import Person
 from agent.inference.gestures.classifier import Readout
@@ -80,7 +80,9 @@ class HandFinder:
         self._tracks: list[TrackedHand] = []
         self._assigner = HandAssigner()
 
-    def propose(self, image: Image, at: float, people: Sequence[Person], watch: Stopwatch) -> list[Candidate]:
+    def propose(
+        self, image: Pixels, at: float, people: Sequence[Person], watch: Stopwatch
+    ) -> list[Candidate]:
         """Return the candidates to classify in the frame at `at` seconds, tracked hands first."""
         arms = arms_of(people, image)
         with watch.stage("palm"):
@@ -91,7 +93,7 @@ class HandFinder:
             found = found[: self._hands]
             return found + self._relocated(image, at, arms, found)
 
-    def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
+    def propose_for_still(self, image: Pixels, people: Sequence[Person]) -> Iterator[list[Candidate]]:
         """Yield lists of candidates for a photograph, one after another, until hands are found.
 
         First at the ends of arms in every way, and in the whole image; then everywhere.
@@ -164,7 +166,7 @@ class HandFinder:
         return found
 
     def _relocated(
-        self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate]
+        self, image: Pixels, at: float, arms: Sequence[Arm], found: list[Candidate]
     ) -> list[Candidate]:
         """Second candidates, at a freshly detected palm, for tracked hands whose gesture falters."""
         if not self._has_landmarks:

@@ -120,7 +120,7 @@ def test_one_frame_ahead_two_cameras_keep_their_own_hands(cache_dir: Path, devic
     plain, other = (perception(cache_dir, "tensorrt", "gesturenet") for _ in range(2))
     ahead = PipelinedRecognizer(other)
     hall = [replace(frame, camera="hall") for frame in frames(3)]
-    empty = [replace(frame, camera="yard", image=np.zeros_like(frame.image)) for frame in frames(3)]
+    empty = [replace(frame, camera="yard", pixels=np.zeros_like(frame.image)) for frame in frames(3)]
     turns = [[hall[0]], [empty[0]], [empty[1], hall[1]], [hall[2], empty[2]], []]
     told = [ahead.recognize(turn) for turn in turns]
     assert told[0] == []
