@@ -111,6 +111,11 @@ class HandClassifier:
         batches = (crops[start : start + step] for start in range(0, len(crops), step))
         return [readout for batch in batches for readout in self._read_batch(batch)]
 
+    @property
+    def runs_beside(self) -> bool:
+        """Whether `start_crops` returns while the network still runs, on a device."""
+        return supports_device_crop(self._engine) and not self.manifest.input.batch
+
     def start_crops(self, crops: Sequence[HandCrop]) -> Callable[[], list[Readout]]:
         """Start classifying crops where the engine can; return a function that waits for the readouts."""
         engine, spec = self._engine, self.manifest.input
