@@ -154,7 +154,7 @@ def unused_gpu(
     if backend != "auto":
         return None
     here = judge()
-    if here.unused is not None:
+    if here.unused is not None or here.broken:
         return f"an NVIDIA GPU goes unused: {here.why}; {here.todo}"
     on_cpu = sorted(name for name, used in backends.items() if used == "onnxruntime")
     if here.usable and on_cpu:
