@@ -65,7 +65,11 @@ def run(words: list[bytes]) -> int:
 
 
 def _tell_caps(gst: ctypes.CDLL, pipeline: ctypes.c_void_p) -> object | None:
-    """Print what arrives at the element `TELLS`, in the thread that then gives it the bytes."""
+    """Print what arrives at the element `TELLS`, in the thread that then gives it the bytes.
+
+    Another pixel format ends the program before its first byte: who reads the pipe could not say where it
+    begins.
+    """
     for function in (gst.gst_bin_get_by_name, gst.gst_element_get_static_pad, gst.gst_pad_get_current_caps):
         function.restype = ctypes.c_void_p
     gst.gst_caps_to_string.restype = ctypes.c_char_p
@@ -74,11 +78,19 @@ def _tell_caps(gst: ctypes.CDLL, pipeline: ctypes.c_void_p) -> object | None:
         return None
     pad = ctypes.c_void_p(gst.gst_element_get_static_pad(ctypes.c_void_p(sink), b"sink"))
 
+    formats: list[str] = []
+
     def tell(*_: object) -> None:
         caps = gst.gst_pad_get_current_caps(pad)
-        if caps:
-            words = TOLD.encode() + gst.gst_caps_to_string(ctypes.c_void_p(caps))
-            os.write(sys.stdout.fileno(), words + b"\n")
+        if not caps:
+            return
+        words = gst.gst_caps_to_string(ctypes.c_void_p(caps)).decode(errors="replace")
+        formats.append(words.partition("format=(string)")[2].partition(",")[0])
+        if formats[0] != formats[-1]:
+            sys.stderr.write(f"ERROR: its frames changed from {formats[0]} to {formats[-1]}\n")
+            sys.stderr.flush()
+            os._exit(1)
+        os.write(sys.stdout.fileno(), f"{TOLD}{words}\n".encode())
 
     heard = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(tell)
     connect = ctypes.CDLL(OBJECTS).g_signal_connect_data

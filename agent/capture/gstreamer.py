@@ -112,10 +112,7 @@ class GstPipeline:
         memory = self._memory.new(layout.nbytes)
         if not child.read_into(memory, patience_s):
             raise self._ended(child, patience_s)
-        if (now := self._layout(child, 0.0)) != layout:
-            if now.nbytes != layout.nbytes:
-                raise self._address.lost(f"its frames changed from {layout.format} to {now.format}")
-            layout = now  # only the meaning of its colours
+        layout = self._layout(child, 0.0)  # the meaning of its colours may have changed, no more
         at = self._clock() if self.live else self._frames / self._settings.fps
         self._frames += 1
         pixels = layout.pixels(memory)

@@ -92,6 +92,56 @@ def test_pixels_that_lose_nothing_in_bgrx_stay_bgrx(gstreamer: None, photograph:
     np.testing.assert_array_equal(seen.image, plain.image)
 
 
+def frames_of_two(first: str, second: str) -> tuple[list[Frame], str]:
+    """What comes of a pipeline that changes its caps after some frames, and how it ends."""
+    bars = (
+        "videotestsrc pattern=smpte75 num-buffers=8 ! video/x-raw,width=160,height=120,framerate=10/1,format="
+    )
+    source = (
+        f"gst:concat name=both {bars}{first} ! both. {bars}{second} ! both. both. ! identity sleep-time=20000"
+    )
+    settings = CameraSettings.model_validate({"source": source, "width": 160, "height": 120})
+    camera, frames = open_source(settings, "front", memory=GpuFormats()), []
+    camera.open()
+    try:
+        while True:
+            frames.append(camera.read())
+    except SourceLost as exc:
+        return frames, str(exc)
+    finally:
+        camera.close()
+
+
+def assert_bars(frame: Frame) -> None:
+    """SMPTE's colours where they belong: grey, yellow, cyan, green, magenta, red, blue."""
+    bars = np.array([frame.image[60, (2 * bar + 1) * 160 // 14] for bar in range(7)])
+    right = np.array([(1, 1, 1), (0, 1, 1), (1, 1, 0), (0, 1, 0), (1, 0, 1), (0, 0, 1), (1, 0, 0)])
+    assert ((bars > 96) == right).all()
+
+
+@pytest.mark.parametrize(("first", "second"), [("NV12", "BGRx"), ("BGRx", "NV12")])
+def test_a_stream_that_changes_its_format_is_lost_and_no_frame_is_mistaken(
+    gstreamer: None, first: str, second: str
+) -> None:
+    frames, reason = frames_of_two(first, second)
+    assert f"its frames changed from {first} to {second}" in reason
+    assert frames
+    for frame in frames:
+        assert isinstance(frame.pixels, Nv12Image) == (first == "NV12")
+        assert_bars(frame)
+
+
+def test_a_stream_that_changes_the_meaning_of_its_colours_goes_on(gstreamer: None) -> None:
+    frames, reason = frames_of_two("NV12,colorimetry=bt601", "NV12,colorimetry=bt709")
+    assert "the stream ended after" in reason
+    found = [frame.pixels.colour for frame in frames if isinstance(frame.pixels, Nv12Image)]
+    assert len(found) == len(frames)
+    assert set(found) <= {BT601, BT709}
+    assert found[-1] == BT709
+    for frame in (frames[0], frames[-1]):
+        assert_bars(frame)
+
+
 def test_what_caps_do_not_say_is_as_gstreamer_assumes() -> None:
     assert [colour_of("", 480), colour_of("", 576), colour_of("", 720)] == [BT601, BT601, BT709]
     assert colour_of("1:0:0:0", 720) == YuvColour(BT709.red, BT709.blue, full_range=True)
