@@ -27,7 +27,6 @@ from agent.feedback_publisher import FeedbackPublisher
 from agent.health import HealthReporter, gestures_of, info
 from agent.inference.build import build_recognizer
 from agent.inference.engine import choose_backend, unused_gpu
-from agent.inference.pipelined import with_overlap
 from agent.loop.loop import Loop
 from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
@@ -124,7 +123,7 @@ class Agent:
         self._frames = FrameMailbox()
         self.loop = Loop(
             frames=self._frames,
-            recognizer=with_overlap(self._recognizer, overlap=settings.recognition.tensorrt.overlap),
+            recognizer=self._recognizer,
             pipeline=self._pipeline,
             sink=self.delivery,
             idle=settings.idle,

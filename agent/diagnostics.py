@@ -96,8 +96,9 @@ def check_gpu(recognition: RecognitionSettings, cache_dir: Path) -> Iterator[Che
 
     on_cpu_instead = recognition.backend == "auto" or recognition.tensorrt.fallback
     for trouble in gpu_troubles(engines_of(recognition), cache_dir, recognition.tensorrt):
-        state: State = "warn" if on_cpu_instead or not trouble.certain else "fail"
-        yield CheckResult("gpu", here.why, state, trouble.text)
+        state: State = "warn" if on_cpu_instead or not trouble.on_cpu else "fail"
+        until = f"; until then on the CPU: {trouble.on_cpu}" if state == "warn" and trouble.on_cpu else ""
+        yield CheckResult("gpu", here.why, state, trouble.text + until)
 
 
 def check_page(web: WebSettings) -> CheckResult:

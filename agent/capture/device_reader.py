@@ -15,7 +15,7 @@ from agent.supervision import Threads
 if TYPE_CHECKING:
     from agent.capture.liveness import Liveness
     from agent.capture.source import FrameSource, NegotiatedFormat
-    from agent.core.types import Frame, Image
+    from agent.core.types import Frame, Pixels
 
 log = structlog.get_logger()
 
@@ -106,11 +106,11 @@ class DeviceReader:
             self.liveness.update(frame)
             if self.liveness.is_live:
                 self._accept(frame)
-        if was is not None and was.shape != frame.image.shape:
+        if was is not None and was.shape != frame.pixels.shape:
             self._report_size(was, frame)
         if self.liveness.is_live != saw:
             self._notify()
 
-    def _report_size(self, was: Image, frame: Frame) -> None:
+    def _report_size(self, was: Pixels, frame: Frame) -> None:
         sizes = f"{was.shape[1]}x{was.shape[0]}", f"{frame.width}x{frame.height}"
         log.warning("camera_size_changed", camera=self._camera, was=sizes[0], now=sizes[1])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import cv2
 
-from agent.core.types import Frame, Image
+from agent.core.types import Frame, Image, Pixels
 
 if TYPE_CHECKING:
     from agent.config.settings import CameraSettings
@@ -57,6 +57,10 @@ class Framing:
         """Build the next frame, captured at `at` seconds; `square` skips the correction of pixel aspect."""
         if not square:
             image = of_square_pixels(image, self._pixel_aspect)
-        frame = Frame(self._camera, self._seq, at, upright(image, self._rotate, self._mirror))
+        return self.kept(upright(image, self._rotate, self._mirror), at)
+
+    def kept(self, pixels: Pixels, at: float) -> Frame:
+        """Build the next frame of these very pixels, captured at `at` seconds."""
+        frame = Frame(self._camera, self._seq, at, pixels)
         self._seq += 1
         return frame

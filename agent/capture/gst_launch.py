@@ -2,15 +2,19 @@
 
 A replacement for `gst-launch-1.0` where arguments hold a login: every user of the machine can read the
 arguments of every process (/proc/PID/cmdline). Words are separated by zero bytes; the argument is the last
-word. Errors go to stderr in the format of gst-launch-1.0. Needs only GStreamer's library.
+word. Errors go to stderr in the format of gst-launch-1.0. The caps of an element named `TELLS` are printed on
+stdout before it gets the first byte. Needs only GStreamer's library.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
-LIBRARY = "libgstreamer-1.0.so.0"
+LIBRARY, OBJECTS = "libgstreamer-1.0.so.0", "libgobject-2.0.so.0"
+TELLS = "gesture-agent-frames"  # name of the element whose caps are told
+TOLD = "CAPS: "
 PLAYING = 4  # GST_STATE_PLAYING
 END, ERROR = 1, 2  # GST_MESSAGE_EOS, GST_MESSAGE_ERROR
 FOR_EVER = ctypes.c_uint64(2**64 - 1)  # GST_CLOCK_TIME_NONE
@@ -51,12 +55,55 @@ def run(words: list[bytes]) -> int:
         return _print_error("WARNING: erroneous pipeline", error)
     pipeline = ctypes.c_void_p(pipeline)
     bus = ctypes.c_void_p(gst.gst_element_get_bus(pipeline))
+    teller = _tell_caps(gst, pipeline)  # noqa: F841 (lives as long as the pipeline)
     gst.gst_element_set_state(pipeline, PLAYING)
     message = gst.gst_bus_timed_pop_filtered(bus, FOR_EVER, END | ERROR)
     if message.contents.type == END:
         return 0
     gst.gst_message_parse_error(message, ctypes.byref(error), None)
     return _print_error("ERROR", error)
+
+
+def _tell_caps(gst: ctypes.CDLL, pipeline: ctypes.c_void_p) -> object | None:
+    """Print what arrives at the element `TELLS`, in the thread that then gives it the bytes.
+
+    Another pixel format ends the program before its first byte: who reads the pipe could not say where it
+    begins.
+    """
+    for function in (gst.gst_bin_get_by_name, gst.gst_element_get_static_pad, gst.gst_pad_get_current_caps):
+        function.restype = ctypes.c_void_p
+    gst.gst_caps_to_string.restype = ctypes.c_char_p
+    sink = gst.gst_bin_get_by_name(pipeline, TELLS.encode())
+    if not sink:
+        return None
+    pad = ctypes.c_void_p(gst.gst_element_get_static_pad(ctypes.c_void_p(sink), b"sink"))
+
+    formats: list[str] = []
+
+    def tell(*_: object) -> None:
+        caps = gst.gst_pad_get_current_caps(pad)
+        if not caps:
+            return
+        words = gst.gst_caps_to_string(ctypes.c_void_p(caps)).decode(errors="replace")
+        formats.append(words.partition("format=(string)")[2].partition(",")[0])
+        if formats[0] != formats[-1]:
+            sys.stderr.write(f"ERROR: its frames changed from {formats[0]} to {formats[-1]}\n")
+            sys.stderr.flush()
+            os._exit(1)
+        os.write(sys.stdout.fileno(), f"{TOLD}{words}\n".encode())
+
+    heard = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(tell)
+    connect = ctypes.CDLL(OBJECTS).g_signal_connect_data
+    connect.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        type(heard),
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_int,
+    ]
+    connect(pad, b"notify::caps", heard, None, None, 0)
+    return heard
 
 
 def _print_error(what: str, error: ctypes._Pointer[_Error]) -> int:

@@ -1,11 +1,11 @@
 """Sources that read a GStreamer pipeline, including NVIDIA's CSI cameras, through a child process.
 
-`gst-launch-1.0` writes raw frames to a pipe: BGR, or BGRx where a GPU takes that, which NVIDIA's converter
-writes and the CPU need not convert. A child process rather than GStreamer inside the daemon, because a hung
-camera stack (nvargus) can then be killed and its leaks end with it, OpenCV from PyPI has no GStreamer, and
-only Debian's gstreamer1.0-tools is needed. The pipe carries no headers, so the size is fixed by `width` and
-`height` of the settings; images of another aspect get black borders. The copy through the pipe costs about
-0.8 ms of CPU for 640 x 480.
+`gst-launch-1.0` writes raw frames to a pipe: BGR, or NV12 or BGRx where a GPU takes that, which NVIDIA's
+decoder and converter write and the CPU need not convert; `gst_launch.py` then tells which, and its colours.
+A child process rather than GStreamer inside the daemon, because a hung camera stack (nvargus) can then be
+killed and its leaks end with it, OpenCV from PyPI has no GStreamer, and only Debian's gstreamer1.0-tools is
+needed. The pipe carries no headers, so the size is fixed by `width` and `height` of the settings; images of
+another aspect get black borders. The copy through the pipe costs about 0.8 ms of CPU for 640 x 480 in BGR.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from agent.capture import gst_launch
 from agent.capture.address import SourceAddress
 from agent.capture.framing import Framing
 from agent.capture.pipeline_process import PipelineProcess
+from agent.capture.raw_layout import RawLayout, layout_of
 from agent.capture.source import Clock, NegotiatedFormat
 from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory, PixelFormat
+from agent.core.nv12 import Nv12Image
 from agent.core.redaction import secrets_in
 from agent.errors import ConfigError, EndOfSource, SourceLost
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.config.settings import CameraSettings
-    from agent.core.types import Frame, Image
+    from agent.core.types import Frame
 
 LAUNCH = "gst-launch-1.0"
-BYTES = {"BGR": 3, "BGRx": 4}  # of a pixel
-ROW_BYTES = 4  # GStreamer pads rows to a multiple of this
 # RTSP streams state no frame rate, where a videorate that only drops ends the pipeline (an assertion of
 # GStreamer 1.22). The one before it states a rate above all real ones; it repeats no frame.
 STATED_FPS = 1000
@@ -60,9 +62,11 @@ class GstPipeline:
         self._clock = clock
         self._framing = Framing(settings, camera)
         self._memory = memory or OrdinaryFrameMemory()
-        self._format: PixelFormat = self._memory.pixel_format if self._framing.keeps_pixels else "BGR"
+        formats: tuple[PixelFormat, ...] = ("BGR",)
+        self._formats = self._memory.pixel_formats if self._framing.keeps_pixels else formats
         self._pipeline()  # raises `ConfigError` where it is malformed
         self._child: PipelineProcess | None = None
+        self._told: tuple[str, RawLayout] | None = None  # caps, and what they mean
         self._frames = 0
 
     def _pipeline(self) -> list[str]:
@@ -76,9 +80,9 @@ class GstPipeline:
     def _start(self) -> PipelineProcess:
         """Start the child; words with the login go to its stdin, as every user can read arguments."""
         words = self._pipeline()
-        sink = _sink(self._settings, self._format, live=self.live)
+        sink = _sink(self._settings, self._formats, live=self.live)
         filled = [self._address.filled(word) for word in words]
-        if filled == words and not secrets_in(self._settings.source):
+        if filled == words and self._formats == ("BGR",) and not secrets_in(self._settings.source):
             return PipelineProcess([LAUNCH, "--quiet", *words, *sink])
         told = b"\0".join(os.fsencode(word) for word in [*filled, *sink])
         return PipelineProcess([sys.executable, "-I", gst_launch.__file__], told)
@@ -91,7 +95,7 @@ class GstPipeline:
         self.close()
         if shutil.which(LAUNCH) is None:
             raise SourceLost(f"{self._name}: {LAUNCH} is not installed; apt install gstreamer1.0-tools")
-        self._frames = 0
+        self._frames, self._told = 0, None
         self._child = self._start()
         return NegotiatedFormat(self._settings.width, self._settings.height, self._settings.fps)
 
@@ -104,14 +108,31 @@ class GstPipeline:
         if child is None:
             raise SourceLost(f"{self._name}: is not open")
         patience_s = max(self._settings.stall_timeout, START_S if not self._frames else 0.0)
-        rows, row_bytes = self._settings.height, _row_bytes(self._settings.width, self._format)
-        memory = self._memory.new(rows * row_bytes)
+        layout = self._layout(child, patience_s)
+        memory = self._memory.new(layout.nbytes)
         if not child.read_into(memory, patience_s):
             raise self._ended(child, patience_s)
-        image = _image_of(memory.reshape(rows, row_bytes), self._settings.width, self._format)
+        layout = self._layout(child, 0.0)  # the meaning of its colours may have changed, no more
         at = self._clock() if self.live else self._frames / self._settings.fps
         self._frames += 1
-        return self._framing.frame(image, at)
+        pixels = layout.pixels(memory)
+        return (
+            self._framing.kept(pixels, at)
+            if isinstance(pixels, Nv12Image)
+            else self._framing.frame(pixels, at)
+        )
+
+    def _layout(self, child: PipelineProcess, patience_s: float) -> RawLayout:
+        """The layout of the next frame: BGR, or what the child tells. Raises as `read`."""
+        width, height = self._settings.width, self._settings.height
+        if self._formats == ("BGR",):
+            return RawLayout("BGR", width, height)
+        caps = child.caps(patience_s)
+        if caps is None:
+            raise self._ended(child, patience_s)
+        if self._told is None or self._told[0] != caps:
+            self._told = caps, layout_of(caps, width, height)
+        return self._told[1]
 
     def _ended(self, child: PipelineProcess, patience_s: float) -> SourceLost | EndOfSource:
         code = child.exit_code()
@@ -153,7 +174,7 @@ class CsiCamera(GstPipeline):
         caps += f",framerate={_fraction(settings.fps)}"
         return [
             *("nvarguscamerasrc", f"sensor-id={sensor}", "!", caps, "!"),
-            *("nvvidconv", "!", "video/x-raw,format=BGRx"),
+            *("nvvidconv", "!", f"video/x-raw,format={'NV12' if 'NV12' in self._formats else 'BGRx'}"),
         ]
 
 
@@ -161,24 +182,15 @@ def _fraction(fps: float) -> str:
     return f"{round(fps * 1000)}/1000"
 
 
-def _row_bytes(width: int, pixel_format: PixelFormat) -> int:
-    return -(-width * BYTES[pixel_format] // ROW_BYTES) * ROW_BYTES
-
-
-def _image_of(rows: Image, width: int, pixel_format: PixelFormat) -> Image:
-    """The BGR view, uint8 (height, width, 3), of padded rows of pixels."""
-    size = BYTES[pixel_format]
-    return rows[:, : width * size].reshape(len(rows), width, size)[..., :3]
-
-
-def _sink(settings: CameraSettings, pixel_format: PixelFormat, *, live: bool) -> list[str]:
+def _sink(settings: CameraSettings, formats: Sequence[PixelFormat], *, live: bool) -> list[str]:
     """The last elements of the pipeline: pixels of the configured size, written to the pipe.
 
     Live: by the clock, at most `fps`, and only the newest frame is kept. Otherwise: every frame, evenly
     spaced, so that its index gives its time.
     """
     size = f"width={settings.width},height={settings.height},pixel-aspect-ratio=1/1"
-    caps = f"video/x-raw,format={pixel_format},{size}"
+    caps = f"video/x-raw,format={{{','.join(formats)}}},{size}"
+    end = ["!", "fdsink", f"name={gst_launch.TELLS}"]
     shape = ["!", "videoconvert", "!", "videoscale", "add-borders=true", "!", caps]
     if live:
         stated = ["!", "videorate", "max-duplication-time=1", "!", f"video/x-raw,framerate={STATED_FPS}/1"]
@@ -191,6 +203,6 @@ def _sink(settings: CameraSettings, pixel_format: PixelFormat, *, live: bool) ->
             "max-size-bytes=0",
             "max-size-time=0",
         ]
-        return [*rate, *shape, *newest, "!", "fdsink", "sync=true"]
+        return [*rate, *shape, *newest, *end, "sync=true"]
     rate = ["!", "videorate", "!", f"video/x-raw,framerate={_fraction(settings.fps)}"]
-    return [*rate, *shape, "!", "fdsink", "sync=false"]
+    return [*rate, *shape, *end, "sync=false"]

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from agent.core.nv12 import Nv12Image
+
 if TYPE_CHECKING:
-    from agent.core.types import Frame, Image
+    from agent.core.types import Frame, Image, Pixels
 
 START_S = 14.0  # timeout of opening and the first image; sources give up by themselves after 12 s at most
 RETURN_S = 1.0  # a source ends a read without data after `stall_timeout`; this much later it counts as hung
@@ -27,7 +29,7 @@ class Liveness:
     first frame that differs from it.
     """
 
-    def __init__(self, began_at: float, stall_s: float, frozen: Image | None = None) -> None:
+    def __init__(self, began_at: float, stall_s: float, frozen: Pixels | None = None) -> None:
         self.image = frozen
         self.trusted = frozen is None
         self._interval_s = 0.0  # between frames, smoothed
@@ -48,13 +50,13 @@ class Liveness:
 
     def update(self, frame: Frame) -> None:
         """Record the next frame."""
-        if self.image is None or not same(self.image, frame.image):
+        if self.image is None or not same(self.image, frame.pixels):
             self._changed_at = frame.at
             self.trusted = True
         if self._came_at is not None and frame.at > self._came_at:
             interval_s = frame.at - self._came_at
             self._interval_s += (interval_s - self._interval_s) * (SMOOTHING if self._interval_s else 1.0)
-        self._came_at, self.image = frame.at, frame.image
+        self._came_at, self.image = frame.at, frame.pixels
 
     def fault(self, now: float, patience_s: float) -> Fault | None:
         """Return the fault at `now`, or None. An unchanged image is tolerated for `patience_s` seconds."""
@@ -64,15 +66,26 @@ class Liveness:
             return "hangs"
         if self._came_at - self._changed_at <= patience_s:
             return None
-        return "black" if self.image is not None and not self.image.any() else "frozen"
+        return "black" if self.image is not None and _is_black(self.image) else "frozen"
 
     def silent_s(self, now: float) -> float:
         """Return the seconds since the last frame, or since the start where none came."""
         return now - (self.began_at if self._came_at is None else self._came_at)
 
 
-def same(one: Image, other: Image) -> bool:
+def same(one: Pixels, other: Pixels) -> bool:
     """Whether two images are equal in every byte."""
-    if one.shape != other.shape or not np.array_equal(one[::COARSE, ::COARSE], other[::COARSE, ::COARSE]):
+    if one.shape != other.shape or isinstance(one, Nv12Image) != isinstance(other, Nv12Image):
         return False
-    return np.array_equal(one, other)
+    first, second = _bytes_of(one), _bytes_of(other)
+    if not np.array_equal(first[::COARSE, ::COARSE], second[::COARSE, ::COARSE]):
+        return False
+    return np.array_equal(first, second)
+
+
+def _bytes_of(image: Pixels) -> Image:
+    return image.content if isinstance(image, Nv12Image) else image
+
+
+def _is_black(image: Pixels) -> bool:
+    return image.is_black if isinstance(image, Nv12Image) else not image.any()

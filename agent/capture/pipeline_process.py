@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import deque
 
+from agent.capture.gst_launch import TOLD
 from agent.core.types import Image
 
 PIPE_BYTES = 1 << 20  # Linux's limit for unprivileged users: 640 x 480 in one write, 1280 x 720 in three
@@ -56,7 +57,25 @@ class PipelineProcess:
         self._poll.register(self._pictures, select.POLLIN)
         self._poll.register(self._words, select.POLLIN)
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
+        self._caps: str | None = None
         self._open = True
+
+    def caps(self, patience_s: float) -> str | None:
+        """Return the caps of the next image, as GStreamer writes them; only `gst_launch.py` tells them.
+
+        None where the child ended, or has told none after `patience_s` seconds.
+        """
+        deadline = time.monotonic() + patience_s
+        with contextlib.suppress(KeyError):  # its output has ended
+            self._listen()
+        while self._caps is None:
+            wait_s = deadline - time.monotonic()
+            events = self._poll.poll(max(wait_s, 0.0) * 1000)
+            if any(fd == self._words for fd, _ in events):
+                self._listen()
+            elif wait_s <= 0 or any(event & select.POLLHUP for _, event in events):
+                return None
+        return self._caps
 
     def read_into(self, memory: Image, patience_s: float) -> bool:
         """Fill uint8 (bytes,) with one image.
@@ -82,7 +101,11 @@ class PipelineProcess:
         """Collect available output, so that the child never blocks on it; stop at its end."""
         with contextlib.suppress(BlockingIOError):
             while words := os.read(self._words, 65536):
-                self._said.extend(words.decode(errors="replace").splitlines())
+                for line in words.decode(errors="replace").splitlines():
+                    if line.startswith(TOLD):
+                        self._caps = line.removeprefix(TOLD)
+                    else:
+                        self._said.append(line)
             self._poll.unregister(self._words)
 
     def exit_code(self) -> int | None:

@@ -16,7 +16,7 @@ from agent.capture.address import SourceAddress
 from agent.capture.device_reader import DeviceReader
 from agent.capture.liveness import Fault, Liveness
 from agent.capture.source import Clock, FrameSource, NegotiatedFormat, open_source
-from agent.core.types import CameraState, Frame, Image
+from agent.core.types import CameraState, Frame, Pixels
 from agent.errors import EndOfSource
 from agent.supervision import Threads
 
@@ -91,7 +91,7 @@ class CameraSupervisor:
         self._state = CameraState(camera, "offline", f"opening {self._name}")
         self._reader: DeviceReader | None = None  # the current reader
         self._hung: list[DeviceReader] = []
-        self._frozen: Image | None = None  # constant image at the time the camera was given up as frozen
+        self._frozen: Pixels | None = None  # constant image at the time the camera was given up as frozen
         self._frames = self._skipped = self._stalls = 0
         self._negotiated: NegotiatedFormat | None = None
         self._threads = threads or Threads()

@@ -94,7 +94,7 @@ def measure_loop(
         times = _timed(lambda: recognizer.recognize([next(endless)]), seconds, step)
     finally:
         recognizer.close()
-    height, width = frames[0].image.shape[:2]
+    height, width = frames[0].height, frames[0].width
     return _row(task, f"whole loop, {width} x {height}", times, 1, cache_dir)
 
 
@@ -124,7 +124,7 @@ def _again(frames: Sequence[Frame]) -> Iterator[Frame]:
     seq = 0
     while True:
         for frame in order:
-            yield Frame(frame.camera, seq, seq * step, frame.image)
+            yield Frame(frame.camera, seq, seq * step, frame.pixels)
             seq += 1
 
 

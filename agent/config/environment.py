@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from agent.config.annotations import members_of
 from agent.config.problems import ConfigProblems, Problem, did_you_mean
-from agent.config.renamed_keys import current_path
+from agent.config.renamed_keys import RemovedKey, current_path, removed_key
 from agent.config.settings import Secret, Settings
 from agent.config.toml_document import TomlDocument, parse
 
@@ -31,6 +31,8 @@ def overlay(located: TomlDocument, environ: Mapping[str, str]) -> tuple[TomlDocu
     for name in sorted(environ):
         if not name.startswith(PREFIX) or (current_name(name) != name and current_name(name) in environ):
             continue
+        if _removed(name):
+            continue
         try:
             path, kind = _find(name, located.data)
             located = located.overlaid(path, _parsed(environ[name], kind), name)
@@ -48,9 +50,14 @@ def current_name(name: str) -> str:
 
 
 def old_names(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for every variable whose setting was renamed."""
+    """Return a warning for every variable whose setting was renamed or removed."""
     given = [name for name in sorted(environ) if name.startswith(PREFIX)]
-    return [f"{name} is now called {current_name(name)}" for name in given if current_name(name) != name]
+    renamed = [f"{name} is now called {current_name(name)}" for name in given if current_name(name) != name]
+    return renamed + [f"{name} {key.warning}" for name in given if (key := _removed(name))]
+
+
+def _removed(name: str) -> RemovedKey | None:
+    return removed_key(name.removeprefix(PREFIX).lower().split(SEPARATOR))
 
 
 def variables(kind: Any = Settings, prefix: str = PREFIX.removesuffix(SEPARATOR)) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from agent.config import environment
 from agent.config.permissions import open_to_all
 from agent.config.problems import ConfigProblems, Problem
-from agent.config.renamed_keys import RENAMED_SETTINGS, with_new_names
+from agent.config.renamed_keys import RENAMED_SETTINGS, with_new_names, without_removed
 from agent.config.settings import AS_WRITTEN, Secret, Settings
 from agent.config.sources import absolute_source
 from agent.config.toml_document import KeyPath, TomlDocument, read
@@ -55,6 +55,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
     file = find_file(path, environ)
     written = read(file) if file else TomlDocument(BUILT_IN, {})
     written, old_names = with_new_names(written, RENAMED_SETTINGS)
+    written, removed = without_removed(written)
     written, problems = environment.overlay(written, environ)
     try:
         settings = Settings.model_validate(written.data, context={AS_WRITTEN: True})
@@ -63,7 +64,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, need_files: bool = Tr
     paths = _Paths(file.parent.absolute() if file else Path.cwd(), written, environ)
     settings = paths.absolute(settings)
     problems += _logins(settings, written)
-    warnings = [*map(str, old_names), *environment.old_names(environ)]
+    warnings = [*map(str, [*old_names, *removed]), *environment.old_names(environ)]
     if need_files:
         problems += _unreadable(settings, written)
         problems += _writable(file)

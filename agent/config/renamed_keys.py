@@ -1,4 +1,4 @@
-"""Renamed settings and rule keys: the old name is accepted for this release, with a warning."""
+"""Renamed and removed settings and rule keys: they are accepted for this release, with a warning."""
 
 from __future__ import annotations
 
@@ -22,12 +22,31 @@ class RenamedKey:
     new: str
 
 
+@dataclass(frozen=True, slots=True)
+class RemovedKey:
+    """A key in `table` that has no effect any more, and the reason."""
+
+    table: tuple[str, ...]
+    old: str
+    why: str
+
+    @property
+    def warning(self) -> str:
+        """Text of the warning."""
+        return f"has no effect any more ({self.why}); remove it"
+
+
 RENAMED_SETTINGS = (
     RenamedKey((), "rest", "idle"),
     RenamedKey(("camera", ANY), "stall", "stall_timeout"),
     RenamedKey(("recognition",), "look_around", "redetect_interval"),
     RenamedKey(("recognition",), "min_person", "person_confidence"),
     RenamedKey(("debounce",), "keep", "keep_confidence"),
+)
+REMOVED_SETTINGS = (
+    RemovedKey(
+        ("recognition", "tensorrt"), "overlap", "a GPU always classifies tracked hands beside the poses"
+    ),
 )
 RENAMED_RULE_KEYS = (RenamedKey(("rule", ANY), "also", "continue"),)
 
@@ -50,6 +69,27 @@ def with_new_names(
                 warnings.append(document.problem(old, f'"{key.old}" is now called "{key.new}"', key=True))
                 document = _moved(document, old, new)
     return document, warnings
+
+
+def without_removed(
+    document: TomlDocument, removed: Sequence[RemovedKey] = REMOVED_SETTINGS
+) -> tuple[TomlDocument, list[Problem]]:
+    """Return the document without removed keys, and a warning for each."""
+    warnings: list[Problem] = []
+    for key in removed:
+        for table in _tables(document.data, key.table):
+            if key.old in _at(document.data, table):
+                path = (*table, key.old)
+                warnings.append(document.problem(path, f'"{key.old}" {key.warning}', key=True))
+                data = copy.deepcopy(document.data)
+                del _at(data, table)[key.old]
+                document = TomlDocument(document.file, data, document.keys, document.values)
+    return document, warnings
+
+
+def removed_key(path: Sequence[str], removed: Sequence[RemovedKey] = REMOVED_SETTINGS) -> RemovedKey | None:
+    """Return the removed key that a path of a setting names; None for all others."""
+    return next((k for k in removed if path[-1:] == [k.old] and _matches(path[:-1], k.table)), None)
 
 
 def current_path(path: Sequence[str], renamed: Sequence[RenamedKey] = RENAMED_SETTINGS) -> tuple[str, ...]:

@@ -219,7 +219,6 @@ class TensorRtSettings(Model):
     ] = (1, 2, 8)
     frames: Literal["gpu", "cpu"] = "gpu"
     graphs: bool = True
-    overlap: bool = False
     calibration: Path | None = None
     workspace_bytes: Annotated[int, Field(ge=16_000_000, le=10**12)] = 1_000_000_000
     fallback: bool = False

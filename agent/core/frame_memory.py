@@ -8,15 +8,15 @@ import numpy as np
 
 from agent.core.types import Image
 
-PixelFormat: TypeAlias = Literal["BGR", "BGRx"]
-"""Bytes of a pixel: 3, or 4 of which the last means nothing, as hardware converters write them."""
+PixelFormat: TypeAlias = Literal["BGR", "BGRx", "NV12"]
+"""3 bytes a pixel; 4, of which the last means nothing; 1.5, as video decoders write them (`Nv12Image`)."""
 
 
 class FrameMemory(Protocol):
     """Memory for frames, given out to the threads of the cameras."""
 
-    pixel_format: PixelFormat
-    """What is best read into it. BGRx pixels are seen as BGR through a view, without conversion."""
+    pixel_formats: tuple[PixelFormat, ...]
+    """What may be read into it, best first. BGRx is seen as BGR through a view, without conversion."""
 
     def new(self, nbytes: int) -> Image:
         """Return uint8 (nbytes,), not initialised, that belongs to the caller for as long as it lives."""
@@ -25,7 +25,7 @@ class FrameMemory(Protocol):
 class OrdinaryFrameMemory:
     """`FrameMemory` of NumPy, for networks on the CPU."""
 
-    pixel_format: PixelFormat = "BGR"
+    pixel_formats: tuple[PixelFormat, ...] = ("BGR",)
 
     def new(self, nbytes: int) -> Image:
         """See `FrameMemory`."""

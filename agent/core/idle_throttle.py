@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from agent.core.motion import coarse_thumbnail, has_changed
-from agent.core.types import Floats, Image
+from agent.core.types import Floats, Pixels
 
 STILL_S = 2.0  # time between two processed frames while idle and nothing moves: finds people who keep still
 LONG_STILL_S = 16.0  # the longest it grows to, doubling: whoever comes, or raises a hand, moves
@@ -33,7 +33,7 @@ class IdleThrottle:
         """Whether nobody was seen for longer than `after_s`. `at` is in seconds."""
         return self._last_seen_at is not None and at - self._last_seen_at > self._after_s
 
-    def should_process(self, at: float, image: Image) -> bool:
+    def should_process(self, at: float, image: Pixels) -> bool:
         """Whether the frame captured at `at` (seconds) is to be processed."""
         if self._last_seen_at is None:
             self._last_seen_at = at  # the first frame counts as a detection: start active

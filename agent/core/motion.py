@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.core.types import Floats, Image
+from agent.core.nv12 import Nv12Image
+from agent.core.types import Floats, Pixels
 
 CELL = 16  # px a side of a cell: a person of 100 px height covers a dozen
 STEP = 4  # every fourth pixel of a cell, across and down: averaging 16 pixels removes the noise
@@ -12,12 +13,17 @@ CHANGED = 8.0  # levels of 255 by which a cell must differ beyond the median cha
 CELLS = 2  # cells that must change: a single one may be a defective pixel
 
 
-def coarse_thumbnail(image: Image) -> Floats:
-    """Return a coarse thumbnail, float32 (rows, columns): the mean green of every `CELL` x `CELL` cell."""
+def coarse_thumbnail(image: Pixels) -> Floats:
+    """Return a coarse thumbnail, float32 (rows, columns): the mean of every `CELL` x `CELL` cell.
+
+    Of green, or of the brightness of an NV12 image, in levels of 0 to 255.
+    """
     rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
-    thin = image[: rows * CELL : STEP, : columns * CELL : STEP, 1]
+    levels = image.luma if isinstance(image, Nv12Image) else image[..., 1]
+    thin = levels[: rows * CELL : STEP, : columns * CELL : STEP]
     blocks = thin.reshape(rows, CELL // STEP, columns, CELL // STEP)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+    means = np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+    return means * np.float32(image.colour.coefficients[1]) if isinstance(image, Nv12Image) else means
 
 
 def has_changed(before: Floats, now: Floats) -> bool:

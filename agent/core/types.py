@@ -14,8 +14,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from agent.core.nv12 import Nv12Image
+
 Floats: TypeAlias = npt.NDArray[np.float32]
 Image: TypeAlias = npt.NDArray[np.uint8]
+Pixels: TypeAlias = Image | Nv12Image
+"""An image as it came from the camera: BGR (a view of BGRx, perhaps), or NV12."""
 
 Hand = Literal["left", "right"]
 HANDS: tuple[Hand, Hand] = ("left", "right")
@@ -29,24 +33,35 @@ LABELS = (*BUILT_IN_GESTURES, NO_GESTURE)  # the order of GestureNet's outputs (
 class Frame:
     """One image of one camera.
 
-    `image` is uint8 (height, width, 3), BGR. `seq` counts the frames of this camera from 0, dropped ones
-    included. `at` is the monotonic time of capture in seconds (for files: the timestamp in the file).
+    `pixels` is uint8 (height, width, 3), BGR, or an `Nv12Image` where a GPU looks at it. `seq` counts the
+    frames of this camera from 0, dropped ones included. `at` is the monotonic time of capture in seconds (for
+    files: the timestamp in the file).
     """
 
     camera: str
     seq: int
     at: float
-    image: Image
+    pixels: Pixels
+
+    @property
+    def image(self) -> Image:
+        """The image as BGR, uint8 (height, width, 3); NV12 is converted when first asked for."""
+        return bgr_of(self.pixels)
 
     @property
     def width(self) -> int:
         """Width in pixels."""
-        return int(self.image.shape[1])
+        return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
         """Height in pixels."""
-        return int(self.image.shape[0])
+        return int(self.pixels.shape[0])
+
+
+def bgr_of(pixels: Pixels) -> Image:
+    """Return an image as BGR, uint8 (height, width, 3)."""
+    return pixels.bgr if isinstance(pixels, Nv12Image) else pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,21 +10,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agent.core.types import Box, Floats, Image
+from agent.core.types import Box, Floats, Image, Pixels, bgr_of
 from agent.inference.manifest import Input
 
 SHRINK_LIMIT = 2.0  # from this downscaling factor on, bilinear sampling skips pixels: average first
 
 
-def cut(image: Image, box: Box, size: tuple[int, int], fill: int = 0) -> Image:
-    """Return `box` scaled to fit `size` (height, width), uint8 (*size, 3) in the colours of `image`.
+def cut(image: Pixels, box: Box, size: tuple[int, int], fill: int = 0) -> Image:
+    """Return `box` scaled to fit `size` (height, width), uint8 (*size, 3) in the colours of `image` or BGR.
 
     Outside the image the value is `fill`. Where `size` is not square, the box is centred and the image
     continues at its sides.
     """
     how = sampling((image.shape[0], image.shape[1]), box, size)
     done = cv2.warpAffine(
-        _shrunk(image, how), how.matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        _shrunk(bgr_of(image), how), how.matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT, borderValue=(fill, fill, fill),
     )  # fmt: skip
     return np.asarray(done, np.uint8)
@@ -56,7 +56,7 @@ def points_in_picture(points: Floats, box: Box, size: tuple[int, int]) -> Floats
     return placed
 
 
-def letterbox(image: Image) -> Box:
+def letterbox(image: Pixels) -> Box:
     """Return the upright square around a whole image."""
     height, width = image.shape[:2]
     return Box(width / 2, height / 2, float(max(height, width)))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from agent.core.types import Box, Floats, Image
+from agent.core.types import Box, Floats, Pixels
 from agent.errors import EngineError, ModelError
 from agent.inference.cropping import run_on_crops
 from agent.inference.crops import points_in_picture
@@ -51,7 +51,7 @@ class Detector:
                 f"{manifest.name}: output {self._boxes} is {have}, its [anchors] ask for (N, {want})"
             )
 
-    def find(self, image: Image, regions: list[Box]) -> list[list[Detection]]:
+    def find(self, image: Pixels, regions: list[Box]) -> list[list[Detection]]:
         """Detect in each region (rotated ones too), highest score first, in image px; one batch.
 
         Raises `EngineError`.

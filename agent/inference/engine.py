@@ -12,7 +12,7 @@ import structlog
 
 from agent.config.settings import TensorRtSettings, TritonSettings
 from agent.core.frame_memory import FrameMemory
-from agent.core.types import Box, Floats, Image
+from agent.core.types import Box, Floats, Pixels
 from agent.errors import EngineError, ModelError
 from agent.inference.manifest import Input, Manifest
 from agent.inference.onnxruntime_trial import check_onnxruntime
@@ -20,7 +20,7 @@ from agent.inference.trt.availability import Availability, tensorrt_availability
 from agent.supervision import Threads
 
 Shape: TypeAlias = tuple[int | str, ...]  # a text is a dynamic dimension, such as the batch "N"
-Piece: TypeAlias = tuple[Image, Box]  # a square of an image (BGR)
+Piece: TypeAlias = tuple[Pixels, Box]  # a square of an image
 
 BACKENDS = {
     "onnxruntime": "agent.inference.onnxruntime_engine:OnnxRuntimeEngine",
@@ -154,7 +154,7 @@ def unused_gpu(
     if backend != "auto":
         return None
     here = judge()
-    if here.unused is not None:
+    if here.unused is not None or here.broken:
         return f"an NVIDIA GPU goes unused: {here.why}; {here.todo}"
     on_cpu = sorted(name for name, used in backends.items() if used == "onnxruntime")
     if here.usable and on_cpu:

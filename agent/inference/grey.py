@@ -10,7 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from agent.core.types import Image
+from agent.core.nv12 import Nv12Image
+from agent.core.types import Image, Pixels, bgr_of
 
 COARSE = 16  # every 16th pixel suffices to detect greyscale
 GREY = 10  # levels between a pixel's channels that still count as grey, because of compression
@@ -19,13 +20,17 @@ SKIN = (0.6, 0.75, 1.0)  # blue, green, red of skin / its brightness
 _PAINT = np.stack([np.arange(256) * share for share in SKIN], axis=-1).astype(np.uint8)[None]
 
 
-def is_grey(image: Image) -> bool:
-    """Whether an image (BGR) is greyscale, judged by a sample of its pixels."""
-    some = image[::COARSE, ::COARSE]
+def is_grey(image: Pixels) -> bool:
+    """Whether an image is greyscale, judged by a sample of its pixels."""
+    some = image.thinned(COARSE) if isinstance(image, Nv12Image) else image[::COARSE, ::COARSE]
     apart = some.max(axis=2).astype(np.int16) - some.min(axis=2)
     return float((apart > GREY).mean()) < COLOURFUL
 
 
-def skin_toned(image: Image) -> Image:
+def skin_toned(image: Pixels) -> Pixels:
     """Return a greyscale image tinted with skin colour; a colour image is returned unchanged."""
-    return np.asarray(cv2.LUT(image, _PAINT), np.uint8) if is_grey(image) else image
+    return _tinted(bgr_of(image)) if is_grey(image) else image
+
+
+def _tinted(image: Image) -> Image:
+    return np.asarray(cv2.LUT(image, _PAINT), np.uint8)

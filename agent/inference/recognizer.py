@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,14 +13,14 @@ from agent.config.settings import RecognitionSettings
 from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory
 from agent.core.geometry import box_of_landmarks
 from agent.core.posture import posture_of, sure_hands
-from agent.core.types import Box, Detections, Frame, HandDetection, Image
+from agent.core.types import Box, Detections, Frame, HandDetection, Image, Pixels
 from agent.core.work_plan import ImageResult, Rates, WorkPlan
 from agent.errors import EngineAway
 from agent.inference.bodies.person import BodyNet, BodyTracker, Person
 from agent.inference.engine import RemoteEngine
 from agent.inference.gestures.classifier import HandClassifier, Readout
 from agent.inference.hands.arms import ArmSearch
-from agent.inference.hands.candidates import Candidate
+from agent.inference.hands.candidates import Candidate, arms_of
 from agent.inference.hands.finder import HandFinder, hand_box
 from agent.inference.hands.palm import PalmFinder
 from agent.inference.hands.search import HandSearch
@@ -42,29 +44,46 @@ class _CameraTracking:
 
     def see_people(self, frame: Frame, watch: Stopwatch) -> list[Person]:
         """The people in a frame; those of the last poses where the work plan skips pose estimation."""
-        if self.bodies and self.plan.poses(frame.at, self.hands.followed).do:
-            self.people = self.bodies.update(frame.image, frame.at, watch)
+        if self.bodies and self.plan.poses(frame.at, self.hands.tracked).do:
+            self.people = self.bodies.update(frame.pixels, frame.at, watch)
             self.plan.record_poses(frame.at, [(person.id, person.pose) for person in self.people])
         return self.people
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FramePoses:
-    """A frame and the people in it."""
+Read: TypeAlias = Callable[[], Readout]
+"""Waits for the classifier's result for one hand."""
+
+
+@dataclass(slots=True, eq=False)
+class _Look:
+    """One frame on its way through the networks.
+
+    `early` are the tracked hands, with the classifications that were started before the poses. `found` are
+    the candidates, `reads` what is read of them.
+    """
 
     frame: Frame
-    people: list[Person]
+    tracking: _CameraTracking
     watch: Stopwatch
+    early: list[tuple[Candidate, Read | None]] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    found: list[Candidate] = field(default_factory=list)
+    reads: list[Read | None] = field(default_factory=list)
 
+    def find_people(self) -> None:
+        """Find the people, or take those of the last poses."""
+        self.people = self.tracking.see_people(self.frame, self.watch)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PendingHands:
-    """Candidate hands of some frames; `readouts` waits for the classifier's results for all of them."""
-
-    poses: Sequence[FramePoses]
-    found: list[list[Candidate]]
-    readouts: Callable[[], list[Readout]]
-    watch: Stopwatch
+    def find_hands(self) -> None:
+        """Name the tracked hands by the arms of the people, and search for others. Raises `EngineError`."""
+        frame, hands = self.frame, self.tracking.hands
+        with self.watch.stage("palm"):
+            arms = arms_of(self.people, frame.pixels)
+            named = hands.name([candidate for candidate, _ in self.early], arms)
+            kept = [candidate for candidate in named if candidate]
+            self.found = hands.propose(frame.pixels, frame.at, arms, kept, body=bool(self.people))
+        self.reads = [read for (_, read), candidate in zip(self.early, named, strict=True) if candidate]
+        self.reads += [None] * (len(self.found) - len(self.reads))
 
 
 class Recognizer:
@@ -99,14 +118,10 @@ class Recognizer:
         return self._classifier.labels
 
     def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the detections of each frame, in order; the hands of all frames are one batch.
+        """Return the detections of each frame, in order.
 
-        Raises `EngineError`, and `EngineAway` while a remote network is offline.
-        """
-        return self.finish(self.find_hands(self.find_poses(frames)))
-
-    def find_poses(self, frames: Sequence[Frame]) -> list[FramePoses]:
-        """Find the people in each frame; the first step of `recognize`.
+        Hands before bodies: the boxes of tracked hands come from their last landmarks, so that a GPU
+        classifies them while it estimates the poses, which only name them or drop those on hanging arms.
 
         Raises `EngineError`, and `EngineAway` while a remote network is offline.
         """
@@ -114,51 +129,60 @@ class Recognizer:
             if remote.away is not None:
                 raise EngineAway(remote.away)  # before work whose result could not be used
         self._new_frames()
-        frame_poses = []
-        for frame in frames:
-            watch = Stopwatch()
-            frame_poses.append(
-                FramePoses(frame, self._tracking_of(frame.camera).see_people(frame, watch), watch)
-            )
-        return frame_poses
-
-    def find_hands(self, frame_poses: Sequence[FramePoses]) -> PendingHands:
-        """Find candidate hands and start their classification; the second step of `recognize`.
-
-        The previous frames must be finished. Raises `EngineError`.
-        """
-        found = [
-            self._tracking_of(poses.frame.camera).hands.propose(
-                poses.frame.image, poses.frame.at, poses.people, poses.watch
-            )
-            for poses in frame_poses
-        ]
+        looks = [_Look(frame, self._tracking_of(frame.camera), Stopwatch()) for frame in frames]
         together = Stopwatch()
-        with together.stage("crop"):
-            crops = [
-                self._classifier.crop(
-                    poses.frame.image, candidate.box, _last_image_result(candidate), poses.frame.at
-                )
-                for poses, candidates in zip(frame_poses, found, strict=True)
-                for candidate in candidates
-                if candidate.kept is None
-            ]
+        self._follow(looks, together)
+        for look in looks:
+            look.find_people()
+        for look in looks:
+            look.find_hands()
+        self._read_rest(looks, together)
         with together.stage("classifier"):
-            return PendingHands(frame_poses, found, self._classifier.start_crops(crops), together)
-
-    def finish(self, search: PendingHands) -> list[Detections]:
-        """Wait for the classifier and return the detections; the last step of `recognize`.
-
-        Raises `EngineError`.
-        """
-        with search.watch.stage("classifier"):
-            readouts = iter(search.readouts())
+            readouts = [[read() for read in look.reads if read] for look in looks]
         return [
-            self._detections(
-                poses, found, [c.kept or next(readouts) for c in found], {**poses.watch.ms, **search.watch.ms}
-            )
-            for poses, found in zip(search.poses, search.found, strict=True)
+            self._detections(look, read, {**look.watch.ms, **together.ms})
+            for look, read in zip(looks, readouts, strict=True)
         ]
+
+    def _follow(self, looks: Sequence[_Look], watch: Stopwatch) -> None:
+        """Start to classify the tracked hands, where that goes on beside the poses on a device.
+
+        On the CPU all hands of a frame are one batch, once a body has dropped those on hanging arms.
+        """
+        beside = self._classifier.runs_beside
+        followed = [(look, look.tracking.hands.followed(look.frame.at)) for look in looks]
+        wanted = [(look, c) for look, candidates in followed for c in candidates if beside and c.kept is None]
+        reads = iter(self._start(wanted, watch))
+        for look, candidates in followed:
+            look.early = [(c, next(reads) if beside and c.kept is None else None) for c in candidates]
+
+    def _read_rest(self, looks: Sequence[_Look], watch: Stopwatch) -> None:
+        """Start to classify, as one batch, the hands of all frames that are not; reuse what is kept."""
+        rest = [
+            (look, i)
+            for look in looks
+            for i, candidate in enumerate(look.found)
+            if look.reads[i] is None and candidate.kept is None
+        ]
+        reads = self._start([(look, look.found[i]) for look, i in rest], watch)
+        for (look, i), read in zip(rest, reads, strict=True):
+            look.reads[i] = read
+        for look in looks:
+            look.reads = [
+                read or partial(_kept, candidate)
+                for read, candidate in zip(look.reads, look.found, strict=True)
+            ]
+
+    def _start(self, wanted: Sequence[tuple[_Look, Candidate]], watch: Stopwatch) -> list[Read]:
+        """Start one batch; each of the returned functions waits for all of it."""
+        with watch.stage("crop"):
+            crops = [
+                self._classifier.crop(look.frame.pixels, c.box, _last_image_result(c), look.frame.at)
+                for look, c in wanted
+            ]
+        with watch.stage("classifier"):
+            batch = cache(self._classifier.start_crops(crops))
+        return [partial(_row, batch, row) for row in range(len(crops))]
 
     def recognize_still(self, image: Image) -> list[HandDetection]:
         """Return every hand of one photograph (BGR). Raises `EngineError`.
@@ -214,15 +238,13 @@ class Recognizer:
             self._tracking[camera] = self._new_tracking()
         return self._tracking[camera]
 
-    def _detections(
-        self, poses: FramePoses, found: list[Candidate], readouts: list[Readout], ms: dict[str, float]
-    ) -> Detections:
-        frame, people = poses.frame, poses.people
-        hands = self._tracking_of(frame.camera).hands.confirm(frame.at, found, readouts)
+    def _detections(self, look: _Look, readouts: list[Readout], ms: dict[str, float]) -> Detections:
+        frame, people = look.frame, look.people
+        hands = look.tracking.hands.confirm(frame.at, look.found, readouts)
         return Detections(
             frame=frame,
             people=max(len(people), len({hand.person for hand in hands})),
-            hands=tuple(_with_posture(hands, people, frame.image)),
+            hands=tuple(_with_posture(hands, people, frame.pixels)),
             poses=tuple(person.pose for person in people),
             stage_ms=ms,
         )
@@ -264,6 +286,15 @@ class Recognizer:
         return _CameraTracking(bodies, finder, plan, [])
 
 
+def _row(batch: Callable[[], list[Readout]], row: int) -> Readout:
+    return batch()[row]
+
+
+def _kept(candidate: Candidate) -> Readout:
+    assert candidate.kept is not None  # noqa: S101 (all others are classified)
+    return candidate.kept
+
+
 def _last_image_result(candidate: Candidate) -> ImageResult | None:
     """The image classifier's last result for a tracked hand."""
     track = candidate.followed
@@ -271,7 +302,7 @@ def _last_image_result(candidate: Candidate) -> ImageResult | None:
 
 
 def _with_posture(
-    hands: Sequence[HandDetection], people: Sequence[Person], image: Image
+    hands: Sequence[HandDetection], people: Sequence[Person], image: Pixels
 ) -> list[HandDetection]:
     """The hands with their postures, relative to their body and to all other hands."""
     poses = {person.id: person.pose for person in people}

@@ -148,7 +148,9 @@ class Loop:
         """Run one step: recognise, decide, hand over, then whatever else is due."""
         self._take_camera_states()
         awake = [
-            frame for frame in frames if self._throttle_of(frame.camera).should_process(frame.at, frame.image)
+            frame
+            for frame in frames
+            if self._throttle_of(frame.camera).should_process(frame.at, frame.pixels)
         ]
         if awake and self.enabled:
             self._process(awake)

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from nv12_images import GpuFormats
 from real_cameras import (
     PATIENCE_S,
     Ear,
@@ -27,7 +28,7 @@ from structlog.testing import capture_logs
 from agent.capture.mailbox import FrameMailbox
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings, Secret
-from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory, PixelFormat
+from agent.core.frame_memory import FrameMemory
 from agent.core.types import Frame, Image
 from agent.errors import SourceLost
 
@@ -331,7 +332,7 @@ def test_a_picture_of_another_shape_gets_borders_and_keeps_its_aspect(gstreamer)
 
 @pytest.mark.parametrize("width", [160, 642])  # rows of 642 x 3 bytes are padded by GStreamer
 def test_a_pipeline_gives_the_same_pictures_in_the_memory_of_a_gpu(gstreamer, width):
-    plain, seen = (second_image(memory, width=width) for memory in (None, BgrxMemory()))
+    plain, seen = (second_image(memory, width=width) for memory in (None, GpuFormats()))
     assert plain.shape == seen.shape == (120, width, 3)
     np.testing.assert_array_equal(seen, plain)
     assert seen.strides[1] == 4
@@ -341,7 +342,7 @@ def test_a_pipeline_gives_the_same_pictures_in_the_memory_of_a_gpu(gstreamer, wi
 
 
 def test_a_picture_that_is_turned_anyway_is_read_without_a_fourth_byte(gstreamer):
-    turned = [second_image(memory, width=160, rotate=90, mirror=True) for memory in (None, BgrxMemory())]
+    turned = [second_image(memory, width=160, rotate=90, mirror=True) for memory in (None, GpuFormats())]
     np.testing.assert_array_equal(*turned)
     assert turned[1].shape == (160, 120, 3)
     assert turned[1].flags.c_contiguous
@@ -354,12 +355,6 @@ def second_image(memory: FrameMemory | None, **settings: object) -> Image:
     images = [camera.read().image for _ in range(2)]
     camera.close()
     return images[1]
-
-
-class BgrxMemory(OrdinaryFrameMemory):
-    """Asks for what a GPU asks for."""
-
-    pixel_format: PixelFormat = "BGRx"
 
 
 def children() -> list[int]:

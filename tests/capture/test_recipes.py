@@ -9,22 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nv12_images import GpuFormats
 from real_cameras import RtspServer
 
 from agent.capture.source import open_source
 from agent.config.settings import CameraSettings
-from agent.core.frame_memory import FrameMemory, OrdinaryFrameMemory, PixelFormat
+from agent.core.frame_memory import FrameMemory
+from agent.core.nv12 import Nv12Image
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "tensorrt.md"
 BARS = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=640,height=360,framerate=10/1"
 H264 = "videoconvert ! openh264enc ! h264parse config-interval=1 ! rtph264pay name=pay0"
 STAND_INS = {"nvv4l2decoder": "openh264dec", "nvvidconv": "videoconvert ! videoscale"}
-
-
-class BgrxMemory(OrdinaryFrameMemory):
-    """Asks for what a GPU asks for."""
-
-    pixel_format: PixelFormat = "BGRx"
 
 
 @pytest.fixture
@@ -55,17 +51,18 @@ def recipe(url: str) -> dict[str, str]:
     return {**camera, "source": source}
 
 
-@pytest.mark.parametrize("memory", [None, BgrxMemory()], ids=["networks on the CPU", "networks on a GPU"])
+@pytest.mark.parametrize("memory", [None, GpuFormats()], ids=["networks on the CPU", "networks on a GPU"])
 def test_rtsp_decoded_by_a_pipeline_gives_the_camera_pictures(
     camera: RtspServer, memory: FrameMemory | None
 ) -> None:
     settings = CameraSettings.model_validate(recipe(camera.url))
     source = open_source(settings, "front", memory=memory)
     source.open()
-    image = source.read().image
+    frame = source.read()
     source.close()
+    image = frame.image
     assert image.shape == (720, 1280, 3)
-    assert image.strides[1] == (4 if memory else 3)
+    assert isinstance(frame.pixels, Nv12Image) == (memory is not None)
     colours = [image[300, (2 * bar + 1) * 1280 // 14].astype(int) for bar in range(7)]
     expected = [(180, 180, 180), (16, 180, 180), (180, 180, 16), (16, 180, 16), (180, 16, 180), (16, 16, 180)]
     for colour, right in zip(colours, [*expected, (180, 16, 16)], strict=True):

@@ -56,6 +56,15 @@ def test_an_old_config_means_what_it_meant(tmp_path: Path):
     assert settings.idle.fps == 2.0
 
 
+def test_a_setting_that_is_gone_has_no_effect_and_is_warned_of(tmp_path: Path):
+    path = written(tmp_path, "[recognition.tensorrt]\noverlap = true\ngraphs = false\n")
+    name = "GESTURE_AGENT__RECOGNITION__TENSORRT__OVERLAP"
+    loaded = load(path, {name: "true"}, need_files=False)
+    assert loaded.settings.recognition.tensorrt.graphs is False
+    why = "has no effect any more (a GPU always classifies tracked hands beside the poses); remove it"
+    assert loaded.warnings == (f'{path}:2:1: "overlap" {why}', f"{name} {why}")
+
+
 def test_every_old_key_is_warned_of_where_it_stands(tmp_path: Path):
     path = written(tmp_path, OLD)
     assert set(load(path, {}, need_files=False).warnings) == {

@@ -31,7 +31,7 @@ def painted(grey: int) -> Film:
     """The drawn film in another grey: tells what was seen before from what was seen after."""
     film = drawn_film()
     image = np.full((48, 64, 3), grey, np.uint8)
-    return replace(film, frames=[replace(frame, image=image) for frame in film.frames])
+    return replace(film, frames=[replace(frame, pixels=image) for frame in film.frames])
 
 
 def watch(agent: Agent) -> ClientConnection:

@@ -13,7 +13,7 @@ import numpy as np
 
 from agent.core.geometry import turn_up
 from agent.core.tracking import BoxTracker
-from agent.core.types import Box, Floats, Image, Pose
+from agent.core.types import Box, Floats, Pixels, Pose
 from agent.inference.bodies.deduplication import distinct, one_each
 from agent.inference.bodies.person import Person
 from agent.inference.bodies.tiling import tiles_of
@@ -44,7 +44,7 @@ class PoseNet:
         """Create the tracker of one camera; at most `people`, redetection every `look_around_s` seconds."""
         return PoseTracker(self, people, look_around_s)
 
-    def detect(self, image: Image, views: list[Box]) -> list[Box]:
+    def detect(self, image: Pixels, views: list[Box]) -> list[Box]:
         """Return the regions of all people in these squares of an image, largest first, with duplicates.
 
         In tiles only confident, upright people count: parts of people cut off by a tile resemble bodies lying
@@ -57,7 +57,7 @@ class PoseNet:
             regions += [region for region, score in placed if whole or _plain(region, score)]
         return sorted(regions, key=lambda region: -region.side)
 
-    def read(self, image: Image, regions: list[Box]) -> list[tuple[Pose, Box] | None]:
+    def read(self, image: Pixels, regions: list[Box]) -> list[tuple[Pose, Box] | None]:
         """Return for each region its person and the next region, or None where there is nobody."""
         if not regions:
             return []
@@ -87,7 +87,7 @@ class PoseTracker:
         self._looks, self._looked_at = 0, -math.inf
         self.tracker = BoxTracker(FORGET_S)
 
-    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def update(self, image: Pixels, at: float, watch: Stopwatch) -> list[Person]:
         """Return the people in the image at `at` seconds, at most `people`. Raises `EngineError`."""
         regions = self._regions
         if not regions or (len(regions) < self._people and at - self._looked_at >= self._look_around_s):
@@ -101,7 +101,7 @@ class PoseTracker:
         ids = self.tracker.update(at, self._regions)
         return [Person(i, pose, region) for i, (pose, region) in zip(ids, alone, strict=True)]
 
-    def _tiles(self, image: Image) -> list[Box]:
+    def _tiles(self, image: Pixels) -> list[Box]:
         """The squares to search: all at first, then in turn; also the whole image while it is empty."""
         whole, *parts = tiles_of(image)
         self._looks += 1

@@ -12,7 +12,7 @@ import numpy as np
 
 from agent.core.geometry import box_around
 from agent.core.tracking import BoxTracker
-from agent.core.types import Box, Floats, Image, Pose
+from agent.core.types import Box, Floats, Image, Pixels, Pose, bgr_of
 from agent.errors import EngineError, ModelError
 from agent.inference.bodies.assembly import Decoding, decode
 from agent.inference.bodies.person import Person
@@ -56,7 +56,7 @@ class BodyPoseNet:
         """Create one camera's tracker for at most `people`; every frame is searched completely."""
         return BodyPoseTracker(self, people)
 
-    def find(self, image: Image, watch: Stopwatch | None = None) -> list[Pose]:
+    def find(self, image: Pixels, watch: Stopwatch | None = None) -> list[Pose]:
         """Return the poses in an image (BGR), in its pixels, highest score first. Raises `EngineError`."""
         watch = watch or Stopwatch()
         with watch.stage("body"):
@@ -67,13 +67,13 @@ class BodyPoseNet:
             people = decode(heatmaps, fields, self._size, self._decoding)
         return [_pose(skeleton, scale, shift) for skeleton in people]
 
-    def _run(self, image: Image) -> tuple[dict[str, Floats], Floats, Floats]:
+    def _run(self, image: Pixels) -> tuple[dict[str, Floats], Floats, Floats]:
         """The outputs of the network, and the scale and shift of `letterboxed`."""
         spec = self._manifest.input
         if supports_device_crop(self._engine):
             box, scale, shift = framed(image, self._size)
             return run_on_crops(self._engine, [(image, box)], self._sized, fill=PAD), scale, shift
-        picture, scale, shift = letterboxed(image, self._size)
+        picture, scale, shift = letterboxed(bgr_of(image), self._size)
         feed = np.zeros((self._batch, *picture.shape), np.float32)
         if spec.color == "RGB":
             picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
@@ -88,7 +88,7 @@ class BodyPoseTracker:
         self._net, self._people = net, people
         self.tracker = BoxTracker(FORGET_S)
 
-    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def update(self, image: Pixels, at: float, watch: Stopwatch) -> list[Person]:
         """Return the nearest `people` people in the image at `at` seconds. Raises `EngineError`."""
         poses = self._net.find(image, watch)
         seen = sorted(((pose, region_of(pose)) for pose in poses), key=lambda s: -s[1].side)[: self._people]
@@ -112,7 +112,7 @@ def letterboxed(image: Image, size: tuple[int, int]) -> tuple[Image, Floats, Flo
     return canvas, scale, np.array([left, top], np.float32)
 
 
-def framed(image: Image, size: tuple[int, int]) -> tuple[Box, Floats, Floats]:
+def framed(image: Pixels, size: tuple[int, int]) -> tuple[Box, Floats, Floats]:
     """Return the box that crops an image as `letterboxed` does, and its scale and shift."""
     height, width = image.shape[:2]
     share = min(size[0] / height, size[1] / width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.core.types import Box, Image, Pose
+from agent.core.types import Box, Pixels, Pose
 from agent.inference.stopwatch import Stopwatch
 
 
@@ -21,7 +21,7 @@ class Person:
 class BodyTracker(Protocol):
     """Protocol of a tracker of people, for one camera."""
 
-    def update(self, image: Image, at: float, watch: Stopwatch) -> list[Person]:
+    def update(self, image: Pixels, at: float, watch: Stopwatch) -> list[Person]:
         """Return the people in an image (BGR) at `at` seconds, up to the tracker's limit.
 
         Raises `EngineError`.

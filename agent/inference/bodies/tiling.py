@@ -7,7 +7,7 @@ are searched as well.
 
 from __future__ import annotations
 
-from agent.core.types import Box, Image
+from agent.core.types import Box, Pixels
 from agent.inference.crops import letterbox, spread
 
 PART = 0.75  # side of a tile / short side of the image
@@ -16,7 +16,7 @@ WIDE = 1.5  # width / height from which an image is wide
 LEAST_PX = 200  # minimum side of a tile: the detector's input is 224
 
 
-def tiles_of(image: Image) -> list[Box]:
+def tiles_of(image: Pixels) -> list[Box]:
     """Return the whole image, the halves of a wide one, then tiles that cover its upper part.
 
     640 x 480 gives 1 + 3, 1280 x 720 gives 1 + 2 + 4, a small image 1.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.core.taught import StaleTaughtHead, TaughtHead
-from agent.core.types import Box, Floats, Image
+from agent.core.types import Box, Floats, Image, Pixels, bgr_of
 from agent.core.work_plan import ImageResult
 from agent.errors import EngineError, ModelError
 from agent.inference.cropping import run_on_crops, supports_device_crop
@@ -51,7 +51,7 @@ class HandCrop:
     photograph.
     """
 
-    image: Image
+    image: Pixels
     box: Box  # margin included
     whole: bool = False
     image_result: ImageResult | None = None
@@ -90,7 +90,7 @@ class HandClassifier:
         return (hand if crop.rotate else hand.upright()).scaled(crop.margin)
 
     def crop(
-        self, image: Image, hand: Box, image_result: ImageResult | None = None, at: float | None = None
+        self, image: Pixels, hand: Box, image_result: ImageResult | None = None, at: float | None = None
     ) -> HandCrop:
         """Crop a hand from an image as the manifest describes; `image_result` and `at` as in `HandCrop`."""
         box = self.crop_box(hand)
@@ -110,6 +110,11 @@ class HandClassifier:
         step = self.manifest.input.batch or max(len(crops), 1)
         batches = (crops[start : start + step] for start in range(0, len(crops), step))
         return [readout for batch in batches for readout in self._read_batch(batch)]
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether `start_crops` returns while the network still runs, on a device."""
+        return supports_device_crop(self._engine) and not self.manifest.input.batch
 
     def start_crops(self, crops: Sequence[HandCrop]) -> Callable[[], list[Readout]]:
         """Start classifying crops where the engine can; return a function that waits for the readouts."""
@@ -132,7 +137,7 @@ class HandClassifier:
         if fill and all(crop.whole for crop in fill):
             results = run_on_crops(self._engine, [(crop.image, crop.box) for crop in fill], spec, more)
             return self._readouts(crops, results, len(fill))
-        inputs = {spec.name: fill_batch([crop.image for crop in fill], spec), **more}
+        inputs = {spec.name: fill_batch([bgr_of(crop.image) for crop in fill], spec), **more}
         if self._second is None or not crops:
             return self._readouts(crops, self._engine.run(inputs), len(fill))
         scores = self._names["scores"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from agent.core.types import Box, Hand, Image
+from agent.core.types import Box, Hand, Pixels
 from agent.inference.hands.candidates import Arm, Candidate, apart, arm_of
 
 STEADY_S = 0.08  # time constant of the average
@@ -21,7 +21,7 @@ class ArmSearch:
 
     def more(
         self,
-        image: Image,
+        image: Pixels,
         at: float,
         arms: Sequence[Arm],
         found: Sequence[Candidate],
@@ -33,7 +33,7 @@ class ArmSearch:
 
     def at_arms(
         self,
-        image: Image,  # noqa: ARG002
+        image: Pixels,  # noqa: ARG002
         at: float,  # noqa: ARG002
         arms: Sequence[Arm],
         found: Sequence[Candidate],
@@ -45,7 +45,7 @@ class ArmSearch:
 
     def again(
         self,
-        image: Image,  # noqa: ARG002
+        image: Pixels,  # noqa: ARG002
         at: float,
         arms: Sequence[Arm],
         followed: Sequence[Candidate],
@@ -64,14 +64,14 @@ class ArmSearch:
 
     def at_large(
         self,
-        image: Image,  # noqa: ARG002
+        image: Pixels,  # noqa: ARG002
         arms: Sequence[Arm],  # noqa: ARG002
         found: Sequence[Candidate],  # noqa: ARG002
     ) -> list[Candidate]:
         """Return nothing: this search finds hands at arms only."""
         return []
 
-    def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:  # noqa: ARG002
+    def everywhere(self, image: Pixels, arms: Sequence[Arm]) -> list[Candidate]:  # noqa: ARG002
         """Return nothing: this search finds hands at arms only."""
         return []
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agent.core.geometry import arm_hangs, box_of_arm, share_in_frame
 from agent.core.hand_identity import AssignedHand
 from agent.core.tracking import distance
-from agent.core.types import HANDS, Box, Hand, Image
+from agent.core.types import HANDS, Box, Hand, Pixels
 from agent.core.work_plan import HandMemory
 from agent.inference.bodies.person import Person
 from agent.inference.crops import letterbox, spread
@@ -59,7 +59,7 @@ class Arm:
     hangs: bool
 
 
-def arms_of(people: Sequence[Person], image: Image) -> list[Arm]:
+def arms_of(people: Sequence[Person], image: Pixels) -> list[Arm]:
     """Return every arm whose hand lies in the image."""
     height, width = image.shape[:2]
     arms = []
@@ -97,13 +97,13 @@ def nearest(palms: Sequence[Palm], box: Box) -> Palm | None:
     return min(palms, key=lambda palm: apart(palm.box, box), default=None)
 
 
-def wholes_of(image: Image) -> list[Box]:
+def wholes_of(image: Pixels) -> list[Box]:
     """Return the whole image, and a larger square in which hands that fill the image appear smaller."""
     height, width = image.shape[:2]
     return [letterbox(image), Box(width / 2, height / 2, AFAR * max(height, width))]
 
 
-def parts_of(image: Image) -> list[Box]:
+def parts_of(image: Pixels) -> list[Box]:
     """Return further squares to search: zoomed out and rotated both ways, and tiles of the image."""
     height, width = image.shape[:2]
     afar = [Box(width / 2, height / 2, AFAR * max(height, width), turn) for turn in (-SIDEWAYS, SIDEWAYS)]

@@ -1,7 +1,12 @@
 """Hand finder: detects and tracks the hands of one camera from frame to frame.
 
 A tracked hand is located by its landmarks, precisely and at no extra cost. Other hands are searched for at
-intervals. `propose` returns candidates, `confirm` keeps those that the classifier accepts.
+intervals. A frame takes four steps:
+
+    followed   candidates of the hands of the last frame; needs no body, so they can be classified at once
+    name       says whose hands these are, and drops those on hanging arms
+    propose    adds candidates of other hands
+    confirm    keeps what the classifier accepts, for the next frame
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from dataclasses import dataclass, replace
 from agent.core.geometry import box_around, box_of_landmarks
 from agent.core.hand_identity import AssignedHand, HandAssigner, HandEvidence, PersonHand
 from agent.core.tracking import distance
-from agent.core.types import Box, Floats, HandDetection, Image
+from agent.core.types import Box, Floats, HandDetection, Pixels
 from agent.core.work_plan import HandMemory, WorkPlan
 from agent.inference.bodies.person import Person
 from agent.inference.gestures.classifier import Readout
@@ -28,7 +33,6 @@ from agent.inference.hands.candidates import (
     inside,
 )
 from agent.inference.hands.search import TRIES, HandSearch
-from agent.inference.stopwatch import Stopwatch
 
 AROUND = 1.1  # displayed box / tightest square around the landmarks
 BOX_TO_HAND = 0.7  # displayed box / hand box, without landmarks: an open hand fills this much of its box
@@ -80,18 +84,37 @@ class HandFinder:
         self._tracks: list[TrackedHand] = []
         self._assigner = HandAssigner()
 
-    def propose(self, image: Image, at: float, people: Sequence[Person], watch: Stopwatch) -> list[Candidate]:
-        """Return the candidates to classify in the frame at `at` seconds, tracked hands first."""
-        arms = arms_of(people, image)
-        with watch.stage("palm"):
-            found = self._followed(arms, at)
-            if not self._has_landmarks:
-                found = self._search.again(image, at, arms, found)
-            found += self._search.more(image, at, arms, found, body=bool(people))
-            found = found[: self._hands]
-            return found + self._relocated(image, at, arms, found)
+    def followed(self, at: float) -> list[Candidate]:
+        """Return candidates of the last frame's hands, as they were named then; none without landmarks."""
+        return self._tracked(at) if self._has_landmarks else []
 
-    def propose_for_still(self, image: Image, people: Sequence[Person]) -> Iterator[list[Candidate]]:
+    def name(self, candidates: Sequence[Candidate], arms: Sequence[Arm]) -> list[Candidate | None]:
+        """Return the candidates, each with the arm of a body where one is near; None on a hanging arm."""
+        named: list[Candidate | None] = []
+        for candidate in candidates:
+            arm = arm_of(candidate.box, arms)
+            if arm is None:
+                named.append(candidate)
+            else:
+                named.append(None if arm.hangs else replace(candidate, person=arm.person, arm=arm.hand))
+        return named
+
+    def propose(
+        self, image: Pixels, at: float, arms: Sequence[Arm], named: Sequence[Candidate], *, body: bool
+    ) -> list[Candidate]:
+        """Return the candidates of the frame at `at` seconds: those of `named`, in order, then others.
+
+        `body` is whether a body is in view. Raises `EngineError`.
+        """
+        found = list(named)
+        if not self._has_landmarks:
+            tracked = [candidate for candidate in self.name(self._tracked(at), arms) if candidate]
+            found = self._search.again(image, at, arms, tracked)
+        found += self._search.more(image, at, arms, found, body=body)
+        found = found[: self._hands]
+        return found + self._relocated(image, at, arms, found)
+
+    def propose_for_still(self, image: Pixels, people: Sequence[Person]) -> Iterator[list[Candidate]]:
         """Yield lists of candidates for a photograph, one after another, until hands are found.
 
         First at the ends of arms in every way, and in the whole image; then everywhere.
@@ -119,7 +142,7 @@ class HandFinder:
         return [hand.detection(who) for who, hand in zip(assigned, found, strict=True)]
 
     @property
-    def followed(self) -> frozenset[PersonHand]:
+    def tracked(self) -> frozenset[PersonHand]:
         """Person and side of the hands that are tracked now."""
         return self._assigner.current
 
@@ -151,20 +174,14 @@ class HandFinder:
         was = hand.tracked.hand.box if hand.tracked else None
         return self._plan.remember(before, hand.next_box, was, hand.scores, at)
 
-    def _followed(self, arms: Sequence[Arm], at: float) -> list[Candidate]:
-        """Candidates of the hands of the last frame, assigned to bodies; none on hanging arms."""
-        found = []
-        for track in self._tracks:
-            box = track.hand.box
-            arm = arm_of(box, arms)
-            if arm is None:
-                found.append(Candidate(box, 1.0, track.hand.person, None, track, self._kept(track, at)))
-            elif not arm.hangs:
-                found.append(Candidate(box, 1.0, arm.person, arm.hand, track, self._kept(track, at)))
-        return found
+    def _tracked(self, at: float) -> list[Candidate]:
+        return [
+            Candidate(track.hand.box, 1.0, track.hand.person, None, track, self._kept(track, at))
+            for track in self._tracks
+        ]
 
     def _relocated(
-        self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate]
+        self, image: Pixels, at: float, arms: Sequence[Arm], found: list[Candidate]
     ) -> list[Candidate]:
         """Second candidates, at a freshly detected palm, for tracked hands whose gesture falters."""
         if not self._has_landmarks:

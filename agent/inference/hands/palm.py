@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.core.geometry import box_of_palm
-from agent.core.types import Box, Floats, Image
+from agent.core.types import Box, Floats, Pixels
 from agent.inference.detector import Detector
 from agent.inference.grey import skin_toned
 
@@ -29,7 +29,7 @@ class PalmFinder:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
 
-    def find(self, image: Image, regions: list[Box]) -> list[list[Palm]]:
+    def find(self, image: Pixels, regions: list[Box]) -> list[list[Palm]]:
         """Return the palms of each region, highest score first; works on greyscale images.
 
         Raises `EngineError`.

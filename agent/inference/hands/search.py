@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Literal
 
 from agent.core.hand_identity import PersonHand
-from agent.core.types import Box, Hand, Image
+from agent.core.types import Box, Hand, Pixels
 from agent.inference.crops import letterbox
 from agent.inference.hands.candidates import Arm, Candidate, arm_of, known, nearest, parts_of, wholes_of
 from agent.inference.hands.palm import PalmFinder
@@ -35,7 +35,7 @@ class HandSearch:
         self._looked_at = -math.inf
 
     def more(
-        self, image: Image, at: float, arms: Sequence[Arm], found: list[Candidate], *, body: bool
+        self, image: Pixels, at: float, arms: Sequence[Arm], found: list[Candidate], *, body: bool
     ) -> list[Candidate]:
         """Return hands other than those in `found`. `body` is whether a body is in view.
 
@@ -53,7 +53,7 @@ class HandSearch:
 
     def again(
         self,
-        image: Image,
+        image: Pixels,
         at: float,  # noqa: ARG002 (as `ArmSearch`)
         arms: Sequence[Arm],  # noqa: ARG002
         followed: Sequence[Candidate],
@@ -68,7 +68,7 @@ class HandSearch:
         return [replace(c, box=palm.box, score=palm.score) for c, palm in near if palm]
 
     def at_arms(
-        self, image: Image, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
+        self, image: Pixels, at: float, arms: Sequence[Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
         """Return hands of raised arms without one; each arm is searched at most every `SEARCH_S`."""
         if self._proposal == "palm":
@@ -93,11 +93,11 @@ class HandSearch:
                 new.append(candidate)
         return new
 
-    def at_large(self, image: Image, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
+    def at_large(self, image: Pixels, arms: Sequence[Arm], found: Sequence[Candidate]) -> list[Candidate]:
         """Return palms in the whole image, and zoomed out, for a hand that fills it. Raises `EngineError`."""
         return [] if self._proposal == "pose" else self._in(image, wholes_of(image), arms, found)
 
-    def everywhere(self, image: Image, arms: Sequence[Arm]) -> list[Candidate]:
+    def everywhere(self, image: Pixels, arms: Sequence[Arm]) -> list[Candidate]:
         """Return palms found zoomed out, sideways and in tiles; none on hanging arms.
 
         Raises `EngineError`.
@@ -110,7 +110,7 @@ class HandSearch:
         self._looked_at = -math.inf
 
     def _in(
-        self, image: Image, regions: list[Box], arms: Sequence[Arm], found: Sequence[Candidate]
+        self, image: Pixels, regions: list[Box], arms: Sequence[Arm], found: Sequence[Candidate]
     ) -> list[Candidate]:
         """New palms in some squares, with the arm they belong to; none on hanging arms."""
         new: list[Candidate] = []

@@ -8,7 +8,7 @@ from functools import cache
 
 from agent.errors import ModelError
 from agent.inference.trt.bindings import find_binding
-from agent.inference.trt.driver import Gpu, find_gpu
+from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu
 from agent.inference.trt.library import Library, find_library
 
 
@@ -16,13 +16,15 @@ from agent.inference.trt.library import Library, find_library
 class Availability:
     """Result of the check; `why` names what is present or missing, `todo` is the remedy.
 
-    `unused` is a GPU that is present but cannot be used, which is worth a warning.
+    `unused` is a GPU that is present but cannot be used, which is worth a warning; `broken` is a driver that
+    gives none although there is one.
     """
 
     usable: bool
     why: str
     todo: str = ""
     unused: Gpu | None = None
+    broken: bool = False
 
 
 @cache
@@ -46,7 +48,9 @@ def judge(
         binding(found)
     except ModelError as exc:
         why, _, todo = str(exc).partition("; ")
-        return Availability(False, f"{found.label} is here, but {why}" if found else why, todo, unused=found)
+        broken = isinstance(exc, NoGpuError) and exc.gpu_here
+        text = f"{found.label} is here, but {why}" if found else why
+        return Availability(False, text, todo, unused=found, broken=broken)
     return Availability(True, f"{trt.label} on {found.label}")
 
 

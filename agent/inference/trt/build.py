@@ -87,6 +87,12 @@ def _build(library: Library, onnx: bytes, recipe: Recipe, phases: Phases, tell: 
     if watcher is not None:
         config.progress_monitor = watcher
     plan = builder.build_serialized_network(network, config)
+    if (refused := getattr(recipe.calibrator, "refused", None)) is not None:
+        raise ModelError(
+            f"{recipe.name}: {library.label} does not take the calibration file, which begins with "
+            f'"{refused}"; '
+            "set recognition.tensorrt.calibration to a folder of pictures"
+        )
     if plan is None:
         raise _failure(library, trt_log, recipe)
     _keep_timing_cache(config, recipe)

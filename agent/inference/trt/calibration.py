@@ -20,6 +20,7 @@ from agent.inference.trt.library import Library
 from agent.picture_file import read_picture
 
 AT_MOST = 100  # images: each costs a second on a small board
+LONGEST_HEADER = 60  # characters that are shown; NVIDIA's have 28: TRT-8501-EntropyCalibration2
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 OF_HANDS = {"gesture", "hand-landmark"}
 
@@ -63,7 +64,8 @@ def fingerprint(source: Path | None) -> str:
 def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache: bytes | None) -> Any:
     """Return TensorRT's entropy calibrator (up to version 10), from a calibration file or over the inputs.
 
-    Called by TensorRT in the build thread; `feeds` may be empty where a file is given.
+    Called by TensorRT in the build thread; `feeds` may be empty where a file is given. TensorRT skips a file
+    that it does not take without an error, and asks for inputs: then `refused` is the file's first line.
     """
     base = library.trt.IInt8EntropyCalibrator2
 
@@ -71,6 +73,7 @@ def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache
         def __init__(self) -> None:
             super().__init__()
             self._waiting = iter(feeds)
+            self.refused: str | None = None
             first = feeds[0] if feeds else {}
             with device.current():
                 self._memory = {name: device.memory(array.nbytes) for name, array in first.items()}
@@ -79,6 +82,8 @@ def calibrator_of(library: Library, device: Device, feeds: Sequence[Feed], cache
             return 1
 
         def get_batch(self, names: list[str]) -> list[int] | None:
+            if cache is not None:
+                self.refused = (cache.splitlines() or [b""])[0].decode(errors="replace")[:LONGEST_HEADER]
             feed = next(self._waiting, None)
             if feed is None:
                 return None

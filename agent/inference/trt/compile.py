@@ -28,11 +28,8 @@ from agent.inference.trt.driver import Gpu
 
 Loaded = TypeVar("Loaded")
 
+UNNAMED_CUDA = 13  # from here on NVIDIA's packages on PyPI do not have the version in their names
 TOOLKIT = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
-INSTALL = (
-    "install one of them (a Jetson: apt install cuda-nvrtc-12-6 or cuda-nvcc-12-6, elsewhere: pip install "
-    'nvidia-cuda-nvrtc), or set recognition.tensorrt.frames to "cpu"'
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +79,19 @@ def load_kernels(
         keep(path, code, compiler)
         return loaded
     said = "; ".join(tried) or "neither is here"
-    raise ModelError(f"cutting frames on the GPU needs NVRTC or nvcc: {said}; {INSTALL}")
+    raise ModelError(
+        f"cutting frames on the GPU needs NVRTC or nvcc: {said}; {how_to_install(gpu)}, or set "
+        'recognition.tensorrt.frames to "cpu"'
+    )
+
+
+def how_to_install(gpu: Gpu) -> str:
+    """Return the command that installs an NVRTC whose code the driver loads."""
+    major, minor = gpu.cuda
+    if gpu.integrated:
+        return f"apt install cuda-nvrtc-{major}-{minor}"
+    package = f"nvidia-cuda-nvrtc-cu{major}" if major < UNNAMED_CUDA else f"nvidia-cuda-nvrtc<{major + 1}"
+    return f"pip install '{package}'"
 
 
 def kept(path: Path) -> bytes | None:
@@ -136,7 +145,7 @@ def with_nvrtc(nvrtc: Any, source: str, target: str) -> bytes:
     program = ctypes.c_void_p()
     made = nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"cuts.cu", 0, None, None)
     if made:
-        raise ModelError(f"NVRTC does not start (error {made}); reinstall it, or {INSTALL}")
+        raise ModelError(f"NVRTC does not start (error {made}); reinstall it")
     try:
         options = (ctypes.c_char_p * 2)(f"--gpu-architecture={target}".encode(), b"--fmad=false")
         if nvrtc.nvrtcCompileProgram(program, len(options), options):

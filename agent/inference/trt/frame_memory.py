@@ -30,7 +30,7 @@ class PinnedFrameMemory:
     where the system gives no page-locked memory, is ordinary memory: such frames are copied once more.
     """
 
-    pixel_format: PixelFormat = "BGRx"
+    pixel_formats: tuple[PixelFormat, ...] = ("NV12", "BGRx")
 
     def __init__(self, device: Device, most_bytes: int = MOST_BYTES) -> None:
         self._device, self._most_bytes = device, most_bytes

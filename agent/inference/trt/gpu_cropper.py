@@ -14,12 +14,16 @@ from agent.inference.manifest import Input
 from agent.inference.trt.device import Device, Kernel, Memory, Stream
 from agent.inference.trt.upload_cache import Upload
 
-NUMBERS = 11  # floats a cut, as cuts.cu says
+NUMBERS, COLOUR = 11, 6  # floats a cut, as cuts.cu says
 # One cut as the kernel reads it. The picture's address is in it, not among the kernel's arguments, so that
 # one launch cuts from several pictures, and one that is replayed as a CUDA graph cuts from those of now.
 ROW = np.dtype(
-    [("frame", "<u8"), ("pitch", "<i4"), ("step", "<i4"), ("numbers", "<f4", (NUMBERS,))], align=True
-)
+    [
+        ("frame", "<u8"), ("chroma", "<u8"), ("pitch", "<i4"), ("step", "<i4"),
+        ("numbers", "<f4", (NUMBERS,)), ("colour", "<f4", (COLOUR,)),
+    ],
+    align=True,
+)  # fmt: skip
 BLOCK = (32, 8, 1)
 
 
@@ -59,6 +63,7 @@ class GpuCropper:
         """
         rows = self._table[first : first + len(boxes)]
         rows["frame"], rows["pitch"], rows["step"] = upload.memory.address, upload.pitch, upload.step
+        rows["chroma"], rows["colour"] = upload.memory.address + upload.chroma_at, upload.colour
         rows["numbers"] = numbers_of(upload.shape, boxes, spec.size)
 
     def launch(self, count: int, spec: Input, *, target: Memory, stream: Stream, fill: int = 0) -> None:

@@ -14,15 +14,16 @@ from agent.inference.trt.plan_builder import PlanRequest, load_checked
 from agent.inference.trt.plan_requests import BuildTarget, plan_request, state_of
 from agent.inference.trt.session import PlanRefusedError
 
+ALL = "all networks"
 BUILT_AGAIN = "it is built again at the start, which takes minutes"
 
 
 @dataclass(frozen=True, slots=True)
 class GpuTrouble:
-    """One sentence; `certain` where it keeps networks off the GPU, not where it only may."""
+    """One sentence; `on_cpu` is what runs on the CPU until it is mended, empty where nothing does."""
 
     text: str
-    certain: bool = True
+    on_cpu: str = ""
 
 
 def gpu_troubles(names: Sequence[str], cache_dir: Path, settings: TensorRtSettings) -> Iterator[GpuTrouble]:
@@ -33,16 +34,16 @@ def gpu_troubles(names: Sequence[str], cache_dir: Path, settings: TensorRtSettin
     try:
         context = default_context(cache_dir)
     except ModelError as exc:
-        yield GpuTrouble(str(exc))
+        yield GpuTrouble(str(exc), ALL)
         return
     if doubt := context.library.doubt(context.device.gpu.capability):
-        yield GpuTrouble(doubt, certain=False)
+        yield GpuTrouble(doubt)
     with context.device.current():
         if settings.frames == "gpu":
             try:
                 GpuCropper(context.device, 1).close()
             except ModelError as exc:
-                yield GpuTrouble(str(exc))
+                yield GpuTrouble(str(exc), ALL)
         place = BuildTarget(context.library, context.device, cache_dir)
         for name in names:
             try:
@@ -63,4 +64,4 @@ def _of_plan(context: GpuContext, request: PlanRequest) -> Iterator[GpuTrouble]:
     except PlanRefusedError as exc:
         yield GpuTrouble(f"{exc}; {BUILT_AGAIN}")
     except ModelError as exc:
-        yield GpuTrouble(str(exc))
+        yield GpuTrouble(str(exc), request.name)

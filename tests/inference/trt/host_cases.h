@@ -5,8 +5,8 @@
 #include <memory>
 
 struct Case {
-  int width, height, step, out_width, out_height, channels_last, reverse, count;
-  float fill, offset, scale;
+  int bytes, chroma_at, pitch, step, out_width, out_height, channels_last, reverse, count;
+  float fill, offset, scale, colour[COLOUR];
 };
 
 template <class T> static void take(T *to, size_t count, FILE *from) {
@@ -20,7 +20,7 @@ int main(int, char **arguments) {
   for (int number = 0; number < cases; ++number) {
     Case given;
     take(&given, 1, in);
-    const size_t bytes = size_t(given.width) * given.height * given.step;
+    const size_t bytes = given.bytes;
     const size_t written = size_t(given.count) * 3 * given.out_width * given.out_height;
     std::unique_ptr<unsigned char[]> frame(new unsigned char[bytes]);
     std::unique_ptr<Cut[]> cuts(new Cut[given.count]);
@@ -28,8 +28,10 @@ int main(int, char **arguments) {
     take(frame.get(), bytes, in);
     for (int i = 0; i < given.count; ++i) {
       cuts[i].frame = (unsigned long long)frame.get();
-      cuts[i].pitch = given.width * given.step;
+      cuts[i].chroma = cuts[i].frame + given.chroma_at;
+      cuts[i].pitch = given.pitch;
       cuts[i].step = given.step;
+      for (int at = 0; at < COLOUR; ++at) cuts[i].colour[at] = given.colour[at];
       take(cuts[i].numbers, CUT, in);
     }
     const Cut *table = cuts.get();

@@ -12,9 +12,10 @@ import pytest
 from tensorrt_double import double
 
 from agent.errors import ModelError
+from agent.inference.engine import unused_gpu
 from agent.inference.trt.availability import check_driver, judge
 from agent.inference.trt.bindings import find_binding
-from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu, power_mode
+from agent.inference.trt.driver import Gpu, NoGpuError, find_gpu, gpu_is_here, power_mode
 from agent.inference.trt.library import Library, find_library
 
 ORIN = Gpu("Orin", (8, 7), 8_000_000_000, (12, 6))
@@ -100,6 +101,28 @@ def test_a_driver_without_gpu_is_reported(libcuda: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("DOUBLE_COUNT", "0")
     with pytest.raises(NoGpuError, match="the NVIDIA driver answers, yet no GPU is visible"):
         find_gpu(libcuda)
+
+
+def test_a_gpu_whose_nodes_are_there_is_here_unless_somebody_hides_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = tmp_path / "nvidia0"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert not gpu_is_here([str(node)])
+    node.touch()
+    assert gpu_is_here([str(node)])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert not gpu_is_here([str(node)])
+
+
+@pytest.mark.parametrize(("code", "broken"), [("999", True), ("803", True), ("100", False)])
+def test_a_driver_that_fails_leaves_a_gpu_unused(
+    libcuda: str, monkeypatch: pytest.MonkeyPatch, code: str, broken: bool
+) -> None:
+    monkeypatch.setenv("DOUBLE_INIT", code)
+    found = judge(lambda: find_gpu(libcuda), trt, loads)
+    assert (found.usable, found.broken) == (False, broken)
+    assert (unused_gpu("auto", {}, lambda: found) is not None) == broken
 
 
 def test_a_driver_older_than_the_library_is_reported() -> None:

@@ -73,6 +73,7 @@ def test_the_whole_of_it_says_versions_and_figures_of_every_part(
     assert "FAILED" not in report.text
     for fact in (
         "gpu: Orin (compute capability 8.7)", "library: TensorRT 10.13.0", "power mode: none",
+        "Jetson Linux: ",
         "through: BindingsDevice", "cuda-bindings: ", "onnxruntime: ", "driver speaks CUDA: 12.6",
     ):  # fmt: skip
         assert f"- {fact}" in report.of("machine")
@@ -89,7 +90,11 @@ def test_the_whole_of_it_says_versions_and_figures_of_every_part(
         ["gesturenet", False],
     ]
     assert report.data["CUDA graphs"][0][2] > report.data["CUDA graphs"][1][2] == 0  # runs captured
-    assert [title for title, _ in report.data["uploads"]] == ["BGR, ordinary", "BGRx, page-locked"]
+    assert [title for title, _ in report.data["uploads"]] == [
+        "BGR, ordinary", "BGRx, page-locked", "NV12, page-locked",
+    ]  # fmt: skip
+    assert [row[0] for row in report.data["kernels against OpenCV"]] == ["scene", "noise", "scene in NV12"]
+    assert "| tensorrt | gpu, NV12 |" in report.of("whole loop")
     assert "device memory in use grew by 0.00 MB" in report.of("soak")
 
 

@@ -89,6 +89,20 @@ def test_a_driver_that_may_not_open_the_device(machine: Machine) -> None:
     )
 
 
+def test_a_gpu_that_the_driver_does_not_give_is_a_warning_with_the_remedy_too(machine: Machine) -> None:
+    """The service of a Jetson whose devices are closed to it: it would run on the CPU without a word."""
+    said = machine.check(DOUBLE_INIT="999")
+    assert said.startswith("warn backend onnxruntime: ")
+    assert said.endswith(
+        "an NVIDIA GPU goes unused: the NVIDIA driver fails: cuInit says 999, an error; see `dmesg | grep -i "
+        "nvrm`; may the agent open /dev/nvidia* or /dev/nvhost* (group video, render)"
+    )
+
+
+def test_a_driver_on_a_machine_without_a_gpu_is_no_warning(machine: Machine) -> None:
+    assert machine.check(DOUBLE_INIT="100").startswith("ok   backend onnxruntime: ")
+
+
 def test_no_package_for_cuda(machine: Machine) -> None:
     machine.without = ["cuda", "pycuda"]
     assert machine.check().endswith(
@@ -109,8 +123,8 @@ def test_no_compiler_for_kernels(machine: Machine) -> None:
     said = machine.check("gpu", PATH=str(nothing), CUDA_HOME=str(nothing))
     assert said.startswith(f"warn gpu {ON}: cutting frames on the GPU needs NVRTC or nvcc: ")
     assert said.endswith(
-        "; install one of them (a Jetson: apt install cuda-nvrtc-12-6 or cuda-nvcc-12-6, elsewhere: pip "
-        'install nvidia-cuda-nvrtc), or set recognition.tensorrt.frames to "cpu"'
+        '; apt install cuda-nvrtc-12-6, or set recognition.tensorrt.frames to "cpu"; '
+        "until then on the CPU: all networks"
     )
 
 
@@ -121,6 +135,8 @@ def test_a_plan_that_tensorrt_refuses_and_one_that_gives_nan(machine: Machine) -
     assert refused.startswith(f"warn gpu {ON}: gesturenet: TensorRT")
     assert refused.endswith("it is built again at the start, which takes minutes")
     assert "does not take this plan (Version tag does not match. Current 239, serialized 232)" in refused
+    assert machine.check("gpu", backend="tensorrt", REFUSES="1") == refused  # the agent starts all the same
+    assert machine.check("gpu", NAN="1").endswith('to "onnxruntime"; until then on the CPU: gesturenet')
     wrong = machine.check("gpu", backend="tensorrt", NAN="1")
     assert wrong.startswith(f"fail gpu {ON}: gesturenet: output ")
     assert wrong.endswith(

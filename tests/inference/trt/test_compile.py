@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,23 @@ def test_every_compiler_here_says_its_version() -> None:
         major, _, minor = compiler.version.partition(".")
         assert int(major) >= 10
         assert minor.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("integrated", "cuda", "command"),
+    [
+        (True, (12, 6), "apt install cuda-nvrtc-12-6"),
+        (True, (13, 0), "apt install cuda-nvrtc-13-0"),
+        (False, (12, 8), "pip install 'nvidia-cuda-nvrtc-cu12'"),
+        (False, (13, 1), "pip install 'nvidia-cuda-nvrtc<14'"),
+    ],
+)
+def test_where_no_compiler_is_here_one_of_the_drivers_version_is_named(
+    tmp_path: Path, integrated: bool, cuda: tuple[int, int], command: str
+) -> None:
+    gpu = replace(ORIN, integrated=integrated, cuda=cuda)
+    with pytest.raises(ModelError, match=re.escape(f"neither is here; {command}, or set recognition.")):
+        load_kernels("", gpu, tmp_path, bytes, [])
 
 
 def test_it_is_compiled_once_for_a_compiler_and_a_version(tmp_path: Path) -> None:
@@ -99,5 +118,5 @@ def test_when_none_works_each_ones_words_are_reported(tmp_path: Path) -> None:
     compilers = [Counting("NVRTC", "13.0"), Counting("nvcc", "11.4", refuses="nvcc cannot compile for sm_87")]
     with pytest.raises(ModelError, match=r"NVRTC 13.0 is newer than the driver.*; nvcc cannot compile .*pip"):
         load_kernels("k", ORIN, tmp_path, text, [c.as_compiler for c in compilers])
-    with pytest.raises(ModelError, match="needs NVRTC or nvcc: neither is here; install one of them"):
+    with pytest.raises(ModelError, match="needs NVRTC or nvcc: neither is here; pip install"):
         load_kernels("k", ORIN, tmp_path, text, [])

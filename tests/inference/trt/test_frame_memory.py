@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 import structlog
 from host_device import HostDevice
+from nv12_images import as_nv12
 from tensorrt_double import Behaviour, double
 
 from agent.capture.liveness import same
 from agent.config.settings import RecognitionSettings, TensorRtSettings
 from agent.core.frame_memory import FrameMemory, packed_bgr
 from agent.core.motion import coarse_thumbnail
-from agent.core.types import Box, Detections, Floats, Frame, Image
+from agent.core.nv12 import BT601, BT709, YuvColour
+from agent.core.types import Box, Detections, Floats, Frame, Image, Pixels, bgr_of
 from agent.inference import engine as engines_module
 from agent.inference.build import build_recognizer
 from agent.inference.crops import letterbox
@@ -46,6 +48,13 @@ def in_memory(memory: FrameMemory, image: Image, channels: int) -> Image:
     return block[..., :3]
 
 
+def in_format(memory: FrameMemory, image: Image, pixel_format: str) -> Pixels:
+    """The same in one of the formats that a pipe may be read in."""
+    if pixel_format == "NV12":
+        return as_nv12(image, memory=memory.new)
+    return in_memory(memory, image, len(pixel_format))
+
+
 def scenes(count: int) -> list[Image]:
     clip = cv2.VideoCapture(str(CLIP))
     found = [np.asarray(clip.read()[1], np.uint8) for _ in range(count)]
@@ -53,14 +62,14 @@ def scenes(count: int) -> list[Image]:
     return found
 
 
-def boxes_in(image: Image) -> list[Box]:
+def boxes_in(image: Pixels) -> list[Box]:
     """The whole, a turned hand, beyond two borders, one that is shrunk by blocks of 2, one by larger ones."""
     height, width = image.shape[:2]
     boxes = [letterbox(image), Box(width / 2, height / 2, 90, 0.5), Box(width - 3, height - 2, 80, -1.1)]
     return [*boxes, Box(20, 10, 2.3 * 96, 0.2), Box(width / 3, height / 3, 4.6 * 96, 2.0)]
 
 
-def cuts(uploads: FrameUploadCache, device: HostDevice, image: Image) -> Floats:
+def cuts(uploads: FrameUploadCache, device: HostDevice, image: Pixels) -> Floats:
     boxes = boxes_in(image)
     result = np.zeros((len(boxes), 3, 96, 96), np.float32)
     target, stream, cutter = device.memory(result.nbytes), device.stream(), GpuCropper(device, len(boxes))
@@ -93,6 +102,50 @@ def test_photographs_of_bgrx_pixels_are_cut_as_opencvs_conversion_of_them(shared
         pinned = in_memory(uploads.frames, np.asarray(bgra[..., :3], np.uint8), 4)
         converted = np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2BGR), np.uint8)
         np.testing.assert_array_equal(cuts(uploads, device, pinned), cuts(uploads, device, converted))
+
+
+@pytest.mark.parametrize("colour", [BT601, BT709, YuvColour(full_range=True)])
+def test_photographs_in_nv12_are_cut_as_their_conversion_wherever_they_lie(
+    shared_data: Path, colour: YuvColour
+) -> None:
+    """BT.601 against OpenCV's own conversion; it has no other."""
+    paths = sorted((shared_data / "photos").rglob("*.jpg"))[::1500]
+    device = HostDevice()
+    uploads = FrameUploadCache(device)
+    for number, path in enumerate(paths):
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        image = image[: len(image) // 2 * 2 - number % 2, : image.shape[1] // 4 * 4]  # odd heights, too
+        pinned, pageable = as_nv12(image, colour, memory=uploads.frames.new), as_nv12(image, colour)
+        converted = pinned.bgr
+        if colour == BT601 and not number % 2:
+            converted = np.asarray(cv2.cvtColor(pinned.data, cv2.COLOR_YUV2BGR_NV12), np.uint8)
+        found = cuts(uploads, device, pinned)
+        apart = np.abs(found - cuts(uploads, device, converted))
+        assert apart.max() <= 2.01  # grey levels of 255: the conversion and then the cut round otherwise
+        assert apart.mean() < 0.1
+        np.testing.assert_array_equal(found, cuts(uploads, device, pageable))
+
+
+def test_a_camera_whose_frames_change_their_format_is_followed() -> None:
+    """Sizes in bytes differ, sizes in pixels do not."""
+    device = HostDevice()
+    uploads, image = FrameUploadCache(device), scenes(1)[0]
+    for pixel_format in ("NV12", "BGRx", "NV12", "BGR", "BGRx"):
+        frame = in_format(uploads.frames, image, pixel_format)
+        expected = cuts(uploads, device, np.array(bgr_of(frame)))
+        assert np.abs(cuts(uploads, device, frame) - expected).max() <= 2.01
+
+
+def test_nv12_takes_three_bytes_for_two_pixels_on_the_device_and_is_not_copied_before() -> None:
+    device = HostDevice()
+    uploads, stream, image = FrameUploadCache(device), device.stream(), scenes(1)[0]
+    frame = as_nv12(image, memory=uploads.frames.new)
+    before = device.allocations
+    upload = uploads.upload(frame, stream)
+    assert device.allocations == before + 1  # its place on the device, none on the host
+    assert upload.memory.nbytes == image.shape[0] * image.shape[1] * 3 // 2
+    assert uploads.upload(frame, stream) is upload
+    assert "bgr" not in vars(frame)
 
 
 def test_what_looks_at_frames_on_the_cpu_sees_the_same_in_bgrx() -> None:
@@ -192,9 +245,9 @@ class OnHostDevice(TensorRtEngine):
         super().__init__(name, path, options=options, context=OnHostDevice.room)
 
 
-@pytest.mark.parametrize(("where", "wanted"), [("gpu", "BGRx"), ("cpu", "BGR")])
+@pytest.mark.parametrize(("where", "wanted"), [("gpu", ("NV12", "BGRx")), ("cpu", ("BGR",))])
 def test_cameras_are_asked_for_what_the_networks_take(
-    cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, wanted: str
+    cache_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, wanted: tuple[str, ...]
 ) -> None:
     device, behaviour = HostDevice(strict=True), Behaviour()
     behaviour.streams = device
@@ -210,9 +263,11 @@ def test_cameras_are_asked_for_what_the_networks_take(
         }
     )
     recognizer = build_recognizer(settings, cache_dir)
-    assert recognizer.frame_memory.pixel_format == wanted
-    (detections,) = recognizer.recognize(
-        [Frame("front", 0, 0.0, in_memory(recognizer.frame_memory, scenes(70)[-1], len(wanted)))]
-    )
-    assert detections.people == 1
+    assert recognizer.frame_memory.pixel_formats == wanted
+    for pixel_format in wanted:
+        pixels = in_format(recognizer.frame_memory, scenes(70)[-1], pixel_format)
+        (detections,) = recognizer.recognize([Frame("front", 0, 0.0, pixels)])
+        assert detections.people == 1
+        assert "bgr" not in getattr(pixels, "__dict__", {})  # nobody on the CPU has asked
+        recognizer.forget("front")
     recognizer.close()

@@ -226,4 +226,5 @@ def test_what_the_compiler_refuses_is_reported_with_its_words() -> None:
 
 
 def test_the_table_has_as_many_numbers_as_the_kernel_reads() -> None:
-    assert re.search(r"#define CUT (\d+)", gpu_cropper.source()).group(1) == str(gpu_cropper.NUMBERS)  # type: ignore[union-attr]
+    sizes = dict(re.findall(r"#define (CUT|COLOUR) (\d+)", gpu_cropper.source()))
+    assert sizes == {"CUT": str(gpu_cropper.NUMBERS), "COLOUR": str(gpu_cropper.COLOUR)}

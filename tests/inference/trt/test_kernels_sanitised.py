@@ -7,14 +7,16 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from agent.core.types import Box, Floats, Image
+from agent.core.nv12 import BT601, BT709, Nv12Image, YuvColour, rows_of
+from agent.core.types import Box, Floats, Image, Pixels, bgr_of
 from agent.inference.crops import cut, fill_batch
 from agent.inference.manifest import Input
 from agent.inference.trt.gpu_cropper import numbers_of, source
@@ -49,9 +51,9 @@ class Program:
 
 @dataclass(frozen=True)
 class Case:
-    """A frame, (height, width, 3 or 4), and what is cut out of it."""
+    """A frame, (height, width, 3 or 4) or NV12, and what is cut out of it."""
 
-    frame: Image
+    frame: Pixels
     boxes: Sequence[Box]
     spec: Input = SPEC
     fill: int = 0
@@ -69,8 +71,12 @@ class Case:
 
     @property
     def packed(self) -> bytes:
-        height, width, step = self.frame.shape
-        spec, numbers = self.spec, self.numbers
+        frame, spec, numbers = self.frame, self.spec, self.numbers
+        height, width, step = frame.shape
+        lies, colour, data = (0, width * step, step), (0.0,) * 6, frame
+        if isinstance(frame, Nv12Image):
+            pitch = frame.data.shape[1]
+            lies, colour, data = (frame.luma_rows * pitch, pitch, 1), frame.colour.coefficients, frame.data
         if numbers is None:
             numbers = numbers_of((height, width, 3), self.boxes, spec.size)
         out_height, out_width = spec.size
@@ -82,8 +88,8 @@ class Case:
             spec.offset,
             spec.scale,
         )
-        head = struct.pack("<8i3f", width, height, step, out_width, out_height, *how)
-        return head + self.frame.tobytes() + numbers.tobytes()
+        head = struct.pack("<9i9f", data.nbytes, *lies, out_width, out_height, *how, *colour)
+        return head + data.tobytes() + numbers.tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +117,25 @@ def noise(width: int, height: int, step: int = 3) -> Image:
 
 def demand_opencvs_numbers(program: Program, cases: Sequence[Case]) -> None:
     for case, found in zip(cases, program.run(cases), strict=True):
-        bgr = np.ascontiguousarray(case.frame[..., :3])
+        bgr = np.ascontiguousarray(bgr_of(case.frame)[..., :3])
         cuts = [cut(bgr, box, case.spec.size, case.fill) for box in case.boxes]
-        assert np.abs(found - fill_batch(cuts, case.spec)).max() <= MOST * case.spec.scale
+        most = MOST + isinstance(case.frame, Nv12Image)  # its conversion may round otherwise
+        assert np.abs(found - fill_batch(cuts, case.spec)).max() <= most * case.spec.scale
 
 
-@pytest.mark.parametrize("step", [3, 4])
+def packed_nv12(width: int, height: int, colour: YuvColour = BT601, more: int = 0) -> Nv12Image:
+    """Noise in NV12 of as few bytes as there can be, and `more` between the rows."""
+    pitch = width + width % 2 + more
+    rng = np.random.default_rng(width * 7 + height)
+    return Nv12Image(rng.integers(0, 256, (rows_of(height), pitch), np.uint8), height, width, colour)
+
+
+FRAMES = {"BGR": partial(noise, step=3), "BGRx": partial(noise, step=4), "NV12": packed_nv12}
+
+
+@pytest.mark.parametrize("made", FRAMES)
 def test_cuts_at_the_borders_and_beyond_read_and_write_nothing_that_is_not_theirs(
-    program: Program, step: int
+    program: Program, made: str
 ) -> None:
     cases = []
     for width, height in ((1, 1), (2, 3), (7, 5), (64, 48), (161, 120)):
@@ -130,7 +147,7 @@ def test_cuts_at_the_borders_and_beyond_read_and_write_nothing_that_is_not_their
             for side in (1, 20, 66, 67, 99, 150)  # from 2 pixels for one of the cut on, blocks are averaged
             for angle in (0, 0.7, math.pi / 2)
         ]
-        cases.append(Case(noise(width, height, step), boxes, fill=128))
+        cases.append(Case(FRAMES[made](width, height), boxes, fill=128))
     demand_opencvs_numbers(program, cases)
 
 
@@ -178,10 +195,12 @@ def test_a_frame_of_the_largest_camera_shrunk_to_a_few_pixels_is_averaged(progra
 def test_any_cut_of_any_frame(program: Program) -> None:
     rng = np.random.default_rng(23)
     cases = []
-    for _ in range(60):
-        width, height, step = (int(n) for n in rng.integers((1, 1, 3), (300, 200, 5)))
+    for number in range(60):
+        width, height, step = (int(n) for n in rng.integers((1, 1, 2), (300, 200, 5)))
+        colour = replace((BT601, BT709)[number % 2], full_range=number % 4 > 1)
+        frame = packed_nv12(width, height, colour, 2 * number) if step == 2 else noise(width, height, step)
         boxes = [
             Box(*(float(n) for n in rng.uniform((-100, -100, 0.1, -4), (400, 300, 700, 4)))) for _ in range(6)
         ]
-        cases.append(Case(noise(width, height, step), boxes, fill=int(rng.integers(256))))
+        cases.append(Case(frame, boxes, fill=int(rng.integers(256))))
     demand_opencvs_numbers(program, cases)

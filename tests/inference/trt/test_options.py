@@ -51,9 +51,10 @@ def usable() -> Availability:
 
 
 def made(
-    version: str, folder: Path, manifest: str = "gesturenet", **settings: Any
+    version: str, folder: Path, manifest: str = "gesturenet", *, skips: bool = False, **settings: Any
 ) -> tuple[TensorRtEngine, Behaviour]:
     behaviour, device = Behaviour(), HostDevice(strict=True)
+    behaviour.skips_calibration_files = skips
     behaviour.bytes_at, behaviour.streams = device.bytes_at, device
     with device.current():
         context = GpuContext(
@@ -82,6 +83,18 @@ def test_int8_takes_nvidias_calibration_file(tmp_path: Path, version: str) -> No
     _, seen = made(version, tmp_path, precision="int8", calibration=file)
     assert seen.built[0]["calibration_file"] == NVIDIAS_FILE
     assert seen.built[0]["calibrated_with"] == 0
+
+
+@pytest.mark.parametrize("version", WITH_CALIBRATORS)
+def test_a_calibration_file_that_tensorrt_skips_is_reported_by_its_header(
+    tmp_path: Path, version: str
+) -> None:
+    """It asks for pictures instead, gets none, and would fail at an address or build wrong ranges."""
+    file = tmp_path / "int8_calibration.txt"
+    file.write_bytes(NVIDIAS_FILE.replace(b"8501", b"7103"))
+    said = 'does not take the calibration file, which begins with "TRT-7103-EntropyCalibration2"; set'
+    with pytest.raises(ModelError, match=said):
+        made(version, tmp_path, skips=True, precision="int8", calibration=file)
 
 
 def test_a_calibration_that_is_not_there_is_reported(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -20,13 +21,13 @@ from agent.core.types import Frame
 from agent.inference import engine as engines_module
 from agent.inference.build import build_recognizer
 from agent.inference.engine import EngineOptions
-from agent.inference.pipelined import PipelinedRecognizer
 from agent.inference.recognizer import Recognizer
 from agent.inference.trt.engine import TensorRtEngine
 from agent.inference.trt.gpu_context import GpuContext
 from agent.inference.trt.library import Library
 from agent.inference.trt.upload_cache import FrameUploadCache
 
+CLASSIFIER = "gesturenet-landmark"  # gives landmarks, so that hands are followed by them
 CLIP = Path(__file__).parents[2] / "data" / "demo.mp4"
 
 
@@ -34,9 +35,11 @@ class OnHostDevice(TensorRtEngine):
     """The backend with a device of the test's own."""
 
     room: GpuContext
+    made: ClassVar[list[OnHostDevice]] = []
 
     def __init__(self, name: str, path: Path, *, options: EngineOptions | None = None) -> None:
         super().__init__(name, path, options=options, context=OnHostDevice.room)
+        OnHostDevice.made.append(self)
 
 
 @pytest.fixture
@@ -63,9 +66,11 @@ def frames(count: int, size: tuple[int, int] = (640, 480), start_s: float = 4.5)
     clip.release()
 
 
-def perception(cache: Path, backend: str, gestures: str) -> Recognizer:
+def perception(cache: Path, backend: str, gestures: str, profile: str = "balanced") -> Recognizer:
+    OnHostDevice.made.clear()
     settings = RecognitionSettings.model_validate(
         {
+            "profile": profile,
             "backend": backend,
             "gestures": gestures,
             "tensorrt": TensorRtSettings(precision="fp32").model_dump(),
@@ -74,11 +79,12 @@ def perception(cache: Path, backend: str, gestures: str) -> Recognizer:
     return build_recognizer(settings, cache)
 
 
+@pytest.mark.parametrize("classifier", ["gesturenet", CLASSIFIER])
 def test_it_sees_what_the_cpu_path_sees_and_uploads_each_frame_once(
-    cache_dir: Path, device: HostDevice
+    cache_dir: Path, device: HostDevice, classifier: str
 ) -> None:
-    on_gpu, on_cpu = (perception(cache_dir, b, "gesturenet") for b in ("tensorrt", "onnxruntime"))
-    assert set(on_gpu.backends) == {"gesturenet", "palm-detector", "pose-detector", "pose-landmark"}
+    on_gpu, on_cpu = (perception(cache_dir, b, classifier) for b in ("tensorrt", "onnxruntime"))
+    assert set(on_gpu.backends) == {classifier, "palm-detector", "pose-detector", "pose-landmark"}
     people = hands = 0
     for frame in frames(4):
         (found,), (expected,) = on_gpu.recognize([frame]), on_cpu.recognize([frame])
@@ -98,42 +104,56 @@ def test_it_sees_what_the_cpu_path_sees_and_uploads_each_frame_once(
     assert hands >= 3
 
 
-def test_one_frame_ahead_sees_the_same_one_frame_later(cache_dir: Path, device: HostDevice) -> None:
-    plain, other = (perception(cache_dir, "tensorrt", "gesturenet") for _ in range(2))
-    ahead = PipelinedRecognizer(other)
-    expected = [plain.recognize([frame])[0] for frame in frames(4)]
-    told = [ahead.recognize([frame]) for frame in frames(4)]
-    assert told[0] == []
-    for (found,), detections in zip(told[1:], expected, strict=False):
-        assert found.at == detections.at
-        assert len(found.hands) == len(detections.hands) > 0
-        for a, b in zip(found.hands, detections.hands, strict=True):
-            np.testing.assert_array_equal(a.scores, b.scores)
-    ahead.forget("front")
-    assert ahead.recognize([]) == []  # the last frame's hands went with the camera
-    plain.close()
-    other.close()
+def test_tracked_hands_are_classified_while_the_poses_are_estimated(
+    cache_dir: Path, device: HostDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, bool]] = []  # network, and whether the classifier is under way by then
+    start = TensorRtEngine.start_pieces
+
+    def watched(engine: TensorRtEngine, *given: Any) -> Any:
+        started.append(
+            (engine.name, any(engine is not other and is_under_way(other) for other in classifiers))
+        )
+        return start(engine, *given)
+
+    recognizer = perception(cache_dir, "tensorrt", CLASSIFIER, profile="accurate")
+    classifiers = [engine for engine in OnHostDevice.made if engine.name == CLASSIFIER]
+    monkeypatch.setattr(OnHostDevice, "start_pieces", watched)
+    first, second = frames(2)
+    (found,) = recognizer.recognize([first])
+    assert len(found.hands) == 1
+    assert [name for name, _ in started][-1] == CLASSIFIER  # a new hand needs the body that has it
+    started.clear()
+    (found,) = recognizer.recognize([second])
+    recognizer.close()
+    assert len(found.hands) == 1
+    assert started[0] == (CLASSIFIER, False)
+    assert ("pose-landmark", True) in started  # nobody has waited for the classifier yet
+    assert [name for name, _ in started].count(CLASSIFIER) == 1
 
 
-def test_one_frame_ahead_two_cameras_keep_their_own_hands(cache_dir: Path, device: HostDevice) -> None:
-    """Cameras come in turns: a frame's hands are told when frames of another camera are under way."""
-    plain, other = (perception(cache_dir, "tensorrt", "gesturenet") for _ in range(2))
-    ahead = PipelinedRecognizer(other)
+def is_under_way(engine: TensorRtEngine) -> bool:
+    """Whether a run was started whose results nobody has fetched."""
+    return engine._waiting is not None and engine._waiting._done is None
+
+
+def test_two_cameras_in_turns_keep_their_own_hands(cache_dir: Path, device: HostDevice) -> None:
+    together, alone = (perception(cache_dir, "tensorrt", CLASSIFIER) for _ in range(2))
     hall = [replace(frame, camera="hall") for frame in frames(3)]
-    empty = [replace(frame, camera="yard", image=np.zeros_like(frame.image)) for frame in frames(3)]
-    turns = [[hall[0]], [empty[0]], [empty[1], hall[1]], [hall[2], empty[2]], []]
-    told = [ahead.recognize(turn) for turn in turns]
-    assert told[0] == []
-    for found, turn in zip(told[1:], turns, strict=False):
+    empty = [replace(frame, camera="yard", pixels=np.zeros_like(frame.image)) for frame in frames(3)]
+    hands = 0
+    for turn in ([hall[0]], [empty[0]], [empty[1], hall[1]], [hall[2], empty[2]], []):
+        found = together.recognize(turn)
         assert [d.frame for d in found] == turn
         for detections in found:
-            (alone,) = plain.recognize([detections.frame])
-            assert len(detections.hands) == len(alone.hands)
-            for hand, right in zip(detections.hands, alone.hands, strict=True):
+            (expected,) = alone.recognize([detections.frame])
+            assert len(detections.hands) == len(expected.hands)
+            for hand, right in zip(detections.hands, expected.hands, strict=True):
                 np.testing.assert_allclose(hand.scores, right.scores, atol=1e-4)
-    assert sum(len(d.hands) for d in told[3]) > 0
-    plain.close()
-    other.close()
+            hands += len(detections.hands)
+    together.close()
+    alone.close()
+    assert hands == 3
 
 
 def test_a_camera_that_changes_its_size_mid_run_is_followed(cache_dir: Path, device: HostDevice) -> None:
