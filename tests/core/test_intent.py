@@ -136,6 +136,29 @@ def test_a_covered_face_is_no_obstacle(hidden: tuple[str, ...]) -> None:
     assert why_not(held(pose(PERSON, dict.fromkeys(hidden, 0.1)))) == ""
 
 
+def test_a_mask_or_a_cap_hides_no_hand_at_the_face() -> None:
+    for hidden in (("mouth_left", "mouth_right"), ("left_eye", "right_eye", "left_ear", "right_ear")):
+        covered = pose(PERSON, dict.fromkeys(hidden, 0.1))
+        assert "touches the face" in why_not(held(covered, (320, 155), 66.0), "two")
+
+
+@pytest.mark.parametrize("squeezed", [True, False], ids=["at the border", "beyond it"])
+def test_a_person_whom_the_border_halves_may_show_a_hand(squeezed: bool) -> None:
+    """The left shoulder, arm and ear are out of view; the networks place them at the border or beyond it."""
+    by = 318.0, 0.0
+    halved = has_changed(PERSON, by)
+    if squeezed:
+        halved = {name: (min(x, FRAME[0] - 2.0), y) for name, (x, y) in halved.items()}
+    hand = SHOWN[0] + by[0], SHOWN[1]
+    out_of_view = {name: 0.2 for name, (x, _y) in halved.items() if x > FRAME[0] - 3}
+    for seen in (pose(halved), pose(halved, out_of_view)):
+        posture = held(seen, hand)
+        assert (why_not(posture), doubt(posture)) == ("", "")
+        assert posture.facing is None
+    lowered = held(pose(halved), (halved["right_hip"][0], 400))
+    assert why_not(lowered).startswith("the hand is too low")
+
+
 def test_who_sits_in_a_wheelchair_may_show_a_hand() -> None:
     """The knees hide the hips, and the torso leans on the chair's back."""
     seated = turned(PERSON, 15)
