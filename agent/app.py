@@ -30,6 +30,7 @@ from agent.inference.engine import choose_backend, unused_gpu
 from agent.loop.loop import Loop
 from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
+from agent.service.memory import Trimmer
 from agent.service.paused_flag import PausedFlag
 from agent.service.signals import signals
 from agent.service.systemd import Notifier, StatusLine, Watchdog
@@ -157,7 +158,7 @@ class Agent:
             enabled=(*page, self._paused),
             rules=(self, *page),
             reloads=(self._notifier,),
-            steps=(self, self._status, self._watchdog, *page),
+            steps=(self, self._status, self._watchdog, Trimmer(time.monotonic), *page),
             summary=(self._status,),
             recorders=(self._trace,),
         )

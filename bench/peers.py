@@ -2,6 +2,10 @@
 
     make bench-peers                      (installs MediaPipe in an environment of its own)
     python bench/peers.py --peers .venv/peers/bin/python [--data ../shared/data] [--blocks 4]
+    python bench/peers.py --scenes "two people" nobody --threads 2 --size 480 --json part.json
+
+All takes about ten minutes; progress is on stderr. Every scene is measured by itself, so what a run that was
+cut off lacks is measured with `--scenes`, `--size` and `--threads`; `--json` is written after each scene.
 
 The peers run in a process of their own and are asked for one block of frames in turn with the agent, so
 that a machine that is busy for a while is busy for all. CPU time (all threads of the process) is the steady
@@ -20,6 +24,7 @@ import json
 import math
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +37,7 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
+from tqdm import tqdm
 
 from agent.capture.source import open_source
 from agent.config.folders import cache_folder
@@ -51,6 +57,8 @@ FPS = 15
 SIZES = ((640, 480), (1280, 720))
 HAND_UP_S, HANDS_DOWN_S = 5.5, 0.3  # of the demo's clip
 PEERS = ("Hands", "Holistic")
+SCENES = ("two hands up", "one hand up", "hands down", "two people", "nobody", "demo clip")
+CLIP_SCENE = SCENES[-1]  # at its own size only
 BUSY = 0.15  # share of the machine used by others from which a warning is printed
 
 Pictures = Sequence[Image]
@@ -181,7 +189,7 @@ def scenes(size: tuple[int, int], frames: int, photograph: Path | None) -> dict[
         name: _swaying(_filmed(np.asarray(image, np.uint8), size), frames) for name, image in stills.items()
     }
     if size == SIZES[0]:
-        made["demo clip"] = [_filmed(frame.image, size) for frame in film]
+        made[CLIP_SCENE] = [_filmed(frame.image, size) for frame in film]
     return made
 
 
@@ -247,7 +255,7 @@ def main() -> None:
     options.add_argument("--frames", type=int, default=90, help="of a block")
     options.add_argument("--threads", type=int, nargs="*", default=[2, 1])
     options.add_argument("--size", type=int, choices=(480, 720), help="only this height")
-    options.add_argument("--pictures", nargs="*", help="only these, by their names in the table")
+    options.add_argument("--scenes", nargs="*", choices=SCENES, default=SCENES, help="only these")
     options.add_argument("--json", type=Path, help="write the figures here too")
     given = options.parse_args()
     cache = cache_folder(AgentSettings(), os.environ)
@@ -266,31 +274,42 @@ def main() -> None:
         "others",
     )
     table = Table(*columns, title="CPU ms a frame (wall ms), median of the blocks")
+    sizes = [size for size in SIZES if given.size in {None, size[1]}]
+    wanted = [
+        (threads, size, name)
+        for threads in given.threads
+        for size in sizes
+        for name in given.scenes
+        if name != CLIP_SCENE or size == SIZES[0]
+    ]
+    if not wanted:
+        raise SystemExit(f'nothing to measure: "{CLIP_SCENE}" has {SIZES[0][1]} rows only; leave --size out')
+    progress = tqdm(total=len(wanted), unit="scene", file=sys.stderr)
     for threads in given.threads:
         cv2.setNumThreads(threads)
         peers = Peers(given.peers, threads) if given.peers else None
         agent = AgentUnderTest(RecognitionSettings(threads=threads), cache)
-        for size in SIZES:
-            if given.size not in (None, size[1]):
-                continue
-            for name, pictures in scenes(size, given.frames, photograph).items():
-                if given.pictures and name not in given.pictures:
-                    continue
+        for size in sizes:
+            made = scenes(size, given.frames, photograph)
+            for name in (name for each, of, name in wanted if (each, of) == (threads, size)):
+                progress.set_description(f"{name}, {size[0]} x {size[1]}, {threads} threads")
                 with tempfile.TemporaryDirectory() as folder:
-                    spent, hands, others = measure(agent, peers, pictures, given.blocks, Path(folder))
+                    spent, hands, others = measure(agent, peers, made[name], given.blocks, Path(folder))
                 busiest = max(busiest, others)
                 rows.append(_row(f"{threads}", size, name, spent, hands) | {"others": others})
                 table.add_row(*_cells(rows[-1]))
+                if given.json:
+                    given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+                progress.update()
         agent.close()
         if peers:
             peers.close()
+    progress.close()
     console.print(table)
     if busiest > BUSY:
         console.print(
             f"The machine was busy: others took up to {busiest:.0%} of it; trust CPU ms and ratios only."
         )
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 def _row(

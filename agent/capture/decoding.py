@@ -43,7 +43,8 @@ class FrameConverter:
         rotated by the stream's display matrix. The decoder has cropped it already.
         """
         check_size(frame.width, frame.height, self._max_pixels)
-        image: Image = cast("Image", self._to_bgr.reformat(frame, format="bgr24").to_ndarray())
+        bgr = self._to_bgr.reformat(frame, format="bgr24", threads=1)  # waking more costs more than it saves
+        image: Image = cast("Image", bgr.to_ndarray())
         if frame.interlaced_frame:
             image = deinterlaced(image)
         image = of_square_pixels(image, self._pixel_aspect)

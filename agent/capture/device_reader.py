@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import traceback
 from collections.abc import Callable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from agent.capture.source import FrameSource, NegotiatedFormat
     from agent.core.types import Frame, Pixels
 
+EARLY_S = 0.01  # a frame may come this much before its expected time
+
 log = structlog.get_logger()
 
 
@@ -24,7 +27,7 @@ class DeviceReader:
     """Reads one opened source in a thread of its own, until it ends or is abandoned, then closes it.
 
     `accept` gets every frame while the camera is live (see `Liveness`); `notify` is called when that begins
-    and when the reader is `finished`.
+    and when the reader is `finished`. Frames before `wanted_at`, in seconds, are dropped undecoded.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class DeviceReader:
         accept: Callable[[Frame], None],
         notify: Callable[[], None],
         *,
+        skipped: Callable[[], None],
         threads: Threads,
         hide: Callable[[str], str] = lambda text: text,
     ) -> None:
@@ -42,10 +46,12 @@ class DeviceReader:
         self.liveness = liveness
         self.negotiated: NegotiatedFormat | None = None
         self.error: Exception | None = None  # why it ended; None where it was abandoned
+        self.wanted_at = -math.inf
         self._done = False
         self._camera = camera
         self._accept = accept
         self._notify = notify
+        self._skipped = skipped  # called for every frame that is dropped
         self._hide = hide  # removes secrets from a traceback
         self._gate = threading.Lock()
         self._left = False
@@ -96,7 +102,16 @@ class DeviceReader:
     def _play(self) -> None:
         self.negotiated = self.source.open()
         while not self._left:
-            self._take(self.source.read())
+            if self.liveness.is_live and self.liveness.next_at < self.wanted_at - EARLY_S:
+                self._skip(self.source.skip())
+            else:
+                self._take(self.source.read())
+
+    def _skip(self, at: float) -> None:
+        with self._gate:
+            if not self._left:
+                self.liveness.skipped(at)
+                self._skipped()
 
     def _take(self, frame: Frame) -> None:
         with self._gate:

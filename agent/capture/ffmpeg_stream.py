@@ -103,6 +103,22 @@ class FfmpegStream:
 
     def read(self) -> Frame:
         """Return the next frame; FFmpeg's timeouts bound the wait. Raises `SourceLost`."""
+        frame, at = self._next()
+        assert self._to_picture is not None  # noqa: S101 (open)
+        try:
+            image = self._to_picture.convert(frame)
+        except UnreadablePicture as exc:
+            raise self._address.lost(
+                f"a picture {exc}; raise it, or choose a smaller stream of the camera"
+            ) from exc
+        return self._framing.frame(image, at, square=True)
+
+    def skip(self) -> float:
+        """Decode the next frame, which later ones need, without converting it; return its time."""
+        return self._next()[1]
+
+    def _next(self) -> tuple[av.VideoFrame, float]:
+        """The next decoded frame and its arrival time. Raises `SourceLost`."""
         if self._to_picture is None:
             raise self._address.lost("is not open")
         try:
@@ -111,14 +127,7 @@ class FfmpegStream:
             raise self._address.lost(self._stopped(exc)) from None
         if frame is None:
             raise self._address.lost(self._stopped(None))
-        at = self._clock()
-        try:
-            image = self._to_picture.convert(frame)
-        except UnreadablePicture as exc:
-            raise self._address.lost(
-                f"a picture {exc}; raise it, or choose a smaller stream of the camera"
-            ) from exc
-        return self._framing.frame(image, at, square=True)
+        return frame, self._clock()
 
     def _why_not_opened(self, url: str, error: Exception) -> str:
         if not url.startswith("http") and (refused := why_refused(url)):

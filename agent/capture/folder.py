@@ -104,6 +104,10 @@ class ImageFolder:
                 self._damaged = 0
                 return self._framing.frame(image, self._pacing.due(index / self._fps))
 
+    def skip(self) -> float:
+        """Drop the next frame and return its time; reading it costs little more. Raises as `read`."""
+        return self.read().at
+
     def _skip(self, path: Path, why: str) -> None:
         self.skipped += 1
         self._damaged += 1

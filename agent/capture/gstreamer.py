@@ -134,6 +134,10 @@ class GstPipeline:
             self._told = caps, layout_of(caps, width, height)
         return self._told[1]
 
+    def skip(self) -> float:
+        """Drop the next frame and return its time; reading it costs little more. Raises as `read`."""
+        return self.read().at
+
     def _ended(self, child: PipelineProcess, patience_s: float) -> SourceLost | EndOfSource:
         code = child.exit_code()
         if code == 0 and not self.live:

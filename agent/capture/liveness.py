@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -36,7 +37,7 @@ class Liveness:
         self._stall_s = stall_s
         self.began_at = began_at
         self._came_at: float | None = None
-        self._changed_at = began_at
+        self._compared_at = self._changed_at = began_at
 
     @property
     def is_live(self) -> bool:
@@ -48,15 +49,25 @@ class Liveness:
         """Measured frame rate; 0 before the second frame."""
         return 1 / self._interval_s if self._interval_s else 0.0
 
+    @property
+    def next_at(self) -> float:
+        """When the next frame is expected; before the second one, minus infinity."""
+        return self._came_at + self._interval_s if self._came_at and self._interval_s else -math.inf
+
     def update(self, frame: Frame) -> None:
         """Record the next frame."""
         if self.image is None or not same(self.image, frame.pixels):
             self._changed_at = frame.at
             self.trusted = True
-        if self._came_at is not None and frame.at > self._came_at:
-            interval_s = frame.at - self._came_at
+        self._compared_at, self.image = frame.at, frame.pixels
+        self.skipped(frame.at)
+
+    def skipped(self, at: float) -> None:
+        """Record that a frame came at `at`, whose image is not known."""
+        if self._came_at is not None and at > self._came_at:
+            interval_s = at - self._came_at
             self._interval_s += (interval_s - self._interval_s) * (SMOOTHING if self._interval_s else 1.0)
-        self._came_at, self.image = frame.at, frame.pixels
+        self._came_at = at
 
     def fault(self, now: float, patience_s: float) -> Fault | None:
         """Return the fault at `now`, or None. An unchanged image is tolerated for `patience_s` seconds."""
@@ -64,7 +75,7 @@ class Liveness:
             return "hangs" if now - self.began_at > START_S else None
         if now - self._came_at > self._stall_s + RETURN_S:
             return "hangs"
-        if self._came_at - self._changed_at <= patience_s:
+        if self._compared_at - self._changed_at <= patience_s:
             return None
         return "black" if self.image is not None and _is_black(self.image) else "frozen"
 

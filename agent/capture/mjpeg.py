@@ -73,7 +73,7 @@ class HttpStream:
             return self._other.open()
         self._answer = answer
         self._first, _ = self._picture(OPEN_TIMEOUT_S)
-        answer.wait_at_most(max(self._settings.stall_timeout, 0.1))
+        answer.wait_at_most(self._patience_s)
         return NegotiatedFormat(self._first.shape[1], self._first.shape[0], 0.0)
 
     def _ask(self, url: str, user: str | None, password: str | None) -> OpenStream | None:
@@ -106,7 +106,19 @@ class HttpStream:
         if self._first is not None:
             image, self._first = self._first, None
             return self._framing.frame(image, self._clock())
-        return self._framing.frame(*self._picture(max(self._settings.stall_timeout, 0.1)))
+        return self._framing.frame(*self._picture(self._patience_s))
+
+    def skip(self) -> float:
+        """Drop the next frame undecoded and return its time. Raises `SourceLost`."""
+        if self._plays_other:
+            return self._other.skip()
+        if self._answer is None or self._first is not None:
+            return self.read().at
+        return self._jpeg(time.monotonic() + self._patience_s, None)[1]
+
+    @property
+    def _patience_s(self) -> float:
+        return max(self._settings.stall_timeout, 0.1)
 
     def _picture(self, patience_s: float) -> tuple[Image, float]:
         """The next decodable image and its arrival time. Raises `SourceLost`."""

@@ -55,14 +55,24 @@ class LiveCapture:
     def read(self) -> tuple[Image, float] | None:
         """Return the next image, uint8 (H, W, 3) BGR, and its arrival time; None when none comes."""
         for damaged in range(MAX_DAMAGED):
-            asked_at = self._clock()
-            grabbed = self._capture.grab()
-            at = self._clock()
-            ok, image = self._capture.retrieve() if grabbed else (False, None)
+            at = self.skip()
+            if at is None:
+                return None
+            ok, image = self._capture.retrieve()
             if ok:
                 self.damaged += damaged
                 return cast("Image", image), at
-            if not grabbed and at - asked_at > SILENCE_S:
+        return None
+
+    def skip(self) -> float | None:
+        """Grab the next image without decoding it and return its arrival time; None when none comes."""
+        for _ in range(MAX_DAMAGED):
+            asked_at = self._clock()
+            grabbed = self._capture.grab()
+            at = self._clock()
+            if grabbed:
+                return at
+            if at - asked_at > SILENCE_S:
                 return None
         return None
 
@@ -106,12 +116,22 @@ class LiveSource:
 
     def read(self) -> Frame:
         """Return the next frame; OpenCV's own timeouts bound the wait. Raises `SourceLost`."""
-        if self._capture is None:
-            raise SourceLost(f"{self._name}: is not open")
-        picture = self._capture.read()
+        picture = self._opened_capture().read()
         if picture is None:
             raise SourceLost(f"{self._name}: {self._why_silent()}")
         return self._framing.frame(*picture)
+
+    def skip(self) -> float:
+        """Drop the next frame undecoded and return its time. Raises `SourceLost`."""
+        at = self._opened_capture().skip()
+        if at is None:
+            raise SourceLost(f"{self._name}: {self._why_silent()}")
+        return at
+
+    def _opened_capture(self) -> LiveCapture:
+        if self._capture is None:
+            raise SourceLost(f"{self._name}: is not open")
+        return self._capture
 
     def close(self) -> None:
         """Release the device, so that the camera's light goes out; may be called twice."""

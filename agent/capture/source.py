@@ -65,6 +65,9 @@ class FrameSource(Protocol):
     def read(self) -> Frame:
         """Wait for the next frame. Raises `SourceLost`, or `EndOfSource` at the end of a file."""
 
+    def skip(self) -> float:
+        """Wait for the next frame like `read`, drop it at least cost, and return its `at`."""
+
     def close(self) -> None:
         """Release the device; may be called twice, or without `open`."""
 

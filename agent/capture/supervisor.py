@@ -107,6 +107,12 @@ class CameraSupervisor:
             self._enabled = on
             self._news.notify_all()
 
+    def rest_until(self, at: float) -> None:
+        """Say that frames captured before `at` will not be looked at, so that they need no decoding."""
+        reader = self._reader
+        if reader is not None:
+            reader.wanted_at = at
+
     def close(self) -> None:
         """End the threads and close the device; waits a few seconds at most."""
         with self._news:
@@ -196,6 +202,7 @@ class CameraSupervisor:
             liveness,
             self._accept,
             self._notify,
+            skipped=self._count,
             threads=self._threads,
             hide=self._hide,
         )
@@ -301,4 +308,7 @@ class CameraSupervisor:
 
     def _accept(self, frame: Frame) -> None:
         self._mailbox.put(replace(frame, seq=self._frames))
+        self._count()
+
+    def _count(self) -> None:
         self._frames += 1

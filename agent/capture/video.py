@@ -113,20 +113,31 @@ class VideoFile:
 
         Raises `EndOfSource` after the last frame, `SourceLost` where none can be decoded.
         """
-        if self._container is None or self._to_picture is None:
-            raise SourceLost(f"{self._name}: is not open")
-        frame = next(self._pictures, None)
-        if frame is None:
-            self._end()
-            return self.read()
+        frame = self._next()
+        assert self._to_picture is not None  # noqa: S101 (open)
         try:
             image = self._to_picture.convert(frame)
         except UnreadablePicture as exc:
             raise SourceLost(f"{self._name}: {exc}; raise it, or make the film smaller") from exc
-        time_s = self._timeline.time_of(frame.time)
-        self._frames += 1
         self._black = self._black and not image.any()
-        return self._framing.frame(image, self._pacing.due(self._round_s + time_s), square=True)
+        return self._framing.frame(image, self._due(frame), square=True)
+
+    def skip(self) -> float:
+        """Decode the next frame, which later ones need, without converting it; return its time."""
+        return self._due(self._next())
+
+    def _next(self) -> av.VideoFrame:
+        while self._container is not None:
+            frame = next(self._pictures, None)
+            if frame is not None:
+                return frame
+            self._end()
+        raise SourceLost(f"{self._name}: is not open")
+
+    def _due(self, frame: av.VideoFrame) -> float:
+        """Wait until a decoded frame is due; return its time."""
+        self._frames += 1
+        return self._pacing.due(self._round_s + self._timeline.time_of(frame.time))
 
     def _end(self) -> None:
         """Start again where `loop` is set; raises `EndOfSource` where not."""

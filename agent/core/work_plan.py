@@ -3,7 +3,7 @@
 Networks take nearly all of a frame's time, and most frames repeat the previous one. What is skipped:
 
     body pose        runs every `pose_s` while hands of tracked bodies are, every `idle_pose_s` while none is;
-                     at once when an arm without a hand moves
+                     at once when an arm without a hand begins to move, for `arm_s`
     empty view       searched every `search_s`, or every `body_s` while hands without a body are tracked
     tracked hand     classified every `calm_s` while still and confident; its last result is reused meanwhile
     its palm         detected again only when a gesture that was confident falters, every `relocate_s` of that
@@ -48,6 +48,9 @@ class Rates:
     recheck_s: float = 1.0
     still: float = 0.5  # sides of its box a second: a hand that moves faster is classified in every frame
     arm_moves: float = 0.5  # shoulder widths a second: a wrist at this speed is being raised or lowered
+    arm_s: float = (
+        1.0  # an arm that has moved for longer is not being raised: it waves, or its wrist is guessed
+    )
     jitter: float = 0.08  # shoulder widths: a resting wrist differs by this much from pose to pose
     sure: float = 0.8  # probability of a gesture that needs no check in every frame
     sure_random: float = 0.95  # probability of "no gesture" by the landmark classifier alone
@@ -124,6 +127,7 @@ class WorkPlan:
         self._posed_at = -math.inf
         self._wrists: dict[PersonHand, tuple[float, float]] = {}
         self._moving: set[PersonHand] = set()  # arms in motion, as of the last poses
+        self._motions: dict[PersonHand, tuple[float, float]] = {}  # each arm's: when it began, was last seen
         self._people = 0
 
     def poses(self, at: float, followed: frozenset[PersonHand]) -> Decision:
@@ -134,9 +138,9 @@ class WorkPlan:
         if not self._people:
             late = _due(passed, self.rates.body_s if followed else self.rates.search_s)
             return Decision(late, "due" if late else "nobody")
-        if self._moving - followed:
+        if any(at - self._motions[arm][0] < self.rates.arm_s for arm in self._moving - followed):
             return Decision(True, "moves")
-        late = _due(passed, self.rates.pose_s if followed else self.rates.idle_pose_s)
+        late = _due(passed, self.rates.pose_s if followed or self._moving else self.rates.idle_pose_s)
         return Decision(late, "due" if late else "calm")
 
     def record_poses(self, at: float, people: Sequence[tuple[int, Pose]]) -> None:
@@ -144,6 +148,9 @@ class WorkPlan:
         passed, self._posed_at, self._people = at - self._posed_at, at, len(people)
         before, self._wrists = self._wrists, {}
         self._moving = set()
+        self._motions = {
+            arm: seen for arm, seen in self._motions.items() if 0 <= at - seen[1] < self.rates.arm_s
+        }
         for number, pose in people:
             width = _shoulders(pose)
             for hand in HANDS:
@@ -158,6 +165,7 @@ class WorkPlan:
                     or math.dist(was, wrist) > max(self.rates.arm_moves * passed, self.rates.jitter) * width
                 ):
                     self._moving.add((number, hand))
+                    self._motions[number, hand] = self._motions.get((number, hand), (at, at))[0], at
 
     def hand(self, memory: HandMemory, at: float) -> Decision:
         """Decide whether a tracked hand is classified at `at`; if not, its last result is reused."""

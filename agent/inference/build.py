@@ -135,7 +135,9 @@ class _Loader:
         try:
             find(manifest.follower, self._cache_dir, self._engines)
         except ModelError as exc:
-            log.warning("follower_not_used", costs="a sixth more of the CPU", reason=str(exc))
+            log.warning(
+                "follower_not_used", costs="a fifth more of the CPU while gestures are held", reason=str(exc)
+            )
             return None
         return Follower(*self.load(manifest.follower), rates)
 

@@ -23,11 +23,15 @@ def cut(image: Pixels, box: Box, size: tuple[int, int], fill: int = 0) -> Image:
     continues at its sides.
     """
     how = sampling((image.shape[0], image.shape[1]), box, size)
+    part, matrix = _needed(_shrunk(bgr_of(image), how), how.matrix, size)
+    if not part.size:
+        return np.full((*size, 3), fill, np.uint8)
+    four = cv2.cvtColor(part, cv2.COLOR_BGR2BGRA)  # of four channels OpenCV samples twice as fast as of three
     done = cv2.warpAffine(
-        _shrunk(bgr_of(image), how), how.matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=(fill, fill, fill),
+        four, matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(fill, fill, fill, fill),
     )  # fmt: skip
-    return np.asarray(done, np.uint8)
+    return np.asarray(cv2.cvtColor(done, cv2.COLOR_BGRA2BGR), np.uint8)
 
 
 def to_picture(box: Box, size: tuple[int, int]) -> npt.NDArray[np.float64]:
@@ -123,4 +127,18 @@ def _shrunk(image: Image, how: Sampling) -> Image:
         return image
     bottom, right = how.top + how.high * how.factor, how.left + how.wide * how.factor
     part = image[how.top : bottom, how.left : right]
+    if how.factor % 2:  # the same means, rounded alike, in half the time of INTER_AREA
+        blurred = cv2.blur(part, (how.factor, how.factor), anchor=(0, 0))
+        return np.asarray(blurred[:: how.factor, :: how.factor], np.uint8)
     return np.asarray(cv2.resize(part, (how.wide, how.high), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _needed(
+    image: Image, matrix: npt.NDArray[np.float64], size: tuple[int, int]
+) -> tuple[Image, npt.NDArray[np.float64]]:
+    """The part of `image` that a crop samples from, and the matrix to it; empty where it lies outside."""
+    corners = np.array([(x, y, 1) for x in (0, size[1] - 1) for y in (0, size[0] - 1)]) @ matrix.T
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    left, top = (max(math.floor(place) - 1, 0) for place in low)
+    right, bottom = (max(math.ceil(place) + 2, 0) for place in high)
+    return image[top:bottom, left:right], matrix - np.array([[0, 0, left], [0, 0, top]])

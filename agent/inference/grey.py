@@ -23,7 +23,9 @@ _PAINT = np.stack([np.arange(256) * share for share in SKIN], axis=-1).astype(np
 def is_grey(image: Pixels) -> bool:
     """Whether an image is greyscale, judged by a sample of its pixels."""
     some = image.thinned(COARSE) if isinstance(image, Nv12Image) else image[::COARSE, ::COARSE]
-    apart = some.max(axis=2).astype(np.int16) - some.min(axis=2)
+    blue, green, red = np.moveaxis(some, 2, 0)  # reducing an axis of three is slow
+    brightest = np.maximum(np.maximum(blue, green), red)
+    apart = brightest - np.minimum(np.minimum(blue, green), red)
     return float((apart > GREY).mean()) < COLOURFUL
 
 

@@ -7,6 +7,7 @@ prefix (an installed wheel).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -211,6 +212,16 @@ def load_manifest(name: str, folder: Path | None = None) -> Manifest:
     if not path.is_file():
         known = ", ".join(engine_names(folder)) or "none"
         raise ModelError(f"{name}: no such engine, {path} does not exist; there are: {known}")
+    there = path.stat()
+    manifest = _manifest(path, there.st_mtime_ns, there.st_size, there.st_ino)
+    if manifest.name != name:
+        raise ModelError(f"{path}: name is {manifest.name!r}, its folder says {name!r}; make them the same")
+    return manifest
+
+
+@lru_cache(maxsize=64)
+def _manifest(path: Path, _mtime_ns: int, _size: int, _inode: int) -> Manifest:
+    """Cached for an unchanged file, because every recipe reads those that it is made of again."""
     try:
         manifest = Manifest.model_validate(read(path).data)
     except ConfigError as exc:
@@ -220,7 +231,5 @@ def load_manifest(name: str, folder: Path | None = None) -> Manifest:
             f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in exc.errors()
         )
         raise ModelError(f"{path}: {problems}") from exc
-    if manifest.name != name:
-        raise ModelError(f"{path}: name is {manifest.name!r}, its folder says {name!r}; make them the same")
     manifest._folder = path.parent  # noqa: SLF001 (its own module)
     return manifest

@@ -154,6 +154,7 @@ class Loop:
         ]
         if awake and self.enabled:
             self._process(awake)
+        self._rest(frames)
         self._notice_silence()
         self._requests.answer()
         self._begin_reload()
@@ -179,6 +180,13 @@ class Loop:
         if camera not in self._throttles:
             self._throttles[camera] = IdleThrottle(self._idle_settings.fps, self._idle_settings.after)
         return self._throttles[camera]
+
+    def _rest(self, frames: Sequence[Frame]) -> None:
+        """Tell idle cameras when their next frame will be looked at."""
+        for frame in frames:
+            until = self._throttle_of(frame.camera).next_look_at(frame.at)
+            if until is not None and frame.camera in self._cameras:
+                self._cameras[frame.camera].rest_until(until)
 
     def _process(self, frames: Sequence[Frame]) -> None:
         began = self._clock()
@@ -263,12 +271,13 @@ class Loop:
 
     def _notice_silence(self) -> None:
         now = self._clock()
-        for camera, at in self._recognized_at.items():
+        for camera, at in list(self._recognized_at.items()):
             if now - at > SILENCE_S:
                 context = self._context.rule_context()
-                self._apply_result(
-                    "silence", camera, now, context, self._pipeline.process_silence(camera, now, context)
-                )
+                result = self._pipeline.process_silence(camera, now, context)
+                self._apply_result("silence", camera, now, context, result)
+                if not result.observations and self._pipeline.armed(camera, now) is None:
+                    del self._recognized_at[camera]  # nothing is left that could end
 
     def _take_camera_states(self) -> None:
         for _ in range(self._camera_states.qsize()):  # what arrives meanwhile waits for the next step

@@ -32,6 +32,9 @@ class Camera(Protocol):
     def enable(self, on: bool) -> None:
         """Enable or disable the camera; disabling closes the device."""
 
+    def rest_until(self, at: float) -> None:
+        """Frames captured before `at` (seconds) will not be looked at and need no decoding."""
+
 
 class EventSink(Protocol):
     """Protocol of the output side: events, actions, states and responses to requests."""

@@ -29,6 +29,7 @@ class Stage:
         self.opened = 0
         self.closed = 0
         self.interrupted = 0
+        self.skipped = 0
         self.acts: Callable[[int], np.ndarray] = picture
         self.refuses: Exception | None = None
         self.release = threading.Event()  # lets hung reads return
@@ -64,6 +65,10 @@ class StagedCamera:
             raise self.stage.refuses
         self.stage.opened += 1
         return NegotiatedFormat(160, 120, 30)
+
+    def skip(self) -> float:
+        self.stage.skipped += 1
+        return self.read().at
 
     def read(self) -> Frame:
         while not self.stage.step.acquire(timeout=0.01):
@@ -111,6 +116,21 @@ def test_it_is_offline_until_the_first_picture_and_then_online(watch, stage, ear
     assert ear.wait_for("online").reason == ""
     assert [frame.seq for frame in mailbox.take(PATIENCE_S)] == [0]
     assert watch.counters.negotiated == NegotiatedFormat(160, 120, 30)
+
+
+def test_frames_that_nobody_will_look_at_are_counted_but_not_decoded(watch, stage, ear, mailbox):
+    stage.show(2, after_s=0.1)
+    ear.wait_for("online")
+    mailbox.take(PATIENCE_S)
+    watch.rest_until(stage.now + 0.35)
+    stage.show(1, after_s=0.1)  # the reader was waiting for this one already
+    stage.show(3, after_s=0.1)
+    wait_until(lambda: watch.counters.frames == 6)
+    assert stage.skipped == 2  # 0.2 and 0.3 s later; the last is beyond the rest
+    assert [frame.seq for frame in mailbox.take(PATIENCE_S)] == [5]
+    stage.show(2, after_s=0.1)
+    wait_until(lambda: watch.counters.frames == 8)
+    assert stage.skipped == 2
 
 
 def test_a_camera_that_hangs_is_left_behind_and_opened_again(watch, stage, ear):

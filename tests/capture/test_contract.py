@@ -64,6 +64,14 @@ def test_each_picture_has_its_own_memory(begin: Begin):
     assert np.array_equal(first, before)
 
 
+def test_a_frame_that_is_skipped_has_its_time_and_the_next_one_follows_it(begin: Begin):
+    camera = begin()
+    camera.open()
+    first, skipped, third = camera.read(), camera.skip(), camera.read()
+    assert first.at < skipped < third.at
+    assert not np.array_equal(first.image, third.image)
+
+
 def test_it_turns_the_picture_upright(begin: Begin):
     camera = begin(rotate=90)
     camera.open()
@@ -85,6 +93,7 @@ def test_it_cannot_be_read_while_it_is_closed(begin: Begin, source: str):
     camera = begin()
     camera.open()
     camera.close()
-    with pytest.raises(SourceLost, match="is not open") as lost:
-        camera.read()
-    assert source in str(lost.value)
+    for ask in (camera.read, camera.skip):
+        with pytest.raises(SourceLost, match="is not open") as lost:
+            ask()
+        assert source in str(lost.value)

@@ -64,3 +64,14 @@ def test_pictures_that_are_all_zero_are_black():
     assert fed((1, dark), (2, dark.copy()), (5, dark.copy())).fault(5, 3) == "black"
     dark[47, 63] = 1
     assert fed((1, dark), (2, dark.copy()), (5, dark.copy())).fault(5, 3) == "frozen"
+
+
+def test_frames_that_are_skipped_show_that_the_camera_lives_but_not_that_its_picture_is_frozen():
+    liveness = fed((1, A), (2, B))
+    for at in (3, 4, 5, 6, 7, 8):
+        liveness.skipped(at)
+    assert liveness.fault(8, 3) is None
+    assert (liveness.next_at, liveness.fps) == (9, 1)
+    liveness.update(Frame("front", 2, 9, B.copy()))
+    assert liveness.fault(9, 3) == "frozen"
+    assert liveness.fault(13.1, 3) == "hangs"

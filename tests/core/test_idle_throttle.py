@@ -69,6 +69,19 @@ def test_a_room_in_which_nothing_moves_is_looked_at_ever_more_rarely() -> None:
     assert between[3:] == pytest.approx(LONG_STILL_S, abs=1)
 
 
+def test_an_idle_camera_knows_when_it_is_looked_at_next_and_an_active_one_looks_at_every_frame() -> None:
+    rest = IdleThrottle(fps=4, after_s=5)
+    looks(rest, range(5), somebody=False)
+    assert rest.next_look_at(4.9) is None
+    rest.should_process(6.0, ROOM)
+    until = rest.next_look_at(6.0)
+    assert until == 6.25
+    assert not rest.should_process(until - 0.01, with_somebody())
+    assert rest.should_process(until, with_somebody())
+    rest.note_detections(until, somebody=True)
+    assert rest.next_look_at(until) is None
+
+
 def test_what_moved_makes_a_still_room_interesting_again() -> None:
     rest = IdleThrottle(fps=2, after_s=5)
     looks(rest, range(60), somebody=False, picture=still)
@@ -103,6 +116,12 @@ def test_light_that_changes_everywhere_is_no_motion_and_a_person_is() -> None:
     assert not has_changed(before, coarse_thumbnail(noisy(ROOM)))
     assert not has_changed(before, coarse_thumbnail(noisy(np.asarray(ROOM + 30, np.uint8))))
     assert has_changed(before, coarse_thumbnail(noisy(with_somebody())))
+
+
+def test_a_cell_of_the_thumbnail_is_the_mean_green_of_its_sixteen_pixels() -> None:
+    cells = ROOM[::4, ::4, 1].reshape(30, 4, 40, 4).mean(axis=(1, 3))
+    assert np.array_equal(coarse_thumbnail(ROOM), cells)
+    assert coarse_thumbnail(ROOM[:-5, :-9]).shape == (29, 39)
 
 
 def test_a_picture_of_another_size_is_another_one() -> None:

@@ -63,6 +63,24 @@ def test_a_body_that_keeps_still_and_shows_no_hand_is_looked_at_four_times_a_sec
     assert looks(WorkPlan(LABELS), 2, [(0, body())], frozenset()) == pytest.approx(2 * 4, abs=1)
 
 
+def test_an_arm_whose_wrist_jitters_on_and_on_is_looked_at_six_times_a_second_until_it_has_rested() -> None:
+    plan, x = WorkPlan(LABELS), 300
+    posed: list[float] = []
+    for frame in range(6 * FPS):
+        at = frame / FPS
+        if plan.poses(at, frozenset()).do:
+            x += (40, -40, 40, -40, 40, -40, 0)[len(posed) % 7]  # still in every seventh pose
+            plan.record_poses(at, [(0, body(x))])
+            posed.append(at)
+    assert sum(at < 0.5 for at in posed) > 0.25 * FPS
+    assert sum(4 <= at < 6 for at in posed) == pytest.approx(2 * 6, abs=2)
+    at = 8.0
+    for still in (at, at + 1.5):
+        plan.record_poses(still, [(0, body(x))])
+    plan.record_poses(at + 1.7, [(0, body(x - 40))])
+    assert plan.poses(at + 1.7 + 1 / FPS, frozenset()).why == "moves"
+
+
 def test_an_arm_on_its_way_is_looked_at_in_every_frame_until_its_hand_is_followed() -> None:
     plan = WorkPlan(LABELS)
     plan.record_poses(0.0, [(0, body(300))])

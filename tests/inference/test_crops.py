@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
 from agent.core.types import Box, Image
-from agent.inference.crops import cut, fill_batch, letterbox, points_in_picture
+from agent.inference.crops import cut, fill_batch, letterbox, points_in_picture, sampling
 from agent.inference.manifest import Input
 
 
@@ -79,3 +80,19 @@ def test_a_batch_has_the_layout_colours_and_range_of_its_manifest(layout: str, c
     pixel = batch[1, :, 4, 4] if layout == "NCHW" else batch[1, 4, 4]
     lit, dark = 127 / 256, -0.5
     assert list(pixel) == pytest.approx([dark, dark, lit] if color == "RGB" else [lit, dark, dark])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_crop_holds_what_sampling_the_whole_picture_gives(seed: int):
+    rng = np.random.default_rng(seed)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (240, 320, 3)).astype(np.uint8), (5, 5), 0)
+    side = float(np.exp(rng.uniform(np.log(20), np.log(700))))
+    box = Box(rng.uniform(-60, 380), rng.uniform(-60, 300), side, rng.uniform(-3, 3))
+    size = ((96, 96), (64, 96))[seed % 2]
+    how = sampling((240, 320), box, size)
+    part = image[how.top : how.top + how.high * how.factor, how.left : how.left + how.wide * how.factor]
+    small = cv2.resize(part, (how.wide, how.high), interpolation=cv2.INTER_AREA)
+    whole = cv2.warpAffine(
+        small, how.matrix, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=(9, 9, 9)
+    )
+    assert np.abs(cut(image, box, size, 9).astype(int) - whole).max() <= 1

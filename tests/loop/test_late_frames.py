@@ -9,6 +9,7 @@ import pytest
 
 from agent.config.settings import IdleSettings, Settings
 from agent.core.rules import RuleContext, RuleSet
+from agent.core.trace import TraceRecord
 from agent.core.types import (
     LABELS,
     Box,
@@ -20,7 +21,8 @@ from agent.core.types import (
     GestureStarted,
     HandDetection,
 )
-from agent.loop.loop import SILENCE_S, TICK_S, Loop
+from agent.loop.loop import NOBODY, SILENCE_S, TICK_S, Loop
+from agent.loop.observers import Observers
 from agent.pipeline import build_pipeline
 from agent.recording import NullSink
 
@@ -71,17 +73,20 @@ class NoFrames:
         return []
 
 
-def made(took_s: float) -> tuple[Loop, Heard, Clock]:
+def made(
+    took_s: float, observers: Observers = NOBODY, recognizer: type[SlowFist] = SlowFist
+) -> tuple[Loop, Heard, Clock]:
     clock, sink = Clock(), Heard()
     loop = Loop(
         frames=NoFrames(),
-        recognizer=SlowFist(clock, took_s),
+        recognizer=recognizer(clock, took_s),
         pipeline=build_pipeline(Settings(), LABELS, RuleSet()),
         sink=sink,
         idle=IdleSettings(),
         max_age_s=5.0,
         context=NoContext(),
         clock=clock,
+        observers=observers,
     )
     return loop, sink, clock
 
@@ -103,3 +108,54 @@ def test_a_gesture_ends_when_its_camera_falls_silent():
         clock.now += TICK_S
         loop.step([])
     assert [type(event) for event in sink.events] == [GestureStarted, GestureEnded]
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def record(self, record: TraceRecord) -> None:
+        self.kinds.append(record.kind)
+
+
+def test_a_silence_in_which_nothing_is_left_to_end_is_recorded_once():
+    recorder = Recorder()
+    loop, sink, clock = made(0.05, Observers(recorders=(recorder,)))
+    for seq in range(12):
+        loop.step([Frame("front", seq, clock.now, IMAGE)])
+    for _ in range(100):
+        clock.now += TICK_S
+        loop.step([])
+    assert len(sink.events) == 2
+    ended = recorder.kinds.count("silence")
+    assert 1 < ended < 50  # until the hand is forgotten
+    loop.step([Frame("front", 12, clock.now, IMAGE)])
+    clock.now += 2 * SILENCE_S
+    loop.step([])
+    assert recorder.kinds[-2:] == ["frame", "silence"]
+
+
+class SeesNobody(SlowFist):
+    def recognize(self, frames: Sequence[Frame]) -> list[Detections]:
+        return [Detections(frame, 0, ()) for frame in frames]
+
+
+class Camera:
+    until = -1.0
+
+    def enable(self, on: bool) -> None:
+        """It has no device."""
+
+    def rest_until(self, at: float) -> None:
+        self.until = at
+
+
+def test_a_camera_whose_room_is_empty_is_told_until_when_it_may_rest():
+    loop, _, clock = made(0.0, recognizer=SeesNobody)
+    camera = Camera()
+    loop.watch({"front": camera}, enabled=True)
+    loop.step([Frame("front", 0, clock.now, IMAGE)])
+    assert camera.until < 0
+    late = clock.now + IdleSettings().after + 1
+    loop.step([Frame("front", 1, late, IMAGE)])
+    assert camera.until == late + 1 / IdleSettings().fps

@@ -57,6 +57,9 @@ class Camera:
     def enable(self, on: bool) -> None:
         """It has no device."""
 
+    def rest_until(self, at: float) -> None:
+        """It has nothing to decode."""
+
 
 def test_frames_of_two_cameras_that_come_in_turn_are_reported_with_their_own_results() -> None:
     watcher = Watcher()

@@ -49,3 +49,29 @@ def test_threads_share_two_arenas():
 
 def test_what_the_environment_says_wins():
     assert arenas("bound", MALLOC_ARENA_MAX="4") in {3, 4}
+
+
+RETURNED = """
+import os
+from agent.service.memory import TRIM_EVERY_S, Trimmer
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+now = 100.0
+trimmer = Trimmer(lambda: now)
+def holes():
+    kept = [bytes(1000) for _ in range(60_000)]
+    return kept[::300]  # what lives on lies between them
+for late_s in (0.0, TRIM_EVERY_S - 1, TRIM_EVERY_S):
+    now = 100.0 + late_s
+    alive = holes()
+    before = resident_mb()
+    trimmer.on_step()
+    print(before - resident_mb() > 30)
+    del alive
+"""
+
+
+def test_memory_that_is_free_between_what_lives_is_returned_once_a_minute():
+    done = subprocess.run([sys.executable, "-c", RETURNED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "True"]

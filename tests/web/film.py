@@ -161,6 +161,9 @@ class Projector:
         self.on = on
         self.tell(CameraState(CAMERA, "online" if on else "disabled"))
 
+    def rest_until(self, at: float) -> None:
+        pass
+
     def close(self) -> None:
         self._closed.set()
 

@@ -67,7 +67,8 @@ class Follower:
 
 
 def _rows(inputs: Mapping[str, Floats], rows: list[int]) -> dict[str, Floats]:
-    return {name: array[rows] for name, array in inputs.items()}
+    """The rows of each input, in order; not copied where they are all of them."""
+    return {name: array if len(rows) == len(array) else array[rows] for name, array in inputs.items()}
 
 
 def _joined(parts: Sequence[tuple[Mapping[str, Floats], list[int]]], count: int) -> dict[str, Floats]:
