@@ -54,6 +54,7 @@ ANSWER = {  # says that everything before has been dealt with
     ],
     "mode": "queued",
 }
+NAMED = ("Watch me", "Kitchen gestures Watch me")  # newer releases put the device first
 STILL_THERE = "{{ trigger.to_state is not none }}"  # else the entity was taken away
 TELL_EVENT = {
     "conditions": STILL_THERE,
@@ -348,7 +349,7 @@ def test_another_form_of_discovery_keeps_device_entities_and_what_people_called_
         assert len(house.home.triggers(device["id"])) == len(GESTURES)
         state = house.home.state(SWITCH)
         assert state is not None
-        assert state["attributes"]["friendly_name"] == "Watch me"
+        assert state["attributes"]["friendly_name"] in NAMED
     fired, acted = house.fired(), house.actions()
     house.show_film()
     assert house.fired() - fired == house.actions() - acted
