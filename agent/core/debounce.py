@@ -3,7 +3,7 @@
 Each hand has at most one *active* gesture and at most one *pending* gesture:
 
         nothing   --score >= confidence, hand held for it-->       pending
-        pending   --score < keep-->                                nothing
+        pending   --score < keep, or the hand touches something--> nothing
         pending   --hold seconds, then both conditions again-->    active     GestureStarted
         active    --score >= keep-->                               active     GestureHeld
         active    --score < keep-->                                releasing
@@ -13,8 +13,9 @@ Each hand has at most one *active* gesture and at most one *pending* gesture:
 Another gesture may become pending while one is active or releasing; when it starts it ends the active one, so
 a hand always has an end between two starts. A gesture that has just ended may become pending, but does not
 start again within `cooldown` seconds. Intent (`intent`) is checked only for starting: a hand that sinks keeps
-its active gesture. Hand speed is checked when the hold is over. All times are those of the observations;
-after a gap of more than `GAP_S` the active gesture ends and the pending one starts over.
+its active gesture. Hand speed is checked when the hold is over; a hand that touches the face or another hand
+before that begins its hold again. All times are those of the observations; after a gap of more than `GAP_S`
+the active gesture ends and the pending one starts over.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard
 
-from agent.core.intent import Intent, Obstacle, intent_of, speed_obstacle
+from agent.core.intent import TOUCHES, Intent, Obstacle, intent_of, speed_obstacle
 from agent.core.smoothing import GAP_S
 from agent.core.thresholds import Thresholds
 from agent.core.types import (
@@ -234,7 +235,9 @@ class Debouncer:
 
     def _form(self, state: _DebounceState, observation: HandObservation, scores: list[float]) -> None:
         limits, forming = self.thresholds, state.pending
-        if forming and scores[forming.label] < limits.keep:
+        if forming and (
+            scores[forming.label] < limits.keep or self._touches(state, forming, scores, observation)
+        ):
             forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
         intent = None if best is None else self._intent(state, best, scores[best], observation)
@@ -249,6 +252,17 @@ class Debouncer:
         if forming:
             forming.score, forming.seen_at = scores[forming.label], observation.at
         state.pending = forming
+
+    def _touches(
+        self,
+        state: _DebounceState,
+        forming: _ActiveGesture,
+        scores: list[float],
+        observation: HandObservation,
+    ) -> bool:
+        """Whether the hand touches face or hand during the hold, as those of people who talk do at times."""
+        intent = self._intent(state, forming.label, scores[forming.label], observation)
+        return intent is not None and intent.obstacle is not None and intent.obstacle.reason in TOUCHES
 
     def _carry_on(self, state: _DebounceState, on: _ActiveGesture, score: float) -> Iterator[GestureEvent]:
         if score >= self.thresholds.keep:

@@ -30,6 +30,7 @@ Reason: TypeAlias = Literal[
 
 UPRIGHT = ("fist", "stop", "ok", "two")  # gestures that `lean` applies to: thumbs_up and taught ones may lie
 AT_LEAST: tuple[Reason, ...] = ("raised", "face_gap", "hand_gap")  # lower limits; the others are upper limits
+TOUCHES: tuple[Reason, ...] = ("at_face", "face_gap", "hand_gap")
 ANY_WAY, ANYWHERE = 180.0, -1.0  # limits that are turned off: degrees, height
 # A number is near its limit beyond these shares of it. In photographs of people who raise a hand on purpose,
 # heads turn by 21 degrees at most, and fist, stop, ok and two lean by 31.

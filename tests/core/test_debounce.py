@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -101,6 +102,16 @@ def test_a_closed_hand_at_the_face_starts_nothing_until_it_leaves_it() -> None:
     chin = HandPosture(raised=1.3, lean=10.0, at_face=True)
     assert held("F" * 20, *[chin] * 20) == []
     assert held("F" * 8, *[chin] * 4, *[UPRIGHT] * 4) == [(0.7, "started", "fist")]
+
+
+@pytest.mark.parametrize(
+    "touch", [{"at_face": True}, {"to_face": 0.05}, {"to_hand": 0.05}], ids=lambda touch: next(iter(touch))
+)
+def test_a_hand_that_touches_something_during_the_hold_begins_it_again(touch: dict[str, Any]) -> None:
+    free, touching = HandPosture(raised=1.3), HandPosture(raised=1.3, **touch)
+    assert held("S" * 8, free, free, touching, *[free] * 5) == [(0.6, "started", "stop")]
+    on_and_off = [free, free, touching] * 6
+    assert held("S" * 18, *on_and_off) == []
 
 
 def test_how_a_hand_must_be_held_can_be_set() -> None:

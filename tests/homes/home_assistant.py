@@ -151,9 +151,7 @@ class HomeAssistant:
         )
         assert done["type"] == "create_entry", done
         with contextlib.suppress(AssertionError):  # unknown to older releases
-            self.ask(
-                "http/config/promote"
-            )  # else 2026.11 takes its port for a trial, and back after 5 minutes
+            self.ask("http/config/promote")  # else 2026.11 takes its port back
 
     def _renew_token(self) -> None:
         grant = {"grant_type": "refresh_token", "refresh_token": self._refresh_token, "client_id": CLIENT}
