@@ -48,9 +48,9 @@ def _defaults(form: list[dict[str, Json]]) -> dict[str, Json]:
             values[field["name"]] = _defaults(field["schema"])
         elif "default" in field:
             values[field["name"]] = field["default"]
-        elif field["required"] and "boolean" in selector:
+        elif field.get("required") and "boolean" in selector:
             values[field["name"]] = False
-        elif field["required"] and "select" in selector:
+        elif field.get("required") and "select" in selector:
             values[field["name"]] = selector["select"]["options"][0]
     return values
 
