@@ -66,9 +66,11 @@ def rules_of(path: Path) -> LoadedRules:
     return read_rules(path, (*LABELS, "wave"), DebounceSettings(), ("front",))
 
 
-def test_every_setting_of_the_release_before_is_accepted_and_renamed_ones_are_warned_of():
+def test_every_setting_of_the_release_before_is_accepted_and_what_has_changed_is_warned_of():
     loaded = load(WRITTEN / "config.toml", {}, need_files=False)
-    renamed = [warning.split('" is now called "') for warning in loaded.warnings]
+    [removed] = [warning for warning in loaded.warnings if "has no effect any more" in warning]
+    renamed = [warning.split('" is now called "') for warning in loaded.warnings if warning != removed]
+    assert '"overlap"' in removed
     assert {(old.rpartition('"')[2], new.rstrip('"')) for old, new in renamed} == {
         ("rest", "idle"),
         ("stall", "stall_timeout"),
