@@ -1,7 +1,7 @@
 """Comparison with MediaPipe Hands and Holistic: CPU and wall milliseconds a frame on the same images.
 
     make bench-peers                      (installs MediaPipe in an environment of its own)
-    python bench/peers.py --peers .venv/peers/bin/python [--data ../shared/data] [--blocks 4]
+    python bench/peers.py --peers .venv/peers/bin/python [--data FOLDER] [--blocks 4]
     python bench/peers.py --scenes "two people" nobody --threads 2 --size 480 --json part.json
 
 All takes about ten minutes; progress is on stderr. Every scene is measured by itself, so what a run that was
@@ -31,6 +31,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -45,6 +46,7 @@ from agent.config.settings import AgentSettings, CameraSettings, RecognitionSett
 from agent.core.idle_throttle import IdleThrottle
 from agent.core.rules import RuleSet
 from agent.core.types import Frame, Image
+from agent.core.work_plan import Profile
 from agent.errors import EndOfSource
 from agent.inference.build import build_recognizer
 from agent.pipeline import build_pipeline
@@ -256,6 +258,7 @@ def main() -> None:
     options.add_argument("--threads", type=int, nargs="*", default=[2, 1])
     options.add_argument("--size", type=int, choices=(480, 720), help="only this height")
     options.add_argument("--scenes", nargs="*", choices=SCENES, default=SCENES, help="only these")
+    options.add_argument("--profile", choices=get_args(Profile), default="balanced", help="of the agent")
     options.add_argument("--json", type=Path, help="write the figures here too")
     given = options.parse_args()
     cache = cache_folder(AgentSettings(), os.environ)
@@ -288,7 +291,7 @@ def main() -> None:
     for threads in given.threads:
         cv2.setNumThreads(threads)
         peers = Peers(given.peers, threads) if given.peers else None
-        agent = AgentUnderTest(RecognitionSettings(threads=threads), cache)
+        agent = AgentUnderTest(RecognitionSettings(threads=threads, profile=given.profile), cache)
         for size in sizes:
             made = scenes(size, given.frames, photograph)
             for name in (name for each, of, name in wanted if (each, of) == (threads, size)):
