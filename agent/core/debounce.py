@@ -235,13 +235,12 @@ class Debouncer:
 
     def _form(self, state: _DebounceState, observation: HandObservation, scores: list[float]) -> None:
         limits, forming = self.thresholds, state.pending
-        if forming and (
-            scores[forming.label] < limits.keep or self._touches(state, forming, scores, observation)
-        ):
-            forming = None
         best = max(self._gestures, key=scores.__getitem__, default=None)
         intent = None if best is None else self._intent(state, best, scores[best], observation)
         state.obstacle = intent.obstacle if intent else None
+        touches = state.obstacle is not None and state.obstacle.reason in TOUCHES
+        if forming and (touches or scores[forming.label] < limits.keep):
+            forming = None
         if best is not None and self._begins(intent, scores[best]):
             if state.on and best == state.on.label:
                 forming = None
@@ -252,17 +251,6 @@ class Debouncer:
         if forming:
             forming.score, forming.seen_at = scores[forming.label], observation.at
         state.pending = forming
-
-    def _touches(
-        self,
-        state: _DebounceState,
-        forming: _ActiveGesture,
-        scores: list[float],
-        observation: HandObservation,
-    ) -> bool:
-        """Whether the hand touches face or hand during the hold, as those of people who talk do at times."""
-        intent = self._intent(state, forming.label, scores[forming.label], observation)
-        return intent is not None and intent.obstacle is not None and intent.obstacle.reason in TOUCHES
 
     def _carry_on(self, state: _DebounceState, on: _ActiveGesture, score: float) -> Iterator[GestureEvent]:
         if score >= self.thresholds.keep:
