@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from agent.core.nv12 import Nv12Image
-from agent.core.types import Image, Pixels, bgr_of
+from agent.core.types import Pixels, bgr_of
 
 COARSE = 16  # every 16th pixel suffices to detect greyscale
 GREY = 10  # levels between a pixel's channels that still count as grey, because of compression
@@ -31,8 +31,4 @@ def is_grey(image: Pixels) -> bool:
 
 def skin_toned(image: Pixels) -> Pixels:
     """Return a greyscale image tinted with skin colour; a colour image is returned unchanged."""
-    return _tinted(bgr_of(image)) if is_grey(image) else image
-
-
-def _tinted(image: Image) -> Image:
-    return np.asarray(cv2.LUT(image, _PAINT), np.uint8)
+    return np.asarray(cv2.LUT(bgr_of(image), _PAINT), np.uint8) if is_grey(image) else image

@@ -22,6 +22,7 @@ RELEASES = {  # Home Assistant, and its Python: a version on this machine, or th
     "2026.2.3": "debian:trixie",  # 3.13.2 or later
     "2026.11.0": "debian:sid",  # 3.14.2 or later
 }
+DEBIAN = "debian:"
 PACKAGES = (
     "ca-certificates", "python3-venv", "python3-dev", "gcc", "g++", "libffi-dev", "libssl-dev", "tzdata",
 )  # fmt: skip
@@ -64,8 +65,8 @@ def _prepare(home: Path, make: object) -> None:
 
 
 def _home_assistant(home: Path, release: str, python: str) -> None:
-    kind, _, suite = python.partition("debian:")
-    environment, interpreter = _debian(home, suite) if not kind else _virtual_environment(home, python)
+    made = _debian if python.startswith(DEBIAN) else _virtual_environment
+    environment, interpreter = made(home, python.removeprefix(DEBIAN))
     pip = [*interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _run(*pip, "--no-deps", f"homeassistant=={release}")
     package = next(environment.glob("lib/python*/site-packages/homeassistant"))
